@@ -1,0 +1,238 @@
+//! What people get: captions, who wrote them, and what went less well than it should.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    check::Violation,
+    choice::Platform,
+    quality::Quality,
+    request::{CampaignId, Description, Invalid, Language, UserId},
+};
+
+/// A stored caption: a UUID of version 7, so that ids sort by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CaptionId(pub Uuid);
+
+impl fmt::Display for CaptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for CaptionId {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Uuid::parse_str(text.trim())
+            .map(Self)
+            .map_err(|_| Invalid::new("bad_format", "a caption id is a UUID"))
+    }
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A provider of the configured chain, just now.
+    Provider,
+    /// A fresh stored answer.
+    Cache,
+    /// A stored answer past its time, because no provider answered.
+    Stale,
+    /// The local model, below the chain.
+    Local,
+    /// The template writer: no model.
+    Template,
+}
+
+impl Source {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Cache => "cache",
+            Self::Stale => "stale",
+            Self::Local => "local",
+            Self::Template => "template",
+        }
+    }
+}
+
+/// What went less well than it should, in an answer that is still an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Degraded {
+    /// Not the first provider of the chain wrote it.
+    FallbackProvider,
+    /// No provider answered; an older caption for the same brief is served.
+    StaleAnswer,
+    /// No provider answered; the local model wrote it.
+    LocalFallback,
+    /// No provider answered; a template was filled in.
+    TemplateFallback,
+    /// The preferences are an older copy.
+    PreferencesStale,
+    /// The preferences could not be read; defaults were used.
+    PreferencesDefault,
+    /// The caption enters the history later.
+    HistoryDelayed,
+    /// The cache could not be used.
+    CacheUnavailable,
+    /// Limits are counted by this replica alone.
+    LimitsLocal,
+    /// A part of the analysis is missing.
+    PartialAnalysis,
+}
+
+impl Degraded {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FallbackProvider => "fallback_provider",
+            Self::StaleAnswer => "stale_answer",
+            Self::LocalFallback => "local_fallback",
+            Self::TemplateFallback => "template_fallback",
+            Self::PreferencesStale => "preferences_stale",
+            Self::PreferencesDefault => "preferences_default",
+            Self::HistoryDelayed => "history_delayed",
+            Self::CacheUnavailable => "cache_unavailable",
+            Self::LimitsLocal => "limits_local",
+            Self::PartialAnalysis => "partial_analysis",
+        }
+    }
+}
+
+/// Something that the caller should know and that is no fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `not_stored`.
+    pub code: String,
+    pub detail: String,
+}
+
+impl Warning {
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Tokens as the provider counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+}
+
+/// One caption, checked and scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// The approach that sets it apart from its siblings, in a word or two.
+    pub angle: String,
+    /// The text without the generated hashtags.
+    pub caption: String,
+    /// Each with its `#`.
+    pub hashtags: Vec<String>,
+    /// What one publishes: caption, blank line, hashtags joined by spaces. All rules and limits are about this.
+    pub text: String,
+    pub quality: Quality,
+    /// False if a rule of the platform or of the request is broken.
+    pub publishable: bool,
+    pub violations: Vec<Violation>,
+    /// What was changed by rule in the writer's text, in words.
+    pub repairs: Vec<String>,
+}
+
+impl Variant {
+    /// Caption, blank line, hashtags joined by spaces.
+    pub fn published(caption: &str, hashtags: &[String]) -> String {
+        match (caption.is_empty(), hashtags.is_empty()) {
+            (_, true) => caption.to_owned(),
+            (true, false) => hashtags.join(" "),
+            (false, false) => format!("{caption}\n\n{}", hashtags.join(" ")),
+        }
+    }
+
+    /// Words of the caption, by Unicode word boundaries.
+    pub fn word_count(&self) -> usize {
+        crate::text::words(&self.caption).count()
+    }
+
+    /// Code points of the caption.
+    pub fn character_count(&self) -> usize {
+        self.caption.chars().count()
+    }
+}
+
+/// The content of an answer: all that may be cached and stored, and nothing of the request that caused it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Caption {
+    /// Best first, never empty.
+    pub variants: Vec<Variant>,
+    pub platform: Platform,
+    pub language: Language,
+    pub provider: String,
+    pub model: String,
+    /// `standard`, `basic` or `template`.
+    pub grade: String,
+    pub provider_request_id: Option<String>,
+    pub usage: Option<Usage>,
+    /// When the request came in that made it be written.
+    pub created_at: OffsetDateTime,
+    /// The date of the platform rules that it was checked against.
+    pub rules_as_of: String,
+    pub warnings: Vec<Warning>,
+}
+
+/// The engine's answer to one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Its id in the history, if it stands there.
+    pub id: Option<CaptionId>,
+    pub caption: Caption,
+    pub source: Source,
+    /// Provider calls begun for this answer; 0 on a hit.
+    pub attempts: u32,
+    pub degraded: Vec<Degraded>,
+    /// Age of a cached answer.
+    pub age: Option<Duration>,
+}
+
+/// A caption as the history keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub id: CaptionId,
+    /// The request that made it.
+    pub request_id: String,
+    pub user: Option<UserId>,
+    pub campaign: Option<CampaignId>,
+    pub description: Description,
+    pub caption: Caption,
+    pub source: Source,
+    pub attempts: u32,
+    pub degraded: Vec<Degraded>,
+    pub feedback: Option<Feedback>,
+}
+
+/// What became of a caption.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Feedback {
+    pub verdict: Verdict,
+    /// 1 (bad) to 5 (good).
+    pub rating: Option<u8>,
+    /// The text that was published, where it was edited.
+    pub final_text: Option<String>,
+    pub given_at: OffsetDateTime,
+}
+
+/// What the user did with a caption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Used,
+    Edited,
+    Rejected,
+}

@@ -1,0 +1,90 @@
+//! What travels with one request besides its content: whose it is, how long it may take, what it has cost so far.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Instant,
+};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::request::Invalid;
+
+/// Who owns the data: every stored row, every cache key and every limit belongs to exactly one tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TenantId(Arc<str>);
+
+impl TenantId {
+    /// 1-100 characters of `[A-Za-z0-9_-]`.
+    pub fn new(id: &str) -> Result<Self, Invalid> {
+        crate::request::identifier("tenant", id).map(|id| Self(id.into()))
+    }
+
+    /// The tenant of an installation that has only one.
+    pub fn local() -> Self {
+        Self("local".into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The provider calls that one request has begun, over all providers, against the most that it may begin.
+#[derive(Debug)]
+pub struct Attempts {
+    begun: AtomicU32,
+    limit: u32,
+}
+
+impl Attempts {
+    /// A ledger that allows `limit` calls.
+    pub const fn up_to(limit: u32) -> Self {
+        Self {
+            begun: AtomicU32::new(0),
+            limit,
+        }
+    }
+
+    /// Enters one call. `false` means that the limit is reached and the call must not be made.
+    pub fn begin(&self) -> bool {
+        self.begun
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |begun| {
+                (begun < self.limit).then_some(begun + 1)
+            })
+            .is_ok()
+    }
+
+    /// Calls begun so far.
+    pub fn begun(&self) -> u32 {
+        self.begun.load(Ordering::Relaxed)
+    }
+}
+
+/// Handed to every port with every call. Clones share the attempt ledger.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Whose data may be touched.
+    pub tenant: TenantId,
+    /// The name of this request in answers, logs and traces; already checked by the app.
+    pub request_id: Arc<str>,
+    /// A fresh UUID (version 7) for what this request creates. The domain makes no ids of its own.
+    pub fresh_id: Uuid,
+    /// The time of day at which the request came in. The domain has no clock.
+    pub now: OffsetDateTime,
+    /// Nothing may be begun for this request after this instant.
+    pub deadline: Instant,
+    /// The provider calls begun for this request.
+    pub attempts: Arc<Attempts>,
+}

@@ -1,0 +1,25 @@
+//! The rules of captions. Pure: no runtime, no driver, no environment, no clock, no file.
+//!
+//! Read it in the order of a request: [`request`] (what may be asked, the only validation), [`user`] (what is known
+//! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
+//! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
+//! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`hashtags`], [`quality`].
+//! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`].
+
+pub mod request;
+pub mod choice;
+pub mod user;
+pub mod brief;
+pub mod prompt;
+pub mod reply;
+pub mod caption;
+pub mod platform;
+pub mod text;
+pub mod check;
+pub mod hashtags;
+pub mod quality;
+pub mod engine;
+pub mod key;
+pub mod context;
+pub mod ports;
+pub mod fault;

@@ -1,0 +1,245 @@
+//! What the engine needs from outside. An adapter implements these traits and nothing else of ours.
+//!
+//! Rules for every implementation: cancel-safe (a dropped future leaves nothing behind), no retries and no waiting
+//! beyond its own connection limits (that is the policy's work), errors classified by [`FaultKind`](crate::fault::FaultKind),
+//! every row and key bound to [`Context::tenant`]. The suites in `captions-testkit` check all of it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    caption::{CaptionId, Feedback, Record, Usage},
+    context::Context,
+    fault::{Fault, FaultKind, LlmError, StoreError},
+    prompt::Prompt,
+    request::{Language, UserId},
+    user::{Preferences, User},
+};
+
+/// What a writer expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// No such user yet.
+    Absent,
+    /// The user at exactly this version.
+    Version(u64),
+}
+
+/// Profiles and preferences.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// The whole user; `None` if there is none.
+    async fn read(&self, cx: &Context, user: &UserId) -> Result<Option<User>, StoreError>;
+
+    /// Only the preferences, for the path of every request; `None` if there is no such user.
+    async fn preferences(&self, cx: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError>;
+
+    /// Writes the user as given, except for `version`, which becomes 1 or the expected version + 1 and is returned.
+    /// MUST be atomic and MUST return [`StoreError::Conflict`] if the expectation does not hold.
+    async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError>;
+
+    /// Removes the user. `false` if there was none.
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<bool, StoreError>;
+}
+
+/// The history of captions.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait CaptionStore: Send + Sync {
+    /// Keeps a caption. MUST be idempotent: the same id again changes nothing and is no error.
+    async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError>;
+
+    /// One caption of this tenant.
+    async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError>;
+
+    /// A user's captions, newest first (ids of version 7 sort by time), at most `limit`, older than `before` if given.
+    async fn history(
+        &self,
+        cx: &Context,
+        user: &UserId,
+        before: Option<CaptionId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// Sets the feedback of a caption, replacing earlier feedback. `false` if there is no such caption.
+    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError>;
+
+    /// Removes every caption of the user and returns how many there were.
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError>;
+}
+
+/// A cache key: `captions:<namespace>:<64 hex digits>`. Only digests go in, so no key can leak or forge text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CacheKey(String);
+
+impl CacheKey {
+    /// The key of `digest` within `namespace`, a short constant of ours.
+    pub fn new(namespace: &'static str, digest: &blake3::Hash) -> Self {
+        Self(format!("captions:{namespace}:{}", digest.to_hex()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A cache hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cached {
+    pub bytes: Bytes,
+    /// Time since it was put, to within a second.
+    pub age: Duration,
+}
+
+/// Bytes with a time to live. A miss is `Ok(None)`; an empty value is a hit.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Cache: Send + Sync {
+    async fn get(&self, cx: &Context, key: &CacheKey) -> Result<Option<Cached>, Fault>;
+
+    /// Replaces what is there. A value that is larger than the cache allows MAY be dropped silently.
+    async fn put(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<(), Fault>;
+
+    /// Removing what is not there is no error.
+    async fn remove(&self, cx: &Context, key: &CacheKey) -> Result<(), Fault>;
+}
+
+/// Typed help over [`Cache`]: JSON in, JSON out.
+#[async_trait]
+pub trait CacheExt: Cache {
+    /// The value and its age. Bytes that do not decode are a [`FaultKind::Corrupt`] fault, which callers treat as a miss.
+    async fn get_as<T: DeserializeOwned + Send>(
+        &self,
+        cx: &Context,
+        key: &CacheKey,
+    ) -> Result<Option<(T, Duration)>, Fault> {
+        let Some(cached) = self.get(cx, key).await? else {
+            return Ok(None);
+        };
+        let value = serde_json::from_slice(&cached.bytes).map_err(|error| Fault::because(FaultKind::Corrupt, error))?;
+        Ok(Some((value, cached.age)))
+    }
+
+    /// Stores the value for `ttl`.
+    async fn put_as<T: Serialize + Sync>(
+        &self,
+        cx: &Context,
+        key: &CacheKey,
+        value: &T,
+        ttl: Duration,
+    ) -> Result<(), Fault> {
+        let bytes = serde_json::to_vec(value).map_err(|error| Fault::because(FaultKind::Internal, error))?;
+        self.put(cx, key, bytes.into(), ttl).await
+    }
+}
+
+impl<C: Cache + ?Sized> CacheExt for C {}
+
+/// What kind of writer a provider is. Callers are told, and nothing lower is swapped in silently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grade {
+    /// A full language model.
+    Standard,
+    /// A very small model: safe, plain sentences close to the description.
+    Basic,
+    /// No model at all.
+    Template,
+}
+
+impl Grade {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Basic => "basic",
+            Self::Template => "template",
+        }
+    }
+}
+
+/// Who a provider is and what it can do. Known without asking it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The configured name, shown to callers.
+    pub provider: String,
+    /// The model as the provider names it.
+    pub model: String,
+    pub grade: Grade,
+    /// The names of the providers inside: of a chain all of them in order, else just `provider`.
+    pub members: Vec<String>,
+    /// Primary language subtags that it can write; `None` means any.
+    pub languages: Option<&'static [&'static str]>,
+    /// Changes whenever the same prompt may give another answer: names, models and versions, in order for a chain.
+    /// Part of every caption's cache key.
+    pub fingerprint: String,
+}
+
+impl Description {
+    /// True if it can write this language.
+    pub fn writes(&self, language: &Language) -> bool {
+        self.languages.is_none_or(|all| all.contains(&language.primary()))
+    }
+}
+
+/// Who answered, and at what price.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Credit {
+    pub provider: String,
+    pub model: String,
+    pub grade: Grade,
+    /// `false` if an earlier provider of the chain was passed over or failed.
+    pub first_choice: bool,
+    pub usage: Option<Usage>,
+    /// The provider's own id of the call, for its support desk.
+    pub provider_request_id: Option<String>,
+}
+
+/// A finished answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// The model's text, in the form that the prompt asked for, not yet checked.
+    pub text: String,
+    pub credit: Credit,
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chunk {
+    /// More text.
+    Text(String),
+    /// All text so far is void and the next text starts anew: the provider broke off and another one begins.
+    Withdrawn {
+        /// Why: a [`FaultKind`] name, `rejected`, `too_long` or `unusable`.
+        code: &'static str,
+    },
+    /// The writer is at work and has no text yet: `done` of `of` candidates.
+    Progress {
+        done: u32,
+        of: u32,
+    },
+    /// The last piece. A stream that ends without it was cut off.
+    End(Credit),
+}
+
+/// The pieces of one answer. Exactly one `End` or one error comes last. Dropping it cancels the call.
+pub type ChunkStream = BoxStream<'static, Result<Chunk, LlmError>>;
+
+/// Writes text.
+///
+/// An implementation MUST tell a length-truncated or otherwise unfinished answer as [`LlmError::Unusable`], never as
+/// text, MUST stop working (and paying) within 100 ms after its future or stream is dropped, and MUST enter a second
+/// call of its own in [`Context::attempts`].
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait LlmProvider: Send + Sync {
+    async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError>;
+
+    /// The same as [`LlmProvider::complete`], piece by piece.
+    async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError>;
+
+    fn describe(&self) -> &Description;
+}

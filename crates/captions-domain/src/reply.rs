@@ -1,0 +1,128 @@
+//! What a model answered: from its text to drafts. Tolerant of how models wrap JSON, strict about having any content.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{fault::LlmError, prompt::Format};
+
+/// One caption as the writer proposed it, unchecked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// The approach that sets it apart, in a word or two.
+    #[serde(default)]
+    pub angle: String,
+    /// The first sentence.
+    #[serde(default)]
+    pub hook: String,
+    /// The rest.
+    #[serde(default)]
+    pub body: String,
+    /// The call to action.
+    #[serde(default)]
+    pub cta: Option<String>,
+    /// Proposed tags, with or without `#`.
+    #[serde(default)]
+    pub hashtags: Vec<String>,
+}
+
+impl Draft {
+    /// A draft of nothing but text.
+    pub fn plain(text: &str) -> Self {
+        Self {
+            body: text.trim().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Hook, body and call to action as one text. A body that repeats the hook replaces it.
+    pub fn text(&self) -> String {
+        let (hook, body) = (self.hook.trim(), self.body.trim());
+        let mut text = String::with_capacity(hook.len() + body.len() + 2);
+        if !body.starts_with(hook) {
+            text.push_str(hook);
+        }
+        if !text.is_empty() && !body.is_empty() {
+            text.push_str(if body.chars().count() > 120 { "\n\n" } else { " " });
+        }
+        text.push_str(body);
+        if let Some(cta) = self.cta.as_deref().map(str::trim)
+            && !cta.is_empty()
+            && !text.contains(cta)
+        {
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
+            text.push_str(cta);
+        }
+        text
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Reply {
+    variants: Vec<Draft>,
+}
+
+/// The text of a [`Format::Variants`] answer, for writers that make their drafts without a model's JSON.
+pub fn encode(drafts: Vec<Draft>) -> String {
+    serde_json::to_string(&Reply { variants: drafts }).unwrap_or_default()
+}
+
+/// Reads an answer of the given form. Never empty; [`LlmError::Unusable`] says what is wrong, without quoting it.
+pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
+    let text = without_thoughts(text);
+    if text.trim().is_empty() {
+        return Err(LlmError::unusable("the answer is empty"));
+    }
+    let drafts = match format {
+        Format::Plain => vec![Draft::plain(without_fence(&text))],
+        Format::Variants => from_json(&text).ok_or_else(|| LlmError::unusable("the answer is not the JSON asked for"))?,
+    };
+    let drafts: Vec<_> = drafts.into_iter().filter(|draft| !draft.text().is_empty()).collect();
+    if drafts.is_empty() {
+        return Err(LlmError::unusable("the answer holds no caption"));
+    }
+    Ok(drafts)
+}
+
+/// Drops what reasoning models think aloud.
+fn without_thoughts(text: &str) -> String {
+    match (text.find("<think>"), text.rfind("</think>")) {
+        (Some(start), Some(end)) if start < end => format!("{}{}", &text[..start], &text[end + "</think>".len()..]),
+        (None, Some(end)) => text[end + "</think>".len()..].to_owned(),
+        // Still thinking when it stopped.
+        (Some(start), _) => text[..start].to_owned(),
+        (None, None) => text.to_owned(),
+    }
+}
+
+fn without_fence(text: &str) -> &str {
+    let text = text.trim();
+    let Some(inner) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else {
+        return text;
+    };
+    inner.split_once('\n').map_or(inner, |(_, body)| body).trim()
+}
+
+/// The first JSON value in the text that has the right shape: the object asked for, a bare list, or a single draft.
+fn from_json(text: &str) -> Option<Vec<Draft>> {
+    for (start, _) in text.match_indices(['{', '[']).take(8) {
+        let candidate = &text[start..];
+        if let Some(Ok(reply)) = serde_json::Deserializer::from_str(candidate).into_iter::<Reply>().next() {
+            return Some(reply.variants);
+        }
+        if let Some(Ok(drafts)) = serde_json::Deserializer::from_str(candidate).into_iter::<Vec<Draft>>().next()
+            && !drafts.is_empty()
+        {
+            return Some(drafts);
+        }
+        if let Some(Ok(draft)) = serde_json::Deserializer::from_str(candidate).into_iter::<Draft>().next()
+            && !draft.text().is_empty()
+        {
+            return Some(vec![draft]);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
