@@ -71,7 +71,10 @@ impl Brief {
         if max_chars < wanted_chars {
             warnings.push(Warning::new(
                 "max_chars_lowered",
-                format!("{platform} allows {} characters; {wanted_chars} were asked for", rules.max_chars),
+                format!(
+                    "{platform} allows {} characters; {wanted_chars} were asked for",
+                    rules.max_chars
+                ),
             ));
         }
         let mut avoid = request.avoid.clone();
@@ -87,7 +90,11 @@ impl Brief {
             audience: request.audience.or(preferences.audience).unwrap_or_default(),
             content_type: request.content_type,
             platform,
-            language: request.language.clone().or_else(|| preferences.language.clone()).unwrap_or_default(),
+            language: request
+                .language
+                .clone()
+                .or_else(|| preferences.language.clone())
+                .unwrap_or_default(),
             length,
             max_chars,
             target_chars: (from.min(max_chars), to.min(max_chars)),

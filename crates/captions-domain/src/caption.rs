@@ -106,7 +106,7 @@ impl Degraded {
 /// Something that the caller should know and that is no fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `not_stored`.
+    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `fewer_variants`, `not_stored`.
     pub code: String,
     pub detail: String,
 }
@@ -197,6 +197,8 @@ pub struct Answer {
     /// Provider calls begun for this answer; 0 on a hit.
     pub attempts: u32,
     pub degraded: Vec<Degraded>,
+    /// What concerns this answer alone, beside the caption's own warnings.
+    pub warnings: Vec<Warning>,
     /// Age of a cached answer.
     pub age: Option<Duration>,
 }

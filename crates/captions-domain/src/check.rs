@@ -90,7 +90,10 @@ pub fn contains_phrase(text: &str, phrase: &str) -> bool {
     let phrase = phrase.to_lowercase();
     let text = text.to_lowercase();
     let compact: String = phrase.split_whitespace().collect();
-    if text::hashtags(&text).iter().any(|tag| tag.text.trim_start_matches(['#', '＃']) == compact) {
+    if text::hashtags(&text)
+        .iter()
+        .any(|tag| tag.text.trim_start_matches(['#', '＃']) == compact)
+    {
         return true;
     }
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -102,9 +105,19 @@ pub fn contains_phrase(text: &str, phrase: &str) -> bool {
 
 /// True if the visible part says plainly that it is paid for. `#sp`, `#partner` and thanks do not (FTC, 2017).
 fn discloses(visible: &str) -> bool {
-    ["ad", "advertisement", "paid partnership", "sponsored", "paid ad", "anzeige", "werbung", "publicidad", "publicité"]
-        .iter()
-        .any(|word| contains_phrase(visible, word))
+    [
+        "ad",
+        "advertisement",
+        "paid partnership",
+        "sponsored",
+        "paid ad",
+        "anzeige",
+        "werbung",
+        "publicidad",
+        "publicité",
+    ]
+    .iter()
+    .any(|word| contains_phrase(visible, word))
 }
 
 #[cfg(test)]

@@ -193,6 +193,17 @@ impl LlmError {
     pub fn unusable(detail: impl Into<String>) -> Self {
         Self::Unusable { detail: detail.into() }
     }
+
+    /// The name used in events, logs and metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::TooLong => "too_long",
+            Self::Rejected { .. } => "rejected",
+            Self::Unusable { .. } => "unusable",
+            Self::Fault(fault) => fault.kind.as_str(),
+        }
+    }
 }
 
 impl PortError for LlmError {

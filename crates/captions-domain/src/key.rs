@@ -1,1 +1,48 @@
-//! Key.
+//! The cache key of a caption: a digest of everything that changes the answer, and of whom it is for.
+
+use crate::{
+    brief::Brief,
+    context::TenantId,
+    platform::RULES_AS_OF,
+    ports::CacheKey,
+    prompt,
+    request::{ProviderName, UserId},
+    user::Preferences,
+};
+
+/// Changes with the form of the cached value.
+const SCHEMA: u32 = 1;
+
+/// The key for this brief, asked by this user of this tenant with these preferences, answered by this chain.
+///
+/// BLAKE3-256 over length-prefixed parts, so that no two lists of parts run into the same bytes.
+pub fn caption_key(
+    tenant: &TenantId,
+    user: Option<&UserId>,
+    preferences: &Preferences,
+    brief: &Brief,
+    provider: Option<&ProviderName>,
+    chain_fingerprint: &str,
+) -> CacheKey {
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(&SCHEMA.to_le_bytes());
+    part(&prompt::VERSION.to_le_bytes());
+    part(RULES_AS_OF.as_bytes());
+    part(tenant.as_str().as_bytes());
+    // A user whose id is empty cannot exist, so "no user" and "some user" never meet.
+    part(user.map_or("", UserId::as_str).as_bytes());
+    part(provider.map_or("", ProviderName::as_str).as_bytes());
+    part(chain_fingerprint.as_bytes());
+    // Struct fields are written in declaration order and no map is involved: equal values give equal bytes. Neither
+    // type can fail to serialise; if one ever did, the empty part would still be bound to tenant and user.
+    part(&serde_json::to_vec(preferences).unwrap_or_default());
+    part(&serde_json::to_vec(brief).unwrap_or_default());
+    CacheKey::new("caption", &hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests;

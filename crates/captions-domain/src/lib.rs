@@ -3,23 +3,25 @@
 //! Read it in the order of a request: [`request`] (what may be asked, the only validation), [`user`] (what is known
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
-//! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`hashtags`], [`quality`].
+//! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`].
 
-pub mod request;
-pub mod choice;
-pub mod user;
 pub mod brief;
-pub mod prompt;
-pub mod reply;
 pub mod caption;
-pub mod platform;
-pub mod text;
 pub mod check;
-pub mod hashtags;
-pub mod quality;
-pub mod engine;
-pub mod key;
+pub mod choice;
 pub mod context;
-pub mod ports;
+pub mod engine;
 pub mod fault;
+pub mod hashtags;
+pub mod key;
+pub mod phrases;
+pub mod platform;
+pub mod polish;
+pub mod ports;
+pub mod prompt;
+pub mod quality;
+pub mod reply;
+pub mod request;
+pub mod text;
+pub mod user;

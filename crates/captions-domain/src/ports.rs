@@ -213,14 +213,11 @@ pub enum Chunk {
     Text(String),
     /// All text so far is void and the next text starts anew: the provider broke off and another one begins.
     Withdrawn {
-        /// Why: a [`FaultKind`] name, `rejected`, `too_long` or `unusable`.
+        /// Why: [`LlmError::code`].
         code: &'static str,
     },
     /// The writer is at work and has no text yet: `done` of `of` candidates.
-    Progress {
-        done: u32,
-        of: u32,
-    },
+    Progress { done: u32, of: u32 },
     /// The last piece. A stream that ends without it was cut off.
     End(Credit),
 }

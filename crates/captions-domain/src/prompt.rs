@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     brief::Brief,
+    check::Violation,
     choice::{Cta, Emoji},
     request::ProviderName,
 };
@@ -44,7 +45,9 @@ pub struct Prompt {
 impl Prompt {
     /// Sampling temperature, 0-2.
     pub fn temperature(&self) -> f32 {
-        self.brief.temperature.map_or(DEFAULT_TEMPERATURE, super::request::Temperature::get)
+        self.brief
+            .temperature
+            .map_or(DEFAULT_TEMPERATURE, super::request::Temperature::get)
     }
 }
 
@@ -68,10 +71,31 @@ pub fn render(brief: &Brief, format: Format, provider: Option<ProviderName>) -> 
         system: SYSTEM.to_owned(),
         user: user_message(brief, format, variants),
         format,
-        max_tokens: u32::try_from(variants * characters).unwrap_or(u32::MAX).clamp(256, 8192),
+        max_tokens: u32::try_from(variants * characters)
+            .unwrap_or(u32::MAX)
+            .clamp(256, 8192),
         brief: brief.clone(),
         provider,
     }
+}
+
+/// The same question once more, with what was wrong with the last answer.
+pub fn ask_again(prompt: &Prompt, violations: &[Violation]) -> Prompt {
+    let mut again = prompt.clone();
+    if !violations.is_empty() {
+        again
+            .user
+            .push_str("\nYour last answer broke these rules, so write it anew and keep them:");
+        for violation in violations {
+            again.user.push_str("\n- ");
+            again.user.push_str(&violation.rule);
+            again.user.push_str(": has ");
+            again.user.push_str(&violation.value);
+            again.user.push_str(", allowed: ");
+            again.user.push_str(&violation.limit);
+        }
+    }
+    again
 }
 
 fn user_message(brief: &Brief, format: Format, variants: usize) -> String {
@@ -127,7 +151,11 @@ fn user_message(brief: &Brief, format: Format, variants: usize) -> String {
              \"hashtags\":[\"{} specific tags from the description, most relevant first, without #\"]}}]}}",
             if variants == 1 { "" } else { "s" },
             brief.language.english_name(),
-            if variants == 1 { "" } else { ", each from a different angle and with a different first line" },
+            if variants == 1 {
+                ""
+            } else {
+                ", each from a different angle and with a different first line"
+            },
             brief.hashtag_count,
         ),
     };

@@ -75,7 +75,9 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     }
     let drafts = match format {
         Format::Plain => vec![Draft::plain(without_fence(&text))],
-        Format::Variants => from_json(&text).ok_or_else(|| LlmError::unusable("the answer is not the JSON asked for"))?,
+        Format::Variants => {
+            from_json(&text).ok_or_else(|| LlmError::unusable("the answer is not the JSON asked for"))?
+        }
     };
     let drafts: Vec<_> = drafts.into_iter().filter(|draft| !draft.text().is_empty()).collect();
     if drafts.is_empty() {
@@ -107,15 +109,22 @@ fn without_fence(text: &str) -> &str {
 fn from_json(text: &str) -> Option<Vec<Draft>> {
     for (start, _) in text.match_indices(['{', '[']).take(8) {
         let candidate = &text[start..];
-        if let Some(Ok(reply)) = serde_json::Deserializer::from_str(candidate).into_iter::<Reply>().next() {
+        if let Some(Ok(reply)) = serde_json::Deserializer::from_str(candidate)
+            .into_iter::<Reply>()
+            .next()
+        {
             return Some(reply.variants);
         }
-        if let Some(Ok(drafts)) = serde_json::Deserializer::from_str(candidate).into_iter::<Vec<Draft>>().next()
+        if let Some(Ok(drafts)) = serde_json::Deserializer::from_str(candidate)
+            .into_iter::<Vec<Draft>>()
+            .next()
             && !drafts.is_empty()
         {
             return Some(drafts);
         }
-        if let Some(Ok(draft)) = serde_json::Deserializer::from_str(candidate).into_iter::<Draft>().next()
+        if let Some(Ok(draft)) = serde_json::Deserializer::from_str(candidate)
+            .into_iter::<Draft>()
+            .next()
             && !draft.text().is_empty()
         {
             return Some(vec![draft]);

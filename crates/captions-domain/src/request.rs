@@ -69,15 +69,26 @@ pub(crate) fn identifier<'a>(what: &str, id: &'a str) -> Result<&'a str, Invalid
         "bad_format",
         format!("a {what} id is 1 to 100 characters of A-Z, a-z, 0-9, _ and -"),
     );
-    Err(if nearest.is_empty() { broken } else { broken.nearest(nearest) })
+    Err(if nearest.is_empty() {
+        broken
+    } else {
+        broken.nearest(nearest)
+    })
 }
 
 /// Trimmed text of `min..=max` code points without control characters; line breaks and tabs are kept.
 fn plain_text(what: &str, text: &str, min: usize, max: usize) -> Result<String, Invalid> {
     let text = text.trim();
     let length = text.chars().count();
-    if let Some(bad) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        let cleaned: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).take(max).collect();
+    if let Some(bad) = text
+        .chars()
+        .find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    {
+        let cleaned: String = text
+            .chars()
+            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+            .take(max)
+            .collect();
         return Err(Invalid::new(
             "forbidden_character",
             format!("{what} must not contain the control character U+{:04X}", u32::from(bad)),
@@ -237,9 +248,27 @@ impl FromStr for Language {
     }
 }
 
+/// The whole number of a value that is known to be one of a `u16`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "callers have checked range and wholeness"
+)]
+const fn whole(number: f64) -> u16 {
+    number as u16
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a setting between 0 and 2 needs no more than single precision"
+)]
+const fn single(number: f64) -> f32 {
+    number as f32
+}
+
 /// A number type with a range.
 macro_rules! number_type {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $what:literal, $min:literal..=$max:literal) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty) by $take:expr, $what:literal, $min:literal..=$max:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
         #[serde(try_from = "f64", into = "f64")]
@@ -250,7 +279,6 @@ macro_rules! number_type {
             pub const RANGE: ($inner, $inner) = ($min, $max);
 
             /// Checks and takes the number; [`Invalid`] names the nearest bound.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range and the whole were just checked")]
             pub fn new(number: f64) -> Result<Self, Invalid> {
                 let (min, max) = (f64::from($min), f64::from($max));
                 let whole = std::mem::size_of::<$inner>() == 2;
@@ -261,7 +289,7 @@ macro_rules! number_type {
                 if whole && number.fract() != 0.0 {
                     return Err(Invalid::new("bad_format", format!("{} is a whole number", $what)).nearest(number.round()));
                 }
-                Ok(Self(number as $inner))
+                Ok(Self($take(number)))
             }
 
             pub const fn get(self) -> $inner {
@@ -281,19 +309,19 @@ macro_rules! number_type {
 
 number_type!(
     /// The most code points that the published text may have, tags included.
-    MaxChars(u16), "max_chars", 20u16..=63206u16
+    MaxChars(u16) by whole, "max_chars", 20u16..=63206u16
 );
 number_type!(
     /// How many hashtags; what is above the platform's dated cap is lowered to it with a warning.
-    HashtagCount(u16), "hashtag_count", 0u16..=30u16
+    HashtagCount(u16) by whole, "hashtag_count", 0u16..=30u16
 );
 number_type!(
     /// How many different captions.
-    Variants(u16), "variants", 1u16..=10u16
+    Variants(u16) by whole, "variants", 1u16..=10u16
 );
 number_type!(
     /// Sampling temperature as the OpenAI wire format means it.
-    Temperature(f32), "temperature", 0.0f32..=2.0f32
+    Temperature(f32) by single, "temperature", 0.0f32..=2.0f32
 );
 
 /// The most keywords, and the most words to avoid.
@@ -374,9 +402,12 @@ impl CaptionRequest {
 pub fn keywords(words: &[String], pointer: &str, broken: &mut Vec<Invalid>) -> Vec<Keyword> {
     if words.len() > MAX_KEYWORDS {
         broken.push(
-            Invalid::new("too_many", format!("at most {MAX_KEYWORDS} words, these are {}", words.len()))
-                .nearest(MAX_KEYWORDS)
-                .at(pointer),
+            Invalid::new(
+                "too_many",
+                format!("at most {MAX_KEYWORDS} words, these are {}", words.len()),
+            )
+            .nearest(MAX_KEYWORDS)
+            .at(pointer),
         );
         return Vec::new();
     }

@@ -35,7 +35,13 @@ pub fn length_in(unit: Unit, text: &str) -> usize {
         Unit::Graphemes => text.graphemes(true).count(),
         Unit::EmojiBytes => text
             .graphemes(true)
-            .map(|cluster| if is_emoji(cluster) { cluster.len() } else { cluster.chars().count() })
+            .map(|cluster| {
+                if is_emoji(cluster) {
+                    cluster.len()
+                } else {
+                    cluster.chars().count()
+                }
+            })
             .sum(),
         Unit::Weighted => text
             .split_inclusive(char::is_whitespace)
@@ -76,7 +82,9 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Sentences by Unicode sentence boundaries, trimmed, without empty ones.
 pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
-    text.unicode_sentences().map(str::trim).filter(|sentence| !sentence.is_empty())
+    text.unicode_sentences()
+        .map(str::trim)
+        .filter(|sentence| !sentence.is_empty())
 }
 
 /// True if the grapheme cluster is an emoji. Digits, `#`, `*`, `©` and `®` without their emoji form are not.
@@ -113,16 +121,21 @@ pub struct Span<'a> {
 /// Every hashtag as platforms count it: `#` or `＃` and a tag body or emoji, also glued ones (`#a#b` are two), but not
 /// after `&` (an HTML entity). Digits-only tags are counted too: better one too many than a refused post.
 pub fn hashtags(text: &str) -> Vec<Span<'_>> {
-    tokens(text, |c| c == '#' || c == '＃', |before, _| before != Some('&'), |rest| {
-        let mut end = 0;
-        for cluster in rest.graphemes(true) {
-            if !(cluster.chars().all(is_tag_char) || (is_emoji(cluster) && !cluster.starts_with('#'))) {
-                break;
+    tokens(
+        text,
+        |c| c == '#' || c == '＃',
+        |before, _| before != Some('&'),
+        |rest| {
+            let mut end = 0;
+            for cluster in rest.graphemes(true) {
+                if !(cluster.chars().all(is_tag_char) || (is_emoji(cluster) && !cluster.starts_with('#'))) {
+                    break;
+                }
+                end += cluster.len();
             }
-            end += cluster.len();
-        }
-        end
-    })
+            end
+        },
+    )
 }
 
 /// Every @mention: `@` and 1-30 of `[A-Za-z0-9_.]` without a dot at an end, not after a word character (an e-mail).

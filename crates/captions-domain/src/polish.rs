@@ -1,0 +1,290 @@
+//! From the writer's draft to a text that keeps the rules: mended by rule where a rule can mend it, and told.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{
+    brief::Brief, caption::Variant, check, choice::Emoji, hashtags, platform::PlatformRules, quality, reply::Draft,
+    text,
+};
+
+/// Checks, mends and scores a draft.
+pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
+    let mut repairs = Vec::new();
+    let mut proposed = draft.hashtags.clone();
+    let mut caption = clean(&draft.text());
+    let mut mend = |name: &str, before: &mut String, after: String| {
+        if *before != after {
+            *before = after;
+            repairs.push(name.to_owned());
+        }
+    };
+
+    let unwrapped = without_label_and_quotes(&caption);
+    mend("removed a label or quotes around the text", &mut caption, unwrapped);
+    let (untagged, tags) = without_hashtags(&caption);
+    proposed.extend(tags);
+    mend("moved hashtags out of the text", &mut caption, untagged);
+    let traced = without_untraced_addresses(&caption, brief);
+    mend(
+        "removed a link or @mention that the brief does not name",
+        &mut caption,
+        traced,
+    );
+    let fewer = with_emoji_at_most(
+        &caption,
+        match brief.emoji {
+            Emoji::None => 0,
+            Emoji::Few => 3,
+            Emoji::Many => 10,
+        },
+    );
+    mend("removed emoji beyond the wish", &mut caption, fewer);
+    if brief.sponsored
+        && check::violations(&caption, brief)
+            .iter()
+            .any(|v| v.rule == "missing_disclosure")
+    {
+        let disclosed = format!("{} {caption}", disclosure(brief.language.primary()));
+        mend("put the disclosure first", &mut caption, disclosed);
+    }
+    let fitted = within_bucket(&caption, brief.target_chars);
+    mend("dropped sentences beyond the wished length", &mut caption, fitted);
+
+    let mut tags = hashtags::suggest(brief, &caption, &proposed);
+    let wanted_tags = tags.len();
+    let (fitted, kept_tags) = within_limit(&caption, tags.len(), brief, |caption, count| {
+        Variant::published(caption, &tags[..count])
+    });
+    mend("cut the text to the limit", &mut caption, fitted);
+    tags.truncate(kept_tags);
+    if kept_tags < wanted_tags {
+        repairs.push("dropped hashtags to keep to the limit".to_owned());
+    }
+
+    let text = Variant::published(&caption, &tags);
+    let violations = check::violations(&text, brief);
+    let quality = quality::score(brief, &caption, &tags, &violations);
+    Variant {
+        angle: draft.angle.trim().chars().take(40).collect(),
+        publishable: violations.is_empty(),
+        caption,
+        hashtags: tags,
+        text,
+        quality,
+        violations,
+        repairs,
+    }
+}
+
+/// Removes what nobody sees and what only layout made: zero-width spaces, soft hyphens, byte-order marks, control
+/// characters, trailing spaces, more than one blank line. Joiners and direction marks stay: emoji and scripts need them.
+fn clean(text: &str) -> String {
+    let visible: String = text
+        .replace("\r\n", "\n")
+        .chars()
+        .filter(|c| !matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{00AD}') && (!c.is_control() || *c == '\n'))
+        .collect();
+    let mut lines: Vec<&str> = Vec::new();
+    for line in visible.lines().map(str::trim_end) {
+        if line.is_empty() && lines.last().is_none_or(|last| last.is_empty()) {
+            continue;
+        }
+        lines.push(line);
+    }
+    lines.join("\n").trim().to_owned()
+}
+
+fn without_label_and_quotes(text: &str) -> String {
+    let mut text = text.trim();
+    for label in [
+        "caption:",
+        "**caption:**",
+        "instagram caption:",
+        "here is your caption:",
+        "here's your caption:",
+    ] {
+        if text
+            .get(..label.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(label))
+        {
+            text = text[label.len()..].trim_start();
+        }
+    }
+    for (open, close) in [('"', '"'), ('“', '”'), ('«', '»'), ('„', '“'), ('\'', '\'')] {
+        if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
+            && !inner.is_empty()
+            && !inner.contains([open, close])
+        {
+            text = inner.trim();
+        }
+    }
+    text.to_owned()
+}
+
+/// The text without hashtags, and those that it had. A tag inside a sentence keeps its word; trailing tags go.
+fn without_hashtags(text: &str) -> (String, Vec<String>) {
+    let tags: Vec<String> = text::hashtags(text).iter().map(|tag| tag.text.to_owned()).collect();
+    if tags.is_empty() {
+        return (text.to_owned(), tags);
+    }
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        while words
+            .last()
+            .is_some_and(|word| word.is_empty() || word.starts_with(['#', '＃']))
+        {
+            words.pop();
+        }
+        lines.push(words.join(" ").replace(['#', '＃'], ""));
+    }
+    (clean(&lines.join("\n")), tags)
+}
+
+/// Drops links and @mentions that the brief does not contain: a model invents them, and a mention notifies a stranger.
+fn without_untraced_addresses(text: &str, brief: &Brief) -> String {
+    let given = given_text(brief).to_lowercase();
+    let untraced = |word: &str| {
+        let bare = word.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@' && c != '/');
+        let is_address = text::is_url(bare) || !text::mentions(bare).is_empty();
+        is_address && !given.contains(&bare.to_lowercase())
+    };
+    if !text.split_whitespace().any(untraced) {
+        return text.to_owned();
+    }
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            line.split(' ')
+                .filter(|word| !untraced(word))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect();
+    clean(&lines.join("\n"))
+}
+
+/// Everything that the user gave: what stands in it was not invented.
+pub(crate) fn given_text(brief: &Brief) -> String {
+    let mut given = brief.description.as_str().to_owned();
+    let notes = [
+        brief.brand_voice.as_ref().map(crate::request::BrandVoice::as_str),
+        brief.instructions.as_ref().map(crate::request::Instructions::as_str),
+    ];
+    let words = brief.keywords.iter().map(crate::request::Keyword::as_str);
+    let tags = brief.brand_tags.iter().map(crate::request::BrandTag::as_str);
+    for piece in notes.into_iter().flatten().chain(words).chain(tags) {
+        given.push('\n');
+        given.push_str(piece);
+    }
+    given
+}
+
+fn with_emoji_at_most(text: &str, most: usize) -> String {
+    let mut left = most;
+    let mut removed = false;
+    let kept: String = text
+        .graphemes(true)
+        .filter(|cluster| {
+            if !text::is_emoji(cluster) {
+                return true;
+            }
+            let keep = left > 0;
+            left = left.saturating_sub(1);
+            removed |= !keep;
+            keep
+        })
+        .collect();
+    if !removed {
+        return text.to_owned();
+    }
+    // The spaces around a removed emoji would stand double or before punctuation.
+    let lines: Vec<String> = kept
+        .lines()
+        .map(|line| {
+            let line = line
+                .split(' ')
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ");
+            [" .", " ,", " !", " ?"]
+                .iter()
+                .fold(line, |line, mark| line.replace(mark, &mark[1..]))
+        })
+        .collect();
+    clean(&lines.join("\n"))
+}
+
+/// A plain disclosure in the caption's language.
+fn disclosure(language: &str) -> &'static str {
+    match language {
+        "de" => "Anzeige:",
+        "es" => "Publicidad:",
+        "fr" => "Publicité :",
+        _ => "Ad:",
+    }
+}
+
+/// Drops last sentences while the text is over the bucket's end, as long as what stays is not under its start.
+fn within_bucket(caption: &str, (from, to): (usize, usize)) -> String {
+    let mut text = caption.to_owned();
+    while text.chars().count() > to {
+        let Some(shorter) = without_last_sentence(&text) else {
+            break;
+        };
+        if shorter.chars().count() < from {
+            break;
+        }
+        text = shorter;
+    }
+    text
+}
+
+/// Makes the published text keep the limit: last sentences go first, then the least relevant tags, then words.
+fn within_limit(
+    caption: &str,
+    tags: usize,
+    brief: &Brief,
+    published: impl Fn(&str, usize) -> String,
+) -> (String, usize) {
+    let rules = PlatformRules::of(brief.platform);
+    let fits = |caption: &str, tags: usize| {
+        let text = published(caption, tags);
+        text::length_in(rules.unit, &text) <= rules.max_chars
+            && text.encode_utf16().count() <= rules.max_chars.max(brief.max_chars)
+            && text.chars().count() <= brief.max_chars
+    };
+    // Every step below reads the whole text, so a model that never stopped is cut short first.
+    let mut caption: String = caption.graphemes(true).take(2 * brief.max_chars).collect();
+    let mut tags = tags;
+    while !fits(&caption, tags) {
+        if let Some(shorter) = without_last_sentence(&caption) {
+            caption = shorter;
+        } else if tags > 0 {
+            tags -= 1;
+        } else if let Some((shorter, _)) = caption.trim_end_matches('…').rsplit_once(char::is_whitespace) {
+            caption = format!("{}…", shorter.trim_end_matches([',', ';', ':', '-', '–', ' ']));
+        } else {
+            // One endless word: cut between graphemes.
+            let clusters: Vec<&str> = caption.graphemes(true).collect();
+            if clusters.len() <= 1 {
+                break;
+            }
+            caption = clusters[..clusters.len() - 1].concat();
+        }
+    }
+    (caption, tags)
+}
+
+/// The text up to its last sentence; `None` if there is only one.
+fn without_last_sentence(caption: &str) -> Option<String> {
+    let (at, _) = caption
+        .split_sentence_bound_indices()
+        .filter(|(_, sentence)| sentence.chars().any(char::is_alphanumeric))
+        .last()?;
+    let rest = caption[..at].trim_end();
+    (!rest.is_empty()).then(|| rest.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
