@@ -1,0 +1,291 @@
+//! The document of a caption: what `POST /v1/captions`, the history and `--json` on the command line show.
+
+use std::time::Duration;
+
+use captions_domain::{
+    caption::{Answer, Caption, CaptionId, Degraded, Record, Source, Usage, Variant, Warning},
+    check::Violation,
+    choice::Platform,
+    ports::Grade,
+    quality::Part,
+};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Why there is no estimate yet.
+const NO_ESTIMATE: &str = "no posting history is known for this user";
+
+/// A caption with all that is known of it. The top level repeats the best variant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CaptionDocument {
+    /// The request that made it.
+    pub request_id: String,
+    /// Its id in the history; null if it was not stored.
+    #[schema(required)]
+    pub id: Option<Uuid>,
+    /// The text without the generated hashtags.
+    pub caption: String,
+    /// The generated hashtags, each with its `#`.
+    pub hashtags: Vec<String>,
+    /// What one publishes: caption, blank line, hashtags joined by spaces. Limits and rules are about this.
+    pub text: String,
+    /// 0-100, one decimal: `raw_score`, but at most 49 if the text is not publishable.
+    pub quality_score: f64,
+    /// 100 x the sum of value x weight over `parts`.
+    pub raw_score: f64,
+    #[schema(schema_with = crate::schema::parts)]
+    pub parts: Vec<Part>,
+    /// Seconds from the request to the answer; null for a caption that is read from the history.
+    #[schema(required)]
+    pub processing_time: Option<f64>,
+    /// Words of `caption`.
+    pub word_count: usize,
+    /// Code points of `caption`.
+    pub character_count: usize,
+    /// Null until the user's own results are known.
+    #[schema(required)]
+    pub estimated_engagement: Option<Engagement>,
+    /// Why there is no estimate.
+    #[schema(required)]
+    pub estimated_engagement_reason: Option<String>,
+    /// False if a rule of the platform or of the request is broken.
+    pub publishable: bool,
+    #[schema(schema_with = crate::schema::violations)]
+    pub violations: Vec<Violation>,
+    /// What was changed by rule in the writer's text, in words.
+    pub repairs: Vec<String>,
+    /// All variants, best first.
+    pub variants: Vec<VariantDocument>,
+    #[schema(schema_with = crate::schema::source)]
+    pub source: Source,
+    /// The provider that wrote it, by its configured name.
+    pub provider: String,
+    /// The model that wrote it, as the provider names it.
+    pub model: String,
+    #[schema(schema_with = crate::schema::grade)]
+    pub grade: String,
+    /// The provider's own id of the call.
+    #[schema(required)]
+    pub provider_request_id: Option<String>,
+    /// Provider calls begun for this answer; 0 for a cached one.
+    pub attempts: u32,
+    #[schema(schema_with = crate::schema::degraded)]
+    pub degraded: Vec<Degraded>,
+    #[schema(schema_with = crate::schema::warnings)]
+    pub warnings: Vec<Warning>,
+    #[schema(schema_with = crate::schema::usage)]
+    pub usage: Option<Usage>,
+    #[schema(schema_with = crate::schema::platform)]
+    pub platform: Platform,
+    /// The date of the platform rules that it was checked against.
+    pub rules_as_of: String,
+    /// The language that was asked for, as a BCP 47 tag.
+    pub language: String,
+    /// True if a model wrote it, false if a template was filled in.
+    pub ai_generated: bool,
+    /// When it was written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// What the request asked about; shown in the history only, like the two below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub content_description: Option<String>,
+    /// Whom it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub user_id: Option<String>,
+    /// The caller's own grouping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub campaign_id: Option<String>,
+}
+
+/// One caption of several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct VariantDocument {
+    /// The approach that sets it apart from its siblings.
+    pub angle: String,
+    /// The text without the generated hashtags.
+    pub caption: String,
+    /// The generated hashtags, each with its `#`.
+    pub hashtags: Vec<String>,
+    /// What one publishes: caption, blank line, hashtags joined by spaces.
+    pub text: String,
+    /// 0-100, one decimal: `raw_score`, but at most 49 if the text is not publishable.
+    pub quality_score: f64,
+    /// 100 x the sum of value x weight over `parts`.
+    pub raw_score: f64,
+    #[schema(schema_with = crate::schema::parts)]
+    pub parts: Vec<Part>,
+    /// False if a rule of the platform or of the request is broken.
+    pub publishable: bool,
+    #[schema(schema_with = crate::schema::violations)]
+    pub violations: Vec<Violation>,
+    /// What was changed by rule in the writer's text, in words.
+    pub repairs: Vec<String>,
+}
+
+/// What a post like this one reached before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Engagement {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+    /// What the numbers count.
+    pub unit: String,
+}
+
+impl CaptionDocument {
+    /// The document of a fresh answer, `elapsed` after its request came in.
+    pub fn of_answer(answer: &Answer, request_id: &str, elapsed: Duration) -> Self {
+        let mut document = Self::new(
+            &answer.caption,
+            request_id,
+            answer.id,
+            answer.source,
+            answer.attempts,
+            &answer.degraded,
+        );
+        document.processing_time = Some((elapsed.as_secs_f64() * 1e6).round() / 1e6);
+        document
+    }
+
+    /// The document of a caption in the history.
+    pub fn of_record(record: &Record) -> Self {
+        let mut document = Self::new(
+            &record.caption,
+            &record.request_id,
+            Some(record.id),
+            record.source,
+            record.attempts,
+            &record.degraded,
+        );
+        document.content_description = Some(record.description.as_str().to_owned());
+        document.user_id = record.user.as_ref().map(|user| user.as_str().to_owned());
+        document.campaign_id = record.campaign.as_ref().map(|campaign| campaign.as_str().to_owned());
+        document
+    }
+
+    fn new(
+        caption: &Caption,
+        request_id: &str,
+        id: Option<CaptionId>,
+        source: Source,
+        attempts: u32,
+        degraded: &[Degraded],
+    ) -> Self {
+        let variants: Vec<VariantDocument> = caption.variants.iter().map(VariantDocument::from).collect();
+        let best = caption.variants.first();
+        let shown = variants.first().cloned().unwrap_or_else(VariantDocument::none);
+        Self {
+            request_id: request_id.to_owned(),
+            id: id.map(|id| id.0),
+            caption: shown.caption,
+            hashtags: shown.hashtags,
+            text: shown.text,
+            quality_score: shown.quality_score,
+            raw_score: shown.raw_score,
+            parts: shown.parts,
+            processing_time: None,
+            word_count: best.map_or(0, Variant::word_count),
+            character_count: best.map_or(0, Variant::character_count),
+            estimated_engagement: None,
+            estimated_engagement_reason: Some(NO_ESTIMATE.to_owned()),
+            publishable: shown.publishable,
+            violations: shown.violations,
+            repairs: shown.repairs,
+            variants,
+            source,
+            provider: caption.provider.clone(),
+            model: caption.model.clone(),
+            grade: caption.grade.clone(),
+            provider_request_id: caption.provider_request_id.clone(),
+            attempts,
+            degraded: degraded.to_vec(),
+            warnings: caption.warnings.clone(),
+            usage: caption.usage,
+            platform: caption.platform,
+            rules_as_of: caption.rules_as_of.clone(),
+            language: caption.language.as_str().to_owned(),
+            ai_generated: caption.grade != Grade::Template.as_str(),
+            created_at: caption.created_at,
+            content_description: None,
+            user_id: None,
+            campaign_id: None,
+        }
+    }
+}
+
+impl VariantDocument {
+    /// What stands at the top of a caption that has no variants, which the engine never makes: nothing to publish.
+    const fn none() -> Self {
+        Self {
+            angle: String::new(),
+            caption: String::new(),
+            hashtags: Vec::new(),
+            text: String::new(),
+            quality_score: 0.0,
+            raw_score: 0.0,
+            parts: Vec::new(),
+            publishable: false,
+            violations: Vec::new(),
+            repairs: Vec::new(),
+        }
+    }
+}
+
+impl From<&Variant> for VariantDocument {
+    fn from(variant: &Variant) -> Self {
+        Self {
+            angle: variant.angle.clone(),
+            caption: variant.caption.clone(),
+            hashtags: variant.hashtags.clone(),
+            text: variant.text.clone(),
+            quality_score: variant.quality.score,
+            raw_score: variant.quality.raw_score,
+            parts: variant.quality.parts.clone(),
+            publishable: variant.publishable,
+            violations: variant.violations.clone(),
+            repairs: variant.repairs.clone(),
+        }
+    }
+}
+
+/// A page of a user's history, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryPage {
+    pub data: Vec<CaptionDocument>,
+    /// True if there are older ones.
+    pub has_more: bool,
+    /// Send it as `cursor` to get the next page; null on the last page.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+impl HistoryPage {
+    /// The page of `limit` from records that were read with `limit + 1`: the one more tells whether there are more.
+    pub fn of(records: &[Record], limit: usize) -> Self {
+        let shown = &records[..records.len().min(limit)];
+        let has_more = records.len() > limit;
+        Self {
+            data: shown.iter().map(CaptionDocument::of_record).collect(),
+            has_more,
+            next_cursor: shown.last().filter(|_| has_more).map(|last| cursor_after(last.id)),
+        }
+    }
+}
+
+/// The cursor of what comes after the caption `id`.
+pub fn cursor_after(id: CaptionId) -> String {
+    format!("c{}", id.0.simple())
+}
+
+/// The caption that a cursor stands after; `None` if it is not one of ours.
+pub fn read_cursor(cursor: &str) -> Option<CaptionId> {
+    Uuid::try_parse(cursor.strip_prefix('c')?).ok().map(CaptionId)
+}
+
+#[cfg(test)]
+mod tests;

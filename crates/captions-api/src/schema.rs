@@ -1,0 +1,239 @@
+//! The building blocks of the OpenAPI schemas. Names and ranges come from the domain; tests hold the two together.
+
+use captions_domain::{
+    caption::{Degraded, Source},
+    choice::Platform,
+};
+use utoipa::{
+    Number,
+    openapi::{
+        ArrayBuilder, ObjectBuilder, RefOr, Schema, Type,
+        schema::{AdditionalProperties, SchemaType},
+    },
+};
+
+/// A string of `min..=max` code points after trimming.
+pub fn text(description: &str, min: usize, max: usize) -> Schema {
+    string(description).min_length(Some(min)).max_length(Some(max)).into()
+}
+
+/// An id that callers choose.
+pub fn identifier(description: &str) -> Schema {
+    string(description).pattern(Some("^[A-Za-z0-9_-]{1,100}$")).into()
+}
+
+/// A BCP 47 language tag.
+pub fn language(description: &str) -> Schema {
+    string(description).examples(["en", "pt-BR", "zh-Hant"]).into()
+}
+
+/// One of `names`.
+pub fn choice(description: &str, names: &[&str], default: &str) -> Schema {
+    string(description)
+        .enum_values(Some(names.iter().copied()))
+        .default(Some(default.into()))
+        .into()
+}
+
+/// One of `names`, in an answer.
+pub fn one_of<'a>(description: &str, names: impl IntoIterator<Item = &'a str>) -> Schema {
+    string(description).enum_values(Some(names)).into()
+}
+
+/// `true` or `false`.
+pub fn flag(description: &str, default: bool) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .description(Some(description))
+        .default(Some(default.into()))
+        .into()
+}
+
+/// A whole number of a range.
+pub fn whole<N: Into<Number>>(description: &str, (min, max): (N, N)) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some(description))
+        .minimum(Some(min))
+        .maximum(Some(max))
+        .into()
+}
+
+/// A number of a range.
+pub fn number<N: Into<Number>>(description: &str, (min, max): (N, N)) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .description(Some(description))
+        .minimum(Some(min))
+        .maximum(Some(max))
+        .into()
+}
+
+/// A list of at most `most` entries.
+pub fn list(description: &str, most: usize, items: Schema) -> Schema {
+    ArrayBuilder::new()
+        .description(Some(description))
+        .max_items(Some(most))
+        .items(RefOr::T(items))
+        .into()
+}
+
+/// The same, or null.
+pub fn or_null(mut schema: Schema) -> Schema {
+    let with_null = |kind: &mut SchemaType| {
+        if let SchemaType::Type(one) = kind {
+            *kind = SchemaType::from_iter([one.clone(), Type::Null]);
+        }
+    };
+    match &mut schema {
+        Schema::Object(object) => {
+            with_null(&mut object.schema_type);
+            if let Some(names) = &mut object.enum_values {
+                names.push(serde_json::Value::Null);
+            }
+        }
+        Schema::Array(array) => with_null(&mut array.schema_type),
+        // Combined schemas say themselves what they allow.
+        _ => {}
+    }
+    schema
+}
+
+/// An object that has all of `properties` and no others.
+pub(crate) fn object<const N: usize>(description: &str, properties: [(&str, Schema); N]) -> Schema {
+    properties
+        .into_iter()
+        .fold(
+            ObjectBuilder::new().description(Some(description)),
+            |object, (name, schema)| object.property(name, schema).required(name),
+        )
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .into()
+}
+
+/// Any string.
+pub(crate) fn string(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+}
+
+/// Every [`Source`].
+pub const SOURCES: [Source; 5] = [
+    Source::Provider,
+    Source::Cache,
+    Source::Stale,
+    Source::Local,
+    Source::Template,
+];
+
+/// Every [`Degraded`].
+pub const DEGRADED: [Degraded; 10] = [
+    Degraded::FallbackProvider,
+    Degraded::StaleAnswer,
+    Degraded::LocalFallback,
+    Degraded::TemplateFallback,
+    Degraded::PreferencesStale,
+    Degraded::PreferencesDefault,
+    Degraded::HistoryDelayed,
+    Degraded::CacheUnavailable,
+    Degraded::LimitsLocal,
+    Degraded::PartialAnalysis,
+];
+
+/// Every grade of a writer, in words.
+pub const GRADES: [&str; 3] = ["standard", "basic", "template"];
+
+pub(crate) fn platform() -> RefOr<Schema> {
+    one_of(
+        "The platform whose rules it was checked against.",
+        Platform::NAMES.iter().copied(),
+    )
+    .into()
+}
+
+pub(crate) fn source() -> RefOr<Schema> {
+    one_of(
+        "Where the answer came from.",
+        SOURCES.iter().map(|source| source.as_str()),
+    )
+    .into()
+}
+
+pub(crate) fn grade() -> RefOr<Schema> {
+    one_of("What kind of writer it was.", GRADES).into()
+}
+
+pub(crate) fn degraded() -> RefOr<Schema> {
+    let items = one_of(
+        "A part that went less well than it should.",
+        DEGRADED.iter().map(|part| part.as_str()),
+    );
+    ArrayBuilder::new()
+        .description(Some("What went less well than it should; empty if nothing did."))
+        .items(RefOr::T(items))
+        .into()
+}
+
+pub(crate) fn warnings() -> RefOr<Schema> {
+    let items = object(
+        "Something that the caller should know and that is no fault.",
+        [
+            ("code", string("A stable name, as in `hashtag_count_lowered`.").into()),
+            ("detail", string("The same in words.").into()),
+        ],
+    );
+    ArrayBuilder::new()
+        .description(Some("What was changed or left out of what was asked for."))
+        .items(RefOr::T(items))
+        .into()
+}
+
+pub(crate) fn violations() -> RefOr<Schema> {
+    let items = object(
+        "A broken rule.",
+        [
+            ("rule", string("The rule's stable name, as in `too_long`.").into()),
+            ("value", string("What the text has.").into()),
+            ("limit", string("What is allowed.").into()),
+        ],
+    );
+    ArrayBuilder::new()
+        .description(Some("The rules that `text` breaks."))
+        .items(RefOr::T(items))
+        .into()
+}
+
+pub(crate) fn parts() -> RefOr<Schema> {
+    let items = object(
+        "One part of the score.",
+        [
+            ("name", string("The part's stable name.").into()),
+            ("value", number("How good it is.", (0, 1))),
+            ("weight", number("How much it counts; all weights sum to 1.", (0, 1))),
+            (
+                "fix",
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+                    .description(Some("What would raise it most."))
+                    .into(),
+            ),
+        ],
+    );
+    ArrayBuilder::new()
+        .description(Some("What the score is made of."))
+        .items(RefOr::T(items))
+        .into()
+}
+
+/// Tokens, or null where the writer counts none.
+pub(crate) fn usage() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some("Tokens as the provider counted them; null if it did not."))
+        .property("input_tokens", whole("Tokens of the prompt.", (0_u64, u64::MAX)))
+        .required("input_tokens")
+        .property("output_tokens", whole("Tokens of the answer.", (0_u64, u64::MAX)))
+        .required("output_tokens")
+        .into()
+}

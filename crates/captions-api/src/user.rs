@@ -1,0 +1,295 @@
+//! Users and their preferences on the wire.
+
+use captions_domain::{
+    choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    request::{BrandTag, BrandVoice, HashtagCount, Invalid, Keyword, Language, MAX_KEYWORDS, UserId},
+    user::{Preferences, User},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::AdditionalProperties},
+};
+
+use crate::{
+    fields::Fields,
+    schema::{identifier, language, list, one_of, or_null, text, whole},
+};
+
+/// The most hashtags that a user always adds.
+pub const MAX_BRAND_TAGS: usize = 30;
+
+/// A user to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewUser {
+    pub id: UserId,
+    pub display_name: Option<String>,
+    pub preferences: Preferences,
+}
+
+/// Reads the body that creates a user. `Err` names every broken rule.
+pub fn parse_new(body: &Value) -> Result<NewUser, Vec<Invalid>> {
+    let mut fields = Fields::of(body, "").map_err(|broken| vec![broken])?;
+    let id = fields.text("id", UserId::new);
+    let id = fields.require("id", id);
+    let display_name = fields.text("display_name", display_name).value();
+    let preferences = fields
+        .object("preferences", |value, base| {
+            merge_at(&Preferences::default(), value, base)
+        })
+        .value();
+    fields.finish()?;
+    let Some(id) = id else {
+        return Err(vec![Invalid::new("required", "id is required").at("/id")]);
+    };
+    Ok(NewUser {
+        id,
+        display_name,
+        preferences: preferences.unwrap_or_default(),
+    })
+}
+
+/// Applies a merge patch (RFC 7396) to what may be changed of a user: `display_name` and `preferences`.
+pub fn merge_user(
+    display: Option<&str>,
+    preferences: &Preferences,
+    patch: &Value,
+) -> Result<(Option<String>, Preferences), Vec<Invalid>> {
+    let mut fields = Fields::of(patch, "").map_err(|broken| vec![broken])?;
+    let display = fields.text("display_name", display_name).over(display.map(Into::into));
+    let preferences = fields
+        .object("preferences", |value, base| merge_at(preferences, value, base))
+        .over(Some(preferences.clone()));
+    fields.finish()?;
+    Ok((display, preferences.unwrap_or_default()))
+}
+
+/// Applies a merge patch (RFC 7396): `null` removes a wish, what is absent stays. `Err` names every broken rule, and
+/// then nothing was applied.
+pub fn merge(preferences: &Preferences, patch: &Value) -> Result<Preferences, Vec<Invalid>> {
+    merge_at(preferences, patch, "")
+}
+
+/// Reads whole preferences: what is absent is no wish.
+pub fn parse_preferences(body: &Value) -> Result<Preferences, Vec<Invalid>> {
+    merge_at(&Preferences::default(), body, "")
+}
+
+fn merge_at(current: &Preferences, patch: &Value, base: &str) -> Result<Preferences, Vec<Invalid>> {
+    let mut fields = Fields::of(patch, base).map_err(|broken| vec![broken])?;
+    let merged = Preferences {
+        tone: fields.text("tone", str::parse::<Tone>).over(current.tone),
+        style: fields.text("style", str::parse::<Style>).over(current.style),
+        audience: fields.text("audience", str::parse::<Audience>).over(current.audience),
+        platform: fields.text("platform", str::parse::<Platform>).over(current.platform),
+        language: fields.text("language", Language::new).over(current.language.clone()),
+        length: fields.text("length", str::parse::<Length>).over(current.length),
+        emoji: fields.text("emoji", str::parse::<Emoji>).over(current.emoji),
+        cta: fields.text("cta", str::parse::<Cta>).over(current.cta),
+        hashtag_count: fields
+            .number("hashtag_count", HashtagCount::new)
+            .over(current.hashtag_count),
+        keywords: fields
+            .list("keywords", MAX_KEYWORDS, Keyword::new)
+            .over(Some(current.keywords.clone()))
+            .unwrap_or_default(),
+        avoid: fields
+            .list("avoid", MAX_KEYWORDS, Keyword::new)
+            .over(Some(current.avoid.clone()))
+            .unwrap_or_default(),
+        brand_tags: fields
+            .list("brand_tags", MAX_BRAND_TAGS, BrandTag::new)
+            .over(Some(current.brand_tags.clone()))
+            .unwrap_or_default(),
+        brand_voice: fields
+            .text("brand_voice", BrandVoice::new)
+            .over(current.brand_voice.clone()),
+    };
+    fields.finish()?;
+    Ok(merged)
+}
+
+/// 1-100 characters on one line after trimming, without control characters.
+fn display_name(name: &str) -> Result<String, Invalid> {
+    const MAX: usize = 100;
+    let name = name.trim();
+    let cleaned = || name.chars().filter(|c| !c.is_control()).take(MAX).collect::<String>();
+    if name.is_empty() {
+        return Err(Invalid::new("too_short", "a display name needs at least 1 character"));
+    }
+    if let Some(bad) = name.chars().find(|c| c.is_control()) {
+        let rule = format!(
+            "a display name must not contain the control character U+{:04X}",
+            u32::from(bad)
+        );
+        return Err(Invalid::new("forbidden_character", rule).nearest(cleaned()));
+    }
+    let length = name.chars().count();
+    if length > MAX {
+        let rule = format!("a display name has at most {MAX} characters, this has {length}");
+        return Err(Invalid::new("too_long", rule).nearest(cleaned().trim_end()));
+    }
+    Ok(name.to_owned())
+}
+
+/// Preferences on the wire: `null` and empty lists are "no wish".
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PreferencesDocument(pub Preferences);
+
+/// A user on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UserDocument {
+    pub id: String,
+    /// For people to recognise the user by.
+    #[schema(required)]
+    pub display_name: Option<String>,
+    pub preferences: PreferencesDocument,
+    /// Counts the writes, from 1. Also the `ETag`.
+    pub version: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+impl From<&User> for UserDocument {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.as_str().to_owned(),
+            display_name: user.display_name.clone(),
+            preferences: PreferencesDocument(user.preferences.clone()),
+            version: user.version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+/// What was removed with a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasedDocument {
+    pub id: String,
+    /// False if there was no such user; their captions are erased all the same.
+    pub user_erased: bool,
+    /// How many stored captions were erased.
+    pub captions_erased: u64,
+}
+
+/// The body that creates a user, for the OpenAPI document; it is read by [`parse_new`].
+pub enum UserBody {}
+
+/// The body that changes a user, for the OpenAPI document; it is read by [`merge_user`].
+pub enum UserPatch {}
+
+/// The body that changes or replaces preferences, for the OpenAPI document; it is read by [`merge`].
+pub enum PreferencesBody {}
+
+impl PartialSchema for UserBody {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .property("id", identifier("The caller's own id of the user."))
+            .required("id")
+            .property(
+                "display_name",
+                or_null(text(
+                    "For people to recognise the user by; never put into a prompt.",
+                    1,
+                    100,
+                )),
+            )
+            .property(
+                "preferences",
+                preferences(or_null).description(Some("Standing wishes.")),
+            )
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .into()
+    }
+}
+
+impl ToSchema for UserBody {}
+
+impl PartialSchema for UserPatch {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .description(Some("A merge patch (RFC 7396): null removes, what is absent stays."))
+            .property(
+                "display_name",
+                or_null(text(
+                    "For people to recognise the user by; never put into a prompt.",
+                    1,
+                    100,
+                )),
+            )
+            .property(
+                "preferences",
+                preferences(or_null).description(Some("Standing wishes.")),
+            )
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .into()
+    }
+}
+
+impl ToSchema for UserPatch {}
+
+impl PartialSchema for PreferencesBody {
+    fn schema() -> RefOr<Schema> {
+        preferences(or_null)
+            .description(Some(
+                "Standing wishes. In a merge patch (RFC 7396) null removes and what is absent stays.",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for PreferencesBody {}
+
+impl PartialSchema for PreferencesDocument {
+    fn schema() -> RefOr<Schema> {
+        preferences(|list| list)
+            .description(Some("Standing wishes; null and empty lists are no wish."))
+            .into()
+    }
+}
+
+impl ToSchema for PreferencesDocument {}
+
+/// Scalars may be null everywhere; lists only in a patch, because an answer shows them empty.
+fn preferences(list_schema: fn(Schema) -> Schema) -> ObjectBuilder {
+    let choice =
+        |description: &str, names: &'static [&'static str]| or_null(one_of(description, names.iter().copied()));
+    let words = |description: &str| list_schema(list(description, MAX_KEYWORDS, text("A word or phrase.", 1, 50)));
+    ObjectBuilder::new()
+        .property("tone", choice("How captions feel.", Tone::NAMES))
+        .property("style", choice("How captions are built.", Style::NAMES))
+        .property("audience", choice("Who is to read them.", Audience::NAMES))
+        .property("platform", choice("Where they are published.", Platform::NAMES))
+        .property(
+            "language",
+            or_null(language("The language of captions, as a BCP 47 tag.")),
+        )
+        .property("length", choice("Target length.", Length::NAMES))
+        .property("emoji", choice("How many emoji.", Emoji::NAMES))
+        .property("cta", choice("What the reader is asked to do.", Cta::NAMES))
+        .property(
+            "hashtag_count",
+            or_null(whole("How many hashtags.", HashtagCount::RANGE)),
+        )
+        .property("keywords", words("Used where a request names none."))
+        .property("avoid", words("Always avoided."))
+        .property(
+            "brand_tags",
+            list_schema(list(
+                "Put before all other hashtags.",
+                MAX_BRAND_TAGS,
+                text("A hashtag, with or without #.", 1, 51),
+            )),
+        )
+        .property("brand_voice", or_null(text("How the brand speaks.", 1, 500)))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+}
+
+#[cfg(test)]
+mod tests;
