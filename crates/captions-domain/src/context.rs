@@ -66,6 +66,11 @@ impl Attempts {
             .is_ok()
     }
 
+    /// True if no further call may be begun: whoever would wait before one need not.
+    pub fn is_full(&self) -> bool {
+        self.begun() >= self.limit
+    }
+
     /// Calls begun so far.
     pub fn begun(&self) -> u32 {
         self.begun.load(Ordering::Relaxed)

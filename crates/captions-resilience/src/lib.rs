@@ -1,1 +1,22 @@
-//! captions-resilience
+//! One policy for every port.
+//!
+//! [`policy::Policy`] takes one call through deadline, retry, circuit breaker, concurrency slot and attempt timeout, in
+//! that order. [`guarded::Guarded`] puts a policy around any implementation of a port and is itself that port;
+//! [`failover::Failover`] asks several providers in order. The steps are plain values with small verbs:
+//! [`retry`], [`breaker`], [`slots`]. All time is tokio's, so that tests run on a paused clock, and all chance comes
+//! from a [`jitter::Jitter`] that is passed in.
+//!
+//! Nothing else in the workspace retries, times a call out or counts failures.
+
+#![warn(missing_docs)]
+
+pub mod breaker;
+pub mod failover;
+pub mod guarded;
+pub mod jitter;
+pub mod policy;
+pub mod retry;
+pub mod slots;
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,248 @@
+//! The circuit breaker of one dependency: after enough failures in a row nobody calls, until one probe succeeds.
+//!
+//! The state machine is pure and lives in `machine`; here it gets a clock, a lock, a name and a line in the log for
+//! every change of state.
+
+mod machine;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use captions_domain::fault::{Fault, FaultKind, PortError};
+use tokio::time::Instant;
+
+use self::machine::{Change, Machine, Ticket};
+use crate::jitter::Jitter;
+
+/// When a breaker opens, and for how long at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// Failures in a row that open it; 0 acts as 1.
+    pub failure_threshold: u32,
+    /// The longest that it stays open between two probes.
+    ///
+    /// It opens for 0.5 s first, then for 0.9 s while the outage is younger than 30 s, then twice as long each time up to
+    /// this; always up to 15 % less by jitter. So a short outage heals in under a second and a long one is probed rarely.
+    pub recovery_timeout: Duration,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self {
+            failure_threshold: 5,
+            recovery_timeout: Duration::from_mins(1),
+        }
+    }
+}
+
+/// What a finished call says about the health of the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It works.
+    Healthy,
+    /// It gave nothing that a caller could use.
+    Sick,
+    /// Nothing either way.
+    Neutral,
+}
+
+impl Verdict {
+    /// What an error says by its fault alone.
+    ///
+    /// A refusal by the rules of the domain says nothing: it may come from a proxy before a dead server as well as from
+    /// a sound one. Being asked to slow down is a matter of rate, not of health. Refusals of our own and our own mistakes
+    /// are not the other side's.
+    pub fn of<E: PortError>(error: &E) -> Self {
+        match error.fault().map(|fault| fault.kind) {
+            Some(FaultKind::Timeout | FaultKind::Unavailable | FaultKind::Corrupt) => Self::Sick,
+            None
+            | Some(
+                FaultKind::RateLimited { .. }
+                | FaultKind::CircuitOpen { .. }
+                | FaultKind::Overloaded
+                | FaultKind::Internal,
+            ) => Self::Neutral,
+        }
+    }
+}
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Calls pass.
+    Closed,
+    /// No call passes until the next probe is due.
+    Open,
+    /// A probe is due or under way; nobody else passes.
+    HalfOpen,
+    /// An operator lets nobody pass.
+    ForcedOpen,
+    /// An operator lets everybody pass, whatever happens.
+    ForcedClosed,
+}
+
+impl State {
+    /// The name used in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::ForcedOpen => "forced_open",
+            Self::ForcedClosed => "forced_closed",
+        }
+    }
+}
+
+/// A breaker at one instant, for readiness pages and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where it stands.
+    pub state: State,
+    /// Since when nothing has worked; `None` while it is closed or forced.
+    pub open_since: Option<Instant>,
+    /// Time until the next probe may go; zero if one may go now or is under way, `None` while closed or forced.
+    pub next_probe: Option<Duration>,
+}
+
+/// The breaker of one dependency.
+#[derive(Debug)]
+pub struct Breaker {
+    dependency: Arc<str>,
+    jitter: Jitter,
+    machine: Mutex<Machine>,
+}
+
+impl Breaker {
+    /// A closed breaker. `dependency` is its name in logs.
+    pub fn new(dependency: Arc<str>, settings: BreakerSettings, jitter: Jitter) -> Self {
+        Self {
+            dependency,
+            jitter,
+            machine: Mutex::new(Machine::new(settings)),
+        }
+    }
+
+    /// Asks to make one call. A refusal is a [`FaultKind::CircuitOpen`] fault with the time until the next probe.
+    pub fn admit(self: &Arc<Self>) -> Result<Permit, Fault> {
+        let (admitted, change) = self.machine().admit(Instant::now());
+        self.tell(change);
+        match admitted {
+            Ok(ticket) => Ok(Permit {
+                breaker: Arc::clone(self),
+                ticket: Some(ticket),
+            }),
+            Err(retry_after) => Err(Fault::new(FaultKind::CircuitOpen { retry_after })),
+        }
+    }
+
+    /// True if a call made after `pause` would be refused, as far as one can tell now.
+    pub(crate) fn refuses_after(&self, pause: Duration) -> bool {
+        self.machine()
+            .time_closed_off(Instant::now())
+            .is_some_and(|left| left > pause)
+    }
+
+    /// Where it stands now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.machine().snapshot(Instant::now())
+    }
+
+    /// Lets nobody pass until [`Breaker::automatic`].
+    pub fn force_open(&self) {
+        let change = self.machine().force_open();
+        self.tell(change);
+    }
+
+    /// Lets everybody pass and counts nothing until [`Breaker::automatic`].
+    pub fn force_closed(&self) {
+        let change = self.machine().force_closed();
+        self.tell(change);
+    }
+
+    /// Ends a forced state: closed, with nothing counted. Changes nothing if no state is forced.
+    pub fn automatic(&self) {
+        let change = self.machine().automatic();
+        self.tell(change);
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        // No code of others runs under the lock, so a poisoned one still holds a whole machine.
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line for each change of state, written outside the lock.
+    fn tell(&self, change: Option<Change>) {
+        let Some(Change { from, to, open_for }) = change else {
+            return;
+        };
+        let (dependency, from, to_name) = (&*self.dependency, from.as_str(), to.as_str());
+        match to {
+            State::Open => {
+                let open_ms = open_for.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+                tracing::warn!(
+                    dependency,
+                    from,
+                    to = to_name,
+                    open_ms,
+                    "circuit opened: the dependency is not called"
+                );
+            }
+            State::HalfOpen => tracing::info!(dependency, from, to = to_name, "circuit half open: one probe goes"),
+            State::Closed => tracing::info!(dependency, from, to = to_name, "circuit closed: calls pass again"),
+            State::ForcedOpen | State::ForcedClosed => {
+                tracing::warn!(dependency, from, to = to_name, "circuit forced by an operator");
+            }
+        }
+    }
+}
+
+/// The right to make one call. It belongs to the state in which it was given: settled after that state has ended, it
+/// changes nothing. Dropped unsettled it is neutral, and the place of a probe is free again.
+#[derive(Debug)]
+#[must_use = "a dropped permit says nothing about the call"]
+pub struct Permit {
+    breaker: Arc<Breaker>,
+    ticket: Option<Ticket>,
+}
+
+impl Permit {
+    /// False if the breaker has changed its state since the permit was given.
+    pub fn is_current(&self) -> bool {
+        self.ticket
+            .as_ref()
+            .is_some_and(|ticket| self.breaker.machine().is_current(ticket))
+    }
+
+    /// Tells how the call went.
+    pub fn settle(mut self, verdict: Verdict) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        let change = match verdict {
+            Verdict::Healthy => self.breaker.machine().succeed(&ticket),
+            Verdict::Sick => {
+                let jitter = self.breaker.jitter.unit();
+                self.breaker.machine().fail(&ticket, Instant::now(), jitter)
+            }
+            Verdict::Neutral => {
+                self.breaker.machine().release(&ticket);
+                None
+            }
+        };
+        self.breaker.tell(change);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.machine().release(&ticket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

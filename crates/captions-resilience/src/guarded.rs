@@ -1,0 +1,182 @@
+//! A policy around any implementation of a port, as that port.
+//!
+//! Every method is one forward. Reads, and writes that leave the same state however often they are made, are repeated
+//! after a transient failure; a repeated erase can find nothing left and then says so, which is true by then.
+
+mod stream;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use captions_domain::{
+    caption::{CaptionId, Feedback, Record},
+    context::Context,
+    fault::{Fault, LlmError, StoreError},
+    ports::{
+        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, LlmProvider, UserStore,
+    },
+    prompt::Prompt,
+    request::UserId,
+    user::{Preferences, User},
+};
+
+use crate::{
+    breaker::Verdict,
+    policy::{Policy, Repeat},
+};
+
+/// A port with its policy.
+#[derive(Debug)]
+pub struct Guarded<P: ?Sized> {
+    inner: Arc<P>,
+    policy: Policy,
+}
+
+impl<P: ?Sized> Guarded<P> {
+    /// Guards `inner`. Ports of the same server take clones of the same policy.
+    pub const fn new(inner: Arc<P>, policy: Policy) -> Self {
+        Self { inner, policy }
+    }
+
+    /// The policy around it.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: UserStore + ?Sized> UserStore for Guarded<P> {
+    async fn read(&self, cx: &Context, user: &UserId) -> Result<Option<User>, StoreError> {
+        self.policy
+            .run(cx, "users.read", Repeat::Safe, || self.inner.read(cx, user))
+            .await
+    }
+
+    async fn preferences(&self, cx: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError> {
+        self.policy
+            .run(cx, "users.preferences", Repeat::Safe, || {
+                self.inner.preferences(cx, user)
+            })
+            .await
+    }
+
+    async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
+        // A write whose answer was lost would meet its own version and report a conflict that nobody caused.
+        self.policy
+            .run(cx, "users.write", Repeat::Never, || self.inner.write(cx, user, expect))
+            .await
+    }
+
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<bool, StoreError> {
+        self.policy
+            .run(cx, "users.erase", Repeat::Safe, || self.inner.erase(cx, user))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
+    async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
+        self.policy
+            .run(cx, "captions.append", Repeat::Safe, || self.inner.append(cx, record))
+            .await
+    }
+
+    async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError> {
+        self.policy
+            .run(cx, "captions.read", Repeat::Safe, || self.inner.read(cx, id))
+            .await
+    }
+
+    async fn history(
+        &self,
+        cx: &Context,
+        user: &UserId,
+        before: Option<CaptionId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.policy
+            .run(cx, "captions.history", Repeat::Safe, || {
+                self.inner.history(cx, user, before, limit)
+            })
+            .await
+    }
+
+    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
+        self.policy
+            .run(cx, "captions.feedback", Repeat::Safe, || {
+                self.inner.feedback(cx, id, feedback)
+            })
+            .await
+    }
+
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+        self.policy
+            .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, user))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: Cache + ?Sized> Cache for Guarded<P> {
+    async fn get(&self, cx: &Context, key: &CacheKey) -> Result<Option<Cached>, Fault> {
+        self.policy
+            .run(cx, "cache.get", Repeat::Safe, || self.inner.get(cx, key))
+            .await
+    }
+
+    async fn put(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<(), Fault> {
+        self.policy
+            .run(cx, "cache.put", Repeat::Safe, || {
+                self.inner.put(cx, key, bytes.clone(), ttl)
+            })
+            .await
+    }
+
+    async fn remove(&self, cx: &Context, key: &CacheKey) -> Result<(), Fault> {
+        self.policy
+            .run(cx, "cache.remove", Repeat::Safe, || self.inner.remove(cx, key))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: LlmProvider + ?Sized> LlmProvider for Guarded<P> {
+    async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
+        self.policy
+            .run_judged(cx, "llm.complete", Repeat::Safe, judge, || {
+                self.inner.complete(cx, prompt)
+            })
+            .await
+    }
+
+    async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
+        stream::open(&self.policy, &*self.inner, cx, prompt).await
+    }
+
+    fn describe(&self) -> &Description {
+        self.inner.describe()
+    }
+}
+
+/// What a provider's error says about its health.
+///
+/// An answer that cannot be used counts as a failure: each one costs full price and full time and serves nobody, and five
+/// of them with not one good answer between are a provider that is down in all but name. One caller's odd wishes cannot
+/// bring that about while anybody else is served, because every success starts the count anew. What it turns down
+/// (content, length, key, credit) is left aside: it speaks of the call and not of the provider.
+fn judge(error: &LlmError) -> Verdict {
+    match error {
+        LlmError::Unusable { .. } => Verdict::Sick,
+        LlmError::Refused | LlmError::TooLong | LlmError::Rejected { .. } => Verdict::Neutral,
+        LlmError::Fault(fault) => Verdict::of(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests;

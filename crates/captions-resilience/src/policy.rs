@@ -1,0 +1,398 @@
+//! The fixed order in which every call to a dependency goes through its safeguards.
+
+mod held;
+
+use std::{sync::Arc, time::Duration};
+
+use captions_domain::{
+    context::Context,
+    fault::{Fault, FaultKind, PortError},
+};
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
+
+pub(crate) use self::held::Held;
+use crate::{
+    breaker::{Breaker, BreakerSettings, Snapshot, Verdict},
+    jitter::Jitter,
+    retry::{Budget, Reserved, RetrySettings},
+    slots::{SlotSettings, Slots},
+};
+
+/// Which steps a policy has. `None` and `false` leave a step out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicySettings {
+    /// The name of the dependency in logs.
+    pub dependency: String,
+    /// Whether the request's deadline holds. Off: [`Context::deadline`] is not looked at.
+    pub deadline: bool,
+    /// How often and when a failed call is made again.
+    pub retry: Option<RetrySettings>,
+    /// When calls stop for a while.
+    pub breaker: Option<BreakerSettings>,
+    /// How many calls go at once.
+    pub slots: Option<SlotSettings>,
+    /// The longest that one attempt may take. Streams have their own two limits below instead.
+    pub attempt_timeout: Option<Duration>,
+    /// The longest from opening a stream to its first chunk.
+    pub first_chunk_timeout: Option<Duration>,
+    /// The longest silence between two chunks of a stream.
+    pub idle_timeout: Option<Duration>,
+    /// Whether each attempt is entered in [`Context::attempts`], and not made if that is full: on for providers.
+    pub ledger: bool,
+}
+
+impl PolicySettings {
+    /// No step at all.
+    pub fn off(dependency: impl Into<String>) -> Self {
+        Self {
+            dependency: dependency.into(),
+            deadline: false,
+            retry: None,
+            breaker: None,
+            slots: None,
+            attempt_timeout: None,
+            first_chunk_timeout: None,
+            idle_timeout: None,
+            ledger: false,
+        }
+    }
+
+    /// Every step with its default, except for the ledger: attempts of 10 s, first chunk within 6 s, 10 s between chunks.
+    pub fn standard(dependency: impl Into<String>) -> Self {
+        Self {
+            dependency: dependency.into(),
+            deadline: true,
+            retry: Some(RetrySettings::default()),
+            breaker: Some(BreakerSettings::default()),
+            slots: Some(SlotSettings::default()),
+            attempt_timeout: Some(Duration::from_secs(10)),
+            first_chunk_timeout: Some(Duration::from_secs(6)),
+            idle_timeout: Some(Duration::from_secs(10)),
+            ledger: false,
+        }
+    }
+}
+
+/// Whether a call may be made twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Twice is as good as once.
+    Safe,
+    /// A lost answer may stand for a done deed, so a failed call is not made again.
+    Never,
+}
+
+/// The safeguards of one dependency. Clones share them: ports of the same server take clones of one policy.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    settings: Arc<PolicySettings>,
+    jitter: Jitter,
+    budget: Option<Arc<Budget>>,
+    breaker: Option<Arc<Breaker>>,
+    slots: Option<Arc<Slots>>,
+}
+
+/// What every attempt of one call goes by.
+struct Bounds<'a, E> {
+    cx: &'a Context,
+    deadline: Option<Instant>,
+    /// The time of one attempt.
+    limit: Option<Duration>,
+    judge: fn(&E) -> Verdict,
+}
+
+/// Why an attempt gave no value.
+enum Miss<E> {
+    /// No call was made.
+    NotMade(Fault),
+    /// The call was made and failed.
+    Failed(E),
+}
+
+impl Policy {
+    /// A policy with its own breaker, slots and budget.
+    pub fn new(settings: PolicySettings) -> Self {
+        Self::with_jitter(settings, Jitter::random())
+    }
+
+    /// The same with a chosen source of chance.
+    pub fn with_jitter(settings: PolicySettings, jitter: Jitter) -> Self {
+        let dependency: Arc<str> = settings.dependency.as_str().into();
+        Self {
+            budget: settings
+                .retry
+                .and_then(|retry| retry.budget)
+                .map(|budget| Arc::new(Budget::new(budget))),
+            breaker: settings
+                .breaker
+                .map(|breaker| Arc::new(Breaker::new(dependency, breaker, jitter.clone()))),
+            slots: settings.slots.map(|slots| Arc::new(Slots::new(slots))),
+            settings: Arc::new(settings),
+            jitter,
+        }
+    }
+
+    /// What it was made of.
+    pub fn settings(&self) -> &PolicySettings {
+        &self.settings
+    }
+
+    /// The breaker, for operators; `None` if that step is off.
+    pub fn breaker(&self) -> Option<&Breaker> {
+        self.breaker.as_deref()
+    }
+
+    /// Where the breaker stands; `None` if that step is off.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        self.breaker.as_ref().map(|breaker| breaker.snapshot())
+    }
+
+    /// Makes a call with all safeguards. `op` names it in logs, as in `cache.get`.
+    ///
+    /// Errors: the call's own last error; or, if no call was made at all, a [`FaultKind::Timeout`] (the deadline had
+    /// passed), [`FaultKind::CircuitOpen`] or [`FaultKind::Overloaded`] (no slot, or the ledger is full) fault.
+    /// Cancel-safe: dropping it frees everything and counts as neither success nor failure.
+    pub async fn run<T, E, F>(
+        &self,
+        cx: &Context,
+        op: &'static str,
+        repeat: Repeat,
+        call: impl FnMut() -> F + Send,
+    ) -> Result<T, E>
+    where
+        T: Send,
+        E: PortError + Send,
+        F: Future<Output = Result<T, E>> + Send,
+    {
+        self.run_judged(cx, op, repeat, Verdict::of, call).await
+    }
+
+    /// The same, with `judge` saying what an error means for the breaker.
+    pub async fn run_judged<T, E, F>(
+        &self,
+        cx: &Context,
+        op: &'static str,
+        repeat: Repeat,
+        judge: fn(&E) -> Verdict,
+        call: impl FnMut() -> F + Send,
+    ) -> Result<T, E>
+    where
+        T: Send,
+        E: PortError + Send,
+        F: Future<Output = Result<T, E>> + Send,
+    {
+        let limit = self.settings.attempt_timeout;
+        let (value, held) = self.hold(cx, op, repeat, limit, judge, call).await?;
+        held.settle(Verdict::Healthy);
+        Ok(value)
+    }
+
+    /// Makes the call and hands out what it holds, for values that are not finished when they are returned. `limit` is
+    /// the time of one attempt.
+    pub(crate) async fn hold<T, E, F>(
+        &self,
+        cx: &Context,
+        op: &'static str,
+        repeat: Repeat,
+        limit: Option<Duration>,
+        judge: fn(&E) -> Verdict,
+        mut call: impl FnMut() -> F + Send,
+    ) -> Result<(T, Held), E>
+    where
+        T: Send,
+        E: PortError + Send,
+        F: Future<Output = Result<T, E>> + Send,
+    {
+        let span = tracing::debug_span!("call", dependency = %self.settings.dependency, op);
+        async move {
+            // 1. Deadline, outermost: it is the request's own promise, made before any of this began. One absolute
+            //    instant bounds every wait below, so no wrapper cuts the call from outside and the breaker is told why an
+            //    attempt ended.
+            let deadline = self.deadline(cx);
+            let bounds = Bounds {
+                cx,
+                deadline,
+                limit,
+                judge,
+            };
+            if let Some(budget) = &self.budget {
+                budget.deposit();
+            }
+            let mut paid = None;
+            let mut failed = 0;
+            let mut last = None;
+            // 2. Retry, outside the breaker: every attempt asks the breaker anew and is counted by it, and the pause
+            //    between two attempts holds no slot.
+            loop {
+                let error = match self.attempt(&bounds, paid.take(), &mut call).await {
+                    Ok(done) => return Ok(done),
+                    // What the other side said tells more than why we did not ask again.
+                    Err(Miss::NotMade(fault)) => return Err(last.unwrap_or_else(|| fault.into())),
+                    Err(Miss::Failed(error)) => error,
+                };
+                failed += 1;
+                let Some((pause, token)) = self.next_try(cx, repeat, failed, &error, deadline) else {
+                    return Err(error);
+                };
+                tracing::debug!(
+                    failed,
+                    code = error.fault().map(|fault| fault.kind.as_str()),
+                    pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                    "call failed; trying again after a pause"
+                );
+                sleep(pause).await;
+                paid = token;
+                last = Some(error);
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// The instant at which this request's calls end, if the step is on.
+    pub(crate) fn deadline(&self, cx: &Context) -> Option<Instant> {
+        self.settings.deadline.then(|| Instant::from_std(cx.deadline))
+    }
+
+    /// The pause before the next attempt and its token, or `None` if there is to be none. Everything that would stop the
+    /// attempt is asked before the pause: nobody sleeps for nothing.
+    fn next_try<E: PortError>(
+        &self,
+        cx: &Context,
+        repeat: Repeat,
+        failed: u32,
+        error: &E,
+        deadline: Option<Instant>,
+    ) -> Option<(Duration, Option<Reserved<'_>>)> {
+        let retry = self.settings.retry?;
+        let fault = error.fault()?;
+        if repeat == Repeat::Never || !fault.is_transient() || failed >= retry.max_attempts {
+            return None;
+        }
+        if self.settings.ledger && cx.attempts.is_full() {
+            return None;
+        }
+        let asked = fault.retry_after().unwrap_or_default();
+        if asked > retry.longest_wait {
+            return None;
+        }
+        let pause = retry.pause(failed, self.jitter.unit()).max(asked);
+        let needed = Instant::now().checked_add(pause)?.checked_add(retry.least_time)?;
+        if deadline.is_some_and(|deadline| needed >= deadline) {
+            return None;
+        }
+        if self
+            .breaker
+            .as_ref()
+            .is_some_and(|breaker| breaker.refuses_after(pause))
+        {
+            return None;
+        }
+        match &self.budget {
+            None => Some((pause, None)),
+            Some(budget) => budget.reserve().map(|token| (pause, Some(token))),
+        }
+    }
+
+    async fn attempt<T, E, F>(
+        &self,
+        bounds: &Bounds<'_, E>,
+        paid: Option<Reserved<'_>>,
+        call: &mut (impl FnMut() -> F + Send),
+    ) -> Result<(T, Held), Miss<E>>
+    where
+        T: Send,
+        E: PortError + Send,
+        F: Future<Output = Result<T, E>> + Send,
+    {
+        let Bounds {
+            cx,
+            deadline,
+            limit,
+            judge,
+        } = *bounds;
+        // An answer to an expired request is for nobody, so nothing is taken for it.
+        expired(deadline)?;
+        // 3. Breaker, before the slot: while the dependency is out, callers are turned away at once instead of queueing.
+        let mut permit = match &self.breaker {
+            Some(breaker) => Some(breaker.admit().map_err(Miss::NotMade)?),
+            None => None,
+        };
+        // 4. Slot, inside the breaker: only calls that will be made take one. A full queue is our own overload: the
+        //    permit is dropped unsettled, because it says nothing about the other side.
+        let slot = match &self.slots {
+            Some(slots) => Some(slots.take(deadline).await.map_err(Miss::NotMade)?),
+            None => None,
+        };
+        // The circuit may have opened while we stood in the queue; whoever comes out of it asks again.
+        if let Some(breaker) = &self.breaker
+            && permit.as_ref().is_some_and(|permit| !permit.is_current())
+        {
+            permit = Some(breaker.admit().map_err(Miss::NotMade)?);
+        }
+        let held = Held::new(permit, slot);
+        expired(deadline)?;
+        // The ledger counts calls and nothing else, so it is entered last. No other wait comes after it.
+        if self.settings.ledger && !cx.attempts.begin() {
+            let why = "this request has used up its attempts";
+            return Err(Miss::NotMade(Fault::because(FaultKind::Overloaded, why)));
+        }
+        if let Some(token) = paid {
+            token.spend();
+        }
+        // 5. Attempt timeout, innermost: it measures the other side alone, and no waiting of ours.
+        let begun = Instant::now();
+        let until = earlier(limit.and_then(|limit| begun.checked_add(limit)), deadline);
+        let answer = match until {
+            None => call().await,
+            Some(until) => {
+                let Ok(answer) = timeout_at(until, call()).await else {
+                    held.settle(slowness(limit, until - begun));
+                    return Err(Miss::Failed(Fault::new(FaultKind::Timeout).into()));
+                };
+                answer
+            }
+        };
+        match answer {
+            Ok(value) => Ok((value, held)),
+            Err(error) => {
+                held.settle(judge(&error));
+                Err(Miss::Failed(error))
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> Option<&Slots> {
+        self.slots.as_deref()
+    }
+}
+
+/// What an attempt that was cut off after `given` says about the other side. One that the deadline cut short of half its
+/// own time says nothing: else a few requests with tiny deadlines would shut a healthy dependency for everybody.
+fn slowness(limit: Option<Duration>, given: Duration) -> Verdict {
+    match limit {
+        Some(limit) if given.saturating_mul(2) >= limit => Verdict::Sick,
+        Some(_) | None => Verdict::Neutral,
+    }
+}
+
+fn expired<E>(deadline: Option<Instant>) -> Result<(), Miss<E>> {
+    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        let why = "the request's deadline had passed";
+        return Err(Miss::NotMade(Fault::because(FaultKind::Timeout, why)));
+    }
+    Ok(())
+}
+
+/// The earlier of two limits, where `None` is no limit.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;
