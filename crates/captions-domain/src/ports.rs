@@ -30,7 +30,7 @@ pub enum Expect {
 }
 
 /// Profiles and preferences.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// The whole user; `None` if there is none.
@@ -48,7 +48,7 @@ pub trait UserStore: Send + Sync {
 }
 
 /// The history of captions.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait CaptionStore: Send + Sync {
     /// Keeps a caption. MUST be idempotent: the same id again changes nothing and is no error.
@@ -97,7 +97,7 @@ pub struct Cached {
 }
 
 /// Bytes with a time to live. A miss is `Ok(None)`; an empty value is a hit.
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Cache: Send + Sync {
     async fn get(&self, cx: &Context, key: &CacheKey) -> Result<Option<Cached>, Fault>;
@@ -230,7 +230,7 @@ pub type ChunkStream = BoxStream<'static, Result<Chunk, LlmError>>;
 /// An implementation MUST tell a length-truncated or otherwise unfinished answer as [`LlmError::Unusable`], never as
 /// text, MUST stop working (and paying) within 100 ms after its future or stream is dropped, and MUST enter a second
 /// call of its own in [`Context::attempts`].
-#[cfg_attr(feature = "mock", mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait LlmProvider: Send + Sync {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError>;
