@@ -1,0 +1,264 @@
+//! Builders of domain values for tests. `*_full` has every option set and no list empty, `*_bare` the opposite.
+#![expect(
+    clippy::expect_used,
+    reason = "the literals of a builder are valid, or the builder is wrong"
+)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use captions_domain::{
+    caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
+    check::Violation,
+    choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    context::{Attempts, Context, TenantId},
+    quality::{Part, Quality},
+    request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, UserId},
+    user::{Preferences, User},
+};
+use time::{OffsetDateTime, macros::datetime};
+use uuid::Uuid;
+
+/// A context of a tenant that no other test knows, with a deadline that no test reaches.
+pub fn context() -> Context {
+    context_of(&format!("test-{}", Uuid::now_v7().simple()))
+}
+
+/// A context of this tenant, with a deadline that no test reaches.
+pub fn context_of(tenant: &str) -> Context {
+    Context {
+        tenant: TenantId::new(tenant).expect("a tenant id"),
+        request_id: format!("request-{}", Uuid::now_v7().simple()).into(),
+        fresh_id: Uuid::now_v7(),
+        now: OffsetDateTime::now_utc(),
+        deadline: Instant::now() + Duration::from_hours(1),
+        attempts: Arc::new(Attempts::up_to(3)),
+    }
+}
+
+pub fn user_id(id: &str) -> UserId {
+    UserId::new(id).expect("a user id")
+}
+
+pub fn description(text: &str) -> Description {
+    Description::new(text).expect("a description")
+}
+
+pub fn keyword(word: &str) -> Keyword {
+    Keyword::new(word).expect("a keyword")
+}
+
+/// Every wish made, in several scripts.
+pub fn preferences_full() -> Preferences {
+    Preferences {
+        tone: Some(Tone::Playful),
+        style: Some(Style::Storytelling),
+        audience: Some(Audience::GenZ),
+        platform: Some(Platform::Tiktok),
+        language: Some(Language::new("pt-BR").expect("a language")),
+        length: Some(Length::Medium),
+        emoji: Some(Emoji::Many),
+        cta: Some(Cta::Question),
+        hashtag_count: Some(HashtagCount::new(7.0).expect("a hashtag count")),
+        keywords: vec![keyword("pão de queijo"), keyword("早餐")],
+        avoid: vec![keyword("cheap 💸"), keyword("\"quoted\" \\ 'words'")],
+        brand_tags: vec![
+            BrandTag::new("CaféAurora").expect("a tag"),
+            BrandTag::new("焙煎").expect("a tag"),
+        ],
+        brand_voice: Some(BrandVoice::new("Warm, a little cheeky 👩🏽‍🍳.\nNever: \"buy now\".").expect("a voice")),
+    }
+}
+
+/// A user with every wish. The version is the one that a store gives to a new user.
+pub fn user_full(id: &str) -> User {
+    User {
+        id: user_id(id),
+        display_name: Some("Zoë Ñandú 👩🏽‍🍳 e\u{301}".into()),
+        preferences: preferences_full(),
+        version: 1,
+        created_at: datetime!(2026-03-01 08:09:10.123_456 UTC),
+        updated_at: datetime!(2026-03-02 23:59:59.999_999 +05:30),
+    }
+}
+
+/// A user of whom nothing is known but the id.
+pub fn user_bare(id: &str) -> User {
+    User {
+        id: user_id(id),
+        display_name: None,
+        preferences: Preferences::default(),
+        version: 1,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        updated_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
+
+/// A score whose numbers have no short binary form.
+pub fn quality() -> Quality {
+    Quality {
+        score: 73.4,
+        raw_score: 31.245_270_191_439_438,
+        parts: vec![
+            Part {
+                name: "hook".into(),
+                value: 0.1 + 0.2,
+                weight: 1.0 / 3.0,
+                fix: Some("Begin with the sourdough 🥖.".into()),
+            },
+            Part {
+                name: "format".into(),
+                value: 1.0,
+                weight: 2.0 / 3.0,
+                fix: None,
+            },
+        ],
+    }
+}
+
+/// A caption that may be published.
+pub fn variant() -> Variant {
+    let caption = "Fresh out of the oven 🥖\nWho is up for breakfast?";
+    let hashtags = vec!["#sourdough".to_owned(), "#パン屋".to_owned()];
+    Variant {
+        angle: "question".into(),
+        caption: caption.into(),
+        text: Variant::published(caption, &hashtags),
+        hashtags,
+        quality: quality(),
+        publishable: true,
+        violations: Vec::new(),
+        repairs: Vec::new(),
+    }
+}
+
+/// An everyday caption with one variant.
+pub fn caption() -> Caption {
+    Caption {
+        variants: vec![variant()],
+        platform: Platform::Instagram,
+        language: Language::default(),
+        provider: "primary".into(),
+        model: "test-model".into(),
+        grade: "standard".into(),
+        provider_request_id: None,
+        usage: None,
+        created_at: datetime!(2026-03-01 08:09:10 UTC),
+        rules_as_of: "2026-01-01".into(),
+        warnings: Vec::new(),
+    }
+}
+
+/// A caption with every option set, two variants and no empty list.
+pub fn caption_full() -> Caption {
+    let broken = Variant {
+        angle: "list".into(),
+        caption: "A \"quoted\" line, a back\\slash, a tab\t and {\"json\": null}".into(),
+        hashtags: vec!["#été".into()],
+        text: "A \"quoted\" line, a back\\slash, a tab\t and {\"json\": null}\n\n#été".into(),
+        quality: quality(),
+        publishable: false,
+        violations: vec![Violation {
+            rule: "too_many_hashtags".into(),
+            value: "31".into(),
+            limit: "30".into(),
+        }],
+        repairs: vec!["removed a label 🏷️".into()],
+    };
+    Caption {
+        variants: vec![variant(), broken],
+        platform: Platform::Youtube,
+        language: Language::new("zh-Hant").expect("a language"),
+        provider: "secondary".into(),
+        model: "vendor/model:7b".into(),
+        grade: "basic".into(),
+        provider_request_id: Some("req_0123".into()),
+        usage: Some(Usage {
+            input_tokens: 1_234,
+            output_tokens: u64::from(u32::MAX) + 1,
+        }),
+        created_at: datetime!(2026-03-01 08:09:10.123_456_789 -03:00),
+        rules_as_of: "2026-01-01".into(),
+        warnings: vec![Warning::new("hashtag_count_lowered", "30 → 5")],
+    }
+}
+
+/// A record with every option set and no empty list.
+pub fn record_full(user: &UserId) -> Record {
+    Record {
+        id: CaptionId(Uuid::now_v7()),
+        request_id: "request-Ω-1".into(),
+        user: Some(user.clone()),
+        campaign: Some(CampaignId::new("spring_2026").expect("a campaign id")),
+        description: description("Sourdough at sunrise 🌅\nwith \"butter\" and 'jam' \\ crème"),
+        caption: caption_full(),
+        source: Source::Stale,
+        attempts: 3,
+        degraded: vec![
+            Degraded::FallbackProvider,
+            Degraded::PreferencesStale,
+            Degraded::LimitsLocal,
+        ],
+        feedback: Some(feedback_full()),
+    }
+}
+
+/// An everyday record of this user.
+pub fn record(user: &UserId) -> Record {
+    Record {
+        user: Some(user.clone()),
+        ..record_bare()
+    }
+}
+
+/// A record of nobody, with every option unset and every list empty that may be.
+pub fn record_bare() -> Record {
+    Record {
+        id: CaptionId(Uuid::now_v7()),
+        request_id: "r".into(),
+        user: None,
+        campaign: None,
+        description: description("Sourdough at sunrise"),
+        caption: Caption {
+            variants: vec![Variant {
+                angle: String::new(),
+                caption: String::new(),
+                hashtags: Vec::new(),
+                text: String::new(),
+                quality: Quality {
+                    score: 0.0,
+                    raw_score: 0.0,
+                    parts: Vec::new(),
+                },
+                publishable: false,
+                violations: Vec::new(),
+                repairs: Vec::new(),
+            }],
+            ..caption()
+        },
+        source: Source::Provider,
+        attempts: 0,
+        degraded: Vec::new(),
+        feedback: None,
+    }
+}
+
+pub fn feedback_full() -> Feedback {
+    Feedback {
+        verdict: Verdict::Edited,
+        rating: Some(4),
+        final_text: Some("Fresh & warm 🥖 — \"now\"".into()),
+        given_at: datetime!(2026-03-03 10:11:12.345_678 UTC),
+    }
+}
+
+pub fn feedback_bare() -> Feedback {
+    Feedback {
+        verdict: Verdict::Rejected,
+        rating: None,
+        final_text: None,
+        given_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
