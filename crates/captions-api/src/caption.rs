@@ -148,6 +148,7 @@ impl CaptionDocument {
             answer.attempts,
             &answer.degraded,
         );
+        document.warnings.extend_from_slice(&answer.warnings);
         document.processing_time = Some((elapsed.as_secs_f64() * 1e6).round() / 1e6);
         document
     }

@@ -42,3 +42,6 @@ impl StreamEvent {
         matches!(self, Self::Completed(_) | Self::Failed(_))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use captions_domain::{
     request::{BrandTag, BrandVoice, HashtagCount, Invalid, Keyword, Language, MAX_KEYWORDS, UserId},
     user::{Preferences, User},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::Error};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::{
@@ -135,9 +135,18 @@ fn display_name(name: &str) -> Result<String, Invalid> {
 }
 
 /// Preferences on the wire: `null` and empty lists are "no wish".
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub struct PreferencesDocument(pub Preferences);
+
+impl Serialize for PreferencesDocument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut document = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
+        // The domain keeps all numbers as floats; a count of `2.0` would surprise typed clients.
+        document["hashtag_count"] = self.0.hashtag_count.map(HashtagCount::get).into();
+        document.serialize(serializer)
+    }
+}
 
 /// A user on the wire.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
