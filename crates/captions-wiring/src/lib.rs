@@ -1,1 +1,5 @@
-//! captions-wiring
+//! The composition root: the only crate that names adapters.
+//!
+//! [`settings`] reads and checks what the operator wants; the apps drive what is assembled from it.
+
+pub mod settings;

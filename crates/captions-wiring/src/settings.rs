@@ -1,0 +1,273 @@
+//! The settings: embedded defaults < file < environment < flags, typed, checked, with the origin of every value.
+//!
+//! [`defaults.toml`](defaults_toml) is the documentation of every key. Nothing here reads the process environment: the
+//! caller hands it in.
+
+mod error;
+mod layers;
+mod origin;
+mod providers;
+mod reference;
+mod rule;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+pub use self::{
+    error::SettingsError,
+    layers::load,
+    origin::{Origin, Origins, Shown},
+    providers::{Provider, ProviderKind},
+    reference::{config_doc, defaults_toml},
+    secret::SecretUrl,
+};
+
+/// Where settings come from, besides the embedded defaults.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// Dotted key and value, as text; the last one of a key wins.
+    pub flags: Vec<(String, String)>,
+    /// The whole process environment.
+    pub env: BTreeMap<String, String>,
+    /// The file of `--config`; it must exist.
+    pub config_flag: Option<PathBuf>,
+    /// The folder that `captions.toml` is looked for in and that relative paths start from.
+    pub cwd: PathBuf,
+}
+
+/// Settings, and where they came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// By dotted key; the whole list of providers is one key.
+    pub origins: Origins,
+    shown: Vec<Shown>,
+}
+
+impl Loaded {
+    /// Every effective setting with its origin, in the order of the defaults, secrets as `***`.
+    pub fn show(&self) -> &[Shown] {
+        &self.shown
+    }
+}
+
+/// All settings. The comments of `defaults.toml` say what each one does.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub server: Server,
+    pub engine: Engine,
+    pub database: Database,
+    pub redis: Redis,
+    pub cache: Cache,
+    pub api: Api,
+    pub llm: Llm,
+    pub fallback: Fallback,
+    pub local: Local,
+    pub log: Log,
+    /// The folder below which a fetched model is kept; `None` on a machine without HOME.
+    #[serde(skip)]
+    pub cache_folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// Bytes.
+    pub body_limit: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub body_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub header_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub drain_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    #[serde(deserialize_with = "seconds")]
+    pub deadline: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Never empty: without one it is the SQLite file of the data folder.
+    pub url: SecretUrl,
+    pub pool_size: PoolSize,
+    pub pooling: bool,
+    #[serde(deserialize_with = "seconds")]
+    pub connect_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub acquire_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub statement_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub idle_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub max_lifetime: Duration,
+    pub max_attempts: u32,
+    pub migrate: Migrate,
+    pub breaker: Breaker,
+}
+
+impl Database {
+    /// Connections on a machine with `cpus`.
+    pub fn connections(&self, cpus: u32) -> u32 {
+        match self.pool_size {
+            PoolSize::Auto => cpus.saturating_mul(2).clamp(4, 20),
+            PoolSize::Exactly(count) => count,
+        }
+    }
+}
+
+/// When the store's tables are brought up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Migrate {
+    Auto,
+    Check,
+    Never,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    #[serde(deserialize_with = "url_or_none")]
+    pub url: Option<SecretUrl>,
+    pub pool_size: PoolSize,
+    #[serde(deserialize_with = "seconds")]
+    pub connect_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub read_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub write_timeout: Duration,
+    pub breaker: Breaker,
+}
+
+impl Redis {
+    /// Connections on a machine with `cpus`.
+    pub fn connections(&self, cpus: u32) -> u32 {
+        match self.pool_size {
+            PoolSize::Auto => cpus.clamp(1, 4),
+            PoolSize::Exactly(count) => count,
+        }
+    }
+}
+
+/// `auto` or a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolSize {
+    Auto,
+    Exactly(u32),
+}
+
+impl<'de> Deserialize<'de> for PoolSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The configuration tree hands out numbers as text where text is asked for.
+        match String::deserialize(deserializer)?.as_str() {
+            "auto" => Ok(Self::Auto),
+            count => count.parse().map(Self::Exactly).map_err(D::Error::custom),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    pub enabled: bool,
+    pub memory_bytes: u64,
+    #[serde(deserialize_with = "seconds")]
+    pub caption: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub stale: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    #[serde(deserialize_with = "seconds")]
+    pub timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub first_byte_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub idle_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub connect_timeout: Duration,
+    pub max_attempts: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub retry_delay: Duration,
+    pub max_connections: usize,
+    pub max_per_host: usize,
+    pub breaker: Breaker,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    pub enabled: bool,
+    pub failure_threshold: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub recovery_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Llm {
+    /// Never empty, in the order in which they are tried.
+    pub providers: Vec<Provider>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    pub stale: bool,
+    pub local: bool,
+    pub template: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Local {
+    #[serde(deserialize_with = "path_or_none")]
+    pub model_path: Option<PathBuf>,
+    pub threads: usize,
+    pub queue: usize,
+    pub candidates: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    Text,
+    Json,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretUrl>, D::Error> {
+    let url = SecretUrl::deserialize(deserializer)?;
+    Ok((!url.expose().is_empty()).then_some(url))
+}
+
+fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    Ok((!path.as_os_str().is_empty()).then_some(path))
+}

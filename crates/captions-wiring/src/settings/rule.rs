@@ -1,0 +1,270 @@
+//! Every key there is and the rule that its value must meet. The rule's text is what people read in the
+//! documentation and in errors.
+
+use std::{fmt, net::SocketAddr};
+
+use toml::Value;
+
+/// What a value must be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rule {
+    Flag,
+    /// Both ends included.
+    Seconds(f64, f64),
+    /// Both ends included.
+    Whole(i64, i64),
+    /// The word `auto` or a whole number.
+    AutoOrWhole(i64, i64),
+    OneOf(&'static [&'static str]),
+    Address,
+    Filter,
+    Path,
+    /// May hold a password, so it is neither printed nor repeated in errors.
+    SecretUrl,
+    /// `http` or `https`, without user, password or query: keys have their own place.
+    BaseUrl,
+    /// Upper case only, so that a key pasted here by mistake is refused instead of being taken for a name.
+    VariableName,
+    /// 1 to 64 of `[a-z0-9_-]`.
+    Name,
+    /// Not empty.
+    Text,
+    Providers,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("true or false"),
+            Self::Seconds(min, max) => write!(f, "seconds, {min} to {max}"),
+            Self::Whole(min, max) => write!(f, "whole number, {min} to {max}"),
+            Self::AutoOrWhole(min, max) => write!(f, "auto, or whole number, {min} to {max}"),
+            Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Address => f.write_str("address and port, such as 127.0.0.1:8080 or [::1]:8080"),
+            Self::Filter => f.write_str("filter directives"),
+            Self::Path => f.write_str("path, or empty"),
+            Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
+            Self::BaseUrl => f.write_str("http or https URL without user, password and query"),
+            Self::VariableName => f.write_str("name of an environment variable: A-Z, 0-9 and _, at most 64"),
+            Self::Name => f.write_str("1 to 64 of a-z, 0-9, _ and -"),
+            Self::Text => f.write_str("text, not empty"),
+            Self::Providers => f.write_str("list of [[llm.providers]] tables, described below"),
+        }
+    }
+}
+
+impl Rule {
+    /// True if a wrong value must not be repeated in an error, because it may be or hold a secret.
+    pub(super) const fn hides_its_value(self) -> bool {
+        matches!(
+            self,
+            Self::SecretUrl | Self::BaseUrl | Self::VariableName | Self::Providers
+        )
+    }
+
+    /// True if the value meets the rule. Lists are judged entry by entry, elsewhere.
+    pub(super) fn admits(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Flag, Value::Boolean(_)) | (Self::Providers, Value::Array(_)) => true,
+            (Self::Seconds(min, max), _) => number(value).is_some_and(|seconds| (min..=max).contains(&seconds)),
+            (Self::Whole(min, max) | Self::AutoOrWhole(min, max), Value::Integer(count)) => (min..=max).contains(count),
+            (_, Value::String(text)) => self.admits_text(text),
+            _ => false,
+        }
+    }
+
+    fn admits_text(self, text: &str) -> bool {
+        match self {
+            Self::AutoOrWhole(..) => text == "auto",
+            Self::OneOf(words) => words.contains(&text),
+            Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
+            Self::Path => !text.contains('\0'),
+            Self::SecretUrl => {
+                let complete = text.contains("://") && url::Url::parse(text).is_ok();
+                text.is_empty() || text.starts_with("sqlite:") || complete
+            }
+            Self::BaseUrl => url::Url::parse(text).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.has_host()
+                    && url.username().is_empty()
+                    && url.password().is_none()
+                    && url.query().is_none()
+                    && url.fragment().is_none()
+            }),
+            Self::VariableName => {
+                text.len() <= 64
+                    && text.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')
+                    && text
+                        .chars()
+                        .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+            }
+            Self::Name => {
+                (1..=64).contains(&text.len())
+                    && text
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+            }
+            Self::Text => !text.trim().is_empty(),
+            Self::Flag | Self::Seconds(..) | Self::Whole(..) | Self::Providers => false,
+        }
+    }
+
+    /// Reads what an environment variable or a flag says, which is always text. Text that is not of the rule's type
+    /// stays text, and the rule then refuses it.
+    pub(super) fn read(self, text: &str) -> Value {
+        let plain = || Value::String(text.to_owned());
+        let trimmed = text.trim();
+        match self {
+            Self::Flag => trimmed.parse().map_or_else(|_| plain(), Value::Boolean),
+            Self::Whole(..) | Self::AutoOrWhole(..) => trimmed.parse().map_or_else(|_| plain(), Value::Integer),
+            Self::Seconds(..) => trimmed.parse().map_or_else(|_| plain(), Value::Float),
+            Self::Providers => {
+                let table = toml::from_str::<toml::Table>(&format!("list = {trimmed}"));
+                table
+                    .ok()
+                    .and_then(|mut table| table.remove("list"))
+                    .unwrap_or_else(plain)
+            }
+            Self::OneOf(_)
+            | Self::Address
+            | Self::Filter
+            | Self::Path
+            | Self::SecretUrl
+            | Self::BaseUrl
+            | Self::VariableName
+            | Self::Name
+            | Self::Text => plain(),
+        }
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(number) => Some(*number),
+        // Exact for every whole number of seconds that a rule allows.
+        Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
+        _ => None,
+    }
+}
+
+/// The rule of a key; `None` for a key that does not exist.
+pub(super) fn of(rules: &[(&str, Rule)], key: &str) -> Option<Rule> {
+    rules.iter().find(|(known, _)| *known == key).map(|(_, rule)| *rule)
+}
+
+const FAILURES: Rule = Rule::Whole(1, 1000);
+const RECOVERY: Rule = Rule::Seconds(0.5, 3600.0);
+const CONNECT: Rule = Rule::Seconds(0.01, 60.0);
+const CALL: Rule = Rule::Seconds(0.01, 600.0);
+const LIFETIME: Rule = Rule::Seconds(1.0, 86_400.0);
+const KEPT: f64 = 2_592_000.0;
+const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
+const ATTEMPTS: Rule = Rule::Whole(1, 10);
+
+/// Every key, in the order of `defaults.toml`.
+pub(super) const KEYS: &[(&str, Rule)] = &[
+    ("server.listen", Rule::Address),
+    ("server.body_limit", Rule::Whole(1024, 33_554_432)),
+    ("server.body_timeout", Rule::Seconds(0.1, 300.0)),
+    ("server.header_timeout", Rule::Seconds(0.1, 300.0)),
+    ("server.drain_timeout", Rule::Seconds(0.0, 300.0)),
+    ("engine.deadline", Rule::Seconds(0.1, 600.0)),
+    ("database.url", Rule::SecretUrl),
+    ("database.pool_size", Rule::AutoOrWhole(1, 1000)),
+    ("database.pooling", Rule::Flag),
+    ("database.connect_timeout", CONNECT),
+    ("database.acquire_timeout", CONNECT),
+    ("database.statement_timeout", Rule::Seconds(0.01, 300.0)),
+    ("database.idle_timeout", LIFETIME),
+    ("database.max_lifetime", LIFETIME),
+    ("database.max_attempts", ATTEMPTS),
+    ("database.migrate", Rule::OneOf(&["auto", "check", "never"])),
+    ("database.breaker.enabled", Rule::Flag),
+    ("database.breaker.failure_threshold", FAILURES),
+    ("database.breaker.recovery_timeout", RECOVERY),
+    ("redis.url", Rule::SecretUrl),
+    ("redis.pool_size", Rule::AutoOrWhole(1, 64)),
+    ("redis.connect_timeout", CONNECT),
+    ("redis.read_timeout", Rule::Seconds(0.001, 60.0)),
+    ("redis.write_timeout", Rule::Seconds(0.001, 60.0)),
+    ("redis.breaker.enabled", Rule::Flag),
+    ("redis.breaker.failure_threshold", FAILURES),
+    ("redis.breaker.recovery_timeout", RECOVERY),
+    ("cache.enabled", Rule::Flag),
+    ("cache.memory_bytes", Rule::Whole(1_048_576, 68_719_476_736)),
+    ("cache.caption", Rule::Seconds(1.0, KEPT)),
+    ("cache.stale", Rule::Seconds(0.0, KEPT)),
+    ("api.timeout", CALL),
+    ("api.first_byte_timeout", CALL),
+    ("api.idle_timeout", CALL),
+    ("api.connect_timeout", CONNECT),
+    ("api.max_attempts", ATTEMPTS),
+    ("api.retry_delay", Rule::Seconds(0.0, 60.0)),
+    ("api.max_connections", IN_FLIGHT),
+    ("api.max_per_host", IN_FLIGHT),
+    ("api.breaker.enabled", Rule::Flag),
+    ("api.breaker.failure_threshold", FAILURES),
+    ("api.breaker.recovery_timeout", RECOVERY),
+    ("llm.providers", Rule::Providers),
+    ("fallback.stale", Rule::Flag),
+    ("fallback.local", Rule::Flag),
+    ("fallback.template", Rule::Flag),
+    ("local.model_path", Rule::Path),
+    ("local.threads", Rule::Whole(1, 64)),
+    ("local.queue", Rule::Whole(1, 1024)),
+    ("local.candidates", Rule::Whole(1, 16)),
+    ("log.filter", Rule::Filter),
+    ("log.format", Rule::OneOf(&["auto", "text", "json"])),
+];
+
+/// Every key of a `[[llm.providers]]` table and what it is for.
+pub(super) const PROVIDER_KEYS: &[(&str, Rule, &str)] = &[
+    ("name", Rule::Name, "Shown to callers; unique. Required."),
+    (
+        "kind",
+        Rule::OneOf(&["openai", "local", "template"]),
+        "openai: any URL that speaks the OpenAI chat API. local: the model inside the program, at most once. template: no model. Required.",
+    ),
+    (
+        "base_url",
+        Rule::BaseUrl,
+        "Ends before `/chat/completions`. Required for openai, and only for it.",
+    ),
+    (
+        "model",
+        Rule::Text,
+        "Left out: the first model that the provider lists. Only for openai.",
+    ),
+    (
+        "api_key_env",
+        Rule::VariableName,
+        "The variable that holds the key. Neither this nor a file: no Authorization header is sent. Only for openai.",
+    ),
+    (
+        "api_key_file",
+        Rule::Path,
+        "The file that holds the key, instead of a variable. Only for openai.",
+    ),
+    ("timeout", CALL, "Instead of api.timeout. Only for openai."),
+    (
+        "first_byte_timeout",
+        CALL,
+        "Instead of api.first_byte_timeout. Only for openai.",
+    ),
+    ("idle_timeout", CALL, "Instead of api.idle_timeout. Only for openai."),
+    (
+        "max_attempts",
+        ATTEMPTS,
+        "Tries of this provider within one request; api.max_attempts still caps the sum. Only for openai.",
+    ),
+];
+
+/// The short names of the environment and the keys that they set. A `CAPTIONS_` variable of the same key wins.
+pub(super) const SHORT_NAMES: &[(&str, &str)] = &[
+    ("DATABASE_URL", "database.url"),
+    ("REDIS_URL", "redis.url"),
+    ("API_TIMEOUT", "api.timeout"),
+    ("MAX_CONNECTIONS", "api.max_connections"),
+    ("RUST_LOG", "log.filter"),
+];
