@@ -118,3 +118,6 @@ impl Brief {
         (brief, warnings)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -420,3 +420,6 @@ pub fn keywords(words: &[String], pointer: &str, broken: &mut Vec<Invalid>) -> V
     }
     checked
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,9 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 
 /// Sentences by Unicode sentence boundaries, trimmed, without empty ones.
 pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
-    text.unicode_sentences()
+    // unicode-segmentation 1.13 computes a size hint below zero at the end of a text; `from_fn` keeps it out of reach.
+    let mut bounds = text.split_sentence_bounds();
+    std::iter::from_fn(move || bounds.next())
         .map(str::trim)
         .filter(|sentence| !sentence.is_empty())
 }

@@ -1,1 +1,100 @@
+use rstest::rstest;
 
+use super::*;
+use crate::{
+    choice::Platform,
+    request::{CaptionRequest, Description, Keyword, MaxChars},
+    user::Preferences,
+};
+
+fn instagram() -> PlatformRules {
+    PlatformRules::of(Platform::Instagram)
+}
+
+fn rules_broken(text: &str, change: impl FnOnce(&mut CaptionRequest)) -> Vec<String> {
+    let mut request = CaptionRequest::new(Description::new("A pair of white sneakers").unwrap());
+    change(&mut request);
+    let (brief, _) = Brief::resolve(&request, &Preferences::default());
+    violations(text, &brief)
+        .into_iter()
+        .map(|violation| violation.rule)
+        .collect()
+}
+
+#[rstest]
+#[case::at_the_limit("a".repeat(2200), &[])]
+#[case::over_the_limit("a".repeat(2201), &["too_long"])]
+#[case::five_tags("ok #a #b #c #d #e".into(), &[])]
+#[case::six_tags("ok #a #b #c #d #e#f".into(), &["too_many_hashtags"])]
+#[case::twenty_mentions("@ab ".repeat(20), &[])]
+#[case::twenty_one_mentions("@ab ".repeat(21), &["too_many_mentions"])]
+#[case::nothing(" \n".into(), &["empty"])]
+#[case::an_entity_is_no_tag("it&#39;s #a #b #c #d #e".into(), &[])]
+#[case::a_mail_address_is_no_mention(format!("{}me@example.com", "@ab ".repeat(20)), &[])]
+fn instagrams_limits(#[case] text: String, #[case] broken: &[&str]) {
+    let found: Vec<_> = platform_violations(&text, &instagram())
+        .into_iter()
+        .map(|v| v.rule)
+        .collect();
+
+    assert_eq!(found, broken);
+}
+
+#[rstest]
+#[case::two_hundred_families(200, true)]
+#[case::over_in_utf16_only(201, false)]
+fn what_we_write_stays_under_the_limit_in_both_readings(#[case] families: usize, #[case] accepted: bool) {
+    // Seven code points and eleven UTF-16 units each.
+    let text = "👨‍👩‍👧‍👦".repeat(families);
+
+    assert_eq!(
+        rules_broken(&text, |request| request.emoji = Some(Emoji::Many)).is_empty(),
+        accepted
+    );
+    assert!(
+        platform_violations(&text, &instagram()).is_empty(),
+        "a user's own text is judged by code points"
+    );
+}
+
+#[rstest]
+#[case("Cheap shoes", true)]
+#[case("cheaply made", false)]
+#[case("so #Cheap", true)]
+#[case("CHEAP!", true)]
+fn avoided_words_are_found_as_words(#[case] text: &str, #[case] found: bool) {
+    let broken = rules_broken(text, |request| request.avoid = vec![Keyword::new("cheap").unwrap()]);
+
+    assert_eq!(broken.contains(&"avoided_word".to_owned()), found);
+}
+
+#[test]
+fn the_callers_own_limit_counts_the_tags() {
+    let text = "Twenty-one characters\n\n#WhiteSneakers";
+
+    assert_eq!(
+        rules_broken(text, |request| request.max_chars = Some(MaxChars::new(30.0).unwrap())),
+        ["too_long"]
+    );
+}
+
+#[rstest]
+#[case("Ad: new sneakers.", false)]
+#[case("Paid partnership with Acme. New sneakers.", false)]
+#[case("New sneakers. Thanks Acme! #sp", true)]
+#[case("Line\nline\nline\nAd: new sneakers", true)]
+#[case("Adorable sneakers", true)]
+fn a_paid_post_says_so_before_the_fold(#[case] text: &str, #[case] missing: bool) {
+    assert_eq!(
+        rules_broken(text, |r| r.sponsored = true).contains(&"missing_disclosure".to_owned()),
+        missing
+    );
+}
+
+#[test]
+fn emoji_that_nobody_wants_are_a_violation() {
+    assert_eq!(
+        rules_broken("New shoes 👟", |r| r.emoji = Some(Emoji::None)),
+        ["emoji_not_wanted"]
+    );
+}

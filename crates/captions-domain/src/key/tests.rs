@@ -1,1 +1,92 @@
+use std::collections::HashSet;
 
+use super::*;
+use crate::{
+    choice::{Emoji, Tone},
+    request::{CaptionRequest, Description, Variants},
+};
+
+struct Asked {
+    tenant: TenantId,
+    user: Option<UserId>,
+    preferences: Preferences,
+    brief: Brief,
+    provider: Option<ProviderName>,
+    chain: &'static str,
+}
+
+fn asked() -> Asked {
+    let request = CaptionRequest::new(Description::new("A pair of white sneakers").unwrap());
+    Asked {
+        tenant: TenantId::local(),
+        user: None,
+        preferences: Preferences::default(),
+        brief: Brief::resolve(&request, &Preferences::default()).0,
+        provider: None,
+        chain: "a=m1",
+    }
+}
+
+fn key(asked: &Asked) -> String {
+    let Asked {
+        tenant,
+        user,
+        preferences,
+        brief,
+        provider,
+        chain,
+    } = asked;
+    caption_key(tenant, user.as_ref(), preferences, brief, provider.as_ref(), chain)
+        .as_str()
+        .to_owned()
+}
+
+#[test]
+fn everything_that_changes_the_answer_or_its_owner_changes_the_key() {
+    let change = |change: &dyn Fn(&mut Asked)| {
+        let mut asked = asked();
+        change(&mut asked);
+        key(&asked)
+    };
+    let keys = [
+        change(&|_| {}),
+        change(&|a| a.tenant = TenantId::new("other").unwrap()),
+        change(&|a| a.user = Some(UserId::new("ana").unwrap())),
+        change(&|a| a.user = Some(UserId::new("ben").unwrap())),
+        change(&|a| a.preferences.emoji = Some(Emoji::None)),
+        change(&|a| a.brief.tone = Tone::Formal),
+        change(&|a| a.brief.variants = Variants::new(2.0).unwrap()),
+        change(&|a| a.brief.language = "de".parse().unwrap()),
+        change(&|a| a.brief.seed = Some(1)),
+        change(&|a| a.brief.description = Description::new("A pair of white sneakers.").unwrap()),
+        change(&|a| a.provider = Some(ProviderName::new("a").unwrap())),
+        change(&|a| a.chain = "a=m2"),
+    ];
+
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
+}
+
+#[test]
+fn the_same_question_always_has_the_same_key() {
+    assert_eq!(key(&asked()), key(&asked()));
+}
+
+#[test]
+fn neighbouring_parts_never_run_into_each_other() {
+    let mut first = asked();
+    first.tenant = TenantId::new("ab").unwrap();
+    first.user = Some(UserId::new("c").unwrap());
+    let mut second = asked();
+    second.tenant = TenantId::new("a").unwrap();
+    second.user = Some(UserId::new("bc").unwrap());
+
+    assert_ne!(key(&first), key(&second));
+}
+
+#[test]
+fn the_key_shows_nothing_but_a_digest() {
+    let key = key(&asked());
+
+    let digest = key.strip_prefix("captions:caption:").unwrap();
+    assert!(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()));
+}

@@ -1,1 +1,127 @@
+use rstest::rstest;
 
+use super::*;
+use crate::{
+    choice::{Length, Platform},
+    request::{CaptionRequest, Description, HashtagCount, MaxChars},
+    user::Preferences,
+};
+
+fn brief(change: impl FnOnce(&mut CaptionRequest)) -> Brief {
+    let description = "Golden retriever puppy running on a sandy beach at sunset, shot by @ana.photo";
+    let mut request = CaptionRequest::new(Description::new(description).unwrap());
+    change(&mut request);
+    Brief::resolve(&request, &Preferences::default()).0
+}
+
+fn polished(text: &str, change: impl FnOnce(&mut CaptionRequest)) -> Variant {
+    polish(&Draft::plain(text), &brief(change))
+}
+
+#[rstest]
+#[case::a_label("Caption: Paws on the sand.", "Paws on the sand.")]
+#[case::quotes("\"Paws on the sand.\"", "Paws on the sand.")]
+#[case::inner_quotes_stay("\"Run,\" she said. \"Now.\"", "\"Run,\" she said. \"Now.\"")]
+#[case::trailing_tags("Paws on the sand. #dog #beach", "Paws on the sand.")]
+#[case::inline_tags("A #puppy on the sand.", "A puppy on the sand.")]
+#[case::invented_mentions("Paws on the sand with @stranger today.", "Paws on the sand with today.")]
+#[case::given_mentions("Paws on the sand, by @ana.photo.", "Paws on the sand, by @ana.photo.")]
+#[case::invented_links("Paws on the sand. https://spam.example", "Paws on the sand.")]
+#[case::invisible_signs("Paws\u{200B} on\u{AD} the sand.\u{FEFF}", "Paws on the sand.")]
+#[case::blank_lines("Paws.\n\n\n\nSand.  ", "Paws.\n\nSand.")]
+#[case::joined_emoji_stay("Paws 👨‍👩‍👧‍👦 on the sand.", "Paws 👨‍👩‍👧‍👦 on the sand.")]
+#[case::joiners_of_scripts_stay("می‌خواهم", "می‌خواهم")]
+fn what_a_rule_can_mend_is_mended(#[case] written: &str, #[case] kept: &str) {
+    let variant = polished(written, |_| {});
+
+    assert_eq!(variant.caption, kept);
+    assert_eq!(variant.text, Variant::published(&variant.caption, &variant.hashtags));
+}
+
+#[test]
+fn every_mend_is_told_and_a_clean_text_has_none() {
+    assert!(polished("A puppy on the sand 🐶.", |_| {}).repairs.is_empty());
+    assert_eq!(
+        polished("\"A puppy on the sand.\" ", |_| {}).repairs,
+        ["removed a label or quotes around the text"]
+    );
+}
+
+#[rstest]
+#[case(Emoji::None, "Paws on sand.")]
+#[case(Emoji::Few, "Paws 🐶🐾🌅 on sand.")]
+#[case(Emoji::Many, "Paws 🐶🐾🌅🏖️ on sand.")]
+fn emoji_beyond_the_wish_go(#[case] emoji: Emoji, #[case] kept: &str) {
+    assert_eq!(
+        polished("Paws 🐶🐾🌅🏖️ on sand.", |request| request.emoji =
+            Some(emoji))
+        .caption,
+        kept
+    );
+}
+
+#[test]
+fn a_paid_post_gets_its_disclosure_first() {
+    let variant = polished("A puppy on the sand.", |request| request.sponsored = true);
+
+    assert_eq!(variant.caption, "Ad: A puppy on the sand.");
+    assert!(variant.publishable);
+}
+
+#[test]
+fn sentences_beyond_the_wished_length_go_but_not_below_it() {
+    let sentence = "The puppy runs along the beach and never looks back. ";
+    let short = polished(&sentence.repeat(6), |request| request.length = Some(Length::Short));
+    let one = polished(&"word ".repeat(40), |request| request.length = Some(Length::Short));
+
+    assert_eq!(short.caption, sentence.repeat(2).trim());
+    assert_eq!(one.character_count(), 199, "a single long sentence is left whole");
+}
+
+#[rstest]
+#[case::one_long_sentence("word ".repeat(2000))]
+#[case::one_endless_word("a".repeat(70_000))]
+#[case::endless_emoji("🐶 ".repeat(5000))]
+#[case::many_sentences("Run along. ".repeat(1000))]
+fn no_text_is_ever_over_the_limit(#[case] written: String) {
+    for platform in [Platform::Instagram, Platform::X, Platform::Threads, Platform::Bluesky] {
+        let variant = polished(&written, |request| {
+            request.platform = Some(platform);
+            request.emoji = Some(Emoji::Many);
+            request.length = Some(Length::Max);
+        });
+
+        assert!(variant.publishable, "{platform}: {:?}", variant.violations);
+    }
+}
+
+#[test]
+fn tags_give_way_before_the_last_sentence_does() {
+    let variant = polished("A golden retriever puppy on the beach.", |request| {
+        request.max_chars = Some(MaxChars::new(60.0).unwrap());
+    });
+
+    assert_eq!(variant.caption, "A golden retriever puppy on the beach.");
+    assert_eq!(variant.hashtags.len(), 1);
+    assert!(variant.publishable && variant.text.chars().count() <= 60);
+}
+
+#[test]
+fn the_writers_tags_are_proposals_for_the_tags_of_the_caption() {
+    let variant = polished("Paws on the sand. #SunsetPuppy #cryptocurrency", |request| {
+        request.hashtag_count = Some(HashtagCount::new(2.0).unwrap());
+    });
+
+    assert_eq!(variant.hashtags[0], "#SunsetPuppy");
+    assert!(!variant.text.contains("crypto"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_ends_publishable_or_says_why(written in "[ -~äöü🐶👟#@\n]{0,400}") {
+        let variant = polished(&written, |_| {});
+        assert_eq!(variant.publishable, variant.violations.is_empty());
+        assert!(variant.text.chars().count() <= 2200);
+        assert!(variant.hashtags.len() <= 5);
+    }
+}

@@ -1,1 +1,94 @@
+use rstest::rstest;
 
+use super::*;
+
+fn one(hook: &str) -> String {
+    format!(r#"{{"angle":"a","hook":"{hook}","body":"Rest.","cta":null,"hashtags":["x"]}}"#)
+}
+
+#[rstest]
+#[case::exact(format!("{{\"variants\":[{}]}}", one("Hi.")))]
+#[case::fenced(format!("```json\n{{\"variants\":[{}]}}\n```", one("Hi.")))]
+#[case::with_prose_around(format!("Sure! Here it is:\n{{\"variants\":[{}]}}\nEnjoy!", one("Hi.")))]
+#[case::a_bare_list(format!("[{}]", one("Hi.")))]
+#[case::a_single_draft(one("Hi."))]
+#[case::after_thinking(format!("<think>they want {{json}}</think>{{\"variants\":[{}]}}", one("Hi.")))]
+fn the_json_asked_for_is_found_however_it_is_wrapped(#[case] answer: String) {
+    let drafts = parse(&answer, Format::Variants).unwrap();
+
+    assert_eq!(drafts[0].text(), "Hi. Rest.");
+    assert_eq!(drafts[0].hashtags, ["x"]);
+}
+
+#[rstest]
+#[case::empty("", Format::Plain)]
+#[case::only_thoughts("<think>hm</think>  ", Format::Plain)]
+#[case::still_thinking("<think>hm, what", Format::Plain)]
+#[case::prose_for_json("A nice caption", Format::Variants)]
+#[case::cut_json(r#"{"variants":[{"angle":"a","hook":"Fre"#, Format::Variants)]
+#[case::no_variants(r#"{"variants":[]}"#, Format::Variants)]
+#[case::empty_variant(
+    r#"{"variants":[{"angle":"a","hook":"","body":"","cta":null,"hashtags":[]}]}"#,
+    Format::Variants
+)]
+#[case::deep_nesting(&"[".repeat(100_000), Format::Variants)]
+fn an_answer_without_a_caption_is_unusable(#[case] answer: &str, #[case] format: Format) {
+    assert!(matches!(parse(answer, format), Err(LlmError::Unusable { .. })));
+}
+
+#[test]
+fn a_plain_answer_is_taken_as_it_stands() {
+    assert_eq!(
+        parse("\n Hello there. \n", Format::Plain).unwrap(),
+        [Draft::plain("Hello there.")]
+    );
+    assert_eq!(
+        parse("```\nHello there.\n```", Format::Plain).unwrap(),
+        [Draft::plain("Hello there.")]
+    );
+}
+
+#[test]
+fn what_is_encoded_is_read_back() {
+    let drafts = vec![Draft {
+        angle: "a".into(),
+        hook: "H.".into(),
+        body: "B \"q\" 🐶".into(),
+        cta: Some("C?".into()),
+        hashtags: vec!["t".into()],
+    }];
+
+    assert_eq!(parse(&encode(drafts.clone()), Format::Variants).unwrap(), drafts);
+}
+
+#[rstest]
+#[case("Hook.", "Hook. And more.", None, "Hook. And more.")]
+#[case("Hook.", "", Some("Tell us?"), "Hook.\n\nTell us?")]
+#[case("Hook.", "Ends. Tell us?", Some("Tell us?"), "Hook. Ends. Tell us?")]
+#[case("", "Body.", Some("  "), "Body.")]
+fn the_parts_become_one_text_without_repeats(
+    #[case] hook: &str,
+    #[case] body: &str,
+    #[case] cta: Option<&str>,
+    #[case] text: &str,
+) {
+    let draft = Draft {
+        hook: hook.into(),
+        body: body.into(),
+        cta: cta.map(Into::into),
+        ..Draft::default()
+    };
+
+    assert_eq!(draft.text(), text);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_answer_panics_and_no_draft_is_empty(answer in ".{0,400}") {
+        for format in [Format::Plain, Format::Variants] {
+            if let Ok(drafts) = parse(&answer, format) {
+                assert!(drafts.iter().all(|draft| !draft.text().is_empty()));
+            }
+        }
+    }
+}

@@ -1,1 +1,111 @@
+use rstest::rstest;
 
+use super::*;
+
+const FAMILY: &str = "👨‍👩‍👧‍👦";
+
+#[test]
+fn the_same_text_has_four_lengths() {
+    assert_eq!(
+        Counts::of(FAMILY),
+        Counts {
+            code_points: 7,
+            utf16: 11,
+            graphemes: 1,
+            bytes: 25,
+            words: 0
+        }
+    );
+}
+
+#[rstest]
+#[case(Unit::CodePoints, "héllo 👨‍👩‍👧‍👦", 13)]
+#[case(Unit::Utf16, "héllo 👨‍👩‍👧‍👦", 17)]
+#[case(Unit::Graphemes, "héllo 👨‍👩‍👧‍👦", 7)]
+#[case::threads_counts_an_emoji_by_its_bytes(Unit::EmojiBytes, "hi 🐶", 7)]
+#[case::x_counts_cjk_twice(Unit::Weighted, "日本 ab", 7)]
+#[case::x_counts_any_emoji_twice(Unit::Weighted, "👨‍👩‍👧‍👦", 2)]
+#[case::x_counts_any_link_as_23(Unit::Weighted, "see https://example.com/a/very/long/path?with=many ok", 30)]
+fn each_platform_counts_in_its_own_unit(#[case] unit: Unit, #[case] text: &str, #[case] length: usize) {
+    assert_eq!(length_in(unit, text), length);
+}
+
+#[rstest]
+#[case("#a#b", &["#a", "#b"])]
+#[case("it&#39;s", &[])]
+#[case("＃日本 ok", &["＃日本"])]
+#[case("#café, #2024!", &["#café", "#2024"])]
+#[case("#हिन्दी", &["#हिन्दी"])]
+#[case("# alone #", &[])]
+#[case("#with-dash", &["#with"])]
+#[case("#dog🐶 x", &["#dog🐶"])]
+fn hashtags_are_counted_as_platforms_count_them(#[case] text: &str, #[case] tags: &[&str]) {
+    assert_eq!(hashtags(text).iter().map(|tag| tag.text).collect::<Vec<_>>(), tags);
+}
+
+#[rstest]
+#[case("hi @ana_b.c!", &["@ana_b.c"])]
+#[case("mail me@example.com", &[])]
+#[case("@a. end", &["@a"])]
+#[case("@@double", &["@double"])]
+#[case("@", &[])]
+fn mentions_are_no_mail_addresses(#[case] text: &str, #[case] found: &[&str]) {
+    assert_eq!(
+        mentions(text).iter().map(|mention| mention.text).collect::<Vec<_>>(),
+        found
+    );
+}
+
+#[test]
+fn places_are_code_points() {
+    let tag = &hashtags("👨‍👩‍👧‍👦 #é")[0];
+
+    assert_eq!((tag.start, tag.end), (8, 10));
+}
+
+#[rstest]
+#[case("short", "short", "")]
+#[case("a\nb\nc\nd", "a\nb\nc", "\nd")]
+fn the_fold_comes_after_three_lines(#[case] text: &str, #[case] visible: &str, #[case] hidden: &str) {
+    assert_eq!(fold(text, (125, 3)), (visible, hidden));
+}
+
+#[test]
+fn the_fold_never_cuts_an_emoji() {
+    let text = FAMILY.repeat(130);
+
+    let (visible, hidden) = fold(&text, (125, 3));
+
+    assert_eq!((Counts::of(visible).graphemes, Counts::of(hidden).graphemes), (125, 5));
+}
+
+#[rstest]
+#[case("cat", 1)]
+#[case("bakery", 3)]
+#[case("make", 1)]
+#[case("little", 2)]
+#[case("hmm", 1)]
+fn syllables_are_vowel_groups(#[case] word: &str, #[case] count: usize) {
+    assert_eq!(syllables(word), count);
+}
+
+#[rstest]
+#[case("", &[])]
+#[case(" \n", &[])]
+#[case("One. Two? Three", &["One.", "Two?", "Three"])]
+fn sentences_can_be_counted_and_collected(#[case] text: &str, #[case] expected: &[&str]) {
+    assert_eq!(sentences(text).collect::<Vec<_>>(), expected);
+    assert_eq!(sentences(text).count(), expected.len());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_breaks_the_counters(text in ".{0,300}") {
+        let (visible, hidden) = fold(&text, (125, 3));
+        assert_eq!([visible, hidden].concat(), text);
+        for span in hashtags(&text).into_iter().chain(mentions(&text)) {
+            let cut: String = text.chars().skip(span.start).take(span.end - span.start).collect();
+            assert_eq!(cut, span.text);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use rstest::rstest;
+
+use super::*;
+use crate::request::{Description, HashtagCount, MaxChars};
+
+fn request() -> CaptionRequest {
+    CaptionRequest::new(Description::new("A pair of white sneakers").unwrap())
+}
+
+fn word(text: &str) -> Keyword {
+    Keyword::new(text).unwrap()
+}
+
+#[test]
+fn request_goes_over_preference_and_preference_over_default() {
+    let preferences = Preferences {
+        tone: Some(Tone::Formal),
+        emoji: Some(Emoji::Many),
+        keywords: vec![word("comfort")],
+        avoid: vec![word("cheap")],
+        ..Preferences::default()
+    };
+    let request = CaptionRequest {
+        tone: Some(Tone::Funny),
+        avoid: vec![word("old")],
+        ..request()
+    };
+
+    let (brief, warnings) = Brief::resolve(&request, &preferences);
+
+    assert_eq!(
+        (brief.tone, brief.emoji, brief.style),
+        (Tone::Funny, Emoji::Many, Style::Casual)
+    );
+    assert_eq!(brief.keywords, [word("comfort")]);
+    assert_eq!(
+        brief.avoid,
+        [word("old"), word("cheap")],
+        "what a user never wants holds in every request"
+    );
+    assert!(warnings.is_empty());
+}
+
+#[rstest]
+#[case(Platform::Instagram, 30.0, 5, true)]
+#[case(Platform::Instagram, 5.0, 5, false)]
+#[case(Platform::Facebook, 30.0, 30, false)]
+#[case(Platform::Threads, 2.0, 1, true)]
+fn more_hashtags_than_the_platform_allows_are_lowered_with_a_warning(
+    #[case] platform: Platform,
+    #[case] asked: f64,
+    #[case] given: usize,
+    #[case] warned: bool,
+) {
+    let request = CaptionRequest {
+        platform: Some(platform),
+        hashtag_count: Some(HashtagCount::new(asked).unwrap()),
+        ..request()
+    };
+
+    let (brief, warnings) = Brief::resolve(&request, &Preferences::default());
+
+    assert_eq!((brief.hashtag_count, !warnings.is_empty()), (given, warned));
+    assert!(
+        warnings
+            .iter()
+            .all(|warning| warning.code == "hashtag_count_lowered" && warning.detail.contains("2026"))
+    );
+}
+
+#[rstest]
+#[case(None, 2200, false)]
+#[case(Some(100.0), 100, false)]
+#[case(Some(5000.0), 2200, true)]
+fn a_limit_above_the_platforms_is_lowered_with_a_warning(
+    #[case] asked: Option<f64>,
+    #[case] limit: usize,
+    #[case] warned: bool,
+) {
+    let request = CaptionRequest {
+        max_chars: asked.map(|max| MaxChars::new(max).unwrap()),
+        ..request()
+    };
+
+    let (brief, warnings) = Brief::resolve(&request, &Preferences::default());
+
+    assert_eq!((brief.max_chars, !warnings.is_empty()), (limit, warned));
+    assert!(brief.target_chars.1 <= limit);
+}
