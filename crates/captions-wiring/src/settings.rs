@@ -45,6 +45,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// By dotted key; the whole list of providers is one key.
     pub origins: Origins,
+    /// The settings file that was read, if there was one.
+    pub file: Option<PathBuf>,
     shown: Vec<Shown>,
 }
 

@@ -65,8 +65,9 @@ impl Sources {
 /// Reads, checks and merges all layers.
 pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     let mut layers = vec![defaults()?];
-    if let Some(path) = sources.file() {
-        layers.push(file(path)?);
+    let path = sources.file();
+    if let Some(path) = &path {
+        layers.push(file(path.clone())?);
     }
     let (environment, unknown) = environment(sources)?;
     layers.push(environment);
@@ -102,6 +103,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     Ok(Loaded {
         settings,
         origins,
+        file: path,
         shown,
     })
 }

@@ -62,6 +62,7 @@ fn the_flag_names_the_file_before_the_variable_does_and_both_before_the_folders(
     let variable = machine.path("variable.toml").display().to_string();
     let mut machine = machine.env("CAPTIONS_CONFIG", &variable);
 
+    assert_eq!(machine.loads().file, Some(machine.path("variable.toml")));
     assert_eq!(machine.loads().settings.api.max_attempts, 2);
     machine.sources.config_flag = Some(machine.path("flag.toml"));
     assert_eq!(machine.loads().settings.api.max_attempts, 3);
