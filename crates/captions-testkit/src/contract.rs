@@ -1,0 +1,7 @@
+//! The contract suites: one per port, run on every implementation.
+
+pub mod cache;
+pub mod captions;
+mod cut;
+pub mod llm;
+pub mod users;
