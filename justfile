@@ -1,0 +1,30 @@
+# Each recipe is one plain command; `just` itself is optional.
+
+# Style, lints, documents, bans and all tests: what must hold before a change lands.
+check:
+    .ci/run
+
+fmt:
+    cargo fmt --all
+
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# All tests, on private Postgres and Redis servers and real models.
+test *args:
+    tests/run {{args}}
+
+# One caption: just run "a cat on a sofa"
+run *args:
+    cargo run --release -- generate {{args}}
+
+# The HTTP API on http://127.0.0.1:8080
+serve *args:
+    cargo run --release -p captions-http -- {{args}}
+
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Write docs/CONFIG.md anew from the defaults.
+config-doc:
+    cargo run -q -p captions-wiring --example config_doc > docs/CONFIG.md
