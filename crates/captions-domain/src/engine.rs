@@ -346,9 +346,12 @@ async fn write(
         Ok((variants, credit)) => {
             let again = prompt::ask_again(&prompt, broken_rules(&variants));
             match ask(cx, &again, llm).await {
-                Ok((better, credit)) if better.iter().any(|variant| variant.publishable) => Ok((better, credit)),
+                Ok((better, second)) if better.iter().any(|variant| variant.publishable) => {
+                    Ok((better, second.after(&credit)))
+                }
                 // Still broken, or no second answer: the first one is kept and says that it is not publishable.
-                Ok(_) | Err(_) => Ok((variants, credit)),
+                Ok((_, second)) => Ok((variants, second.after(&credit))),
+                Err(_) => Ok((variants, credit)),
             }
         }
         Err(LlmError::Unusable { detail }) => {

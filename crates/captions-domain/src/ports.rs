@@ -198,6 +198,21 @@ pub struct Credit {
     pub provider_request_id: Option<String>,
 }
 
+impl Credit {
+    /// The credit of an answer that took two calls: who wrote last, at the price of both.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        self.usage = match (self.usage, earlier.usage) {
+            (Some(own), Some(earlier)) => Some(Usage {
+                input_tokens: own.input_tokens + earlier.input_tokens,
+                output_tokens: own.output_tokens + earlier.output_tokens,
+            }),
+            (own, earlier) => own.or(earlier),
+        };
+        self
+    }
+}
+
 /// A finished answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {

@@ -64,15 +64,16 @@ impl Engine {
                 Ok((variant, credit)) => {
                     let again = prompt::ask_again(&prompt, &variant.violations);
                     match ask(&cx, &again, &*self.llm).await {
-                        Ok((mut better, credit)) if better[0].publishable => {
+                        Ok((mut better, second)) if better[0].publishable => {
                             yield Event::Withdrawn { candidate, code: "rules_broken" };
                             candidate += 1;
                             let better = better.swap_remove(0);
                             yield Event::Delta { candidate, text: better.caption.clone() };
-                            (better, credit)
+                            (better, second.after(&credit))
                         }
                         // As in the other form: what was paid for is kept and says that it is not publishable.
-                        Ok(_) | Err(_) => (variant, credit),
+                        Ok((_, second)) => (variant, second.after(&credit)),
+                        Err(_) => (variant, credit),
                     }
                 }
                 Err(error) => {
@@ -101,8 +102,10 @@ impl Engine {
                 }
             };
 
-            let more = further_variants(&cx, &self, &job.brief, &request).await;
-            let variants = rank([vec![variant], more].concat(), &job.brief);
+            let (variants, credit) = match further_variants(&cx, &self, &job.brief, &request).await {
+                Some((more, further)) => (rank([vec![variant], more].concat(), &job.brief), further.after(&credit)),
+                None => (vec![variant], credit),
+            };
             let answer = self.keep(&cx, job, variants, credit, Source::Provider).await;
             yield Event::Completed(Box::new(answer));
         })
@@ -129,16 +132,16 @@ fn first_variant(text: &str, brief: &Brief) -> Result<Variant, LlmError> {
 }
 
 /// The variants beyond the streamed one. If they fail, the streamed one is still an answer; the count tells.
-async fn further_variants(cx: &Context, engine: &Engine, brief: &Brief, request: &CaptionRequest) -> Vec<Variant> {
-    let Ok(variants) = Variants::new(f64::from(brief.variants.get()) - 1.0) else {
-        return Vec::new();
-    };
+async fn further_variants(
+    cx: &Context,
+    engine: &Engine,
+    brief: &Brief,
+    request: &CaptionRequest,
+) -> Option<(Vec<Variant>, Credit)> {
+    let variants = Variants::new(f64::from(brief.variants.get()) - 1.0).ok()?;
     let brief = Brief {
         variants,
         ..brief.clone()
     };
-    write(cx, &brief, request, &*engine.llm)
-        .await
-        .map(|(variants, _)| variants)
-        .unwrap_or_default()
+    write(cx, &brief, request, &*engine.llm).await.ok()
 }

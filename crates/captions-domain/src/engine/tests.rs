@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    caption::Usage,
     choice::{Emoji, Tone},
     context::{Attempts, TenantId},
     fault::{Fault, FaultKind, Rejection, StoreError},
@@ -119,7 +120,10 @@ fn credit() -> Credit {
         model: "m1".into(),
         grade: Grade::Standard,
         first_choice: true,
-        usage: None,
+        usage: Some(Usage {
+            input_tokens: 10,
+            output_tokens: 2,
+        }),
         provider_request_id: Some("up-1".into()),
     }
 }
