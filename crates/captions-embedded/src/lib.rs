@@ -1,1 +1,3 @@
 //! captions-embedded
+
+pub mod memory;
