@@ -225,19 +225,15 @@ fn disclosure(language: &str) -> &'static str {
     }
 }
 
-/// Drops last sentences while the text is over the bucket's end, as long as what stays is not under its start.
+/// Drops last sentences that stand beyond the bucket's end, as long as what stays is not under its start.
 fn within_bucket(caption: &str, (from, to): (usize, usize)) -> String {
-    let mut text = caption.to_owned();
-    while text.chars().count() > to {
-        let Some(shorter) = without_last_sentence(&text) else {
-            break;
-        };
-        if shorter.chars().count() < from {
-            break;
-        }
-        text = shorter;
+    if caption.chars().count() <= to {
+        return caption.to_owned();
     }
-    text
+    match longest(caption, &sentence_ends(caption), |text| text.chars().count() <= to) {
+        Some(text) if text.chars().count() >= from => text.to_owned(),
+        _ => caption.to_owned(),
+    }
 }
 
 /// Makes the published text keep the limit: last sentences go first, then the least relevant tags, then words.
@@ -254,36 +250,53 @@ fn within_limit(
             && text.encode_utf16().count() <= rules.max_chars.max(brief.max_chars)
             && text.chars().count() <= brief.max_chars
     };
-    // Every step below reads the whole text, so a model that never stopped is cut short first.
-    let mut caption: String = caption.graphemes(true).take(2 * brief.max_chars).collect();
-    let mut tags = tags;
-    while !fits(&caption, tags) {
-        if let Some(shorter) = without_last_sentence(&caption) {
-            caption = shorter;
-        } else if tags > 0 {
-            tags -= 1;
-        } else if let Some((shorter, _)) = caption.trim_end_matches('…').rsplit_once(char::is_whitespace) {
-            caption = format!("{}…", shorter.trim_end_matches([',', ';', ':', '-', '–', ' ']));
-        } else {
-            // One endless word: cut between graphemes.
-            let clusters: Vec<&str> = caption.graphemes(true).collect();
-            if clusters.len() <= 1 {
-                break;
-            }
-            caption = clusters[..clusters.len() - 1].concat();
+    if fits(caption, tags) {
+        return (caption.to_owned(), tags);
+    }
+    let sentences = sentence_ends(caption);
+    if let Some(text) = longest(caption, &sentences, |text| fits(text, tags)) {
+        return (text.to_owned(), tags);
+    }
+    let first = sentences.first().map_or(caption, |end| caption[..*end].trim_end());
+    for fewer in (0..tags).rev() {
+        if fits(first, fewer) {
+            return (first.to_owned(), fewer);
         }
     }
-    (caption, tags)
+    let cut = |text: &str| format!("{}…", text.trim_end_matches([',', ';', ':', '-', '–', ' ']));
+    let words: Vec<usize> = first.match_indices(char::is_whitespace).map(|(at, _)| at).collect();
+    if let Some(text) = longest(first, &words, |text| fits(&cut(text), 0)) {
+        return (cut(text), 0);
+    }
+    // One endless word: cut between graphemes.
+    let clusters: Vec<usize> = first.grapheme_indices(true).map(|(at, _)| at).collect();
+    (
+        longest(first, &clusters, |text| fits(text, 0))
+            .unwrap_or_default()
+            .to_owned(),
+        0,
+    )
 }
 
-/// The text up to its last sentence; `None` if there is only one.
-fn without_last_sentence(caption: &str) -> Option<String> {
-    let (at, _) = caption
-        .split_sentence_bound_indices()
-        .filter(|(_, sentence)| sentence.chars().any(char::is_alphanumeric))
-        .last()?;
-    let rest = caption[..at].trim_end();
-    (!rest.is_empty()).then(|| rest.to_owned())
+/// The longest beginning of `text` that ends at one of `ends` (ascending bytes) and fits. Longer ones never fit better.
+fn longest<'a>(text: &'a str, ends: &[usize], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
+    let fitting = ends.partition_point(|end| fits(text[..*end].trim_end()));
+    let end = ends.get(fitting.checked_sub(1)?)?;
+    Some(text[..*end].trim_end()).filter(|text| !text.is_empty())
+}
+
+/// Where the sentences end, without those that hold no word; the last end is the text's.
+fn sentence_ends(text: &str) -> Vec<usize> {
+    let mut ends: Vec<usize> = Vec::new();
+    for (at, sentence) in text.split_sentence_bound_indices() {
+        let end = at + sentence.len();
+        // A lone emoji or mark belongs to the sentence before it.
+        match ends.last_mut() {
+            Some(last) if !sentence.chars().any(char::is_alphanumeric) => *last = end,
+            _ => ends.push(end),
+        }
+    }
+    ends
 }
 
 #[cfg(test)]
