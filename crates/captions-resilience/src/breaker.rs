@@ -223,10 +223,10 @@ impl Permit {
         };
         let change = match verdict {
             Verdict::Healthy => self.breaker.machine().succeed(&ticket),
-            Verdict::Sick => {
-                let jitter = self.breaker.jitter.unit();
-                self.breaker.machine().fail(&ticket, Instant::now(), jitter)
-            }
+            Verdict::Sick => self
+                .breaker
+                .machine()
+                .fail(&ticket, Instant::now(), || self.breaker.jitter.unit()),
             Verdict::Neutral => {
                 self.breaker.machine().release(&ticket);
                 None

@@ -133,17 +133,17 @@ impl Machine {
         None
     }
 
-    /// `jitter` is a number from 0 to 1.
-    pub(super) fn fail(&mut self, ticket: &Ticket, now: Instant, jitter: f64) -> Option<Change> {
+    /// `jitter` gives a number from 0 to 1; it is asked only if the circuit opens.
+    pub(super) fn fail(&mut self, ticket: &Ticket, now: Instant, jitter: impl FnOnce() -> f64) -> Option<Change> {
         if !self.is_current(ticket) {
             return None;
         }
         match &mut self.mode {
             Mode::Closed(record) => {
                 record.failures_in_a_row = record.failures_in_a_row.saturating_add(1);
-                (record.failures_in_a_row >= self.settings.failure_threshold).then(|| self.open(now, jitter))
+                (record.failures_in_a_row >= self.settings.failure_threshold).then(|| self.open(now, jitter()))
             }
-            Mode::HalfOpen { .. } => Some(self.open(now, jitter)),
+            Mode::HalfOpen { .. } => Some(self.open(now, jitter())),
             Mode::Open { .. } | Mode::ForcedOpen | Mode::ForcedClosed => None,
         }
     }

@@ -96,3 +96,6 @@ fn relay(
 fn cut_off() -> LlmError {
     Fault::because(FaultKind::Unavailable, "the stream ended without its last chunk").into()
 }
+
+#[cfg(test)]
+mod tests;
