@@ -1,1 +1,12 @@
-//! captions-postgres
+//! [`PgStore`]: `UserStore` and `CaptionStore` on Postgres.
+
+mod captions;
+mod fault;
+mod migrations;
+mod options;
+mod pool;
+mod store;
+mod users;
+
+pub use options::PgOptions;
+pub use store::PgStore;

@@ -1,0 +1,74 @@
+//! The store as the composition root sees it.
+
+use captions_domain::fault::{Fault, FaultKind, StoreError};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::{migrations, options, options::PgOptions, pool::Pool};
+
+/// Users and captions in a Postgres database.
+///
+/// A call takes at most `acquire_timeout`, half a second for asking whether a kept connection lives, `connect_timeout` and
+/// `statement_timeout` plus a quarter of a second, whatever the server does. Times are kept to the microsecond; what is
+/// below is cut off.
+pub struct PgStore {
+    pub(crate) pool: Pool,
+    /// For migrations, which may take longer than any statement of a request.
+    unlimited: PgConnectOptions,
+    pool_size: u32,
+}
+
+impl PgStore {
+    /// Checks the options and connects to nothing: the first call does, so that a database may come up later than we do.
+    pub fn new(options: PgOptions) -> Result<Self, Fault> {
+        if options.pool_size == 0 {
+            return Err(Fault::because(
+                FaultKind::Internal,
+                "a pool needs at least 1 connection",
+            ));
+        }
+        let driver = options::connect_options(&options.url)?;
+        Ok(Self {
+            unlimited: driver.clone().options([("statement_timeout", "0")]),
+            pool_size: options.pool_size,
+            pool: Pool::new(driver, options),
+        })
+    }
+
+    /// Brings the tables to the form that this version needs. Harmless when they have it; safe from many replicas at once.
+    pub async fn migrate(&self) -> Result<(), Fault> {
+        migrations::run(&self.pool, &self.unlimited).await
+    }
+
+    /// The names of the migrations that [`PgStore::migrate`] would apply, oldest first. Changes nothing.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, Fault> {
+        migrations::pending(&self.pool, &self.unlimited).await
+    }
+
+    /// Asks whether the database answers.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        self.pool.ping().await.map_err(|error| match error {
+            StoreError::Fault(fault) => fault,
+            StoreError::Conflict => Fault::new(FaultKind::Internal),
+        })
+    }
+
+    /// Waits until the statements under way have ended, and closes every connection. Later calls are refused as unavailable.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The most connections at a time.
+    pub fn pool_size(&self) -> u32 {
+        self.pool_size
+    }
+
+    /// Open connections that wait for work.
+    pub fn idle(&self) -> usize {
+        self.pool.idle()
+    }
+
+    /// Connections at work, or being opened.
+    pub fn in_use(&self) -> usize {
+        self.pool.in_use()
+    }
+}

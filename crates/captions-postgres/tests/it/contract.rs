@@ -1,0 +1,54 @@
+use captions_domain::fault::FaultKind;
+use captions_domain::ports::CaptionStore;
+use captions_testkit::{contract, postgres::shared};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_keep_the_contract() {
+    let (store, _) = store_with(|_| {}).await;
+
+    contract::users::suite(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn captions_keep_the_contract() {
+    let (store, _) = store_with(|_| {}).await;
+
+    contract::captions::suite(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_keep_the_contract_without_a_pool() {
+    let (store, _) = store_with(|options| options.pooling = false).await;
+
+    contract::users::suite(Arc::<PgStore>::clone(&store)).await;
+    contract::captions::suite(store).await;
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_corrupt() {
+    let (store, url) = store_with(|_| {}).await;
+    let cx = build::context();
+    let record = build::record(&build::user_id("ann"));
+    store.append(&cx, &record).await.unwrap();
+    store
+        .write(&cx, &build::user_full("ann"), Expect::Absent)
+        .await
+        .unwrap();
+
+    let database = url.rsplit('/').next().unwrap();
+    shared().sql(
+        database,
+        "UPDATE captions SET caption = '{}'; UPDATE users SET preferences = '{\"tone\": \"loud\"}'",
+    );
+
+    assert_eq!(
+        kind(CaptionStore::read(&*store, &cx, record.id).await),
+        FaultKind::Corrupt
+    );
+    assert_eq!(
+        kind(store.preferences(&cx, &build::user_id("ann")).await),
+        FaultKind::Corrupt
+    );
+}
