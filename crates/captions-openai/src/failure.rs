@@ -1,0 +1,408 @@
+//! Error documents of every shape, and what they mean.
+
+use std::time::Duration;
+
+use captions_domain::fault::{Fault, FaultKind, LlmError, Rejection};
+use serde_json::Value;
+
+use crate::{
+    dialect::{Complaint, Parameter},
+    wait,
+};
+
+/// The longest detail, in characters.
+const MAX_DETAIL: usize = 200;
+
+/// What an error document says. Its message is only searched, never shown: it may quote the prompt or the key.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct Document {
+    pub(crate) code: Option<String>,
+    pub(crate) kind: Option<String>,
+    param: Option<String>,
+    /// Fields named by their place in the request.
+    places: Vec<String>,
+    /// Everything else that is text, in lower case.
+    text: String,
+    moderated: bool,
+    wait: Option<Duration>,
+}
+
+impl Document {
+    /// Reads the body of a failed response: an error object, a list of them, a bare string, HTML, or rubbish.
+    pub(crate) fn of(body: &[u8]) -> Self {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(document) => Self::read(&document),
+            Err(_) => Self {
+                text: String::from_utf8_lossy(body).to_lowercase(),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// The error inside a document that came with a success status, if there is one.
+    pub(crate) fn within(document: &Value) -> Option<Self> {
+        let first = document.get(0).unwrap_or(document);
+        let error = &first["error"];
+        let told = error.is_object() || error.as_str().is_some_and(|text| !text.is_empty());
+        (told || first["object"] == "error" || first["type"] == "error").then(|| Self::read(document))
+    }
+
+    fn read(document: &Value) -> Self {
+        let document = document.get(0).unwrap_or(document);
+        let error = document
+            .get("error")
+            .filter(|error| !error.is_null())
+            .unwrap_or(document);
+        let word = |name: &str| match error.get(name).or_else(|| document.get(name))? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let mut read = Self {
+            code: word("code"),
+            kind: word("type").or_else(|| word("status")),
+            param: word("param"),
+            ..Self::default()
+        };
+        let mut text = String::new();
+        if let Some(message) = error.as_str() {
+            text.push_str(message);
+        }
+        for name in ["message", "detail", "msg"] {
+            read.gather(&error[name], &mut text);
+            if !std::ptr::eq(error, document) {
+                read.gather(&document[name], &mut text);
+            }
+        }
+        if let Some(inner) = error.pointer("/innererror/code").and_then(Value::as_str) {
+            text = format!("{text} {inner}");
+        }
+        // A gateway's own error around the provider's.
+        if let Some(raw) = error.pointer("/metadata/raw").and_then(Value::as_str) {
+            text = format!("{text} {raw}");
+        }
+        read.text = text.to_lowercase();
+        read.moderated =
+            error.pointer("/metadata/flagged_input").is_some() || error.pointer("/metadata/reasons").is_some();
+        read.wait = error["details"]
+            .as_array()
+            .and_then(|details| details.iter().find_map(|detail| detail["retryDelay"].as_str()))
+            .and_then(wait::told);
+        read
+    }
+
+    /// Adds a message: a string, a list of broken rules with their places, or either inside `detail`.
+    fn gather(&mut self, message: &Value, text: &mut String) {
+        match message {
+            Value::String(said) => {
+                text.push(' ');
+                text.push_str(said);
+            }
+            Value::Array(rules) => {
+                for rule in rules {
+                    let place = rule["loc"]
+                        .as_array()
+                        .and_then(|loc| loc.iter().filter_map(Value::as_str).find(|p| *p != "body"));
+                    self.places.extend(place.map(Into::into));
+                    if self.code.is_none() {
+                        self.code = rule["type"].as_str().map(Into::into);
+                    }
+                    self.gather(&rule["msg"], text);
+                }
+            }
+            Value::Object(inner) => {
+                if let Some(detail) = inner.get("detail") {
+                    self.gather(detail, text);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        [&self.code, &self.kind]
+            .into_iter()
+            .flatten()
+            .map(|name| name.to_lowercase())
+    }
+
+    fn is_named(&self, names: &[&str]) -> bool {
+        self.names().any(|name| names.contains(&name.as_str()))
+    }
+
+    fn says(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.text.contains(phrase))
+    }
+}
+
+/// A call that the provider answered with an error.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    /// The HTTP status, or the one that an error told with status 200 amounts to.
+    pub(crate) status: u16,
+    pub(crate) document: Document,
+    /// How long the headers ask us to wait.
+    pub(crate) wait: Option<Duration>,
+}
+
+const TOO_LONG: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
+const TOO_LONG_TEXT: [&str; 11] = [
+    "context length",
+    "maximum context",
+    "context window",
+    "context size",
+    "context_length",
+    "prompt is too long",
+    "prompt too long",
+    "input is too long",
+    "token count exceeds",
+    "input token count",
+    "too many input tokens",
+];
+const REFUSED: [&str; 5] = [
+    "content_filter",
+    "content_policy_violation",
+    "moderation_blocked",
+    "data_inspection_failed",
+    "responsibleaipolicyviolation",
+];
+const BILLING: [&str; 7] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "billing_error",
+    "insufficient_balance",
+    "insufficient_credits",
+    "spend_limit_exceeded",
+];
+const BILLING_TEXT: [&str; 3] = ["credit balance", "spend limit", "insufficient balance"];
+
+/// What names stand for where no status says it.
+const STATUS_OF: [(u16, &[&str]); 9] = [
+    (400, &REFUSED),
+    (400, &TOO_LONG),
+    (402, &BILLING),
+    (
+        429,
+        &[
+            "rate_limit_exceeded",
+            "rate_limit_error",
+            "too_many_requests",
+            "resource_exhausted",
+        ],
+    ),
+    (
+        401,
+        &[
+            "invalid_api_key",
+            "authentication_error",
+            "unauthorized",
+            "unauthenticated",
+            "permission_error",
+            "permission_denied",
+        ],
+    ),
+    (404, &["model_not_found", "not_found_error", "not_found"]),
+    (
+        504,
+        &["timeout", "request_timeout", "timeout_error", "deadline_exceeded"],
+    ),
+    (
+        400,
+        &[
+            "invalid_request_error",
+            "bad_request",
+            "bad_request_error",
+            "invalid_argument",
+        ],
+    ),
+    (
+        503,
+        &[
+            "overloaded_error",
+            "overloaded",
+            "engine_overloaded",
+            "server_error",
+            "api_error",
+            "internal_server_error",
+            "service_unavailable",
+            "unavailable",
+        ],
+    ),
+];
+
+impl Failure {
+    /// A failure told inside a response with a success status. Unknown ones count as the provider's own breakdown.
+    pub(crate) fn told(document: Document, wait: Option<Duration>) -> Self {
+        let number = document
+            .code
+            .as_deref()
+            .and_then(|code| code.parse().ok())
+            .filter(|code| (400..600).contains(code));
+        let named = || {
+            STATUS_OF
+                .iter()
+                .find(|(_, names)| document.is_named(names))
+                .map(|(status, _)| *status)
+        };
+        Self {
+            status: number.or_else(named).unwrap_or(502),
+            document,
+            wait,
+        }
+    }
+
+    /// What it means for the caller.
+    pub(crate) fn error(&self) -> LlmError {
+        let document = &self.document;
+        let client_side = (400..500).contains(&self.status);
+        if client_side
+            && (document.is_named(&REFUSED) || document.says(&["responsibleaipolicyviolation"]) || document.moderated)
+        {
+            return LlmError::Refused;
+        }
+        if self.is_too_long() {
+            return LlmError::TooLong;
+        }
+        if self.status == 402 || client_side && (document.is_named(&BILLING) || document.says(&BILLING_TEXT)) {
+            return self.rejected(Rejection::Billing);
+        }
+        if document.is_named(&["json_validate_failed"]) {
+            return LlmError::unusable("the provider says that its model kept to no JSON");
+        }
+        let kind = match self.status {
+            401 | 403 => return self.rejected(Rejection::Auth),
+            408 | 504 | 524 => FaultKind::Timeout,
+            429 => FaultKind::RateLimited {
+                retry_after: self.wait.max(document.wait),
+            },
+            500.. => FaultKind::Unavailable,
+            _ => return self.rejected(Rejection::Request),
+        };
+        Fault::because(kind, self.detail()).into()
+    }
+
+    fn is_too_long(&self) -> bool {
+        let document = &self.document;
+        self.status == 413
+            || document.is_named(&TOO_LONG)
+            // Some servers tell it as a breakdown of their own.
+            || matches!(self.status, 400 | 422 | 500) && document.says(&TOO_LONG_TEXT)
+    }
+
+    fn rejected(&self, kind: Rejection) -> LlmError {
+        LlmError::Rejected {
+            kind,
+            detail: self.detail(),
+        }
+    }
+
+    /// Status, code, type and parameter, as far as they look like names and not like text.
+    fn detail(&self) -> String {
+        let document = &self.document;
+        let mut detail = format!("HTTP {}", self.status);
+        let mut told = vec![self.status.to_string()];
+        for word in [&document.code, &document.kind, &document.param].into_iter().flatten() {
+            if is_name(word) && !told.contains(word) {
+                detail = format!("{detail} {word}");
+                told.push(word.clone());
+            }
+        }
+        match self.status {
+            300..400 => detail += ": the base URL redirects; name the final address",
+            404 => detail += ": check the base URL (usually ending in /v1) and the model's name",
+            _ => {}
+        }
+        detail.chars().take(MAX_DETAIL).collect()
+    }
+
+    /// The parameters of the request `sent` that it complains about; empty if it is about something else.
+    pub(crate) fn complaints(&self, sent: &Value) -> Vec<Complaint> {
+        // Two known servers break down over a response format instead of refusing it.
+        let about_structure_only = matches!(self.status, 500 | 501);
+        if !matches!(self.status, 400 | 422) && !about_structure_only
+            || matches!(
+                self.error(),
+                LlmError::Refused | LlmError::TooLong | LlmError::Unusable { .. }
+            )
+        {
+            return Vec::new();
+        }
+        let value = self.is_about_a_value();
+        Parameter::ALL
+            .into_iter()
+            .filter(|parameter| !about_structure_only || *parameter == Parameter::Structure)
+            .filter(|parameter| {
+                let mut fields = parameter.fields().iter().filter(|field| sent.get(**field).is_some());
+                fields.any(|field| self.names_field(field, *parameter))
+            })
+            .map(|about| Complaint { about, value })
+            .collect()
+    }
+
+    fn names_field(&self, field: &str, parameter: Parameter) -> bool {
+        let document = &self.document;
+        let first = |path: &str| path.split(['.', '[', '/']).next().unwrap_or_default().to_owned();
+        if let Some(param) = &document.param {
+            return first(param) == field;
+        }
+        if !document.places.is_empty() {
+            return document.places.iter().any(|place| place == field);
+        }
+        let text = &document.text;
+        match parameter {
+            Parameter::Structure => {
+                let words = [
+                    "response_format",
+                    "response format",
+                    "json_schema",
+                    "json schema",
+                    "json_object",
+                    "grammar",
+                ];
+                words.iter().any(|word| text.contains(word))
+            }
+            // These are words of the language too, so only the quoted ones are names.
+            Parameter::Seed | Parameter::Store | Parameter::Thinking if !field.contains('_') => ['\'', '"', '`']
+                .iter()
+                .any(|quote| text.contains(&format!("{quote}{field}{quote}"))),
+            _ => contains_word(text, field),
+        }
+    }
+
+    fn is_about_a_value(&self) -> bool {
+        let document = &self.document;
+        document.is_named(&[
+            "unsupported_value",
+            "invalid_value",
+            "integer_above_max_value",
+            "less_than_equal",
+        ]) || document.says(&[
+            "too large",
+            "must be less",
+            "less than or equal",
+            "at most",
+            "supports at most",
+        ])
+    }
+}
+
+fn contains_word(text: &str, word: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(start, _)| {
+        !text[..start].ends_with(part_of_name) && !text[start + word.len()..].starts_with(part_of_name)
+    })
+}
+
+/// The form of codes and types: no text and no key passes for one.
+fn is_name(word: &str) -> bool {
+    (1..=64).contains(&word.len())
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && !word.starts_with("sk-")
+        && (word.len() <= 20 || !word.contains(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests;
