@@ -1,1 +1,69 @@
-//! captions-http
+//! The HTTP API: [`router`] for the addresses, [`serve()`] for the connections. Knows the engine and no adapter.
+//!
+//! A handler turns a body into a checked request, asks the engine or a store, and turns the answer into a document of
+//! `captions-api`. Whatever goes wrong becomes a problem document in one place, the request layer.
+
+mod body;
+mod call;
+mod captions;
+mod failure;
+mod health;
+mod layers;
+mod openapi;
+mod preferences;
+mod serve;
+mod state;
+mod stream;
+mod users;
+
+use axum::{Router, middleware, routing::get};
+use bytes::Bytes;
+use http::header;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use serve::serve;
+pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
+
+/// Every address of the API.
+pub fn router(state: AppState) -> Router {
+    let (router, document) = operations().split_for_parts();
+    let document = Bytes::from(document.to_json().unwrap_or_default());
+    let document = move || {
+        let document = document.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    };
+    router
+        .route("/openapi.json", get(document))
+        .fallback(layers::not_found)
+        .method_not_allowed_fallback(layers::not_allowed)
+        // Inside the request layer, which writes the problem that it leaves.
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), layers::request))
+        .with_state(state)
+}
+
+/// The OpenAPI 3.1 document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    operations().into_openapi()
+}
+
+fn operations() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(captions::create))
+        .routes(routes!(stream::create))
+        .routes(routes!(captions::read))
+        .routes(routes!(captions::history))
+        .routes(routes!(users::create))
+        .routes(routes!(users::read, users::patch, users::erase))
+        .routes(routes!(
+            preferences::read,
+            preferences::patch,
+            preferences::replace,
+            preferences::erase
+        ))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::explain))
+}

@@ -1,1 +1,3 @@
+//! The server's start: settings, assembly, listener.
+
 fn main() {}

@@ -1,0 +1,106 @@
+//! Reads a JSON body, within limits of size, time and shape.
+
+use std::time::Duration;
+
+use axum::{body::Body, extract::FromRequest, extract::Request};
+use bytes::BytesMut;
+use captions_api::problem::Code;
+use http::{HeaderMap, Method, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use crate::{failure::Failure, state::AppState};
+
+/// The largest body, in bytes.
+pub(crate) const MAX_BODY: usize = 256 * 1024;
+
+/// What is read of a body that is too large before it is refused. A client that is cut off while it sends often sees
+/// the broken connection only and not the answer.
+const MAX_DISCARDED: usize = 32 * 1024 * 1024;
+
+/// A body that is JSON.
+#[derive(Debug)]
+pub(crate) struct JsonBody(pub(crate) Value);
+
+impl FromRequest<AppState> for JsonBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers, parts.method == Method::PATCH) {
+            let detail = match parts.headers.get(header::CONTENT_TYPE) {
+                None => "the request has no Content-Type",
+                Some(_) => "the Content-Type is not application/json in UTF-8",
+            };
+            return Err(Failure::new(Code::UnsupportedMediaType, detail));
+        }
+        let bytes = read(&parts.headers, body, state.limits.body_timeout).await?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let detail = format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to());
+            Failure::new(Code::InvalidJson, detail)
+        })?;
+        if text.trim().is_empty() {
+            return Err(Failure::new(Code::InvalidJson, "the body is empty"));
+        }
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+    }
+}
+
+fn is_json(headers: &HeaderMap, patch: bool) -> bool {
+    let Some(declared) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let mut parts = declared.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let kind = parts.next().unwrap_or_default();
+    let is_utf8 = parts
+        .filter_map(|parameter| {
+            parameter
+                .strip_prefix("charset=")
+                .map(|charset| charset.trim_matches('"').to_owned())
+        })
+        .all(|charset| matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii"));
+    is_utf8 && (kind == "application/json" || (patch && kind == "application/merge-patch+json"))
+}
+
+async fn read(headers: &HeaderMap, body: Body, limit: Duration) -> Result<BytesMut, Failure> {
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
+    // Nothing was sent yet, and nothing will be if we do not read.
+    let waits_for_us = headers.contains_key(header::EXPECT);
+    if declared.is_some_and(|length| length > if waits_for_us { MAX_BODY } else { MAX_DISCARDED }) {
+        return Err(too_large());
+    }
+    let collected = tokio::time::timeout(limit, collect(body)).await;
+    collected.unwrap_or_else(|_| {
+        let detail = format!("the body was not complete after {} seconds", limit.as_secs_f64());
+        Err(Failure::new(Code::BodyTimeout, detail))
+    })
+}
+
+/// The whole body, or nothing of one that is too large.
+async fn collect(mut body: Body) -> Result<BytesMut, Failure> {
+    let mut kept = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::new(Code::InvalidJson, "the body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > MAX_DISCARDED {
+            return Err(too_large());
+        }
+        if seen > MAX_BODY {
+            kept.clear();
+        } else {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if seen > MAX_BODY { Err(too_large()) } else { Ok(kept) }
+}
+
+fn too_large() -> Failure {
+    Failure::new(Code::BodyTooLarge, format!("a body has at most {MAX_BODY} bytes"))
+}

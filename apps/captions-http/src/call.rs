@@ -1,0 +1,142 @@
+//! What a handler knows of its request beside the content: name, tenant, deadline.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::extract::{FromRequestParts, Path};
+use captions_api::problem::{Code, Problem};
+use captions_domain::{
+    caption::CaptionId,
+    context::{Attempts, Context, TenantId},
+    request::UserId,
+};
+use http::request::Parts;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{failure::Failure, state::AppState};
+
+/// The header by which a caller asks for an earlier answer, in milliseconds.
+pub(crate) const TIMEOUT_HEADER: &str = "request-timeout-ms";
+
+/// Ports keep the deadline by themselves. Only if one does not, the server answers for it, this much later.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// The name of a request, put into its extensions by the request layer.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
+/// A request on its way through the server.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) cx: Context,
+    pub(crate) started: Instant,
+}
+
+impl FromRequestParts<AppState> for Call {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let allowed = match parts.headers.get(TIMEOUT_HEADER) {
+            None => state.limits.deadline,
+            Some(value) => {
+                let millis = value
+                    .to_str()
+                    .ok()
+                    .and_then(|text| text.trim().parse::<u64>().ok())
+                    .filter(|n| *n > 0);
+                let Some(millis) = millis else {
+                    let detail = "Request-Timeout-Ms is a whole number of milliseconds, at least 1";
+                    return Err(Failure::new(Code::InvalidParameter, detail));
+                };
+                state.limits.deadline.min(Duration::from_millis(millis))
+            }
+        };
+        let fresh_id = Uuid::now_v7();
+        let request_id = match parts.extensions.get::<RequestId>() {
+            Some(RequestId(id)) => Arc::clone(id),
+            None => fresh_id.to_string().into(),
+        };
+        Ok(Self {
+            cx: Context {
+                tenant: TenantId::local(),
+                request_id,
+                fresh_id,
+                now: OffsetDateTime::now_utc(),
+                deadline: started + allowed,
+                attempts: Arc::new(Attempts::up_to(state.limits.max_attempts)),
+            },
+            started,
+        })
+    }
+}
+
+impl Call {
+    /// The instant at which the server answers even if nobody else does.
+    pub(crate) fn latest(&self) -> tokio::time::Instant {
+        (self.cx.deadline + GRACE).into()
+    }
+
+    /// Waits for `work`, but neither past the deadline (then the answer is `late`) nor past the end of the server.
+    pub(crate) async fn within<T>(
+        &self,
+        state: &AppState,
+        late: Code,
+        work: impl Future<Output = T> + Send,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = state.lifecycle.closing.cancelled() => Err(self.cut_off(Code::ShuttingDown)),
+            () = tokio::time::sleep_until(self.latest()) => Err(self.cut_off(late)),
+        }
+    }
+
+    /// The failure of work that was not waited for.
+    pub(crate) fn cut_off(&self, code: Code) -> Failure {
+        let detail = if code == Code::ShuttingDown {
+            "the server stopped before the work was done"
+        } else {
+            "the work was not done before the deadline"
+        };
+        Problem::new(code, detail).after(self.cx.attempts.begun()).into()
+    }
+}
+
+/// The user in the path.
+pub(crate) struct UserPath(pub(crate) UserId);
+
+impl FromRequestParts<AppState> for UserPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let id = segment(parts, state).await?;
+        UserId::new(&id)
+            .map(Self)
+            .map_err(|invalid| Failure::new(Code::InvalidParameter, invalid.rule))
+    }
+}
+
+/// The caption in the path.
+pub(crate) struct CaptionPath(pub(crate) CaptionId);
+
+impl FromRequestParts<AppState> for CaptionPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let id = segment(parts, state).await?;
+        id.parse()
+            .map(Self)
+            .map_err(|invalid: captions_domain::request::Invalid| Failure::new(Code::InvalidParameter, invalid.rule))
+    }
+}
+
+async fn segment(parts: &mut Parts, state: &AppState) -> Result<String, Failure> {
+    Path::<String>::from_request_parts(parts, state)
+        .await
+        .map(|Path(id)| id)
+        .map_err(|_| Failure::new(Code::InvalidParameter, "the address is not percent-encoded UTF-8"))
+}

@@ -1,0 +1,184 @@
+//! Write a caption, read one, page through a user's.
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+    response::{IntoResponse, Response},
+};
+use captions_api::{
+    caption::{CaptionDocument, HistoryPage, read_cursor},
+    generate::{self, GenerateBody},
+    problem::Code,
+};
+use captions_domain::{
+    caption::{Answer, CaptionId, Degraded, Source},
+    choice::nearest,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{
+    body::JsonBody,
+    call::{Call, CaptionPath, UserPath},
+    failure::Failure,
+    openapi::{Generating, ReadingCaption, ReadingHistory},
+    state::AppState,
+};
+
+const DEFAULT_PAGE: u32 = 20;
+const MAX_PAGE: u32 = 100;
+
+/// Write a caption
+///
+/// Answers with the best caption on top and all variants below it. The answer says who wrote it and what went less well
+/// than it should; a caption that breaks a rule of its platform says so in `publishable` and `violations`.
+#[utoipa::path(
+    post,
+    path = "/v1/captions",
+    operation_id = "create_caption",
+    tag = "captions",
+    params(("Request-Timeout-Ms" = Option<u64>, Header, description = "Answer within this many milliseconds; the server's own deadline stands if it is shorter.")),
+    request_body(content = GenerateBody, content_type = "application/json"),
+    responses(
+        (status = 201, description = "Written and stored", body = CaptionDocument, headers(("Location" = String, description = "The address of the stored caption"))),
+        (status = 200, description = "Written and not stored, or a stored one is served again", body = CaptionDocument),
+        Generating
+    )
+)]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    call: Call,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let request = generate::parse(&body)?;
+    let work = state.engine.generate(&call.cx, &request);
+    let answer = call.within(&state, Code::ProviderTimeout, work).await??;
+    let elapsed = call.started.elapsed();
+    let document = CaptionDocument::of_answer(&answer, &call.cx.request_id, elapsed);
+    let mut headers = credits(&answer);
+    if let Ok(value) = HeaderValue::from_str(&format!("total;dur={:.1}", elapsed.as_secs_f64() * 1e3)) {
+        headers.insert("server-timing", value);
+    }
+    let status = match created(&answer) {
+        Some(id) => {
+            if let Ok(value) = HeaderValue::from_str(&format!("/v1/captions/{id}")) {
+                headers.insert(header::LOCATION, value);
+            }
+            StatusCode::CREATED
+        }
+        None => StatusCode::OK,
+    };
+    Ok((status, headers, Json(document)).into_response())
+}
+
+/// The id under which this very request stored its caption. One that was served again was stored by another.
+fn created(answer: &Answer) -> Option<CaptionId> {
+    match answer.source {
+        Source::Provider | Source::Local | Source::Template => answer.id,
+        Source::Cache | Source::Stale => None,
+    }
+}
+
+/// Who answered, for those who do not read the body.
+fn credits(answer: &Answer) -> HeaderMap {
+    let degraded: Vec<&str> = answer.degraded.iter().map(|part: &Degraded| part.as_str()).collect();
+    let told = [
+        ("captions-provider", Some(answer.caption.provider.clone())),
+        ("captions-model", Some(answer.caption.model.clone())),
+        ("captions-attempts", Some(answer.attempts.to_string())),
+        ("captions-degraded", (!degraded.is_empty()).then(|| degraded.join(","))),
+        ("age", answer.age.map(|age| age.as_secs().to_string())),
+    ];
+    told.into_iter()
+        // A model may be named in letters that a header cannot hold; the body has it anyway.
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(&value?).ok()?)))
+        .collect()
+}
+
+/// Read a caption
+#[utoipa::path(
+    get,
+    path = "/v1/captions/{id}",
+    operation_id = "read_caption",
+    tag = "captions",
+    params(("id" = uuid::Uuid, Path, description = "The caption's id.")),
+    responses((status = 200, description = "The caption", body = CaptionDocument), ReadingCaption)
+)]
+pub(crate) async fn read(
+    State(state): State<AppState>,
+    call: Call,
+    CaptionPath(id): CaptionPath,
+) -> Result<Json<CaptionDocument>, Failure> {
+    let record = call
+        .within(&state, Code::StoreUnavailable, state.engine.captions.read(&call.cx, id))
+        .await??;
+    match record {
+        Some(record) => Ok(Json(CaptionDocument::of_record(&record))),
+        None => Err(Failure::new(
+            Code::CaptionNotFound,
+            "no caption is stored under this id",
+        )),
+    }
+}
+
+/// List a user's captions
+///
+/// Newest first. A user without captions, known or not, has an empty list.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{id}/captions",
+    operation_id = "list_captions",
+    tag = "captions",
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("limit" = Option<u32>, Query, description = "How many, 1-100; 20 if not said.", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")
+    ),
+    responses((status = 200, description = "One page", body = HistoryPage), ReadingHistory)
+)]
+pub(crate) async fn history(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(user): UserPath,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Json<HistoryPage>, Failure> {
+    let Query(query) =
+        query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
+    let (limit, before) = page(&query)?;
+    let work = state.engine.captions.history(&call.cx, &user, before, limit + 1);
+    let records = call.within(&state, Code::StoreUnavailable, work).await??;
+    Ok(Json(HistoryPage::of(&records, limit as usize)))
+}
+
+fn page(query: &[(String, String)]) -> Result<(u32, Option<CaptionId>), Failure> {
+    let mut limit = DEFAULT_PAGE;
+    let mut before = None;
+    for (name, value) in query {
+        match name.as_str() {
+            "limit" => {
+                limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=MAX_PAGE).contains(limit))
+                    .ok_or_else(|| {
+                        Failure::new(
+                            Code::InvalidParameter,
+                            format!("limit is a whole number of 1 to {MAX_PAGE}"),
+                        )
+                    })?;
+            }
+            "cursor" => {
+                let cursor =
+                    read_cursor(value).ok_or_else(|| Failure::new(Code::InvalidCursor, "the cursor cannot be read"))?;
+                before = Some(cursor);
+            }
+            other => {
+                let hint = nearest(other, ["limit", "cursor"])
+                    .map(|name| format!(", did you mean {name}?"))
+                    .unwrap_or_default();
+                let detail = format!("there are the parameters limit and cursor, not this one{hint}");
+                return Err(Failure::new(Code::InvalidParameter, detail));
+            }
+        }
+    }
+    Ok((limit, before))
+}

@@ -1,0 +1,97 @@
+//! From a problem to a response. Handlers return [`Failure`]; the request layer completes and writes it.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use captions_api::problem::{Code, Problem};
+use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid};
+use http::{HeaderValue, StatusCode, header};
+
+/// A problem on its way out. It travels as an extension of an empty response until [`written`] knows its request.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure(pub(crate) Box<Problem>);
+
+impl Failure {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self(Box::new(Problem::new(code, detail)))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status(&self.0);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl From<Vec<Invalid>> for Failure {
+    fn from(broken: Vec<Invalid>) -> Self {
+        Problem::from(broken).into()
+    }
+}
+
+impl From<GenerateError> for Failure {
+    fn from(error: GenerateError) -> Self {
+        Problem::from(&error).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Problem::from(&error).into()
+    }
+}
+
+fn status(problem: &Problem) -> StatusCode {
+    StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The response with the problem in it, if it carries one, completed with the name and the path of the request.
+pub(crate) fn written(mut response: Response, request_id: &str, path: &str) -> Response {
+    let Some(Failure(problem)) = response.extensions_mut().remove::<Failure>() else {
+        return response;
+    };
+    let problem = problem.of_request(request_id, path);
+    // Here failures stop, so here they are logged. What callers did wrong is theirs to know.
+    if problem.status >= 500 {
+        tracing::warn!(code = problem.code, status = problem.status, "request failed");
+    } else {
+        tracing::debug!(code = problem.code, status = problem.status, "request refused");
+    }
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    parts
+        .headers
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The empty body of the carrier had a length of its own.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    if let Some(wait) = problem.retry_after() {
+        // Whole seconds, never earlier than meant.
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+            parts.headers.insert(header::RETRY_AFTER, value);
+        }
+    }
+    if matches!(
+        problem.code(),
+        Code::ShuttingDown | Code::BodyTimeout | Code::BodyTooLarge
+    ) {
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    Response::from_parts(parts, Body::from(body))
+}

@@ -1,0 +1,119 @@
+//! Is the server alive, does it take work, and what do its errors mean?
+
+use axum::{
+    Json,
+    extract::{Path, RawQuery, State},
+    response::{IntoResponse, Response},
+};
+use captions_api::problem::Code;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    failure::Failure,
+    openapi::Explaining,
+    state::{AppState, Component, ComponentStatus},
+};
+
+/// What `/readyz` says.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    status: ReadyStatus,
+    /// With `?verbose`: the parts that the service depends on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    components: Option<Vec<Component>>,
+}
+
+/// Whether work is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReadyStatus {
+    Ok,
+    /// Work is taken; something is missing that the answers will name.
+    Degraded,
+    /// The server stops.
+    Draining,
+}
+
+/// Alive
+///
+/// 200 as long as the process answers at all.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "Alive", body = String, content_type = "text/plain")))]
+pub(crate) async fn livez() -> &'static str {
+    "ok"
+}
+
+/// Ready
+///
+/// 503 only while the server stops. An outage of a provider, the store or the cache makes it `degraded`, not unready:
+/// another server would have the same outage.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    params(("verbose" = Option<bool>, Query, description = "List the components.")),
+    responses(
+        (status = 200, description = "Takes work", body = Readiness),
+        (status = 503, description = "Stops: takes no work", body = Readiness),
+    )
+)]
+pub(crate) async fn readyz(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
+    let components = (state.components)().await;
+    let degraded = components
+        .iter()
+        .any(|component| component.status == ComponentStatus::Degraded);
+    let (code, status) = match (state.lifecycle.draining.is_cancelled(), degraded) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, ReadyStatus::Draining),
+        (false, true) => (StatusCode::OK, ReadyStatus::Degraded),
+        (false, false) => (StatusCode::OK, ReadyStatus::Ok),
+    };
+    let is_verbose = query
+        .as_deref()
+        .unwrap_or_default()
+        .split('&')
+        .any(|item| matches!(item, "verbose" | "verbose=true" | "verbose=1"));
+    let body = Readiness {
+        status,
+        components: is_verbose.then_some(components),
+    };
+    (code, Json(body)).into_response()
+}
+
+/// What an error code means.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Explanation {
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+    retryable: bool,
+    suggestion: &'static str,
+}
+
+/// Explain an error
+///
+/// The page that the `type` of a problem leads to.
+#[utoipa::path(
+    get,
+    path = "/errors/{code}",
+    operation_id = "explain_error",
+    tag = "health",
+    params(("code" = String, Path, description = "The `code` of a problem.")),
+    responses((status = 200, description = "The meaning", body = Explanation), Explaining)
+)]
+pub(crate) async fn explain(
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+) -> Result<Json<Explanation>, Failure> {
+    let code: Option<Code> = path.ok().and_then(|Path(code)| code.parse().ok());
+    let Some(code) = code else {
+        return Err(Failure::new(Code::RouteNotFound, "there is no such error code"));
+    };
+    Ok(Json(Explanation {
+        code: code.as_str(),
+        status: code.status(),
+        title: code.title(),
+        retryable: code.is_retryable(),
+        suggestion: code.suggestion(),
+    }))
+}

@@ -1,0 +1,128 @@
+//! The OpenAPI 3.1 document: operations from the handlers, schemas from the wire contract, problems from the table.
+
+use std::collections::BTreeMap;
+
+use captions_api::problem::{Code, Problem};
+use utoipa::{
+    IntoResponses, OpenApi, ToSchema,
+    openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder},
+};
+
+/// The document without its operations, which the router adds.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Captions",
+        version = "1.0.0",
+        description = "Captions for social media posts: ready to publish, with hashtags, an explained score and honest numbers. Failures are problem details (RFC 9457); branch on `code`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "captions", description = "Write and read captions"),
+        (name = "users", description = "Users and their standing wishes"),
+        (name = "health", description = "The server itself")
+    )
+)]
+pub(crate) struct Document;
+
+/// Every request can end so.
+const ALWAYS: &[Code] = &[Code::Internal, Code::ShuttingDown, Code::InvalidParameter];
+
+const BODY: &[Code] = &[
+    Code::InvalidJson,
+    Code::BodyTimeout,
+    Code::BodyTooLarge,
+    Code::UnsupportedMediaType,
+    Code::InvalidRequest,
+];
+
+const STORE: &[Code] = &[Code::StoreUnavailable, Code::StoreCorrupt, Code::Overloaded];
+
+const PROVIDER: &[Code] = &[
+    Code::ContentRefused,
+    Code::PromptTooLong,
+    Code::ProviderAuth,
+    Code::ProviderBilling,
+    Code::ProviderRejected,
+    Code::ProviderBadOutput,
+    Code::ProviderUnavailable,
+    Code::ProviderRateLimited,
+    Code::ProviderCircuitOpen,
+    Code::Overloaded,
+    Code::ProviderTimeout,
+];
+
+/// Declares the problems of one kind of operation.
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $($codes:expr),+;)+) => {
+        $(
+            $(#[$doc])*
+            pub(crate) struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    let codes: &[&[Code]] = &[$($codes),+];
+                    by_status(&codes.concat())
+                }
+            }
+        )+
+    };
+}
+
+problems! {
+    /// Of an operation that writes a caption.
+    Generating = ALWAYS, BODY, PROVIDER;
+    /// Of an operation that reads one caption.
+    ReadingCaption = ALWAYS, STORE, &[Code::CaptionNotFound];
+    /// Of an operation that reads a list of captions.
+    ReadingHistory = ALWAYS, STORE, &[Code::InvalidCursor];
+    /// Of an operation that creates a user.
+    CreatingUser = ALWAYS, BODY, STORE, &[Code::UserExists];
+    /// Of an operation that reads of a user.
+    ReadingUser = ALWAYS, STORE, &[Code::UserNotFound];
+    /// Of an operation that removes of a user.
+    ErasingUser = ALWAYS, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    /// Of an operation that changes a user.
+    ChangingUser = ALWAYS, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    /// Of the explanations of errors, and of every address that there is not.
+    Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
+}
+
+/// One response a status, which names its codes.
+fn by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut grouped: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        grouped.entry(code.status()).or_default().push(*code);
+    }
+    grouped
+        .into_iter()
+        .map(|(status, codes)| (status.to_string(), RefOr::T(response(&codes))))
+        .collect()
+}
+
+fn response(codes: &[Code]) -> Response {
+    let described: Vec<String> = codes
+        .iter()
+        .map(|code| format!("`{}`: {}", code.as_str(), code.title()))
+        .collect();
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(Problem::name())))
+        .build();
+    let response = ResponseBuilder::new()
+        .description(described.join("; "))
+        .content("application/problem+json", content);
+    if codes.iter().any(|code| code.retry_after().is_some()) {
+        let seconds = captions_api::schema::whole("Seconds to wait.", (1_u64, u64::from(u32::MAX)));
+        return response
+            .header(
+                "Retry-After",
+                HeaderBuilder::new()
+                    .schema(Some(seconds))
+                    .description(Some("How long to wait"))
+                    .build(),
+            )
+            .build();
+    }
+    response.build()
+}

@@ -1,0 +1,137 @@
+//! A user's preferences, apart from the rest of the user.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use captions_api::user::{self, PreferencesBody, PreferencesDocument};
+use captions_domain::user::{Preferences, User};
+use http::{HeaderMap, StatusCode};
+
+use crate::{
+    body::JsonBody,
+    call::{Call, UserPath},
+    failure::Failure,
+    openapi::{ChangingUser, ErasingUser, ReadingUser},
+    state::AppState,
+    users::{change, etag, known},
+};
+
+fn shown(user: User) -> Response {
+    (etag(user.version), Json(PreferencesDocument(user.preferences))).into_response()
+}
+
+/// Read preferences
+#[utoipa::path(
+    get,
+    path = "/v1/users/{id}/preferences",
+    operation_id = "read_preferences",
+    tag = "users",
+    params(("id" = String, Path, description = "The user's id.")),
+    responses(
+        (status = 200, description = "The preferences", body = PreferencesDocument, headers(("ETag" = String, description = "The user's version"))),
+        ReadingUser
+    )
+)]
+pub(crate) async fn read(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(id): UserPath,
+) -> Result<Response, Failure> {
+    known(&state, &call, &id).await.map(shown)
+}
+
+/// Change preferences
+///
+/// A merge patch (RFC 7396): `null` removes a wish, what is absent stays.
+#[utoipa::path(
+    patch,
+    path = "/v1/users/{id}/preferences",
+    operation_id = "change_preferences",
+    tag = "users",
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-Match" = Option<String>, Header, description = "Change only this version, an earlier `ETag`.")
+    ),
+    request_body(content = PreferencesBody, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The changed preferences", body = PreferencesDocument, headers(("ETag" = String, description = "The user's new version"))),
+        ChangingUser
+    )
+)]
+pub(crate) async fn patch(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(id): UserPath,
+    headers: HeaderMap,
+    JsonBody(patch): JsonBody,
+) -> Result<Response, Failure> {
+    let edit = |user: &mut User| {
+        user.preferences = user::merge(&user.preferences, &patch)?;
+        Ok(())
+    };
+    change(&state, &call, &id, &headers, edit).await.map(shown)
+}
+
+/// Replace preferences
+///
+/// What is absent is no wish any more.
+#[utoipa::path(
+    put,
+    path = "/v1/users/{id}/preferences",
+    operation_id = "replace_preferences",
+    tag = "users",
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-Match" = Option<String>, Header, description = "Replace only this version, an earlier `ETag`.")
+    ),
+    request_body(content = PreferencesBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The new preferences", body = PreferencesDocument, headers(("ETag" = String, description = "The user's new version"))),
+        ChangingUser
+    )
+)]
+pub(crate) async fn replace(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(id): UserPath,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let preferences = user::parse_preferences(&body)?;
+    let edit = |user: &mut User| {
+        user.preferences = preferences.clone();
+        Ok(())
+    };
+    change(&state, &call, &id, &headers, edit).await.map(shown)
+}
+
+/// Remove all preferences
+#[utoipa::path(
+    delete,
+    path = "/v1/users/{id}/preferences",
+    operation_id = "remove_preferences",
+    tag = "users",
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-Match" = Option<String>, Header, description = "Change only this version, an earlier `ETag`.")
+    ),
+    responses(
+        (status = 204, description = "The user has no preferences", headers(("ETag" = String, description = "The user's new version"))),
+        ErasingUser
+    )
+)]
+pub(crate) async fn erase(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(id): UserPath,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let edit = |user: &mut User| {
+        user.preferences = Preferences::default();
+        Ok(())
+    };
+    let user = change(&state, &call, &id, &headers, edit).await?;
+    Ok((StatusCode::NO_CONTENT, etag(user.version)).into_response())
+}

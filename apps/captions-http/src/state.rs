@@ -1,0 +1,88 @@
+//! What every handler is given.
+
+use std::{sync::Arc, time::Duration};
+
+use captions_domain::engine::Engine;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+/// The engine and how this server runs it. Clones share everything.
+#[derive(Clone)]
+pub struct AppState {
+    pub engine: Arc<Engine>,
+    pub limits: Limits,
+    /// Asked by `/readyz`; takes a second at most.
+    pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
+    pub lifecycle: Lifecycle,
+}
+
+impl AppState {
+    /// A server of `engine` with no components to report.
+    pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
+        Self {
+            engine,
+            limits,
+            components: Arc::new(|| Box::pin(async { Vec::new() })),
+            lifecycle: Lifecycle::default(),
+        }
+    }
+}
+
+/// How long and how often.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A request may take this long, unless its `Request-Timeout-Ms` says less.
+    pub deadline: Duration,
+    /// After a signal to stop, requests that have begun may take this much longer.
+    pub drain: Duration,
+    /// Provider calls that one request may begin.
+    pub max_attempts: u32,
+    /// A client may take this long to send its headers, and may leave a connection idle for this long.
+    pub header_timeout: Duration,
+    /// A client may take this long to send its body.
+    pub body_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(20),
+            drain: Duration::from_secs(25),
+            max_attempts: 3,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// How far the server is on its way out.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    /// No new work is taken; what has begun goes on.
+    pub draining: CancellationToken,
+    /// The time for that is up: what is still going on ends with an error.
+    pub closing: CancellationToken,
+}
+
+/// A part that the service depends on, as `/readyz?verbose` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Component {
+    /// As in `store`, `cache`, `llm`.
+    pub name: String,
+    pub status: ComponentStatus,
+    /// What is known beyond the status, in words; without addresses and keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub detail: Option<String>,
+}
+
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentStatus {
+    Ok,
+    /// Captions are still written, with less.
+    Degraded,
+}

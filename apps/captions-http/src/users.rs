@@ -1,0 +1,267 @@
+//! Users: create, read, change, erase.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use captions_api::{
+    problem::Code,
+    user::{self, ErasedDocument, UserBody, UserDocument, UserPatch},
+};
+use captions_domain::{
+    fault::StoreError,
+    ports::Expect,
+    request::{Invalid, UserId},
+    user::User,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::{
+    body::JsonBody,
+    call::{Call, UserPath},
+    failure::Failure,
+    openapi::{ChangingUser, CreatingUser, ErasingUser, ReadingUser},
+    state::AppState,
+};
+
+/// How often a change is tried anew because somebody else wrote in between.
+const MAX_TRIES: u32 = 4;
+
+/// Create a user
+#[utoipa::path(
+    post,
+    path = "/v1/users",
+    operation_id = "create_user",
+    tag = "users",
+    request_body(content = UserBody, content_type = "application/json"),
+    responses(
+        (status = 201, description = "Created", body = UserDocument, headers(
+            ("Location" = String, description = "The address of the user"),
+            ("ETag" = String, description = "The version")
+        )),
+        CreatingUser
+    )
+)]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    call: Call,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let new = user::parse_new(&body)?;
+    let mut user = User {
+        id: new.id,
+        display_name: new.display_name,
+        preferences: new.preferences,
+        version: 0,
+        created_at: call.cx.now,
+        updated_at: call.cx.now,
+    };
+    let written = call
+        .within(
+            &state,
+            Code::StoreUnavailable,
+            state.engine.users.write(&call.cx, &user, Expect::Absent),
+        )
+        .await?;
+    user.version = written.map_err(|error| match error {
+        StoreError::Conflict => Failure::new(Code::UserExists, "a user of this id exists already"),
+        StoreError::Fault(_) => error.into(),
+    })?;
+    let location = format!("/v1/users/{}", user.id);
+    let mut response = (StatusCode::CREATED, etag(user.version), Json(UserDocument::from(&user))).into_response();
+    if let Ok(value) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    Ok(response)
+}
+
+/// Read a user
+#[utoipa::path(
+    get,
+    path = "/v1/users/{id}",
+    operation_id = "read_user",
+    tag = "users",
+    params(("id" = String, Path, description = "The user's id.")),
+    responses(
+        (status = 200, description = "The user", body = UserDocument, headers(("ETag" = String, description = "The version"))),
+        ReadingUser
+    )
+)]
+pub(crate) async fn read(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(id): UserPath,
+) -> Result<Response, Failure> {
+    let user = known(&state, &call, &id).await?;
+    Ok((etag(user.version), Json(UserDocument::from(&user))).into_response())
+}
+
+/// Change a user
+///
+/// A merge patch (RFC 7396) of name and preferences.
+#[utoipa::path(
+    patch,
+    path = "/v1/users/{id}",
+    operation_id = "change_user",
+    tag = "users",
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-Match" = Option<String>, Header, description = "Change only this version, an earlier `ETag`.")
+    ),
+    request_body(content = UserPatch, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 200, description = "The changed user", body = UserDocument, headers(("ETag" = String, description = "The new version"))),
+        ChangingUser
+    )
+)]
+pub(crate) async fn patch(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(id): UserPath,
+    headers: HeaderMap,
+    JsonBody(patch): JsonBody,
+) -> Result<Response, Failure> {
+    let user = change(&state, &call, &id, &headers, |user| {
+        let (display_name, preferences) = user::merge_user(user.display_name.as_deref(), &user.preferences, &patch)?;
+        user.display_name = display_name;
+        user.preferences = preferences;
+        Ok(())
+    })
+    .await?;
+    Ok((etag(user.version), Json(UserDocument::from(&user))).into_response())
+}
+
+/// Erase a user
+///
+/// Erases the user and every stored caption of theirs. Safe to repeat: if it broke off, the next call erases the rest.
+#[utoipa::path(
+    delete,
+    path = "/v1/users/{id}",
+    operation_id = "erase_user",
+    tag = "users",
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-Match" = Option<String>, Header, description = "Erase only this version, an earlier `ETag`.")
+    ),
+    responses((status = 200, description = "What was erased", body = ErasedDocument), ErasingUser)
+)]
+pub(crate) async fn erase(
+    State(state): State<AppState>,
+    call: Call,
+    UserPath(id): UserPath,
+    headers: HeaderMap,
+) -> Result<Json<ErasedDocument>, Failure> {
+    let wanted = if_match(&headers)?;
+    if wanted.is_some() {
+        let user = known(&state, &call, &id).await?;
+        check_version(wanted.as_deref(), user.version)?;
+    }
+    let engine = &state.engine;
+    // The captions last: one that is being written at this moment may still be stored for a user who is going.
+    let user_erased = call
+        .within(&state, Code::StoreUnavailable, engine.users.erase(&call.cx, &id))
+        .await??;
+    let captions_erased = call
+        .within(&state, Code::StoreUnavailable, engine.captions.erase(&call.cx, &id))
+        .await??;
+    if !user_erased && captions_erased == 0 {
+        return Err(not_found());
+    }
+    tracing::info!(captions_erased, "user erased");
+    Ok(Json(ErasedDocument {
+        id: id.as_str().to_owned(),
+        user_erased,
+        captions_erased,
+    }))
+}
+
+/// The user, who has to exist.
+pub(crate) async fn known(state: &AppState, call: &Call, id: &UserId) -> Result<User, Failure> {
+    let user = call
+        .within(state, Code::StoreUnavailable, state.engine.users.read(&call.cx, id))
+        .await??;
+    user.ok_or_else(not_found)
+}
+
+fn not_found() -> Failure {
+    Failure::new(Code::UserNotFound, "no user is stored under this id")
+}
+
+/// Reads the user, changes it, writes it back at the version that was read. A caller who named a version is told if it
+/// is another one by now; for others the change is made again on top of what somebody else wrote.
+pub(crate) async fn change(
+    state: &AppState,
+    call: &Call,
+    id: &UserId,
+    headers: &HeaderMap,
+    edit: impl Fn(&mut User) -> Result<(), Vec<Invalid>> + Send + Sync,
+) -> Result<User, Failure> {
+    let wanted = if_match(headers)?;
+    for _ in 0..MAX_TRIES {
+        let mut user = known(state, call, id).await?;
+        check_version(wanted.as_deref(), user.version)?;
+        edit(&mut user)?;
+        user.updated_at = call.cx.now;
+        let expect = Expect::Version(user.version);
+        let write = state.engine.users.write(&call.cx, &user, expect);
+        match call.within(state, Code::StoreUnavailable, write).await? {
+            Ok(version) => {
+                user.version = version;
+                return Ok(user);
+            }
+            // Read again: the version is another one now, or the user is gone.
+            Err(StoreError::Conflict) => {}
+            Err(StoreError::Fault(fault)) => return Err(StoreError::Fault(fault).into()),
+        }
+    }
+    Err(StoreError::Conflict.into())
+}
+
+/// `ETag: "<version>"`.
+pub(crate) fn etag(version: u64) -> [(header::HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{version}\""))]
+}
+
+/// The versions that `If-Match` names; `None` if any will do.
+fn if_match(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Failure> {
+    let mut versions = Vec::new();
+    let mut is_there = false;
+    for value in headers.get_all(header::IF_MATCH) {
+        is_there = true;
+        let text = value.to_str().unwrap_or_default();
+        for tag in text.split(',').map(str::trim) {
+            if tag == "*" {
+                return Ok(None);
+            }
+            let inner = tag
+                .strip_prefix("W/")
+                .unwrap_or(tag)
+                .strip_prefix('"')
+                .and_then(|tag| tag.strip_suffix('"'));
+            let Some(inner) = inner else {
+                return Err(Failure::new(
+                    Code::InvalidParameter,
+                    "If-Match holds an ETag in its quotes, or *",
+                ));
+            };
+            // A weak tag never matches here (RFC 9110, 13.1.1), and neither does one that is not ours.
+            if let Ok(version) = inner.parse()
+                && !tag.starts_with("W/")
+            {
+                versions.push(version);
+            }
+        }
+    }
+    Ok(is_there.then_some(versions))
+}
+
+fn check_version(wanted: Option<&[u64]>, version: u64) -> Result<(), Failure> {
+    match wanted {
+        Some(wanted) if !wanted.contains(&version) => Err(Failure::new(
+            Code::VersionMismatch,
+            format!("the user is at version {version}"),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,19 @@
+//! The HTTP API over a real listener, with ports that the tests play.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected stops"
+)]
+
+mod captions;
+mod client;
+mod input;
+mod openapi;
+mod ports;
+mod problems;
+mod server;
+mod shutdown;
+mod stream;
+mod users;

@@ -1,0 +1,241 @@
+use std::time::{Duration, Instant};
+
+use captions_domain::fault::{Fault, FaultKind, LlmError};
+use captions_http::Limits;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Connection, send_json},
+    ports::{Piece, Turn},
+    server::{Server, TEXT},
+};
+
+/// Opens a stream; the head is not yet read.
+async fn open(server: &Server, body: &Value) -> Connection {
+    let body = body.to_string();
+    let mut connection = Connection::open(server.address).await;
+    let head = format!(
+        "POST /v1/captions/stream HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write(format!("{head}{body}").as_bytes()).await;
+    connection
+}
+
+/// The events to the end of the stream.
+async fn events(connection: &mut Connection) -> Vec<(String, Value)> {
+    let mut text = Vec::new();
+    while let Some(chunk) = connection.chunk().await {
+        text.extend(chunk);
+    }
+    parse(&text)
+}
+
+fn parse(text: &[u8]) -> Vec<(String, Value)> {
+    let text = std::str::from_utf8(text).unwrap();
+    let frames = text
+        .split("\n\n")
+        .filter(|frame| !frame.is_empty() && !frame.starts_with(':'));
+    frames
+        .map(|frame| {
+            let (name, data) = frame.split_once('\n').unwrap_or_else(|| panic!("{frame:?}"));
+            let name = name.strip_prefix("event: ").unwrap().to_owned();
+            (
+                name,
+                serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn names(events: &[(String, Value)]) -> Vec<&str> {
+    events.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+fn cat() -> Value {
+    json!({"content_description": "a cat on a sill"})
+}
+
+#[tokio::test]
+async fn a_stream_tells_the_text_as_it_is_written_and_ends_with_the_document() {
+    let server = Server::start([Turn::Pieces(vec![
+        Piece::Text("The sill is warm "),
+        Piece::Progress,
+        Piece::Text("and the cat knows it."),
+        Piece::End,
+    ])])
+    .await;
+
+    let mut connection = open(&server, &cat()).await;
+    let head = connection.head().await;
+    let events = events(&mut connection).await;
+
+    assert_eq!(head.status, 200);
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    assert_eq!(head.header("cache-control"), Some("no-store"));
+    assert_eq!(head.header("x-accel-buffering"), Some("no"));
+    assert_eq!(
+        names(&events),
+        ["caption.created", "caption.delta", "caption.delta", "caption.completed"]
+    );
+    assert_eq!(events[0].1, json!({"request_id": head.header("x-request-id")}));
+    assert_eq!(events[1].1, json!({"candidate": 1, "text": "The sill is warm "}));
+    let document = &events[3].1;
+    assert_eq!(document["caption"], TEXT);
+    assert_eq!(document["request_id"].as_str(), head.header("x-request-id"));
+    let stored = crate::client::get(
+        server.address,
+        &format!("/v1/captions/{}", document["id"].as_str().unwrap()),
+    )
+    .await;
+    assert_eq!(stored.json()["variants"], document["variants"]);
+}
+
+#[tokio::test]
+async fn text_that_is_void_is_withdrawn_before_the_next_begins() {
+    let server = Server::start([Turn::Pieces(vec![
+        Piece::Text("The si"),
+        Piece::Withdrawn("timeout"),
+        Piece::Text(TEXT),
+        Piece::End,
+    ])])
+    .await;
+
+    let mut connection = open(&server, &cat()).await;
+    connection.head().await;
+    let events = events(&mut connection).await;
+
+    assert_eq!(
+        names(&events),
+        [
+            "caption.created",
+            "caption.delta",
+            "caption.withdrawn",
+            "caption.delta",
+            "caption.completed"
+        ]
+    );
+    assert_eq!(events[2].1, json!({"candidate": 1, "code": "timeout"}));
+    assert_eq!(events[3].1, json!({"candidate": 2, "text": TEXT}));
+}
+
+#[tokio::test]
+async fn a_failure_before_the_first_event_is_an_ordinary_problem() {
+    let server = Server::start([Turn::Fail(LlmError::Refused)]).await;
+
+    let reply = send_json(server.address, "POST", "/v1/captions/stream", &cat()).await;
+    assert_eq!(reply.code(), (422, "content_refused".into()));
+
+    let reply = send_json(server.address, "POST", "/v1/captions/stream", &json!({"tone": "calm"})).await;
+    assert_eq!(reply.code(), (422, "invalid_request".into()));
+}
+
+#[tokio::test]
+async fn a_failure_after_the_first_event_is_the_last_event() {
+    let broken = LlmError::Fault(Fault::new(FaultKind::Unavailable));
+    let server = Server::start([Turn::Pieces(vec![Piece::Text("The si"), Piece::Fail(broken)])]).await;
+
+    let mut connection = open(&server, &cat()).await;
+    let head = connection.head().await;
+    let events = events(&mut connection).await;
+
+    assert_eq!(
+        names(&events),
+        ["caption.created", "caption.delta", "caption.withdrawn", "error"]
+    );
+    let problem = &events[3].1;
+    assert_eq!(
+        (&problem["code"], &problem["status"]),
+        (&json!("provider_unavailable"), &json!(502))
+    );
+    assert_eq!(problem["request_id"].as_str(), head.header("x-request-id"));
+    assert_eq!(
+        (&problem["instance"], &problem["attempts"]),
+        (&json!("/v1/captions/stream"), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn a_slow_writer_gets_its_stream_opened_before_the_first_word() {
+    let server = Server::start([Turn::WaitThenSay(TEXT)]).await;
+
+    let mut connection = open(&server, &cat()).await;
+    let head = connection.head().await;
+    let first = connection.chunk().await.unwrap();
+
+    assert_eq!(head.status, 200);
+    assert_eq!(names(&parse(&first)), ["caption.created"]);
+    server.writer.let_go();
+    assert_eq!(
+        names(&events(&mut connection).await),
+        ["caption.delta", "caption.completed"]
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_feeds_ends_with_an_error_at_its_deadline() {
+    let limits = Limits {
+        deadline: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let server = Server::start_with([Turn::Pieces(vec![Piece::Text("The si"), Piece::Wait])], limits).await;
+
+    let mut connection = open(&server, &cat()).await;
+    connection.head().await;
+    let events = events(&mut connection).await;
+
+    assert_eq!(names(&events), ["caption.created", "caption.delta", "error"]);
+    assert_eq!(events[2].1["code"], "provider_timeout");
+    server.writer.is_busy_with(0).await;
+}
+
+#[tokio::test]
+async fn closing_the_connection_stops_the_writing() {
+    let server = Server::start([Turn::Pieces(vec![Piece::Text("The si"), Piece::Wait])]).await;
+    let mut connection = open(&server, &cat()).await;
+    connection.head().await;
+    connection.chunk().await.unwrap();
+    server.writer.is_busy_with(1).await;
+
+    let left = Instant::now();
+    drop(connection);
+    server.writer.is_busy_with(0).await;
+
+    assert!(left.elapsed() < Duration::from_millis(500), "{:?}", left.elapsed());
+}
+
+#[tokio::test]
+async fn a_stored_caption_streams_too() {
+    let server = Server::start([Turn::Say(TEXT)]).await;
+    send_json(server.address, "POST", "/v1/captions", &cat()).await;
+
+    let mut connection = open(&server, &cat()).await;
+    connection.head().await;
+    let events = events(&mut connection).await;
+
+    assert_eq!(
+        names(&events),
+        ["caption.created", "caption.delta", "caption.completed"]
+    );
+    assert_eq!(events[2].1["source"], "cache");
+}
+
+#[tokio::test]
+async fn further_variants_come_with_the_document() {
+    let server = Server::start([Turn::Say(TEXT)]).await;
+
+    let mut connection = open(
+        &server,
+        &json!({"content_description": "a cat on a sill", "variants": 3}),
+    )
+    .await;
+    connection.head().await;
+    let events = events(&mut connection).await;
+
+    let document = &events.last().unwrap().1;
+    assert_eq!(
+        names(&events),
+        ["caption.created", "caption.delta", "caption.completed"]
+    );
+    assert!(document["variants"].as_array().unwrap().len() >= 2, "{document}");
+}
