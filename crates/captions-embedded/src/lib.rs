@@ -1,3 +1,5 @@
 //! captions-embedded
 
 pub mod memory;
+pub mod sqlite;
+pub mod template;
