@@ -1,7 +1,5 @@
 //! Reads a JSON body, within limits of size, time and shape.
 
-use std::time::Duration;
-
 use axum::{body::Body, extract::FromRequest, extract::Request};
 use bytes::BytesMut;
 use captions_api::problem::Code;
@@ -9,14 +7,14 @@ use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::{failure::Failure, state::AppState};
+use crate::{
+    failure::Failure,
+    state::{AppState, Limits},
+};
 
-/// The largest body, in bytes.
-pub(crate) const MAX_BODY: usize = 256 * 1024;
-
-/// What is read of a body that is too large before it is refused. A client that is cut off while it sends often sees
+/// How much more than allowed is read of a body before it is refused. A client that is cut off while it sends often sees
 /// the broken connection only and not the answer.
-const MAX_DISCARDED: usize = 32 * 1024 * 1024;
+const DISCARDED: usize = 32 * 1024 * 1024;
 
 /// A body that is JSON.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl FromRequest<AppState> for JsonBody {
             };
             return Err(Failure::new(Code::UnsupportedMediaType, detail));
         }
-        let bytes = read(&parts.headers, body, state.limits.body_timeout).await?;
+        let bytes = read(&parts.headers, body, &state.limits).await?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let detail = format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to());
             Failure::new(Code::InvalidJson, detail)
@@ -64,43 +62,54 @@ fn is_json(headers: &HeaderMap, patch: bool) -> bool {
     is_utf8 && (kind == "application/json" || (patch && kind == "application/merge-patch+json"))
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: Duration) -> Result<BytesMut, Failure> {
+async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesMut, Failure> {
+    let limit = limits.body_limit;
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
     // Nothing was sent yet, and nothing will be if we do not read.
     let waits_for_us = headers.contains_key(header::EXPECT);
-    if declared.is_some_and(|length| length > if waits_for_us { MAX_BODY } else { MAX_DISCARDED }) {
-        return Err(too_large());
+    if declared.is_some_and(|length| {
+        length
+            > if waits_for_us {
+                limit
+            } else {
+                limit.saturating_add(DISCARDED)
+            }
+    }) {
+        return Err(too_large(limit));
     }
-    let collected = tokio::time::timeout(limit, collect(body)).await;
+    let collected = tokio::time::timeout(limits.body_timeout, collect(body, limit)).await;
     collected.unwrap_or_else(|_| {
-        let detail = format!("the body was not complete after {} seconds", limit.as_secs_f64());
+        let detail = format!(
+            "the body was not complete after {} seconds",
+            limits.body_timeout.as_secs_f64()
+        );
         Err(Failure::new(Code::BodyTimeout, detail))
     })
 }
 
 /// The whole body, or nothing of one that is too large.
-async fn collect(mut body: Body) -> Result<BytesMut, Failure> {
+async fn collect(mut body: Body, limit: usize) -> Result<BytesMut, Failure> {
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Failure::new(Code::InvalidJson, "the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
         seen = seen.saturating_add(data.len());
-        if seen > MAX_DISCARDED {
-            return Err(too_large());
+        if seen > limit.saturating_add(DISCARDED) {
+            return Err(too_large(limit));
         }
-        if seen > MAX_BODY {
+        if seen > limit {
             kept.clear();
         } else {
             kept.extend_from_slice(&data);
         }
     }
-    if seen > MAX_BODY { Err(too_large()) } else { Ok(kept) }
+    if seen > limit { Err(too_large(limit)) } else { Ok(kept) }
 }
 
-fn too_large() -> Failure {
-    Failure::new(Code::BodyTooLarge, format!("a body has at most {MAX_BODY} bytes"))
+fn too_large(limit: usize) -> Failure {
+    Failure::new(Code::BodyTooLarge, format!("a body has at most {limit} bytes"))
 }

@@ -1,3 +1,43 @@
-//! The server's start: settings, assembly, listener.
+//! `captions-http`: hands the command line to the start.
 
-fn main() {}
+mod start;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+/// The HTTP API of Captions.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// The settings file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, as in server.listen=127.0.0.1:8080; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    flags: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    captions_wiring::install_crypto();
+    let args = Args::parse();
+    match start::run(args.flags, args.config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There may be no log yet, and nothing is left to be done if this fails too.
+            drop(writeln!(io::stderr(), "captions-http: {error:#}"));
+            // 3: the settings, or what they name, are to be mended. 1: the machine did not let us listen.
+            ExitCode::from(if error.is::<io::Error>() { 1 } else { 3 })
+        }
+    }
+}

@@ -41,6 +41,8 @@ pub struct Limits {
     pub max_attempts: u32,
     /// A client may take this long to send its headers, and may leave a connection idle for this long.
     pub header_timeout: Duration,
+    /// The largest body, in bytes.
+    pub body_limit: usize,
     /// A client may take this long to send its body.
     pub body_timeout: Duration,
 }
@@ -51,8 +53,9 @@ impl Default for Limits {
             deadline: Duration::from_secs(20),
             drain: Duration::from_secs(25),
             max_attempts: 3,
-            header_timeout: Duration::from_secs(30),
-            body_timeout: Duration::from_secs(15),
+            header_timeout: Duration::from_secs(10),
+            body_limit: 256 * 1024,
+            body_timeout: Duration::from_secs(10),
         }
     }
 }

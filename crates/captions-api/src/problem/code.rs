@@ -92,7 +92,7 @@ codes! {
     VersionMismatch = "version_mismatch", 412, Never, "The version is another one",
         "Read again; its ETag is the version to put into If-Match.";
     BodyTooLarge = "body_too_large", 413, Never, "The body is too large",
-        "Send at most 256 KiB.";
+        "Send less; the detail names the limit.";
     UnsupportedMediaType = "unsupported_media_type", 415, Never, "The body is not declared as JSON",
         "Send Content-Type: application/json.";
     InvalidRequest = "invalid_request", 422, Never, "The request breaks a rule",

@@ -1,0 +1,70 @@
+//! From settings to a running server: the only part of this app that knows the composition root.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use captions_http::{AppState, Component, ComponentStatus, Limits, serve};
+use captions_wiring::{
+    Assembled, Status, assemble,
+    settings::{Settings, Sources, load},
+    telemetry,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+/// Runs until SIGTERM or SIGINT. `flags` are settings by dotted key, above all others.
+pub(crate) async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<()> {
+    let settings = load(&Sources::of_this_process(flags, config)?)?.settings;
+    telemetry::install(&settings.log)?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let listen = settings.server.listen;
+    // First of all: whoever connects while the parts are put together waits a moment instead of being refused.
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("listening on {listen}"))?;
+    let assembled = Arc::new(assemble(&settings).await?);
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    serve(listener, state(&settings, &assembled), stop).await?;
+    // Nobody else holds it any more: all connections have ended.
+    if let Some(assembled) = Arc::into_inner(assembled) {
+        assembled.shutdown().await;
+    }
+    Ok(())
+}
+
+fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
+    let limits = Limits {
+        deadline: settings.engine.deadline,
+        drain: settings.server.drain_timeout,
+        max_attempts: settings.api.max_attempts,
+        header_timeout: settings.server.header_timeout,
+        body_limit: settings.server.body_limit,
+        body_timeout: settings.server.body_timeout,
+    };
+    let mut state = AppState::new(Arc::clone(&assembled.engine), limits);
+    let assembled = Arc::clone(assembled);
+    state.components = Arc::new(move || {
+        let assembled = Arc::clone(&assembled);
+        Box::pin(async move { assembled.readiness.check().await.into_iter().map(component).collect() })
+    });
+    state
+}
+
+fn component(status: Status) -> Component {
+    Component {
+        name: status.name,
+        status: if status.ok {
+            ComponentStatus::Ok
+        } else {
+            ComponentStatus::Degraded
+        },
+        detail: status.why.map(Into::into),
+    }
+}

@@ -1,0 +1,144 @@
+//! The real binary, with a store of its own and no network: it starts, answers, and stops on a signal.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// The binary with nothing of this machine's environment.
+fn binary(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_captions-http"));
+    command
+        .env_clear()
+        .env("HOME", home)
+        .current_dir(home)
+        .stderr(Stdio::piped());
+    command
+}
+
+const SETTINGS: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+[log]
+format = "json"
+[[llm.providers]]
+name = "fill-in"
+kind = "template"
+"#;
+
+/// Stops the process with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn exchange(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_server_starts_writes_a_caption_and_stops_on_sigterm() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("captions.toml"), SETTINGS).unwrap();
+    let mut server = Running(binary(home.path()).spawn().unwrap());
+    let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines();
+    let line = log
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.contains("listening"))
+        .expect("never listens");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let address = line["address"].as_str().unwrap();
+
+    let ready = exchange(
+        address,
+        "GET /readyz?verbose HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n",
+    );
+    let body = r#"{"content_description": "a cat asleep on a warm windowsill"}"#;
+    let written = exchange(
+        address,
+        &format!(
+            "POST /v1/captions HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    let told = Command::new("kill")
+        .args(["-TERM", &server.0.id().to_string()])
+        .status()
+        .unwrap();
+    // To the end of the log: the process is gone or going.
+    let rest: Vec<String> = log.map(Result::unwrap).collect();
+    let ended = server.0.wait().unwrap();
+
+    assert!(
+        ready.starts_with("HTTP/1.1 200") && ready.contains(r#""name":"store","status":"ok""#),
+        "{ready}"
+    );
+    assert!(
+        written.starts_with("HTTP/1.1 201") && written.contains(r#""provider":"fill-in""#),
+        "{written}"
+    );
+    assert!(told.success());
+    assert!(ended.success(), "{ended}: {rest:?}");
+    assert!(rest.iter().any(|line| line.contains("draining")), "{rest:?}");
+    assert!(
+        !rest.concat().contains("windowsill"),
+        "what users write is in the log: {rest:?}"
+    );
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_the_nearest_one_and_ends_in_3() {
+    let home = tempfile::tempdir().unwrap();
+
+    let ended = binary(home.path())
+        .args(["--set", "server.lisen=127.0.0.1:0"])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("server.lisen") && said.contains("server.listen"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_address_that_is_taken_ends_in_1() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+
+    let ended = binary(home.path())
+        .args(["--set", &format!("server.listen={address}")])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains(&address.to_string()), "{said}");
+}
+
+#[test]
+fn a_flag_that_does_not_exist_ends_in_2() {
+    let home = tempfile::tempdir().unwrap();
+
+    let ended = binary(home.path()).arg("--prot").output().unwrap();
+
+    assert_eq!(ended.status.code(), Some(2));
+}
