@@ -150,7 +150,7 @@ impl Breaker {
         self.machine().snapshot(Instant::now())
     }
 
-    /// Lets nobody pass until [`Breaker::automatic`].
+    /// Lets nobody pass until [`Breaker::automatic`]. Nobody knows when that will be: refusals name the recovery timeout.
     pub fn force_open(&self) {
         let change = self.machine().force_open();
         self.tell(change);

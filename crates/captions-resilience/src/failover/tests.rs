@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use captions_domain::{
     fault::{FaultKind, Rejection},
@@ -253,6 +253,16 @@ async fn text_is_withdrawn_once_for_each_member_that_showed_some() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_withdrawn_already_is_not_withdrawn_again() {
+    let a = Arc::new(Actor::new("a", &[&[Line::Say("x"), Line::Fail(rejected())]]));
+    let b = Arc::new(Actor::new("b", &[&[Line::Work, Line::Fail(rejected())]]));
+
+    let seen = spoken(&chain(&[&a, &b, &fine("c")]), &prompt()).await;
+
+    assert_eq!(seen, ["x", "<rejected>", "%", "c", "."]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_nobody_left_the_error_ends_the_stream_without_a_withdrawal() {
     let script = [Line::Say("x"), Line::Fail(fault(FaultKind::Timeout))];
     let (a, b) = (Arc::new(Actor::new("a", &[&script])), failing("b", rejected()));
@@ -288,16 +298,31 @@ async fn the_last_chunk_credits_who_wrote_the_text(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_stream_ends_the_call_and_a_broken_one_ends_before_the_next_begins() {
-    let hanging = [Line::Say("x"), Line::Hang];
-    let a = Arc::new(Actor::new("a", &[&hanging]));
+async fn a_dropped_stream_ends_the_call() {
+    let a = Arc::new(Actor::new("a", &[&[Line::Say("x"), Line::Hang]]));
     let mut chunks = chain(&[&a]).stream(&relaxed(), &prompt()).await.unwrap();
     chunks.next().await.unwrap().unwrap();
-    assert_eq!(a.alive.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(a.alive.load(Ordering::Relaxed), 1);
 
     drop(chunks);
 
-    assert_eq!(a.alive.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(a.alive.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_call_ends_before_the_next_member_is_asked() {
+    let broken = [Line::Say("x"), Line::Fail(fault(FaultKind::Unavailable))];
+    let (a, b) = (Arc::new(Actor::new("a", &[&broken])), fine("b"));
+    let mut chunks = chain(&[&a, &b]).stream(&relaxed(), &prompt()).await.unwrap();
+
+    chunks.next().await.unwrap().unwrap();
+    let withdrawn = chunks.next().await.unwrap().unwrap();
+
+    assert_eq!(withdrawn, Chunk::Withdrawn { code: "unavailable" });
+    assert_eq!(
+        (a.alive.load(Ordering::Relaxed), b.alive.load(Ordering::Relaxed)),
+        (0, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]

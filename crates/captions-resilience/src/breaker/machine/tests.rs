@@ -256,6 +256,25 @@ fn a_young_outage_is_probed_within_a_second_and_an_old_one_ever_more_rarely() {
 }
 
 #[rstest]
+#[case::young(29_999, 900)]
+#[case::old(30_000, 1000)]
+fn an_outage_is_young_for_thirty_seconds(#[case] age: u64, #[case] open_ms: u64) {
+    let mut machine = Machine::new(BreakerSettings {
+        failure_threshold: 1,
+        ..BreakerSettings::default()
+    });
+    let start = Instant::now();
+    let (ticket, _) = machine.admit(start);
+    machine.fail(&ticket.unwrap(), start, || 0.0);
+
+    let now = start + Duration::from_millis(age);
+    let (ticket, _) = machine.admit(now);
+    let change = machine.fail(&ticket.unwrap(), now, || 0.0).unwrap();
+
+    assert_eq!(change.open_for, Some(Duration::from_millis(open_ms)));
+}
+
+#[rstest]
 #[case::shorter_than_every_step(200, [200, 200, 200])]
 #[case::between_the_steps(700, [500, 700, 700])]
 fn the_recovery_timeout_caps_every_time_open(#[case] recovery: u64, #[case] expected: [u128; 3]) {
