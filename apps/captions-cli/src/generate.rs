@@ -1,0 +1,115 @@
+//! `captions generate`.
+
+use std::{pin::pin, sync::Arc, time::Instant};
+
+use captions_api::{caption::CaptionDocument, problem::Problem};
+use captions_domain::{
+    caption::Answer,
+    context::Context,
+    engine::{Event, GenerateError},
+    fault::{Fault, FaultKind},
+    request::CaptionRequest,
+};
+use futures_util::StreamExt;
+
+use crate::{
+    Surroundings,
+    args::GenerateArgs,
+    draft::Draft,
+    exit::Exit,
+    failure::Failure,
+    fetch,
+    input::{self, Stdin},
+    report,
+    screen::Screen,
+    session::{self, Session},
+};
+
+pub(crate) async fn run(
+    args: &GenerateArgs,
+    surroundings: &Surroundings,
+    stdin: Stdin<'_>,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let description = input::description(args.text.as_deref(), stdin, &surroundings.cwd)?;
+    let request = args
+        .body(description)
+        .check()
+        .map_err(|broken| Failure::of_flags(Problem::from(broken)))?;
+
+    let mut flags = Vec::new();
+    if let Some(seconds) = args.timeout {
+        flags.push(("engine.deadline".to_owned(), seconds.to_string()));
+    }
+    let settings = session::settings(surroundings, flags, screen)?.settings;
+    fetch::if_needed(&settings, args.provider(), screen).await?;
+    let session = Session::open(&settings).await?;
+
+    let started = Instant::now();
+    let cx = session.context();
+    let answer = if is_streamed(args, screen) {
+        streamed(&session, &cx, request, screen).await
+    } else {
+        session.engine().generate(&cx, &request).await
+    };
+    let answer = answer.map_err(|error| Failure::from(&error))?;
+    let document = CaptionDocument::of_answer(&answer, &cx.request_id, started.elapsed());
+    session.close().await;
+
+    if args.json {
+        screen.document(&document)?;
+    } else {
+        screen.result(&report::texts(&document))?;
+        report::tell(screen, &document);
+    }
+    verdict(args.min_score, &document)
+}
+
+/// On a terminal the text is shown while it is written, unless only the result is wanted.
+fn is_streamed(args: &GenerateArgs, screen: &Screen<'_>) -> bool {
+    if args.no_stream || screen.quiet {
+        return false;
+    }
+    args.stream || (!args.json && screen.stdout_sink.is_terminal() && screen.stderr_sink.is_terminal())
+}
+
+/// Generates with the draft in view. Dropping the future cancels the call.
+async fn streamed(
+    session: &Session,
+    cx: &Context,
+    request: CaptionRequest,
+    screen: &mut Screen<'_>,
+) -> Result<Answer, GenerateError> {
+    let mut draft = Draft::default();
+    let mut events = pin!(Arc::clone(session.engine()).generate_stream(cx.clone(), request));
+    let mut ended = None;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Delta { text, .. }) => draft.push(screen, &text),
+            Ok(Event::Withdrawn { code, .. }) => draft.withdraw(screen, code),
+            Ok(Event::Progress { done, of }) => draft.progress(screen, done, of),
+            Ok(Event::Completed(answer)) => ended = Some(Ok(*answer)),
+            Err(error) => ended = Some(Err(error)),
+        }
+    }
+    draft.clear(screen);
+    ended.unwrap_or_else(|| {
+        Err(GenerateError::Provider {
+            error: Fault::new(FaultKind::Internal).into(),
+            attempts: cx.attempts.begun(),
+        })
+    })
+}
+
+/// The caption is there; is it what was asked for?
+fn verdict(min_score: Option<f64>, document: &CaptionDocument) -> Result<Exit, Failure> {
+    if let Some(least) = min_score.filter(|least| document.quality_score < *least) {
+        let error = format!("the score {:.1} is below --min-score {least}", document.quality_score);
+        return Err(Failure::new(Exit::Gate, Some("below_min_score"), error)
+            .next("next: --refresh writes another one; --variants 3 takes the best of several"));
+    }
+    if document.warnings.iter().any(|warning| warning.code == "fewer_variants") {
+        return Ok(Exit::Partial);
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,31 @@
+//! `captions model`.
+
+use captions_wiring::model;
+
+use crate::{Surroundings, args::ModelCommand, exit::Exit, failure::Failure, fetch, screen::Screen, session};
+
+pub(crate) async fn run(
+    command: &ModelCommand,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let settings = session::settings(surroundings, Vec::new(), screen)?.settings;
+    let path = match command {
+        ModelCommand::Pull => fetch::pull(&settings, screen).await?,
+        ModelCommand::Path => {
+            let Some(files) = model::files(&settings) else {
+                return Err(Failure::new(
+                    Exit::Settings,
+                    Some("settings"),
+                    "there is no folder for the local model: set HOME, XDG_CACHE_HOME or local.model_path",
+                ));
+            };
+            if model::path(&settings).is_none() {
+                screen.note("the file is not there yet; fetch it: captions model pull");
+            }
+            files.place()
+        }
+    };
+    screen.result(&path.display().to_string())?;
+    Ok(Exit::Done)
+}

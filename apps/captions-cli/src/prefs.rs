@@ -1,0 +1,152 @@
+//! `captions prefs`.
+
+use captions_api::user::{PreferencesDocument, merge};
+use captions_domain::{
+    context::Context,
+    fault::StoreError,
+    ports::Expect,
+    request::{Invalid, UserId},
+    user::Preferences,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    Surroundings,
+    args::{Output, PrefsCommand},
+    exit::Exit,
+    failure::Failure,
+    screen::Screen,
+    session::Session,
+};
+
+/// Wishes that are lists, written with commas.
+const LISTS: [&str; 3] = ["keywords", "avoid", "brand_tags"];
+/// Wishes that are numbers.
+const NUMBERS: [&str; 1] = ["hashtag_count"];
+/// How often a change is made again on top of somebody else's.
+const MAX_TRIES: u32 = 3;
+
+pub(crate) async fn run(
+    command: &PrefsCommand,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    match command {
+        PrefsCommand::Get { user, output } => {
+            let id = UserId::new(user)?;
+            let session = Session::of_store(surroundings, screen).await?;
+            let user = session.user(&session.context(), &id).await?;
+            show(&user.preferences, *output, screen)
+        }
+        PrefsCommand::Set { user, wishes, output } => {
+            let id = UserId::new(user)?;
+            let patch = patch(wishes)?;
+            // What is wrong by itself is told before any store is asked.
+            merge(&Preferences::default(), &patch)?;
+            let session = Session::of_store(surroundings, screen).await?;
+            let changed = change(&session, &session.context(), &id, |current| merge(current, &patch)).await?;
+            show(&changed, *output, screen)
+        }
+        PrefsCommand::Reset { user, output } => {
+            let id = UserId::new(user)?;
+            let session = Session::of_store(surroundings, screen).await?;
+            let changed = change(&session, &session.context(), &id, |_| Ok(Preferences::default())).await?;
+            show(&changed, *output, screen)
+        }
+    }
+}
+
+/// Reads, changes and writes; again if somebody else wrote in between.
+async fn change(
+    session: &Session,
+    cx: &Context,
+    id: &UserId,
+    new: impl Fn(&Preferences) -> Result<Preferences, Vec<Invalid>> + Send + Sync,
+) -> Result<Preferences, Failure> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut user = session.user(cx, id).await?;
+        user.preferences = new(&user.preferences)?;
+        user.updated_at = cx.now;
+        match session.users().write(cx, &user, Expect::Version(user.version)).await {
+            Ok(_) => return Ok(user.preferences),
+            Err(StoreError::Conflict) if tries < MAX_TRIES => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The merge patch that `KEY=VALUE` arguments stand for.
+fn patch(wishes: &[(String, String)]) -> Result<Value, Failure> {
+    let mut patch = Map::new();
+    for (key, text) in wishes {
+        let value = match text.trim() {
+            "" => Value::Null,
+            text if LISTS.contains(&key.as_str()) => {
+                let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+                words.map(Value::from).collect()
+            }
+            text if NUMBERS.contains(&key.as_str()) => {
+                // What is no number stays text, which the reader of the patch refuses in its own words.
+                text.parse::<f64>()
+                    .ok()
+                    .and_then(serde_json::Number::from_f64)
+                    .map_or_else(|| text.into(), Value::Number)
+            }
+            text => text.into(),
+        };
+        if patch.insert(key.clone(), value).is_some() {
+            return Err(
+                Failure::usage(format!("{key} is given twice")).next(format!("put all words into one: {key}=one,two"))
+            );
+        }
+    }
+    Ok(Value::Object(patch))
+}
+
+fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    if output.json {
+        screen.document(&PreferencesDocument(preferences.clone()))?;
+        return Ok(Exit::Done);
+    }
+    let lines = lines(preferences);
+    if lines.is_empty() {
+        screen.note("no wishes: the defaults count");
+    } else {
+        screen.result(&lines.join("\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The wishes in the form that `prefs set` takes.
+pub(crate) fn lines(preferences: &Preferences) -> Vec<String> {
+    let Ok(Value::Object(wishes)) = serde_json::to_value(PreferencesDocument(preferences.clone())) else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (key, value) in wishes {
+        let text = match value {
+            Value::Null => continue,
+            Value::Array(words) if words.is_empty() => continue,
+            Value::Array(words) => words.iter().map(plain).collect::<Vec<_>>().join(","),
+            other => plain(&other),
+        };
+        lines.push(format!("{key}={text}"));
+    }
+    lines
+}
+
+/// A scalar without JSON's quotes; whole numbers without a fraction.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number
+            .as_f64()
+            .map_or_else(|| number.to_string(), |number| number.to_string()),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! `captions user`.
+
+use captions_api::{
+    problem::{Code, Problem},
+    user::{ErasedDocument, UserDocument, parse_new},
+};
+use captions_domain::{fault::StoreError, ports::Expect, request::UserId, user::User};
+use serde_json::json;
+
+use crate::{
+    Surroundings,
+    args::{Output, UserCommand},
+    exit::Exit,
+    failure::Failure,
+    prefs,
+    screen::Screen,
+    session::Session,
+};
+
+pub(crate) async fn run(
+    command: &UserCommand,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    match command {
+        UserCommand::Create { id, name, output } => create(id, name.as_deref(), *output, surroundings, screen).await,
+        UserCommand::Show { id, output } => show(id, *output, surroundings, screen).await,
+        UserCommand::Delete { id, output } => delete(id, *output, surroundings, screen).await,
+    }
+}
+
+async fn create(
+    id: &str,
+    name: Option<&str>,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let new = parse_new(&json!({ "id": id, "display_name": name }))?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = session.context();
+    let mut user = User {
+        id: new.id,
+        display_name: new.display_name,
+        preferences: new.preferences,
+        version: 1,
+        created_at: cx.now,
+        updated_at: cx.now,
+    };
+    user.version = match session.users().write(&cx, &user, Expect::Absent).await {
+        Ok(version) => version,
+        Err(StoreError::Conflict) => {
+            return Err(
+                Failure::from(Problem::new(Code::UserExists, format!("the user {id} exists already")))
+                    .next(format!("change it: captions prefs set {id} KEY=VALUE")),
+            );
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if output.json {
+        screen.document(&UserDocument::from(&user))?;
+    } else {
+        screen.result(user.id.as_str())?;
+        screen.note(&format!("created; set wishes: captions prefs set {id} tone=warm"));
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(id: &str, output: Output, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    let id = UserId::new(id)?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let user = session.user(&session.context(), &id).await?;
+    if output.json {
+        screen.document(&UserDocument::from(&user))?;
+        return Ok(Exit::Done);
+    }
+    let mut lines = vec![format!("id={}", user.id)];
+    lines.extend(user.display_name.iter().map(|name| format!("display_name={name}")));
+    lines.extend(prefs::lines(&user.preferences));
+    lines.push(format!("version={}", user.version));
+    lines.push(format!("created_at={}", user.created_at.date()));
+    screen.result(&lines.join("\n"))?;
+    Ok(Exit::Done)
+}
+
+async fn delete(
+    id: &str,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let id = UserId::new(id)?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = session.context();
+    // Captions first: if the second step fails, running the command again finishes the work.
+    let captions_erased = session.captions().erase(&cx, &id).await?;
+    let user_erased = session.users().erase(&cx, &id).await?;
+    if !user_erased && captions_erased == 0 {
+        return Err(Failure::broken(
+            Code::UserNotFound,
+            format!("there is no user {id}, and no caption for one"),
+        ));
+    }
+    let erased = ErasedDocument {
+        id: id.as_str().to_owned(),
+        user_erased,
+        captions_erased,
+    };
+    if output.json {
+        screen.document(&erased)?;
+    } else {
+        let plural = if captions_erased == 1 { "" } else { "s" };
+        screen.note(&format!("deleted {id} and {captions_erased} stored caption{plural}"));
+    }
+    Ok(Exit::Done)
+}

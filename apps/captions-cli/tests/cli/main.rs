@@ -1,0 +1,10 @@
+//! The command line as people and scripts see it: in this process with buffers, and as the real binary.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod binary;
+mod failures;
+mod generate;
+mod people;
+mod settings;
+mod support;
+mod terminal;
