@@ -90,19 +90,19 @@ impl Call {
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = state.lifecycle.closing.cancelled() => Err(self.cut_off(Code::ShuttingDown)),
-            () = tokio::time::sleep_until(self.latest()) => Err(self.cut_off(late)),
+            () = state.lifecycle.closing.cancelled() => Err(self.cut_off(Code::ShuttingDown).into()),
+            () = tokio::time::sleep_until(self.latest()) => Err(self.cut_off(late).into()),
         }
     }
 
-    /// The failure of work that was not waited for.
-    pub(crate) fn cut_off(&self, code: Code) -> Failure {
+    /// The problem of work that was not waited for.
+    pub(crate) fn cut_off(&self, code: Code) -> Problem {
         let detail = if code == Code::ShuttingDown {
             "the server stopped before the work was done"
         } else {
             "the work was not done before the deadline"
         };
-        Problem::new(code, detail).after(self.cx.attempts.begun()).into()
+        Problem::new(code, detail).after(self.cx.attempts.begun())
     }
 }
 

@@ -1,5 +1,7 @@
 //! From a problem to a response. Handlers return [`Failure`]; the request layer completes and writes it.
 
+use std::any::Any;
+
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -51,6 +53,21 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// A fault of ours that nobody foresaw. What a panic says may hold what a user wrote, so it is not repeated.
+pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Problem {
+    tracing::error!("a request panicked");
+    Problem::new(Code::Internal, "the request hit a fault of ours")
+}
+
+/// Logs a problem where it leaves the server. What callers did wrong is theirs to know.
+pub(crate) fn log(problem: &Problem) {
+    if problem.status >= 500 {
+        tracing::warn!(code = problem.code, status = problem.status, "request failed");
+    } else {
+        tracing::debug!(code = problem.code, status = problem.status, "request refused");
+    }
+}
+
 fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
@@ -61,12 +78,7 @@ pub(crate) fn written(mut response: Response, request_id: &str, path: &str) -> R
         return response;
     };
     let problem = problem.of_request(request_id, path);
-    // Here failures stop, so here they are logged. What callers did wrong is theirs to know.
-    if problem.status >= 500 {
-        tracing::warn!(code = problem.code, status = problem.status, "request failed");
-    } else {
-        tracing::debug!(code = problem.code, status = problem.status, "request refused");
-    }
+    log(&problem);
     let (mut parts, _) = response.into_parts();
     parts.headers.insert(
         header::CONTENT_TYPE,

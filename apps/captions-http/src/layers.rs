@@ -72,10 +72,9 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// A fault of ours that nobody foresaw. What a panic says may hold what a user wrote, so it is not repeated.
-pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!("a handler panicked");
-    Failure::new(Code::Internal, "the request hit a fault of ours").into_response()
+/// The response in place of a handler that panicked.
+pub(crate) fn after_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    Failure::from(failure::panicked(panic)).into_response()
 }
 
 /// There is nothing here.

@@ -39,7 +39,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
         // Inside the request layer, which writes the problem that it leaves.
-        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(CatchPanicLayer::custom(layers::after_panic))
         .layer(middleware::from_fn_with_state(state.clone(), layers::request))
         .with_state(state)
 }

@@ -1,6 +1,6 @@
 //! A caption as server-sent events, while it is written.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use axum::{
     extract::State,
@@ -15,11 +15,19 @@ use captions_api::{
     problem::{Code, Problem},
     stream::StreamEvent,
 };
-use captions_domain::engine::{Event, EventStream, GenerateError};
-use futures_util::{Stream, StreamExt, stream};
+use captions_domain::engine::{Event, EventStream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, header};
 
-use crate::{body::JsonBody, call::Call, failure::Failure, openapi::Generating, state::AppState};
+use crate::{
+    body::JsonBody,
+    call::Call,
+    failure::{self, Failure, panicked},
+    openapi::Generating,
+    state::AppState,
+};
+
+const PATH: &str = "/v1/captions/stream";
 
 /// Failures within this time are ordinary problem responses. A writer that thinks longer than this gets its stream
 /// opened, so that the caller sees that the request was taken.
@@ -35,7 +43,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// document, whose text replaces the deltas) or `error` (a problem). Closing the connection stops the writing.
 #[utoipa::path(
     post,
-    path = "/v1/captions/stream",
+    path = PATH,
     operation_id = "stream_caption",
     tag = "captions",
     params(("Request-Timeout-Ms" = Option<u64>, Header, description = "End within this many milliseconds; the server's own deadline stands if it is shorter.")),
@@ -51,14 +59,16 @@ pub(crate) async fn create(
     let mut events = Arc::clone(&state.engine).generate_stream(call.cx.clone(), request);
     let first = tokio::select! {
         biased;
-        first = events.next() => Some(Next::Event(first)),
+        next = next(&mut events, &call, &state) => Some(next),
         () = tokio::time::sleep(FIRST_EVENT) => None,
     };
-    if let Some(Next::Event(Some(Err(error)))) = first {
-        return Err(error.into());
-    }
-    let request_id = call.cx.request_id.to_string();
-    let told = tell(events, first, call, state).map(move |event| Ok::<_, Infallible>(frame(event, &request_id)));
+    let first = match first {
+        Some(Err(problem)) => return Err(problem.into()),
+        Some(Ok(event)) => Some(event),
+        None => None,
+    };
+    let told = tell(events, first, call, state)
+        .map(|event| Ok::<_, Infallible>(Frame::default().event(event.name()).data(event.data())));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
     let mut response = Sse::new(in_this_span(told)).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();
@@ -71,47 +81,52 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-/// What the wait for the next event ended in.
-enum Next {
-    Event(Option<Result<Event, GenerateError>>),
-    CutOff(Code),
+/// The next event of the engine; the problem in which it ended, or by which it was cut off.
+async fn next(events: &mut EventStream, call: &Call, state: &AppState) -> Result<Event, Problem> {
+    // A panic in here would otherwise take the connection with it, and the caller would never learn why.
+    let next = AssertUnwindSafe(events.next()).catch_unwind();
+    tokio::select! {
+        biased;
+        next = next => match next {
+            Ok(Some(Ok(event))) => Ok(event),
+            Ok(Some(Err(error))) => Err(Problem::from(&error)),
+            Ok(None) => Err(Problem::new(Code::Internal, "the writing stopped without an end")),
+            Err(panic) => Err(panicked(panic)),
+        },
+        () = state.lifecycle.closing.cancelled() => Err(call.cut_off(Code::ShuttingDown)),
+        () = tokio::time::sleep_until(call.latest()) => Err(call.cut_off(Code::ProviderTimeout)),
+    }
 }
 
 /// The engine's events as those of the wire: one `created`, then the rest, then exactly one last one, whatever happens.
 fn tell(
     mut events: EventStream,
-    first: Option<Next>,
+    mut first: Option<Event>,
     call: Call,
     state: AppState,
 ) -> impl Stream<Item = StreamEvent> + Send {
     async_stream::stream! {
-        yield StreamEvent::Created { request_id: call.cx.request_id.to_string() };
-        let mut waiting = first;
+        let request_id = Arc::clone(&call.cx.request_id);
+        yield StreamEvent::Created { request_id: request_id.to_string() };
         loop {
-            let next = if let Some(next) = waiting.take() { next } else {
-                tokio::select! {
-                    biased;
-                    event = events.next() => Next::Event(event),
-                    () = state.lifecycle.closing.cancelled() => Next::CutOff(Code::ShuttingDown),
-                    () = tokio::time::sleep_until(call.latest()) => Next::CutOff(Code::ProviderTimeout),
-                }
+            let next = match first.take() {
+                Some(event) => Ok(event),
+                None => next(&mut events, &call, &state).await,
             };
             let event = match next {
-                Next::Event(Some(Ok(Event::Delta { candidate, text }))) => StreamEvent::Delta { candidate, text },
-                Next::Event(Some(Ok(Event::Withdrawn { candidate, code }))) => {
-                    StreamEvent::Withdrawn { candidate, code: code.to_owned() }
-                }
+                Ok(Event::Delta { candidate, text }) => StreamEvent::Delta { candidate, text },
+                Ok(Event::Withdrawn { candidate, code }) => StreamEvent::Withdrawn { candidate, code: code.to_owned() },
                 // Has no event of its own: keep-alive comments say that the writer is at work.
-                Next::Event(Some(Ok(Event::Progress { .. }))) => continue,
-                Next::Event(Some(Ok(Event::Completed(answer)))) => {
-                    let elapsed = call.started.elapsed();
-                    StreamEvent::Completed(Box::new(CaptionDocument::of_answer(&answer, &call.cx.request_id, elapsed)))
+                Ok(Event::Progress { .. }) => continue,
+                Ok(Event::Completed(answer)) => {
+                    let document = CaptionDocument::of_answer(&answer, &request_id, call.started.elapsed());
+                    StreamEvent::Completed(Box::new(document))
                 }
-                Next::Event(Some(Err(error))) => StreamEvent::Failed(Box::new(Problem::from(&error))),
-                Next::Event(None) => {
-                    StreamEvent::Failed(Box::new(Problem::new(Code::Internal, "the writing ended without an end")))
+                Err(problem) => {
+                    // The response has long begun, so the request layer does not see this one.
+                    failure::log(&problem);
+                    StreamEvent::Failed(Box::new(problem.of_request(&request_id, PATH)))
                 }
-                Next::CutOff(code) => StreamEvent::Failed(call.cut_off(code).0),
             };
             let is_last = event.is_last();
             yield event;
@@ -120,20 +135,6 @@ fn tell(
             }
         }
     }
-}
-
-/// An event as it goes over the wire.
-fn frame(event: StreamEvent, request_id: &str) -> Frame {
-    let event = match event {
-        StreamEvent::Failed(problem) => {
-            // The response has long begun, so the request layer does not see this one: it is completed and logged here.
-            let problem = problem.of_request(request_id, "/v1/captions/stream");
-            tracing::warn!(code = problem.code, status = problem.status, "stream failed");
-            StreamEvent::Failed(Box::new(problem))
-        }
-        other => other,
-    };
-    Frame::default().event(event.name()).data(event.data())
 }
 
 /// The body is sent after the handler has returned; this keeps what is logged meanwhile under the request's name.

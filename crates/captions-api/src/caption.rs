@@ -75,7 +75,7 @@ pub struct CaptionDocument {
     pub degraded: Vec<Degraded>,
     #[schema(schema_with = crate::schema::warnings)]
     pub warnings: Vec<Warning>,
-    #[schema(schema_with = crate::schema::usage)]
+    #[schema(schema_with = crate::schema::usage, required)]
     pub usage: Option<Usage>,
     #[schema(schema_with = crate::schema::platform)]
     pub platform: Platform,

@@ -1,4 +1,4 @@
-use captions_domain::request::ProviderName;
+use captions_domain::{fault::FaultKind, request::ProviderName};
 use captions_http::Limits;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -271,4 +271,22 @@ async fn the_callers_request_id_is_kept_and_a_bad_one_is_replaced() {
         assert!(minted.starts_with("req_") && minted.len() == 36, "{minted}");
         assert_eq!(reply.problem()["request_id"], minted);
     }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_costs_no_caption_and_is_owned_up_to() {
+    let server = say().await;
+    server.store.breaks(Some(FaultKind::Unavailable));
+
+    let body = json!({"content_description": "a cat on a sill", "user_id": "ana"});
+    let written = send_json(server.address, "POST", "/v1/captions", &body).await;
+
+    let document = written.json();
+    assert_eq!(
+        (written.status, written.header("captions-degraded")),
+        (200, Some("preferences_default"))
+    );
+    assert_eq!((&document["id"], &document["caption"]), (&Value::Null, &json!(TEXT)));
+    assert_eq!(document["degraded"], json!(["preferences_default"]));
+    assert_eq!(document["warnings"][0]["code"], "not_stored");
 }

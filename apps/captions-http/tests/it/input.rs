@@ -273,3 +273,18 @@ async fn a_connection_serves_one_request_after_another() {
     }
     assert_eq!(get(server.address, "/livez").await.body, b"ok");
 }
+
+#[tokio::test]
+async fn the_limit_of_a_body_is_a_setting() {
+    let limits = Limits {
+        body_limit: 100,
+        ..Limits::default()
+    };
+    let server = Server::start_with([Turn::Say(TEXT)], limits).await;
+
+    let most = send(server.address, "POST", "/v1/captions", &JSON, &padded(100)).await;
+    let more = send(server.address, "POST", "/v1/captions", &JSON, &padded(101)).await;
+
+    assert_eq!(most.status, 201);
+    assert_eq!(more.problem()["detail"], "a body has at most 100 bytes");
+}

@@ -192,6 +192,7 @@ pub(crate) enum Piece {
     Progress,
     Wait,
     Fail(LlmError),
+    Panic,
     End,
 }
 
@@ -340,6 +341,7 @@ impl LlmProvider for Writer {
                     Piece::Progress => yield Ok(Chunk::Progress { done: 1, of: 3 }),
                     Piece::Wait => { drop(go.wait_for(|go| *go).await); }
                     Piece::Fail(error) => yield Err(error),
+                    Piece::Panic => panic!("the writer panics about a secret description"),
                     Piece::End => yield Ok(Chunk::End(credit.clone())),
                 }
             }

@@ -35,20 +35,8 @@ impl Server {
         limits: Limits,
         adjust: impl FnOnce(AppState) -> AppState,
     ) -> Self {
-        let store = Arc::new(Store::default());
-        let writer = Arc::new(Writer::new(script));
-        let engine = Engine {
-            users: Arc::clone(&store) as _,
-            captions: Arc::clone(&store) as _,
-            cache: Arc::new(Shelf::default()),
-            llm: Arc::clone(&writer) as _,
-            rungs: Vec::new(),
-            options: Options {
-                caption_ttl: Duration::from_secs(3600),
-                stale_ttl: Duration::ZERO,
-            },
-        };
-        let state = adjust(AppState::new(Arc::new(engine), limits));
+        let (state, store, writer) = state(script, limits);
+        let state = adjust(state);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -77,4 +65,22 @@ impl Server {
             .unwrap()
             .unwrap();
     }
+}
+
+/// What a server is made of.
+pub(crate) fn state(script: impl IntoIterator<Item = Turn>, limits: Limits) -> (AppState, Arc<Store>, Arc<Writer>) {
+    let store = Arc::new(Store::default());
+    let writer = Arc::new(Writer::new(script));
+    let engine = Engine {
+        users: Arc::clone(&store) as _,
+        captions: Arc::clone(&store) as _,
+        cache: Arc::new(Shelf::default()),
+        llm: Arc::clone(&writer) as _,
+        rungs: Vec::new(),
+        options: Options {
+            caption_ttl: Duration::from_secs(3600),
+            stale_ttl: Duration::ZERO,
+        },
+    };
+    (AppState::new(Arc::new(engine), limits), store, writer)
 }

@@ -1,13 +1,17 @@
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use captions_domain::fault::{Fault, FaultKind, LlmError};
-use captions_http::Limits;
+use captions_http::{Limits, router};
+use http::Request;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::{
     client::{Connection, send_json},
     ports::{Piece, Turn},
-    server::{Server, TEXT},
+    server::{self, Server, TEXT},
 };
 
 /// Opens a stream; the head is not yet read.
@@ -238,4 +242,65 @@ async fn further_variants_come_with_the_document() {
         ["caption.created", "caption.delta", "caption.completed"]
     );
     assert!(document["variants"].as_array().unwrap().len() >= 2, "{document}");
+}
+
+#[tokio::test]
+async fn a_stream_whose_time_is_up_before_its_first_event_is_an_ordinary_problem() {
+    let limits = Limits {
+        deadline: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = Server::start_with([Turn::WaitThenSay(TEXT)], limits).await;
+
+    let begun = Instant::now();
+    let reply = send_json(server.address, "POST", "/v1/captions/stream", &cat()).await;
+
+    assert_eq!(reply.code(), (504, "provider_timeout".into()));
+    assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_panic_in_the_middle_is_the_last_event() {
+    let server = Server::start([Turn::Pieces(vec![Piece::Text("The si"), Piece::Panic]), Turn::Say(TEXT)]).await;
+
+    let mut connection = open(&server, &cat()).await;
+    connection.head().await;
+    let events = events(&mut connection).await;
+
+    assert_eq!(names(&events), ["caption.created", "caption.delta", "error"]);
+    assert_eq!(events[2].1["code"], "internal");
+    assert!(!events[2].1.to_string().contains("secret"));
+    assert_eq!(
+        send_json(server.address, "POST", "/v1/captions", &cat()).await.status,
+        201
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_on_which_nothing_moves_is_kept_open_by_comments() {
+    let limits = Limits {
+        deadline: Duration::from_secs(40),
+        ..Limits::default()
+    };
+    let (state, ..) = server::state([Turn::WaitThenSay(TEXT)], limits);
+    let request = Request::post("/v1/captions/stream").header("content-type", "application/json");
+    let request = request.body(Body::from(cat().to_string())).unwrap();
+
+    let begun = tokio::time::Instant::now();
+    let mut body = router(state).oneshot(request).await.unwrap().into_body();
+    let mut told = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let text = String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap();
+        told.push((begun.elapsed().as_secs(), text.lines().next().unwrap().to_owned()));
+    }
+
+    assert_eq!(
+        told,
+        [
+            (1, "event: caption.created".into()),
+            (16, ": keep-alive".into()),
+            (31, ": keep-alive".into()),
+            (40, "event: error".into()),
+        ]
+    );
 }
