@@ -48,7 +48,7 @@ impl Sources {
     }
 
     /// The settings file, if there is one. A file that was asked for by name is read whether or not it exists.
-    fn file(&self) -> Option<PathBuf> {
+    pub fn file(&self) -> Option<PathBuf> {
         let named = self.config_flag.clone();
         let named = named.or_else(|| self.variable(CONFIG_VARIABLE).map(PathBuf::from));
         if let Some(path) = named {
