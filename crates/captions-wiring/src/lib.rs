@@ -1,9 +1,23 @@
 //! The composition root: the only crate that names adapters.
 //!
-//! [`settings`] reads and checks what the operator wants; the apps drive what is assembled from it.
+//! [`settings`] reads and checks what the operator wants; [`assemble()`] puts every port's adapter behind its policy and
+//! hands the engine out; [`doctor()`] looks at each part on its own.
 
+mod assemble;
+mod chain;
 mod crypto;
+mod doctor;
+#[cfg(test)]
+mod machine;
+#[cfg(feature = "local-llm")]
+pub mod model;
+mod policies;
+mod readiness;
 pub mod settings;
+mod store;
 pub mod telemetry;
 
+pub use assemble::{AssembleError, Assembled, assemble};
 pub use crypto::install_crypto;
+pub use doctor::{Check, doctor};
+pub use readiness::{Readiness, Status};

@@ -239,9 +239,8 @@ pub struct Fallback {
 pub struct Local {
     #[serde(deserialize_with = "path_or_none")]
     pub model_path: Option<PathBuf>,
-    pub threads: usize,
     pub queue: usize,
-    pub candidates: usize,
+    pub candidates: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

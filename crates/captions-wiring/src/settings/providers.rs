@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Value;
 
 use super::{
-    Origin, Origins, SettingsError, Shown, Sources,
+    Origin, Origins, SecretUrl, SettingsError, Shown, Sources,
     layers::{check, nearest, quoted},
     rule::{self, PROVIDER_KEYS, Rule},
 };
@@ -49,7 +49,7 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// Always there for [`ProviderKind::Openai`].
     #[serde(default)]
-    pub base_url: Option<String>,
+    pub base_url: Option<SecretUrl>,
     /// `None` for the first model that the provider lists.
     #[serde(default)]
     pub model: Option<String>,
@@ -95,7 +95,7 @@ impl Provider {
         let all = [
             ("name", Some(quoted(&self.name))),
             ("kind", Some(quoted(self.kind.as_str()))),
-            ("base_url", text(&self.base_url)),
+            ("base_url", self.base_url.as_ref().map(|url| quoted(&url.redacted()))),
             ("model", text(&self.model)),
             ("api_key_env", text(&self.api_key_env)),
             (
@@ -279,7 +279,7 @@ fn openai(listed: &[Provider], sources: &Sources) -> Result<Option<Provider>, Se
         }
     }
     Ok(Some(Provider {
-        base_url: Some(base_url.unwrap_or(OPENAI_URL).to_owned()),
+        base_url: Some(SecretUrl::new(base_url.unwrap_or(OPENAI_URL))),
         model: model.map(str::to_owned),
         api_key_env: key.map(|_| OPENAI_API_KEY.to_owned()),
         ..Provider::new(OPENAI, ProviderKind::Openai)

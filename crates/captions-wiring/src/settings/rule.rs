@@ -21,7 +21,7 @@ pub(super) enum Rule {
     Path,
     /// May hold a password, so it is neither printed nor repeated in errors.
     SecretUrl,
-    /// `http` or `https`, without user, password or query: keys have their own place.
+    /// `http` or `https`, without user and password: keys have their own place. Its query may hold one all the same.
     BaseUrl,
     /// Upper case only, so that a key pasted here by mistake is refused instead of being taken for a name.
     VariableName,
@@ -44,7 +44,7 @@ impl fmt::Display for Rule {
             Self::Filter => f.write_str("filter directives"),
             Self::Path => f.write_str("path, or empty"),
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
-            Self::BaseUrl => f.write_str("http or https URL without user, password and query"),
+            Self::BaseUrl => f.write_str("http or https URL without user and password"),
             Self::VariableName => f.write_str("name of an environment variable: A-Z, 0-9 and _, at most 64"),
             Self::Name => f.write_str("1 to 64 of a-z, 0-9, _ and -"),
             Self::Text => f.write_str("text, not empty"),
@@ -89,7 +89,6 @@ impl Rule {
                     && url.has_host()
                     && url.username().is_empty()
                     && url.password().is_none()
-                    && url.query().is_none()
                     && url.fragment().is_none()
             }),
             Self::VariableName => {
@@ -211,7 +210,6 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("fallback.local", Rule::Flag),
     ("fallback.template", Rule::Flag),
     ("local.model_path", Rule::Path),
-    ("local.threads", Rule::Whole(1, 64)),
     ("local.queue", Rule::Whole(1, 1024)),
     ("local.candidates", Rule::Whole(1, 16)),
     ("log.filter", Rule::Filter),

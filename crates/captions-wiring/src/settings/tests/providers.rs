@@ -2,7 +2,7 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::settings::{Provider, ProviderKind};
+use crate::settings::{Provider, ProviderKind, SecretUrl};
 
 const LISTED: &str = "[[llm.providers]]\nname = 'first'\nkind = 'openai'\nbase_url = 'http://127.0.0.1:9100/v1'\n\
                       [[llm.providers]]\nname = 'second'\nkind = 'local'";
@@ -17,6 +17,10 @@ fn names(loaded: &Loaded) -> Vec<&str> {
         .collect()
 }
 
+fn address(provider: &Provider) -> Option<&str> {
+    provider.base_url.as_ref().map(SecretUrl::expose)
+}
+
 fn key(provider: &Provider) -> Option<&str> {
     provider.api_key.as_ref().map(ExposeSecret::expose_secret)
 }
@@ -27,7 +31,7 @@ fn a_key_alone_means_the_public_address() {
 
     assert_eq!(names(&loaded), ["openai"]);
     let provider = &loaded.settings.llm.providers[0];
-    assert_eq!(provider.base_url.as_deref(), Some("https://api.openai.com/v1"));
+    assert_eq!(address(provider), Some("https://api.openai.com/v1"));
     assert_eq!(
         (provider.kind, &provider.model, key(provider)),
         (ProviderKind::Openai, &None, Some("sk-test"))
@@ -42,7 +46,7 @@ fn a_base_url_alone_means_no_key() {
         .loads();
 
     let provider = &loaded.settings.llm.providers[0];
-    assert_eq!(provider.base_url.as_deref(), Some("http://127.0.0.1:8000/v1"));
+    assert_eq!(address(provider), Some("http://127.0.0.1:8000/v1"));
     assert_eq!((provider.model.as_deref(), key(provider)), (Some("m"), None));
     assert_eq!(loaded.origins["llm.providers"], environment("OPENAI_BASE_URL"));
 }

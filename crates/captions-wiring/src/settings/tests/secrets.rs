@@ -8,7 +8,7 @@ use crate::settings::SecretUrl;
 /// Everything that is printed of settings that hold a secret in every place where one may stand.
 #[test]
 fn no_secret_is_shown_or_debugged() {
-    let listed = "[[llm.providers]]\nname = 'a'\nkind = 'openai'\nbase_url = 'http://h/v1'\napi_key_env = 'A_KEY'\n\
+    let listed = "[[llm.providers]]\nname = 'a'\nkind = 'openai'\nbase_url = 'http://h/v1?key=hush-query'\napi_key_env = 'A_KEY'\n\
                   [[llm.providers]]\nname = 'b'\nkind = 'openai'\nbase_url = 'http://h/v1'\napi_key_file = 'b.key'";
     let machine = Machine::new()
         .file("here/captions.toml", listed)
@@ -39,7 +39,6 @@ fn no_secret_is_shown_or_debugged() {
 #[rstest]
 #[case::url_without_scheme("DATABASE_URL", "me:hush@db", "`database.url`")]
 #[case::url_of_a_server("OPENAI_BASE_URL", "https://me:hush@h/v1", "OPENAI_BASE_URL")]
-#[case::url_with_a_query("OPENAI_BASE_URL", "https://h/v1?key=hush", "OPENAI_BASE_URL")]
 #[case::broken_key("OPENAI_API_KEY", "hush\nhush", "`llm.providers[0].api_key_env`")]
 #[case::list("CAPTIONS_LLM__PROVIDERS", "api_key = hush", "`llm.providers`")]
 #[case::key_for_a_name(

@@ -1,0 +1,201 @@
+//! Everything put together: each port gets its adapter behind its policy, and the engine gets the ports.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use captions_domain::{
+    context::{Attempts, Context, TenantId},
+    engine::{Engine, Options},
+    fault::{Fault, LlmError},
+    ports::Cache,
+};
+use captions_embedded::memory::MemoryCache;
+use captions_redis::{RedisCache, RedisOptions};
+use captions_resilience::{guarded::Guarded, policy::Policy};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    chain::{Writers, writers},
+    policies,
+    readiness::{Component, Probe, Readiness},
+    settings::{Redis, SecretUrl, Settings},
+    store::{Store, Tables},
+};
+
+/// A larger value is not put into Redis: no caption comes near it.
+const LARGEST_CACHED: usize = 1 << 20;
+
+/// Why nothing can be started. The settings or the store are to be mended, by an operator.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    #[error("`{key}`: there is nothing for the scheme `{scheme}`; there is for: {known}")]
+    UnknownScheme {
+        key: &'static str,
+        scheme: String,
+        known: &'static str,
+    },
+    #[error("the store cannot be used")]
+    Store(#[source] Fault),
+    #[error(
+        "the store lacks migrations: {0}; start once with database.migrate = \"auto\" \
+         (CAPTIONS_DATABASE__MIGRATE=auto) to make them"
+    )]
+    Pending(String),
+    #[error("`redis.url` cannot be used")]
+    Redis(#[source] Fault),
+    #[error("the provider `{name}` cannot be used")]
+    Provider {
+        name: String,
+        #[source]
+        fault: Fault,
+    },
+    #[error("the provider `{name}` has no `model` in the settings, and its list of models cannot be read; name one")]
+    NoModel {
+        name: String,
+        #[source]
+        error: LlmError,
+    },
+    #[error("the provider `{0}` has no `model` in the settings and lists none; name one")]
+    EmptyModelList(String),
+    #[error("the local model cannot be started")]
+    Local(#[source] std::io::Error),
+    #[error("there is no folder for the local model: set HOME, XDG_CACHE_HOME or local.model_path")]
+    NoModelFolder,
+    #[error("this build has no local model")]
+    NoLocalModel,
+    #[error("there is no provider in the settings")]
+    NoProvider,
+}
+
+/// What the apps drive.
+pub struct Assembled {
+    /// Its ports are guarded; apps use the stores through it too.
+    pub engine: Arc<Engine>,
+    pub readiness: Readiness,
+    deadline: Duration,
+    max_attempts: u32,
+    store: Store,
+    tables: Tables,
+}
+
+impl Assembled {
+    /// A context for one request that comes in now. `time` is what the caller allows, capped by `engine.deadline`.
+    pub fn context(&self, tenant: TenantId, request_id: Arc<str>, time: Option<Duration>) -> Context {
+        let time = time.map_or(self.deadline, |time| time.min(self.deadline));
+        Context {
+            tenant,
+            request_id,
+            fresh_id: Uuid::now_v7(),
+            now: OffsetDateTime::now_utc(),
+            deadline: Instant::now() + time,
+            attempts: Arc::new(Attempts::up_to(self.max_attempts)),
+        }
+    }
+
+    /// Ends background work and closes the store. Requests in flight must have ended.
+    pub async fn shutdown(self) {
+        self.tables.stop().await;
+        self.store.close().await;
+    }
+}
+
+/// Puts everything together as the settings say. A store, a cache or a provider that is away is a warning; settings that
+/// can never work are an error. Needs a tokio runtime and, for TLS, [`install_crypto`](crate::install_crypto).
+pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
+    let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
+    let store = Store::open(&settings.database, cpus)?;
+    let (cache, cache_component) = cache(settings, cpus)?;
+    let (tables, writers) = tokio::join!(Tables::prepare(&store, settings.database.migrate), writers(settings));
+    let tables = tables?;
+    let Writers {
+        chain,
+        rungs,
+        mut components,
+    } = match writers {
+        Ok(writers) => writers,
+        Err(error) => {
+            tables.stop().await;
+            return Err(error);
+        }
+    };
+
+    let policy = Policy::new(policies::store(&settings.database, cpus));
+    let (users, captions) = store.guarded(&policy);
+    let probe = Probe::Store {
+        store: store.clone(),
+        tables_are_current: tables.current(),
+    };
+    components.insert(0, Component::new("store", Some(policy), probe));
+    components.insert(1, cache_component);
+
+    let engine = Engine {
+        users,
+        captions,
+        cache,
+        llm: chain,
+        rungs,
+        options: Options {
+            caption_ttl: settings.cache.caption,
+            stale_ttl: if settings.fallback.stale {
+                settings.cache.stale
+            } else {
+                Duration::ZERO
+            },
+        },
+    };
+    Ok(Assembled {
+        engine: Arc::new(engine),
+        readiness: Readiness::new(components),
+        deadline: settings.engine.deadline,
+        max_attempts: settings.api.max_attempts,
+        store,
+        tables,
+    })
+}
+
+fn cache(settings: &Settings, cpus: u32) -> Result<(Arc<dyn Cache>, Component), AssembleError> {
+    let unguarded = || Component::new("cache", None, Probe::None);
+    if !settings.cache.enabled {
+        return Ok((Arc::new(MemoryCache::new(0)), unguarded()));
+    }
+    let Some(url) = &settings.redis.url else {
+        // Nothing in it can fail or take long, so there is nothing to guard.
+        return Ok((Arc::new(MemoryCache::new(settings.cache.memory_bytes)), unguarded()));
+    };
+    let redis = Arc::new(redis(url, &settings.redis, cpus)?);
+    let policy = Policy::new(policies::redis(&settings.redis));
+    let guarded = Guarded::new(Arc::clone(&redis), policy.clone());
+    Ok((
+        Arc::new(guarded),
+        Component::new("cache", Some(policy), Probe::Redis(redis)),
+    ))
+}
+
+/// Connects to nothing yet.
+pub(crate) fn redis(url: &SecretUrl, settings: &Redis, cpus: u32) -> Result<RedisCache, AssembleError> {
+    let options = RedisOptions {
+        url: url.expose().to_owned(),
+        ca_file: None,
+        connections: policies::size(settings.connections(cpus)),
+        connect_timeout: settings.connect_timeout,
+        read_timeout: settings.read_timeout,
+        write_timeout: settings.write_timeout,
+        prefix: String::new(),
+        max_value_bytes: LARGEST_CACHED,
+    };
+    match url.scheme().as_str() {
+        "redis" | "rediss" | "redis+unix" | "unix" => RedisCache::new(options).map_err(AssembleError::Redis),
+        scheme => Err(AssembleError::UnknownScheme {
+            key: "redis.url",
+            scheme: scheme.to_owned(),
+            known: "redis, rediss, redis+unix, unix",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The writers: the chain of providers, and the rungs below it.
+
+use std::{sync::Arc, time::Duration};
+
+use captions_domain::{
+    caption::Source,
+    engine::Rung,
+    fault::{Fault, FaultKind},
+    ports::LlmProvider,
+};
+use captions_embedded::template::TemplateWriter;
+use captions_openai::{
+    OpenAi,
+    options::{Connections, OpenAiOptions},
+};
+use captions_resilience::{failover::Failover, guarded::Guarded, policy::Policy};
+use tokio::time::timeout;
+
+use crate::{
+    assemble::AssembleError,
+    policies,
+    readiness::{Component, Probe},
+    settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
+};
+
+/// The name of the writers below the chain, as callers see it.
+const LOCAL_RUNG: &str = "local-smollm2";
+const TEMPLATE_RUNG: &str = "template";
+
+pub(crate) struct Writers {
+    pub(crate) chain: Arc<dyn LlmProvider>,
+    pub(crate) rungs: Vec<Rung>,
+    pub(crate) components: Vec<Component>,
+}
+
+/// Starts the local model's thread if it is used, and asks a provider that names no model for its first one.
+pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleError> {
+    let listed = &settings.llm.providers;
+    let connections = Connections::new(settings.api.max_connections, settings.api.max_per_host);
+    let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
+    let mut components = Vec::new();
+    for (position, provider) in listed.iter().enumerate() {
+        let name = provider.name.as_str();
+        let member = match provider.kind {
+            ProviderKind::Openai => {
+                let policy = Policy::new(policies::provider(provider, &settings.api, position, listed.len()));
+                components.push(Component::new(name, Some(policy.clone()), Probe::None));
+                let openai = openai(provider, &settings.api, connections.clone()).await?;
+                Arc::new(Guarded::new(Arc::new(openai), policy))
+            }
+            ProviderKind::Local => {
+                components.push(Component::new(name, None, Probe::model(settings)));
+                local(settings, name, true)?
+            }
+            ProviderKind::Template => template(name, true),
+        };
+        members.push(member);
+    }
+
+    let mut rungs = Vec::new();
+    if settings.fallback.local && !listed.iter().any(|provider| provider.kind == ProviderKind::Local) {
+        components.push(Component::new(LOCAL_RUNG, None, Probe::model(settings)));
+        rungs.push(Rung {
+            source: Source::Local,
+            llm: local(settings, LOCAL_RUNG, false)?,
+        });
+    }
+    if settings.fallback.template {
+        rungs.push(Rung {
+            source: Source::Template,
+            llm: template(TEMPLATE_RUNG, false),
+        });
+    }
+
+    let mut members = members.into_iter();
+    // The settings put a provider into every list.
+    let first = members.next().ok_or(AssembleError::NoProvider)?;
+    let chain = Arc::new(Failover::new(first, members.collect()));
+    let chain = Arc::new(Guarded::new(chain, Policy::new(policies::chain(&settings.api))));
+    Ok(Writers {
+        chain,
+        rungs,
+        components,
+    })
+}
+
+fn template(name: &str, is_member: bool) -> Arc<dyn LlmProvider> {
+    let policy = Policy::new(policies::in_process(name, is_member));
+    Arc::new(Guarded::new(Arc::new(TemplateWriter::new(name)), policy))
+}
+
+#[cfg(feature = "local-llm")]
+fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Arc<dyn LlmProvider>, AssembleError> {
+    use captions_local_llm::{LocalLlm, LocalOptions};
+
+    let files = crate::model::files(settings).ok_or(AssembleError::NoModelFolder)?;
+    let local = LocalLlm::start(LocalOptions {
+        name: name.to_owned(),
+        queue: settings.local.queue,
+        candidates: settings.local.candidates,
+        ..LocalOptions::new(files)
+    })
+    .map_err(AssembleError::Local)?;
+    let policy = Policy::new(policies::in_process(name, is_member));
+    Ok(Arc::new(Guarded::new(Arc::new(local), policy)))
+}
+
+#[cfg(not(feature = "local-llm"))]
+fn local(_: &Settings, _: &str, _: bool) -> Result<Arc<dyn LlmProvider>, AssembleError> {
+    Err(AssembleError::NoLocalModel)
+}
+
+/// The adapter's options for a provider. Without a model in the settings theirs is empty.
+pub(crate) fn options(provider: &Provider, api: &Api, connections: Connections) -> OpenAiOptions {
+    let base_url = provider.base_url.as_ref().map(SecretUrl::expose).unwrap_or_default();
+    let silence = [
+        provider.timeout.unwrap_or(api.timeout),
+        provider.first_byte_timeout.unwrap_or(api.first_byte_timeout),
+        provider.idle_timeout.unwrap_or(api.idle_timeout),
+    ];
+    OpenAiOptions {
+        api_key: provider.api_key.clone(),
+        connect_timeout: api.connect_timeout,
+        // The policy bounds each kind of wait; this is only to outlast them all.
+        read_timeout: silence.into_iter().max().unwrap_or_default(),
+        connections,
+        ..OpenAiOptions::new(&provider.name, base_url, provider.model.as_deref().unwrap_or_default())
+    }
+}
+
+async fn openai(provider: &Provider, api: &Api, connections: Connections) -> Result<OpenAi, AssembleError> {
+    let mut options = options(provider, api, connections);
+    if provider.model.is_none() {
+        options.model = first_model(&options, provider.timeout.unwrap_or(api.timeout)).await?;
+    }
+    OpenAi::new(&options).map_err(|fault| AssembleError::Provider {
+        name: provider.name.clone(),
+        fault,
+    })
+}
+
+async fn first_model(options: &OpenAiOptions, limit: Duration) -> Result<String, AssembleError> {
+    let name = options.name.clone();
+    let listed = timeout(limit, OpenAi::models(options)).await;
+    let listed = listed.unwrap_or_else(|_| Err(Fault::new(FaultKind::Timeout).into()));
+    let models = listed.map_err(|error| AssembleError::NoModel {
+        name: name.clone(),
+        error,
+    })?;
+    let model = models.into_iter().next().ok_or(AssembleError::EmptyModelList(name))?;
+    tracing::info!(
+        provider = options.name,
+        model,
+        "no model is named; using the first that the provider lists"
+    );
+    Ok(model)
+}

@@ -1,0 +1,71 @@
+//! A machine for tests: an empty home, an empty folder, no environment besides HOME.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::settings::{Loaded, SettingsError, Sources, load};
+
+pub(crate) struct Machine {
+    folder: TempDir,
+    pub(crate) sources: Sources,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = Sources {
+            cwd: folder.path().join("here"),
+            ..Sources::default()
+        };
+        let machine = Self { folder, sources };
+        fs::create_dir_all(&machine.sources.cwd).unwrap();
+        let home = machine.path("home").display().to_string();
+        machine.env("HOME", &home)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.sources.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn flag(mut self, key: &str, value: &str) -> Self {
+        self.sources.flags.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writes a file below the machine's folder.
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn load(&self) -> Result<Loaded, SettingsError> {
+        load(&self.sources)
+    }
+
+    pub(crate) fn loads(&self) -> Loaded {
+        self.load().unwrap()
+    }
+
+    /// The message of the error, with those of its causes, and its debug form.
+    pub(crate) fn fails(&self) -> String {
+        let error = self.load().unwrap_err();
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = format!("{text}: {inner}");
+            cause = inner.source();
+        }
+        format!("{text}\n{error:?}")
+    }
+}

@@ -1,0 +1,123 @@
+//! What the settings mean for the safeguards of each dependency.
+
+use std::time::Duration;
+
+use captions_resilience::{
+    breaker::BreakerSettings, failover, policy::PolicySettings, retry::RetrySettings, slots::SlotSettings,
+};
+
+use crate::settings::{Api, Breaker, Database, Provider, Redis};
+
+/// What an adapter that keeps its own limits may be late by before the policy gives its call up: the adapter's own word
+/// says more about what went wrong.
+const GRACE: Duration = Duration::from_secs(1);
+/// Callers that may wait for the store; they wait no longer than for a connection.
+const STORE_QUEUE: usize = 1024;
+/// Commands in flight to Redis; its connections are multiplexed, so this bounds memory and not sockets.
+const REDIS_IN_FLIGHT: usize = 512;
+/// What an earlier provider of a chain may ask us to wait before the next one is asked instead.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
+    PolicySettings {
+        retry: (database.max_attempts > 1).then(|| RetrySettings {
+            max_attempts: database.max_attempts,
+            base_delay: Duration::from_millis(50),
+            delay_cap: Duration::from_secs(1),
+            ..RetrySettings::default()
+        }),
+        breaker: breaker(&database.breaker),
+        slots: Some(SlotSettings {
+            max_concurrent: size(database.connections(cpus)),
+            queue_length: STORE_QUEUE,
+            queue_wait: database.acquire_timeout,
+        }),
+        attempt_timeout: Some(database.acquire_timeout + database.connect_timeout + database.statement_timeout + GRACE),
+        ..bounded("store")
+    }
+}
+
+/// Tried once: a caller is better served by generating than by waiting for a cache.
+pub(crate) fn redis(redis: &Redis) -> PolicySettings {
+    PolicySettings {
+        breaker: breaker(&redis.breaker),
+        slots: Some(SlotSettings {
+            max_concurrent: REDIS_IN_FLIGHT,
+            queue_length: REDIS_IN_FLIGHT,
+            queue_wait: redis.read_timeout,
+        }),
+        attempt_timeout: Some(redis.connect_timeout + redis.write_timeout.max(redis.read_timeout) + GRACE),
+        ..bounded("redis")
+    }
+}
+
+/// One provider over HTTP, at `position` (from 0) of a chain of `members`.
+pub(crate) fn provider(provider: &Provider, api: &Api, position: usize, members: usize) -> PolicySettings {
+    let fair = failover::tries(api.max_attempts, position, members);
+    let retry = RetrySettings {
+        max_attempts: provider.max_attempts.map_or(fair, |attempts| attempts.min(fair)),
+        base_delay: api.retry_delay,
+        ..RetrySettings::default()
+    };
+    let is_last = position + 1 == members;
+    PolicySettings {
+        retry: Some(RetrySettings {
+            longest_wait: if is_last { retry.longest_wait } else { SHORT_WAIT },
+            delay_cap: retry.delay_cap.max(api.retry_delay),
+            ..retry
+        }),
+        breaker: breaker(&api.breaker),
+        slots: Some(SlotSettings {
+            max_concurrent: api.max_per_host,
+            ..SlotSettings::default()
+        }),
+        attempt_timeout: Some(provider.timeout.unwrap_or(api.timeout)),
+        first_chunk_timeout: Some(provider.first_byte_timeout.unwrap_or(api.first_byte_timeout)),
+        idle_timeout: Some(provider.idle_timeout.unwrap_or(api.idle_timeout)),
+        ledger: true,
+        ..bounded(&provider.name)
+    }
+}
+
+/// A writer inside the process: it has its own queue, and no network that could hang. As a member of the chain its calls
+/// count among the attempts of the request; below the chain they must not, for by then all attempts may be used up.
+pub(crate) fn in_process(name: &str, is_member: bool) -> PolicySettings {
+    PolicySettings {
+        ledger: is_member,
+        ..bounded(name)
+    }
+}
+
+/// All providers together.
+pub(crate) fn chain(api: &Api) -> PolicySettings {
+    PolicySettings {
+        slots: Some(SlotSettings {
+            max_concurrent: api.max_connections,
+            ..SlotSettings::default()
+        }),
+        ..bounded("providers")
+    }
+}
+
+/// Only the request's deadline.
+fn bounded(dependency: &str) -> PolicySettings {
+    PolicySettings {
+        deadline: true,
+        ..PolicySettings::off(dependency)
+    }
+}
+
+fn breaker(settings: &Breaker) -> Option<BreakerSettings> {
+    settings.enabled.then_some(BreakerSettings {
+        failure_threshold: settings.failure_threshold,
+        recovery_timeout: settings.recovery_timeout,
+    })
+}
+
+/// A count that the rules of the settings keep small.
+pub(crate) fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

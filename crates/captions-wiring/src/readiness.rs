@@ -1,0 +1,155 @@
+//! How the parts are, for readiness pages.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use captions_redis::RedisCache;
+use captions_resilience::{breaker::State, policy::Policy};
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::{settings::Settings, store::Store};
+
+/// How long a part may take to show a sign of life.
+const LIMIT: Duration = Duration::from_secs(1);
+/// How long an answer is good for, so that nobody can load the parts by asking.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// Asks the parts, all at once and at most once a second.
+pub struct Readiness {
+    components: Vec<Component>,
+    last: Mutex<Option<(Instant, Vec<Status>)>>,
+}
+
+/// How one part is. A part that is not ok costs quality or speed; the service answers all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// `store`, `cache`, or a provider's name.
+    pub name: String,
+    pub ok: bool,
+    /// Why it is not ok: short, without addresses and secrets.
+    pub why: Option<&'static str>,
+    /// Its circuit breaker, if it has one: `closed`, `open`, `half_open`.
+    pub breaker: Option<&'static str>,
+}
+
+impl Readiness {
+    pub(crate) fn new(components: Vec<Component>) -> Self {
+        Self {
+            components,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The state of every part, at most a second old. Takes at most a second.
+    pub async fn check(&self) -> Vec<Status> {
+        // Held while the parts are asked: whoever comes meanwhile gets the same answer.
+        let mut last = self.last.lock().await;
+        if let Some((at, statuses)) = &*last
+            && at.elapsed() < GOOD_FOR
+        {
+            return statuses.clone();
+        }
+        let mut asked = tokio::task::JoinSet::new();
+        for (place, component) in self.components.iter().cloned().enumerate() {
+            asked.spawn(async move { (place, component.status().await) });
+        }
+        let mut statuses = asked.join_all().await;
+        statuses.sort_by_key(|(place, _)| *place);
+        let statuses: Vec<Status> = statuses.into_iter().map(|(_, status)| status).collect();
+        *last = Some((Instant::now(), statuses.clone()));
+        statuses
+    }
+}
+
+/// A part, and how to find out about it.
+#[derive(Clone)]
+pub(crate) struct Component {
+    name: Arc<str>,
+    policy: Option<Policy>,
+    probe: Probe,
+}
+
+#[derive(Clone)]
+pub(crate) enum Probe {
+    /// Only its breaker tells: asking would cost.
+    None,
+    Store {
+        store: Store,
+        tables_are_current: Arc<AtomicBool>,
+    },
+    Redis(Arc<RedisCache>),
+    #[cfg(feature = "local-llm")]
+    Model(Arc<captions_local_llm::ModelFiles>),
+}
+
+impl Probe {
+    /// The local model's file, wherever the settings place it.
+    pub(crate) fn model(settings: &Settings) -> Self {
+        #[cfg(feature = "local-llm")]
+        if let Some(files) = crate::model::files(settings) {
+            return Self::Model(Arc::new(files));
+        }
+        let _ = settings;
+        Self::None
+    }
+
+    async fn ask(&self) -> Result<(), &'static str> {
+        match self {
+            Self::None => Ok(()),
+            Self::Store {
+                store,
+                tables_are_current,
+            } => {
+                store.ping().await.map_err(|_| "not reachable")?;
+                if tables_are_current.load(Ordering::Relaxed) {
+                    Ok(())
+                } else {
+                    Err("its tables are not up to date")
+                }
+            }
+            Self::Redis(redis) => redis.ping().await.map_err(|_| "not reachable"),
+            #[cfg(feature = "local-llm")]
+            Self::Model(files) => match captions_local_llm::locate(files) {
+                Some(_) => Ok(()),
+                None => Err("its model file is missing: captions model pull"),
+            },
+        }
+    }
+}
+
+impl Component {
+    pub(crate) fn new(name: &str, policy: Option<Policy>, probe: Probe) -> Self {
+        Self {
+            name: name.into(),
+            policy,
+            probe,
+        }
+    }
+
+    async fn status(&self) -> Status {
+        let state = self
+            .policy
+            .as_ref()
+            .and_then(Policy::snapshot)
+            .map(|snapshot| snapshot.state);
+        let outcome = match state {
+            // What keeps calls away from it keeps us away too.
+            Some(State::Open | State::ForcedOpen) => Err("its circuit is open"),
+            Some(State::HalfOpen) if matches!(self.probe, Probe::None) => Err("its circuit waits for a probe"),
+            Some(State::HalfOpen | State::Closed | State::ForcedClosed) | None => timeout(LIMIT, self.probe.ask())
+                .await
+                .unwrap_or(Err("no answer in time")),
+        };
+        Status {
+            name: self.name.to_string(),
+            ok: outcome.is_ok(),
+            why: outcome.err(),
+            breaker: state.map(State::as_str),
+        }
+    }
+}

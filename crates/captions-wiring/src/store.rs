@@ -1,0 +1,232 @@
+//! The store: which one the URL names, and when its tables are brought up to date.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use captions_domain::{
+    fault::{Fault, FaultKind},
+    ports::{CaptionStore, UserStore},
+};
+use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
+use captions_postgres::{PgOptions, PgStore};
+use captions_resilience::{guarded::Guarded, policy::Policy};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    assemble::AssembleError,
+    settings::{Database, Migrate},
+};
+
+/// How long a start waits for the store before it goes on without it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks for a store that was away at the start.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// A new store is one variant here and one arm in [`Store::open`].
+#[derive(Clone)]
+pub(crate) enum Store {
+    Postgres(Arc<PgStore>),
+    Sqlite(Arc<SqliteStore>),
+}
+
+impl Store {
+    /// Connects to nothing yet.
+    pub(crate) fn open(database: &Database, cpus: u32) -> Result<Self, AssembleError> {
+        let url = database.url.expose();
+        let pool_size = database.connections(cpus);
+        match database.url.scheme().as_str() {
+            "postgres" | "postgresql" => PgStore::new(PgOptions {
+                url: url.to_owned(),
+                pool_size,
+                connect_timeout: database.connect_timeout,
+                acquire_timeout: database.acquire_timeout,
+                statement_timeout: database.statement_timeout,
+                idle_timeout: database.idle_timeout,
+                max_lifetime: database.max_lifetime,
+                pooling: database.pooling,
+            })
+            .map(|store| Self::Postgres(Arc::new(store))),
+            "sqlite" => sqlite(url, pool_size, database),
+            scheme => {
+                return Err(AssembleError::UnknownScheme {
+                    key: "database.url",
+                    scheme: scheme.to_owned(),
+                    known: "sqlite, postgres",
+                });
+            }
+        }
+        .map_err(AssembleError::Store)
+    }
+
+    /// Both ports of it behind one policy: it is one server.
+    pub(crate) fn guarded(&self, policy: &Policy) -> (Arc<dyn UserStore>, Arc<dyn CaptionStore>) {
+        fn both<S: UserStore + CaptionStore + 'static>(
+            store: &Arc<S>,
+            policy: &Policy,
+        ) -> (Arc<dyn UserStore>, Arc<dyn CaptionStore>) {
+            let guarded = Arc::new(Guarded::new(Arc::clone(store), policy.clone()));
+            (Arc::clone(&guarded) as _, guarded)
+        }
+        match self {
+            Self::Postgres(store) => both(store, policy),
+            Self::Sqlite(store) => both(store, policy),
+        }
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), Fault> {
+        match self {
+            Self::Postgres(store) => store.ping().await,
+            Self::Sqlite(store) => store.ping().await,
+        }
+    }
+
+    /// The names of the migrations that are still to be made.
+    pub(crate) async fn pending(&self) -> Result<Vec<String>, Fault> {
+        match self {
+            Self::Postgres(store) => store.pending_migrations().await,
+            Self::Sqlite(store) => store.pending_migrations().await,
+        }
+    }
+
+    async fn migrate(&self) -> Result<(), Fault> {
+        match self {
+            Self::Postgres(store) => store.migrate().await,
+            Self::Sqlite(store) => store.migrate().await,
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Postgres(store) => store.close().await,
+            Self::Sqlite(store) => store.close().await,
+        }
+    }
+}
+
+fn sqlite(url: &str, pool_size: u32, database: &Database) -> Result<Store, Fault> {
+    let path = sqlite_path(url).unwrap_or_default();
+    // A file of that name would be made for each of these, and hardly anybody wants that.
+    if path.is_empty() || path == ":memory:" || path.contains('?') {
+        let why = "`database.url`: sqlite: takes the path of a file and no parameters";
+        return Err(Fault::because(FaultKind::Internal, why));
+    }
+    let options = SqliteOptions {
+        path: path.into(),
+        pool_size,
+        acquire_timeout: database.acquire_timeout,
+        statement_timeout: database.statement_timeout,
+    };
+    SqliteStore::new(options).map(|store| Store::Sqlite(Arc::new(store)))
+}
+
+/// The path of `sqlite:PATH` and `sqlite://PATH`; `None` for another URL.
+pub(crate) fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+/// The state of the tables, and the task that brings them up to date if that is still to be done.
+pub(crate) struct Tables {
+    current: Arc<AtomicBool>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Tables {
+    /// Does what the settings ask for. A store that is away is no error; one that cannot be used is.
+    pub(crate) async fn prepare(store: &Store, migrate: Migrate) -> Result<Self, AssembleError> {
+        match migrate {
+            Migrate::Never => Ok(Self::settled()),
+            Migrate::Check => match timeout(PATIENCE, store.pending()).await {
+                Ok(Ok(pending)) if pending.is_empty() => Ok(Self::settled()),
+                Ok(Ok(pending)) => Err(AssembleError::Pending(pending.join(", "))),
+                Ok(Err(fault)) if !fault.is_transient() => Err(AssembleError::Store(fault)),
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!("the store cannot be reached; its migrations were not checked");
+                    Ok(Self::settled())
+                }
+            },
+            Migrate::Auto => Self::bring_up_to_date(store).await,
+        }
+    }
+
+    async fn bring_up_to_date(store: &Store) -> Result<Self, AssembleError> {
+        let current = Arc::new(AtomicBool::new(false));
+        let (sender, first) = oneshot::channel();
+        let task = tokio::spawn(migrate_until_done(store.clone(), Arc::clone(&current), sender));
+        let tables = Self {
+            current,
+            task: Some(task),
+        };
+        match timeout(PATIENCE, first).await {
+            Ok(Ok(Err(fault))) if !fault.is_transient() => {
+                tables.stop().await;
+                return Err(AssembleError::Store(fault));
+            }
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(fault))) => tracing::warn!(
+                error = ?fault,
+                "the store cannot be reached; going on without it, its tables are looked after once it is back"
+            ),
+            Ok(Err(_)) | Err(_) => tracing::warn!("migrations of the store are taking long; going on beside them"),
+        }
+        Ok(tables)
+    }
+
+    fn settled() -> Self {
+        Self {
+            current: Arc::new(AtomicBool::new(true)),
+            task: None,
+        }
+    }
+
+    /// True once nothing is left to be done, as far as this process is to do it.
+    pub(crate) fn current(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.current)
+    }
+
+    pub(crate) async fn stop(self) {
+        if let Some(task) = self.task {
+            task.abort();
+            // Either it had ended, or it was aborted: both is what we want.
+            drop(task.await);
+        }
+    }
+}
+
+async fn migrate_until_done(store: Store, current: Arc<AtomicBool>, first: oneshot::Sender<Result<(), Fault>>) {
+    let mut outcome = store.migrate().await;
+    current.store(outcome.is_ok(), Ordering::Relaxed);
+    // Nobody listens any more if it took longer than the start's patience.
+    let mut told = first.send(outcome.clone()).is_ok();
+    let mut complained = false;
+    loop {
+        match &outcome {
+            Ok(()) => {
+                if !told {
+                    tracing::info!("the store's tables are up to date");
+                }
+                return;
+            }
+            // The start itself fails with it.
+            Err(fault) if !fault.is_transient() && told => return,
+            Err(fault) if !fault.is_transient() && !complained => {
+                complained = true;
+                tracing::error!(error = ?fault, "the store's tables cannot be brought up to date");
+            }
+            Err(_) => {}
+        }
+        told = false;
+        sleep(LOOK_AGAIN).await;
+        outcome = store.migrate().await;
+        current.store(outcome.is_ok(), Ordering::Relaxed);
+    }
+}
