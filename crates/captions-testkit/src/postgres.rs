@@ -277,6 +277,21 @@ impl Server {
         }
     }
 
+    /// Gives back what a killed server left behind: a segment of shared memory that would outlive every process.
+    fn free_shared_memory(&self) {
+        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+        // The seventh line is the segment's key and id. A server that was shut down has removed segment and file.
+        if let Some(id) = text.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
+            drop(
+                Command::new("ipcrm")
+                    .args(["--shmem-id", id])
+                    .stdin(Stdio::null())
+                    .stderr(Stdio::null())
+                    .status(),
+            );
+        }
+    }
+
     /// True if the server's own file says that this very process takes connections.
     fn is_ready(&self, process: u32) -> bool {
         let text = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
@@ -318,6 +333,7 @@ impl Drop for Server {
             process.shut_down();
             process.end();
         }
+        self.free_shared_memory();
     }
 }
 

@@ -95,6 +95,32 @@ fn a_killed_server_comes_back_with_its_data() {
     assert_eq!(server.sql("postgres", "SELECT mark FROM marks"), "kept");
 }
 
+#[test]
+fn a_killed_server_leaves_no_shared_memory() {
+    let mut server = Server::start();
+    let segment = std::fs::read_to_string(server.data().join("postmaster.pid")).unwrap();
+    let segment = segment
+        .lines()
+        .nth(6)
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    let exists = || {
+        let listed = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+        listed
+            .lines()
+            .any(|line| line.split_whitespace().nth(1) == Some(segment.as_str()))
+    };
+
+    server.kill();
+    assert!(exists(), "a kill leaves it, or there is nothing to test");
+    drop(server);
+
+    assert!(!exists());
+}
+
 fn wait_until_gone(processes: &[u32], folder: &Path) {
     let deadline = Instant::now() + LIMIT;
     while folder.exists() || processes.iter().any(|id| is_running(*id)) {
