@@ -109,7 +109,11 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
     let (cache, cache_component) = cache(settings, cpus)?;
-    let (tables, writers) = tokio::join!(Tables::prepare(&store, settings.database.migrate), writers(settings));
+    let (tables, writers, ()) = tokio::join!(
+        Tables::prepare(&store, settings.database.migrate),
+        writers(settings),
+        cache_component.greet()
+    );
     let tables = tables?;
     let Writers {
         chain,

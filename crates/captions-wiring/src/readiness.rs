@@ -131,6 +131,12 @@ impl Component {
         }
     }
 
+    /// Has it connect now, so that one that is away is in the log from the start.
+    pub(crate) async fn greet(&self) {
+        // The adapter logs it, and the start goes on either way.
+        drop(timeout(LIMIT, self.probe.ask()).await);
+    }
+
     async fn status(&self) -> Status {
         let state = self
             .policy

@@ -1,25 +1,7 @@
-use std::{
-    io::Write,
-    sync::{Arc, Mutex},
-};
-
 use rstest::rstest;
 
 use super::*;
-
-#[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::machine::Page;
 
 /// What two lines of log look like.
 fn logged(filter: &str, format: LogFormat, is_terminal: bool) -> String {
@@ -34,8 +16,7 @@ fn logged(filter: &str, format: LogFormat, is_terminal: bool) -> String {
         tracing::info!(port = "cache", "passed over");
         tracing::debug!("detail");
     });
-    let bytes = page.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    page.text()
 }
 
 #[rstest]

@@ -2,6 +2,7 @@ use captions_domain::caption::Source;
 use captions_testkit::redis;
 
 use super::*;
+use crate::machine::Page;
 
 const BRIEF: &str = "golden hour at our cafe in Lisbon";
 
@@ -47,7 +48,10 @@ async fn a_redis_that_is_away_costs_the_cache_and_nothing_else() {
     let mut server = redis::Server::start();
     let machine = machine().env("REDIS_URL", &server.url());
     server.kill();
+    let log = Page::default();
+    let _guard = log.listen();
     let assembled = assembled(&machine).await;
+    assert!(log.text().contains("redis cannot be reached"), "{}", log.text());
 
     let answer = generate(&assembled, BRIEF).await.unwrap();
 

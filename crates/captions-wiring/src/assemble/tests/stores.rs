@@ -3,6 +3,7 @@ use captions_testkit::postgres;
 use rstest::rstest;
 
 use super::*;
+use crate::machine::Page;
 
 /// Writes a user and reads it back.
 async fn remembers(assembled: &Assembled, id: &str) {
@@ -144,7 +145,11 @@ async fn a_postgres_that_comes_later_gets_its_tables_then() {
     let mut server = postgres::Server::start();
     let url = server.new_database();
     server.kill();
+    let log = Page::default();
+    let _guard = log.listen();
     let assembled = assembled(&machine().env("DATABASE_URL", &url)).await;
+
+    assert!(log.text().contains("the store cannot be reached"), "{}", log.text());
 
     // It writes meanwhile, and says that the store is away.
     let answer = generate(&assembled, "golden hour at our cafe in Lisbon").await.unwrap();
