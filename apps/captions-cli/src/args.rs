@@ -43,8 +43,7 @@ Examples:
   captions generate \"golden hour at our Lisbon cafe\"
   captions generate @post.txt --tone warm --variants 3
   echo \"new trail shoes, first run in the rain\" | captions generate --json
-  captions doctor
-",
+  captions doctor",
     after_help = EXIT_CODES
 )]
 pub(crate) struct CommandLine {
@@ -93,16 +92,14 @@ pub(crate) enum Command {
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
   captions user create ana --name \"Ana's cafe\"
-  captions user show ana --json
-")]
+  captions user show ana --json")]
     User(UserCommand),
     /// Read and change what a user always wants
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
   captions prefs set ana tone=warm avoid=cheap,deal
   captions prefs set ana tone=
-  captions prefs get ana
-")]
+  captions prefs get ana")]
     Prefs(PrefsCommand),
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
@@ -111,29 +108,25 @@ Examples:
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
   captions model pull
-  captions model path
-")]
+  captions model path")]
     Model(ModelCommand),
     /// Check settings, store, cache, providers and the local model
     #[command(help_template = HELP, before_help = "\
 Examples:
   captions doctor
-  captions doctor --json
-")]
+  captions doctor --json")]
     Doctor(DoctorArgs),
     /// Show the settings in effect
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
   captions config show --origin
-  captions config path
-")]
+  captions config path")]
     Config(ConfigCommand),
     /// Print a completion script for a shell
     #[command(help_template = HELP, before_help = "\
 Examples:
   captions completions bash > ~/.local/share/bash-completion/completions/captions
-  captions completions zsh > ~/.zfunc/_captions
-")]
+  captions completions zsh > ~/.zfunc/_captions")]
     Completions {
         /// The shell
         shell: Shell,
@@ -145,8 +138,7 @@ pub(crate) enum UserCommand {
     /// Create a user
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions user create ana --name \"Ana's cafe\"
-")]
+  captions user create ana --name \"Ana's cafe\"")]
     Create {
         /// The user's id: letters, digits, _ and -
         #[arg(value_name = "ID")]
@@ -160,8 +152,7 @@ Examples:
     /// Show a user
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions user show ana
-")]
+  captions user show ana")]
     Show {
         /// The user's id
         #[arg(value_name = "ID")]
@@ -172,8 +163,7 @@ Examples:
     /// Delete a user with all stored captions
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions user delete ana
-")]
+  captions user delete ana")]
     Delete {
         /// The user's id
         #[arg(value_name = "ID")]
@@ -188,8 +178,7 @@ pub(crate) enum PrefsCommand {
     /// Show a user's preferences
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions prefs get ana
-")]
+  captions prefs get ana")]
     Get {
         /// The user's id
         #[arg(value_name = "USER")]
@@ -202,8 +191,7 @@ Examples:
 Examples:
   captions prefs set ana tone=warm language=pt-BR hashtag_count=3
   captions prefs set ana avoid=cheap,deal brand_tags=anascafe
-  captions prefs set ana tone=             (removes it)
-")]
+  captions prefs set ana tone=             (removes it)")]
     Set {
         /// The user's id
         #[arg(value_name = "USER")]
@@ -218,8 +206,7 @@ Examples:
     /// Remove all of a user's preferences
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions prefs reset ana
-")]
+  captions prefs reset ana")]
     Reset {
         /// The user's id
         #[arg(value_name = "USER")]
@@ -234,8 +221,7 @@ Examples:
 Examples:
   captions history ana
   captions history ana --limit 5 --json
-  captions history --id 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21
-")]
+  captions history --id 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21")]
 pub(crate) struct HistoryArgs {
     /// The user's id
     #[arg(value_name = "USER", required_unless_present = "id")]
@@ -258,14 +244,12 @@ pub(crate) enum ModelCommand {
     /// Fetch the local model, once, and check it
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions model pull
-")]
+  captions model pull")]
     Pull,
     /// Print where the local model's file is, or will be
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions model path
-")]
+  captions model path")]
     Path,
 }
 
@@ -281,8 +265,7 @@ pub(crate) enum ConfigCommand {
     #[command(help_template = HELP, before_help = "\
 Examples:
   captions config show
-  captions config show --origin
-")]
+  captions config show --origin")]
     Show {
         /// Say for each one where it was set
         #[arg(long)]
@@ -291,8 +274,7 @@ Examples:
     /// Print the settings file in effect, or where it may be put
     #[command(help_template = HELP, before_help = "\
 Examples:
-  captions config path
-")]
+  captions config path")]
     Path,
 }
 

@@ -34,14 +34,18 @@ impl Draft {
 
     /// The writer is at work on texts that it does not show.
     pub(crate) fn progress(&mut self, screen: &mut Screen<'_>, done: u32, of: u32) {
-        if !screen.stderr_sink.is_terminal() {
+        self.status(screen, &format!("writing: {done} of {of} candidates"));
+    }
+
+    /// A line that stands there until something else comes; for terminals only.
+    pub(crate) fn status(&mut self, screen: &mut Screen<'_>, line: &str) {
+        if screen.quiet || !screen.stderr_sink.is_terminal() {
             return;
         }
         self.clear(screen);
-        let line = format!("writing: {done} of {of} candidates");
-        let painted = screen.paint(Mark::Dim, &line);
+        let painted = screen.paint(Mark::Dim, line);
         screen.raw(&painted);
-        self.shown = line;
+        line.clone_into(&mut self.shown);
         self.status = true;
     }
 

@@ -47,10 +47,10 @@ pub(crate) async fn run(
 
     let started = Instant::now();
     let cx = session.context();
-    let answer = if is_streamed(args, screen) {
+    let answer = if is_streamed(args, &request, screen) {
         streamed(&session, &cx, request, screen).await
     } else {
-        session.engine().generate(&cx, &request).await
+        whole(&session, &cx, &request, screen).await
     };
     let answer = answer.map_err(|error| Failure::from(&error))?;
     let document = CaptionDocument::of_answer(&answer, &cx.request_id, started.elapsed());
@@ -65,12 +65,27 @@ pub(crate) async fn run(
     verdict(args.min_score, &document)
 }
 
-/// On a terminal the text is shown while it is written, unless only the result is wanted.
-fn is_streamed(args: &GenerateArgs, screen: &Screen<'_>) -> bool {
+/// On a terminal the text is shown while it is written, unless only the result is wanted. Several captions are written
+/// by one call if they are not streamed and by two if they are, so they are streamed only where that is asked for.
+fn is_streamed(args: &GenerateArgs, request: &CaptionRequest, screen: &Screen<'_>) -> bool {
     if args.no_stream || screen.quiet {
         return false;
     }
-    args.stream || (!args.json && screen.stdout_sink.is_terminal() && screen.stderr_sink.is_terminal())
+    let somebody_looks_on = screen.stdout_sink.is_terminal() && screen.stderr_sink.is_terminal();
+    args.stream || (somebody_looks_on && !args.json && request.variants.get() == 1)
+}
+
+async fn whole(
+    session: &Session,
+    cx: &Context,
+    request: &CaptionRequest,
+    screen: &mut Screen<'_>,
+) -> Result<Answer, GenerateError> {
+    let mut draft = Draft::default();
+    draft.status(screen, "writing ...");
+    let answer = session.engine().generate(cx, request).await;
+    draft.clear(screen);
+    answer
 }
 
 /// Generates with the draft in view. Dropping the future cancels the call.

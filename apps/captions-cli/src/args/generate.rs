@@ -14,8 +14,7 @@ Examples:
   captions generate \"golden hour at our Lisbon cafe\"
   captions generate @post.txt --user ana --variants 3
   captions generate \"new menu\" --tone playful --hashtags 3 --keyword brunch --avoid cheap
-  echo \"new trail shoes\" | captions generate --json | jq -r .text
-")]
+  echo \"new trail shoes\" | captions generate --json | jq -r .text")]
 pub(crate) struct GenerateArgs {
     /// What the post shows; - or nothing reads stdin, @FILE reads a file, @@ stands for a leading @
     #[arg(value_name = "TEXT")]
@@ -107,7 +106,7 @@ pub(crate) struct GenerateArgs {
         help_heading = "The call")]
     pub(crate) timeout: Option<f64>,
 
-    /// Show the text on stderr while it is written (the default on a terminal)
+    /// Show the text on stderr while it is written (the default on a terminal for one caption)
     #[arg(long, overrides_with = "no_stream", help_heading = "Output")]
     pub(crate) stream: bool,
     /// Show nothing before the text is finished and checked

@@ -79,3 +79,14 @@ fn progress_gives_way_to_text() {
 fn progress_is_for_terminals_only() {
     assert_eq!(drawn(Sink::Plain, |draft, screen| draft.progress(screen, 1, 4)), "");
 }
+
+#[test]
+fn quiet_shows_no_status() {
+    let text = drawn(Sink::Terminal { size: Some((24, 80)) }, |draft, screen| {
+        screen.quiet = true;
+        draft.status(screen, "writing ...");
+        draft.clear(screen);
+    });
+
+    assert_eq!(text, "");
+}

@@ -73,6 +73,22 @@ async fn json_and_no_stream_and_quiet_wait_for_the_whole() {
 }
 
 #[tokio::test]
+async fn several_captions_are_written_by_one_call_unless_a_stream_is_asked_for() {
+    let server = FakeLlm::start().await;
+    let home = home(&server);
+
+    home.at_a_terminal(&["generate", POST, "--variants", "2"])
+        .await
+        .ended_with(0);
+    assert_eq!(server.count(), 1);
+    assert!(!server.last().streamed());
+
+    home.at_a_terminal(&["generate", POST, "--variants", "2", "--stream"])
+        .await;
+    assert!(server.requests()[1].streamed());
+}
+
+#[tokio::test]
 async fn colour_is_for_terminals_that_want_it() {
     let home = Home::new();
     let coloured = |stderr: &str| stderr.contains("\x1b[32m") || stderr.contains("\x1b[31m");
