@@ -44,7 +44,7 @@ async fn many_replicas_may_migrate_at_once() {
 }
 
 #[tokio::test]
-async fn a_migration_waits_for_another_longer_than_a_statement_may_take() {
+async fn a_migration_may_take_longer_than_a_statement() {
     let url = fresh_database().await;
     let mut options = options(&url);
     options.statement_timeout = Duration::from_millis(1);
