@@ -1,0 +1,96 @@
+//! The template writer: no model, only the user's own description made into a plain caption.
+//!
+//! It states no fact that the description does not state. Of the brief it honours description, language, tone, lengths,
+//! emoji, call to action, keywords, words to avoid, disclosure, variants and seed; style, audience, brand voice, free
+//! wishes and temperature need a model. It does not translate: the description stands as it was written. Openers,
+//! endings and calls to action exist in English, Spanish, French, German, Italian and Portuguese; in any other language
+//! the caption is the description alone.
+
+mod compose;
+mod emoji;
+mod phrases;
+mod source;
+
+use async_trait::async_trait;
+use captions_domain::{
+    context::Context,
+    fault::LlmError,
+    ports::{Chunk, ChunkStream, Completion, Credit, Description, Grade, LlmProvider},
+    prompt::{Format, Prompt},
+    reply,
+};
+use futures_util::{StreamExt as _, stream};
+
+/// Changes with every change of what the same brief gives: it is part of the cache key.
+const MODEL: &str = "template-1";
+
+/// Fills the description into sentences. Instant, and the same brief always gives the same bytes.
+///
+/// Of several variants each has its own angle and no two are equal. There may be fewer than asked for where a
+/// description can be put in fewer ways, as one short sentence in a language without endings can. Never fails.
+#[derive(Debug)]
+pub struct TemplateWriter {
+    description: Description,
+}
+
+impl TemplateWriter {
+    /// A writer of this configured name.
+    pub fn new(name: impl Into<String>) -> Self {
+        let provider = name.into();
+        Self {
+            description: Description {
+                model: MODEL.to_owned(),
+                grade: Grade::Template,
+                members: vec![provider.clone()],
+                languages: None,
+                fingerprint: format!("{provider}={MODEL}"),
+                provider,
+            },
+        }
+    }
+
+    fn credit(&self) -> Credit {
+        Credit {
+            provider: self.description.provider.clone(),
+            model: self.description.model.clone(),
+            grade: self.description.grade,
+            first_choice: true,
+            usage: None,
+            provider_request_id: None,
+        }
+    }
+}
+
+#[async_trait]
+impl LlmProvider for TemplateWriter {
+    async fn complete(&self, _cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
+        Ok(Completion {
+            text: write(prompt),
+            credit: self.credit(),
+        })
+    }
+
+    async fn stream(&self, _cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
+        let words: Vec<String> = write(prompt).split_inclusive(' ').map(str::to_owned).collect();
+        let end = Chunk::End(self.credit());
+        Ok(stream::iter(words.into_iter().map(Chunk::Text).chain([end]).map(Ok)).boxed())
+    }
+
+    fn describe(&self) -> &Description {
+        &self.description
+    }
+}
+
+fn write(prompt: &Prompt) -> String {
+    let brief = &prompt.brief;
+    match prompt.format {
+        Format::Variants => reply::encode(compose::drafts(brief, brief.variants.get().into())),
+        Format::Plain => compose::drafts(brief, 1)
+            .first()
+            .map(reply::Draft::text)
+            .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+use captions_domain::{
+    check::{self, contains_phrase},
+    choice::Emoji,
+    reply::Draft,
+    request::{CaptionRequest, MaxChars, Variants},
+    text,
+};
+use captions_testkit::build::keyword;
+use rstest::rstest;
+
+use super::{BREAD, brief, caption, drafts, language, request};
+
+#[rstest]
+#[case::bread("fresh sourdough bread", Emoji::Few, "🍞")]
+#[case::two_things("coffee and a croissant on the beach", Emoji::Few, "☕🥐")]
+#[case::nothing_known("something unusual", Emoji::Few, "😊")]
+#[case::its_own("something unusual 🦔", Emoji::Few, "")]
+#[case::many("coffee on the beach", Emoji::Many, "☕🏖️😊✨")]
+#[case::none("coffee on the beach 🏖️", Emoji::None, "")]
+#[case::german("frischer kaffee am strand", Emoji::Few, "☕🏖️")]
+#[tokio::test]
+async fn emoji_follow_the_description_and_the_wish(#[case] about: &str, #[case] emoji: Emoji, #[case] added: &str) {
+    let request = CaptionRequest {
+        emoji: Some(emoji),
+        language: language("nl"),
+        ..request(about)
+    };
+
+    let caption = caption(&request).await;
+
+    let own = if emoji == Emoji::None {
+        String::new()
+    } else {
+        text::emoji(about).collect()
+    };
+    assert_eq!(text::emoji(&caption).collect::<String>(), format!("{own}{added}"));
+    assert!(!text::is_emoji(text_start(&caption)), "{caption}");
+}
+
+fn text_start(text: &str) -> &str {
+    &text[..text.chars().next().map_or(0, char::len_utf8)]
+}
+
+#[rstest]
+#[case::english("en", "Ad: Fresh")]
+#[case::german("de", "Anzeige: Fresh")]
+#[case::spanish("es", "Publicidad: Fresh")]
+#[case::french("fr", "Publicité : Fresh")]
+#[case::italian("it", "Ad: Fresh")]
+#[case::dutch("nl", "Ad: Fresh")]
+#[tokio::test]
+async fn a_paid_post_says_so_first(#[case] tag: &str, #[case] start: &str) {
+    let request = CaptionRequest {
+        language: language(tag),
+        sponsored: true,
+        variants: Variants::new(6.0).unwrap(),
+        ..request(BREAD)
+    };
+
+    for draft in drafts(&request).await {
+        let word = start.strip_suffix("Fresh").unwrap();
+        assert!(draft.text().starts_with(word), "{}", draft.text());
+        assert_eq!(check::violations(&draft.text(), &brief(&request)), []);
+    }
+    assert!(caption(&request).await.starts_with(start));
+}
+
+#[tokio::test]
+async fn a_disclosure_of_the_users_own_is_not_doubled() {
+    let request = CaptionRequest {
+        sponsored: true,
+        ..request("Ad: fresh bread")
+    };
+
+    assert!(caption(&request).await.starts_with("Ad: fresh bread."));
+}
+
+#[rstest]
+#[case::a_sentence("We love bread. Cheap rolls today.", &["cheap"], "We love bread.")]
+#[case::a_clause("Fresh bread, cheap rolls, open daily", &["cheap"], "Fresh bread. Open daily.")]
+#[case::a_word("the cheap bread is here", &["CHEAP"], "The bread is here.")]
+#[case::a_phrase("the very cheap bread is here", &["very cheap"], "The bread is here.")]
+#[case::several("cheap nasty old bread", &["old", "cheap", "nasty"], "Bread.")]
+#[case::not_part_of_a_word("cheaply made bread", &["cheap"], "Cheaply made bread.")]
+#[case::a_growing_letter("İyi ekmek burada", &["i\u{307}yi"], "Ekmek burada.")]
+#[case::a_tag("fresh #Cheap bread", &["cheap"], "Fresh bread.")]
+#[tokio::test]
+async fn what_is_to_be_avoided_goes(#[case] about: &str, #[case] avoid: &[&str], #[case] expected: &str) {
+    let request = CaptionRequest {
+        avoid: avoid.iter().map(|word| keyword(word)).collect(),
+        language: language("nl"),
+        ..request(about)
+    };
+
+    assert_eq!(caption(&request).await, expected);
+}
+
+#[tokio::test]
+async fn phrases_with_a_word_to_be_avoided_are_not_used() {
+    let request = CaptionRequest {
+        avoid: ["share", "shared", "stopping", "think", "sharing"]
+            .map(keyword)
+            .to_vec(),
+        variants: Variants::new(10.0).unwrap(),
+        ..request(BREAD)
+    };
+
+    let texts: Vec<String> = drafts(&request).await.iter().map(Draft::text).collect();
+
+    assert!(
+        texts.iter().any(|text| text.contains("What would you add?")),
+        "{texts:?}"
+    );
+    for text in texts {
+        for word in &request.avoid {
+            assert!(!contains_phrase(&text, word.as_str()), "{word}: {text}");
+        }
+    }
+}
+
+#[rstest]
+#[case::where_two_sentences_meet(BREAD, "shelf. thanks", 125)]
+#[case::where_a_word_is_cut("Donaudampfschifffahrtsgesellschaft", "donaudampfschifffah", 20)]
+#[tokio::test]
+async fn what_is_to_be_avoided_does_not_come_about_either(#[case] about: &str, #[case] avoid: &str, #[case] max: u16) {
+    let request = CaptionRequest {
+        emoji: Some(Emoji::None),
+        max_chars: Some(MaxChars::new(max.into()).unwrap()),
+        variants: Variants::new(10.0).unwrap(),
+        ..request(about)
+    };
+    let contains = |texts: &[Draft]| texts.iter().any(|draft| contains_phrase(&draft.text(), avoid));
+    let careless = drafts(&request).await;
+    let careful = drafts(&CaptionRequest {
+        avoid: vec![keyword(avoid)],
+        ..request
+    })
+    .await;
+
+    assert!(contains(&careless), "{careless:?}");
+    assert!(!contains(&careful), "{careful:?}");
+}
+
+#[rstest]
+#[case::with_phrases("en")]
+#[case::without("nl")]
+#[tokio::test]
+async fn a_description_of_nothing_but_forbidden_words_still_gives_a_text(#[case] tag: &str) {
+    let request = CaptionRequest {
+        avoid: vec![keyword("cheap"), keyword("bread")],
+        language: language(tag),
+        ..request("cheap bread")
+    };
+
+    let caption = caption(&request).await;
+
+    assert!(!caption.is_empty());
+    assert!(
+        !contains_phrase(&caption, "cheap") && !contains_phrase(&caption, "bread"),
+        "{caption}"
+    );
+}
+
+#[rstest]
+#[case::english("en", "Topics: rye, oven.")]
+#[case::french("fr", "Thèmes : rye, oven.")]
+#[case::dutch("nl", "rye · oven")]
+#[tokio::test]
+async fn missing_keywords_are_named_as_topics(#[case] tag: &str, #[case] expected: &str) {
+    let request = CaptionRequest {
+        language: language(tag),
+        keywords: ["rye", "sourdough", "oven"].map(keyword).to_vec(),
+        ..request(BREAD)
+    };
+
+    let caption = caption(&request).await;
+
+    assert!(caption.contains(expected), "{caption}");
+    assert_eq!(caption.matches("sourdough").count(), 1, "{caption}");
+}
+
+#[tokio::test]
+async fn keywords_that_do_not_fit_are_left_out() {
+    let long: Vec<_> = (0..20)
+        .map(|number| keyword(&format!("a rather long keyword number {number}")))
+        .collect();
+    let request = CaptionRequest {
+        keywords: long,
+        ..request(BREAD)
+    };
+
+    let caption = caption(&request).await;
+
+    assert!(
+        caption.starts_with("Fresh sourdough loaves on a wooden shelf."),
+        "{caption}"
+    );
+    assert!(caption.contains("Topics: a rather long keyword number 0"), "{caption}");
+    assert!(caption.chars().count() <= 125);
+}
