@@ -2,7 +2,10 @@
 
 use captions_domain::choice::Tone;
 
-use crate::words;
+use crate::{
+    lexicon::{self, Class},
+    words,
+};
 
 /// A set of examples for some tones.
 pub(crate) struct Exemplars {
@@ -151,7 +154,7 @@ impl Exemplars {
     /// True if a caption of the set uses this word as content. The model likes to repeat what it has just read, so such
     /// a word is only allowed where the description has it.
     pub(crate) fn holds(&self, word: &str) -> bool {
-        crate::lexicon::class(&word.to_lowercase()) == crate::lexicon::Class::Content
+        matches!(lexicon::class(&word.to_lowercase()), Class::Content | Class::Loose)
             && self
                 .pairs
                 .iter()

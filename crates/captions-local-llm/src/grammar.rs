@@ -325,14 +325,16 @@ impl Grammar {
                 .last()
                 .is_some_and(|b| self.word(*b).class == Class::Article || self.word(*b).leans)
         };
-        matches!(word.class, Class::Content | Class::Plain) && !(word.leans && held())
+        matches!(word.class, Class::Content | Class::Loose | Class::Plain) && !(word.leans && held())
     }
 
     /// True if the rules of neighbourhood and repetition allow this word now.
     fn may_say(&self, state: &State, word: u16) -> bool {
         let next = self.word(word);
         let said = state.said();
-        if next.class == Class::Content && said.iter().any(|word| self.word(*word).stem == next.stem) {
+        if matches!(next.class, Class::Content | Class::Loose)
+            && said.iter().any(|word| self.word(*word).stem == next.stem)
+        {
             return false;
         }
         let sentence = &said[usize::from(state.sentence_start)..];
@@ -343,9 +345,10 @@ impl Grammar {
         if let Some(last) = sentence.last().map(|last| self.word(*last)) {
             let fits = match (last.class, next.class) {
                 (Class::Article, Class::Content) => article_fits(&last.text, &next.text),
-                (Class::Article, Class::Article | Class::Link | Class::Plain) => false,
+                (Class::Article, Class::Article | Class::Link | Class::Plain | Class::Loose) => false,
                 (Class::Link | Class::Plain, Class::Link | Class::Plain) => last.stem != next.stem,
-                (Class::Link | Class::Plain, Class::Article | Class::Content) | (Class::Content, _) => true,
+                (Class::Link | Class::Plain, Class::Article | Class::Loose | Class::Content)
+                | (Class::Loose | Class::Content, _) => true,
             };
             if !fits || (looks_plural(&next.text) && self.wants_singular(sentence)) {
                 return false;

@@ -12,6 +12,8 @@ pub(crate) enum Class {
     Link,
     /// `we`, `it`, `here`: may repeat, may end a sentence.
     Plain,
+    /// `together`, `remember`: at most once in a caption, and never right after an article.
+    Loose,
     /// Everything else: at most once in a caption.
     Content,
 }
@@ -29,32 +31,36 @@ const PLAIN: &str = "I we you it they he she me us them him here there up down o
 
 /// Words that tell how something is. Like the other words below they are chosen to be harmless in any company.
 const MODIFIERS: &str = "\
+    smooth steady honest humble tender brilliant curious bold brave \
     good great best better nice sweet simple small little big happy lovely beautiful pretty bright warm cool soft quiet \
     calm gentle light easy slow new fine perfect favorite favourite special real true pure golden cozy clean clear deep \
     fresh funny ready right wide full tiny free whole own same next first last";
 
-/// No people, places, brands, prices, promises or bodies, nothing negative.
+/// Feelings, time and thoughts rather than things: no people, places, weather, brands, prices, promises or bodies, because
+/// what is not in the description is not in the picture. Nothing negative.
 const CONTENT: &str = "\
-    fun \
-    love like enjoy feel find make made making take taking bring brings keep see look looks smile smiles laugh share \
-    shared start starts begin begins go going come comes stay live dream dreams wish hope play rest breathe remember \
-    explore discover build create created grow grows shine shines glow say says tell tells know need want wonder imagine \
-    celebrate welcome meet meets follow treat relax \
-    day days morning mornings evening evenings afternoon night nights weekend week moment moments time today tonight \
-    tomorrow season seasons summer spring autumn winter year years hour minute story stories memory memories life world \
-    home way ways place places road path journey adventure adventures step steps view views scene sky sun sunshine \
-    light lights air wind sea water earth nature garden color colors colour colours shadow shadows sound music song \
-    dance joy peace love heart hearts mood magic beauty comfort happiness kindness friendship pleasure treasure gift \
-    gifts surprise thing things detail details touch taste flavor flavors flavour smell scent bite bites sip break pause \
-    idea ideas plan plans work craft style look feeling feelings thought thoughts spirit energy rhythm balance harmony \
-    together outdoors indoors everywhere forever somewhere anytime anywhere everything something everyone ahead along \
-    far close enough often once slowly softly gently quietly simply truly really well almost \
-    friend friends family company team crew people guests neighbors \
-    beginning beginnings finish chapter page pages part piece pieces corner window door table chair room street walk \
-    walks ride rides run drive trip trips escape getaway visit tour picture pictures photo photos frame snapshot shot \
-    color pattern patterns texture lines shape shapes balance symmetry contrast reflection \
-    delight delights charm grace wonder wonders bliss calmness stillness freshness warmth sparkle \
-    worth waiting made loved shared crafted inspired filled wrapped";
+    fun love like feel find take taking look looks smile smiles laugh share start starts stay live dream dreams wish \
+    hope play rest breathe build shine shines glow want wonder welcome meet meets follow treat day days week moment \
+    moments time season seasons story stories memory memories life world home way ways place places path journey \
+    adventure adventures step steps view views scene sound joy peace heart hearts mood magic beauty comfort \
+    happiness kindness friendship pleasure treasure gift gifts surprise thing things detail details taste break \
+    pause idea ideas plan plans work craft style feeling feelings thought thoughts spirit energy rhythm balance \
+    harmony beginning beginnings finish page pages part piece pieces visit lines shape shapes symmetry contrast \
+    delight delights charm grace wonders bliss calmness stillness freshness warmth sparkle ease care trust courage \
+    passion talent skill progress meaning reason chance choice turn habit ritual tradition occasion reminder sense \
+    sign greeting routine highlight favorites favourites essentials basics goodness greatness focus effort \
+    confidence attitude imagination inspiration curiosity promise answer question hold holds turns lead leads open \
+    opens give add adds count counts simplicity elegance originality personality character presence patience \
+    gratitude generosity laughter cheer cheers";
+
+/// Adverbs and forms of verbs that never stand where an article wants a noun.
+const LOOSE: &str = "\
+    enjoy make made making bring brings keep see shared begin begins go going come comes remember explore discover \
+    create created grow grows say says tell tells know need imagine celebrate relax today tomorrow together \
+    everywhere forever somewhere anytime anywhere everything something everyone ahead along far close enough often \
+    once slowly softly gently quietly simply truly really well almost worth waiting loved crafted inspired filled \
+    wrapped hello yes thanks secretly lightly warmly gladly proudly bravely carefully honestly believe gives given \
+    deserve deserves matter matters speak speaks";
 
 /// The class of a word in lower case, wherever it comes from.
 pub(crate) fn class(lower: &str) -> Class {
@@ -65,6 +71,8 @@ pub(crate) fn class(lower: &str) -> Class {
         Class::Link
     } else if is_in(PLAIN) {
         Class::Plain
+    } else if is_in(LOOSE) {
+        Class::Loose
     } else {
         Class::Content
     }
@@ -77,7 +85,7 @@ const FREE_FUNCTION_WORDS: &str = "\
 
 /// The words that are always allowed, as they are written inside a sentence.
 pub(crate) fn words() -> impl Iterator<Item = &'static str> {
-    [FREE_FUNCTION_WORDS, MODIFIERS, CONTENT]
+    [FREE_FUNCTION_WORDS, MODIFIERS, CONTENT, LOOSE]
         .into_iter()
         .flat_map(str::split_whitespace)
 }

@@ -1,12 +1,13 @@
 //! A language model inside this process, for whoever has no key and no server.
 //!
 //! The model has 135 million parameters. Left alone it invents things, so it never writes freely: it chooses among
-//! harmless words and the words of the description, several times over, and the best text wins. What comes out is plain, safe and near the description, and is labelled [`Grade::Basic`].
-//! English only. Style, audience, brand voice and free instructions have no effect here; the tone chooses the examples
-//! that the model reads first.
+//! harmless words and the words of the description, several times over, and the best text wins. What comes out is
+//! plain, safe and near the description, and is labelled [`Grade::Basic`].
+//! English only, one or two sentences whatever length was asked for. Style, audience, brand voice and free instructions
+//! have no effect here; the tone chooses the examples that the model reads first.
 //!
-//! One thread owns the model and works through a short queue; a full queue is told at once. The model file
-//! is fetched beforehand with [`model::pull`]; nothing here fetches it unasked.
+//! One thread owns the model and works through a short queue; a full queue is told at once. The model file is fetched
+//! beforehand with [`model::pull`]; nothing here fetches it unasked.
 
 use std::{sync::Arc, time::Instant};
 

@@ -105,7 +105,7 @@ async fn a_seed_fixes_the_caption() {
     assert_eq!(text(&first.candidates[0]), GOLDEN);
 }
 
-const GOLDEN: &str = "A golden retriever puppy running on the sandy beach at sunset. You want to see the full picture.";
+const GOLDEN: &str = "The sunset over the beach. A golden retriever puppy.";
 
 #[tokio::test]
 async fn work_ends_at_the_token_at_which_it_is_stopped() {
