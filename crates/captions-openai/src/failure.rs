@@ -239,10 +239,11 @@ impl Failure {
             .as_deref()
             .and_then(|code| code.parse().ok())
             .filter(|code| (400..600).contains(code));
+        // The code says more than the type.
         let named = || {
-            STATUS_OF
-                .iter()
-                .find(|(_, names)| document.is_named(names))
+            document
+                .names()
+                .find_map(|name| STATUS_OF.iter().find(|(_, names)| names.contains(&name.as_str())))
                 .map(|(status, _)| *status)
         };
         Self {

@@ -60,13 +60,6 @@ struct Inner {
     dialect: Mutex<Dialect>,
 }
 
-/// Which of the two further calls a request has used up.
-#[derive(Debug, Default)]
-struct Further {
-    parameter: bool,
-    thinking: bool,
-}
-
 impl OpenAi {
     /// Checks the options and prepares the client; no IO. Needs the process-wide TLS provider to be installed.
     ///
@@ -140,9 +133,9 @@ impl fmt::Debug for OpenAi {
 impl LlmProvider for OpenAi {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         let inner = &self.inner;
-        let mut further = Further::default();
+        let mut may_adapt = true;
         loop {
-            let (mut answer, sent) = inner.ask(cx, prompt, false, &mut further).await?;
+            let (mut answer, sent) = inner.ask(cx, prompt, false, &mut may_adapt).await?;
             let document = answer.document().await?;
             let mut said = Said::new(&answer);
             let text = said.document(&document, answer.wait())?;
@@ -153,19 +146,19 @@ impl LlmProvider for OpenAi {
                         credit: said.credit(&inner.description),
                     });
                 }
-                Judged::OnlyThoughts => inner.without_thoughts(cx, &sent, &mut further)?,
+                Judged::OnlyThoughts => inner.without_thoughts(cx, &sent, &mut may_adapt)?,
             }
         }
     }
 
     async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
-        let mut further = Further::default();
-        let first = self.inner.ask(cx, prompt, true, &mut further).await?;
+        let mut may_adapt = true;
+        let first = self.inner.ask(cx, prompt, true, &mut may_adapt).await?;
         Ok(stream::pieces(
             Arc::clone(&self.inner),
             cx.clone(),
             prompt.clone(),
-            further,
+            may_adapt,
             first,
         ))
     }
@@ -180,13 +173,14 @@ impl Inner {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the prompt, a second time if a parameter is refused, and says how it was worded.
+    /// Sends the prompt and says how it was worded. If a parameter is refused and `may_adapt` allows it, sends it a
+    /// second time without that parameter, and clears `may_adapt`.
     async fn ask(
         &self,
         cx: &Context,
         prompt: &Prompt,
         stream: bool,
-        further: &mut Further,
+        may_adapt: &mut bool,
     ) -> Result<(Answer, Dialect), LlmError> {
         loop {
             let sent = self.dialect();
@@ -202,11 +196,11 @@ impl Inner {
                     dialect.yield_to(*complaint, &sent);
                 }
             });
-            let again = !complaints.is_empty() && !further.parameter && cx.attempts.begin();
+            let again = !complaints.is_empty() && *may_adapt && cx.attempts.begin();
             if !again {
                 return Err(failure.error());
             }
-            further.parameter = true;
+            *may_adapt = false;
         }
     }
 
@@ -228,17 +222,14 @@ impl Inner {
     }
 
     /// Prepares the second call for a model that only thought aloud; an error if there can be none.
-    fn without_thoughts(&self, cx: &Context, sent: &Dialect, further: &mut Further) -> Result<(), LlmError> {
+    fn without_thoughts(&self, cx: &Context, sent: &Dialect, may_adapt: &mut bool) -> Result<(), LlmError> {
         let mut can = false;
-        if !further.thinking {
-            self.learn(|dialect| can = dialect.stop_thinking(sent));
-        }
+        self.learn(|dialect| can = dialect.stop_thinking(sent));
         if !can || !cx.attempts.begin() {
             return Err(LlmError::unusable("the model thought and wrote nothing"));
         }
-        further.thinking = true;
         // Should the switch be refused, asking without it would only end here again.
-        further.parameter = true;
+        *may_adapt = false;
         Ok(())
     }
 }

@@ -1,12 +1,19 @@
 //! The HTTP side: one client per provider, bounded waits and sizes, faults named by what really happened.
 
-use std::{io, sync::Arc, time::SystemTime};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
 use bytes::Bytes;
 use captions_domain::fault::{Fault, FaultKind, LlmError};
 use reqwest::{
     Client, RequestBuilder, Response, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SERVER},
     redirect,
 };
 use secrecy::ExposeSecret as _;
@@ -40,6 +47,9 @@ pub(crate) struct Line {
     base: Url,
     total: Arc<Semaphore>,
     here: Arc<Semaphore>,
+    /// llama.cpp promises to keep a connection and closes it after every stream. A request that follows at once would
+    /// be written to a closing connection, so its streams get connections of their own.
+    closes_after_streams: AtomicBool,
 }
 
 /// A response whose head is here and whose body is not.
@@ -94,6 +104,7 @@ impl Line {
             total: options.connections.total(),
             here: options.connections.toward(&place),
             base,
+            closes_after_streams: AtomicBool::new(profile == Profile::LlamaCpp),
         })
     }
 
@@ -104,11 +115,14 @@ impl Line {
         } else {
             "application/json"
         };
-        let request = self
+        let mut request = self
             .client
             .post(self.url("chat/completions"))
             .header(ACCEPT, accept)
             .json(body);
+        if stream && self.closes_after_streams.load(Ordering::Relaxed) {
+            request = request.header(CONNECTION, "close");
+        }
         self.send(request).await
     }
 
@@ -123,6 +137,13 @@ impl Line {
         let places = (place(&self.here).await?, place(&self.total).await?);
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
+        if response
+            .headers()
+            .get(SERVER)
+            .is_some_and(|server| server == "llama.cpp")
+        {
+            self.closes_after_streams.store(true, Ordering::Relaxed);
+        }
         let mut answer = Answer {
             response,
             read: 0,

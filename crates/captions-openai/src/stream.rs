@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
-    Further, Inner, Judged, Said,
+    Inner, Judged, Said,
     dialect::Dialect,
     failure::{Document, Failure},
     is_within_bounds,
@@ -33,7 +33,7 @@ pub(crate) fn pieces(
     inner: Arc<Inner>,
     cx: Context,
     prompt: Prompt,
-    mut further: Further,
+    mut may_adapt: bool,
     first: (Answer, Dialect),
 ) -> ChunkStream {
     Box::pin(async_stream::stream! {
@@ -59,8 +59,8 @@ pub(crate) fn pieces(
                 Ok(Judged::OnlyThoughts) => {
                     // Nothing was passed on yet, so the second answer may simply begin.
                     drop(reading);
-                    match inner.without_thoughts(&cx, &sent, &mut further) {
-                        Ok(()) => inner.ask(&cx, &prompt, true, &mut further).await,
+                    match inner.without_thoughts(&cx, &sent, &mut may_adapt) {
+                        Ok(()) => inner.ask(&cx, &prompt, true, &mut may_adapt).await,
                         Err(error) => Err(error),
                     }
                 }

@@ -168,6 +168,7 @@ fn a_moderated_403_is_a_refusal_and_no_matter_of_keys() {
 #[case(json!({"error": {"code": "model_not_found", "message": "x"}}), "request")]
 #[case(json!({"error": {"type": "overloaded_error", "message": "x"}}), "unavailable")]
 #[case(json!({"error": {"type": "timeout_error", "message": "x"}}), "timeout")]
+#[case::the_code_before_the_type(json!({"error": {"type": "invalid_request_error", "code": "server_error"}}), "unavailable")]
 #[case(json!({"error": "something broke"}), "unavailable")]
 #[case(json!([{"error": {"code": 503, "message": "x", "status": "UNAVAILABLE"}}]), "unavailable")]
 #[case(json!({"object": "error", "message": "x"}), "unavailable")]

@@ -23,16 +23,25 @@ pub fn brief() -> Brief {
     Brief::resolve(&CaptionRequest::new(description), &Preferences::default()).0
 }
 
-/// Every behaviour, one after the other. The brief should be one that the provider writes well.
+/// Every behaviour, one after the other, on both questions about this brief.
 pub async fn suite(provider: Arc<dyn LlmProvider>, brief: &Brief) {
+    let (variants, plain) = (
+        render(brief, Format::Variants, None),
+        render(brief, Format::Plain, None),
+    );
+    suite_on(provider, &variants, &plain).await;
+}
+
+/// The same on questions of one's own, one of each form: for models too small for real ones.
+pub async fn suite_on(provider: Arc<dyn LlmProvider>, variants: &Prompt, plain: &Prompt) {
     let provider = provider.as_ref();
     its_description_is_complete_and_stable(provider);
-    a_completion_is_usable(provider, &render(brief, Format::Variants, None)).await;
-    a_completion_is_usable(provider, &render(brief, Format::Plain, None)).await;
-    a_stream_is_pieces_and_one_end(provider, brief).await;
-    a_dropped_call_is_harmless(provider, brief).await;
-    a_dropped_stream_is_harmless(provider, brief).await;
-    a_call_counts_no_attempt_that_was_not_made(provider, brief).await;
+    a_completion_is_usable(provider, variants).await;
+    a_completion_is_usable(provider, plain).await;
+    a_stream_is_pieces_and_one_end(provider, plain).await;
+    a_dropped_call_is_harmless(provider, plain).await;
+    a_dropped_stream_is_harmless(provider, plain).await;
+    a_call_counts_no_attempt_that_was_not_made(provider, plain).await;
 }
 
 fn its_description_is_complete_and_stable(provider: &dyn LlmProvider) {
@@ -68,9 +77,8 @@ async fn a_completion_is_usable(provider: &dyn LlmProvider, prompt: &Prompt) {
     is_credited(&completion.credit, provider);
 }
 
-async fn a_stream_is_pieces_and_one_end(provider: &dyn LlmProvider, brief: &Brief) {
-    let prompt = render(brief, Format::Plain, None);
-    let mut stream = provider.stream(&context(), &prompt).await.expect("a stream");
+async fn a_stream_is_pieces_and_one_end(provider: &dyn LlmProvider, prompt: &Prompt) {
+    let mut stream = provider.stream(&context(), prompt).await.expect("a stream");
 
     let mut text = String::new();
     let mut credit = None;
@@ -88,36 +96,34 @@ async fn a_stream_is_pieces_and_one_end(provider: &dyn LlmProvider, brief: &Brie
     is_credited(&credit.expect("a stream that is not cut off ends with End"), provider);
 }
 
-async fn a_dropped_call_is_harmless(provider: &dyn LlmProvider, brief: &Brief) {
-    let prompt = render(brief, Format::Plain, None);
+async fn a_dropped_call_is_harmless(provider: &dyn LlmProvider, prompt: &Prompt) {
     let cx = context();
     for _ in 0..3 {
-        let polled_once = provider.complete(&cx, &prompt).now_or_never();
+        let polled_once = provider.complete(&cx, prompt).now_or_never();
         drop(polled_once);
     }
 
-    a_completion_is_usable(provider, &prompt).await;
+    a_completion_is_usable(provider, prompt).await;
 }
 
-async fn a_dropped_stream_is_harmless(provider: &dyn LlmProvider, brief: &Brief) {
-    let prompt = render(brief, Format::Plain, None);
+async fn a_dropped_stream_is_harmless(provider: &dyn LlmProvider, prompt: &Prompt) {
     for pieces in 0..4 {
-        let mut stream = provider.stream(&context(), &prompt).await.expect("a stream");
+        let mut stream = provider.stream(&context(), prompt).await.expect("a stream");
         for _ in 0..pieces {
             let _piece = stream.next().await;
         }
         drop(stream);
     }
 
-    a_stream_is_pieces_and_one_end(provider, brief).await;
+    a_stream_is_pieces_and_one_end(provider, prompt).await;
 }
 
 /// The first call is entered by who makes it; a provider enters only further ones of its own.
-async fn a_call_counts_no_attempt_that_was_not_made(provider: &dyn LlmProvider, brief: &Brief) {
+async fn a_call_counts_no_attempt_that_was_not_made(provider: &dyn LlmProvider, prompt: &Prompt) {
     let cx = context();
     assert!(cx.attempts.begin(), "a fresh ledger has room");
 
-    let completion = provider.complete(&cx, &render(brief, Format::Plain, None)).await;
+    let completion = provider.complete(&cx, prompt).await;
 
     completion.expect("a completion");
     assert_eq!(cx.attempts.begun(), 1, "a healthy call is one attempt");

@@ -395,6 +395,7 @@ impl Default for Turn {
 
 fn error_type(status: u16) -> &'static str {
     match status {
+        200 => "provider_error",
         401 | 403 => "authentication_error",
         429 => "rate_limit_error",
         500.. => "server_error",
