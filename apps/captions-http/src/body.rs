@@ -68,16 +68,13 @@ async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesM
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    // Nothing was sent yet, and nothing will be if we do not read.
-    let waits_for_us = headers.contains_key(header::EXPECT);
-    if declared.is_some_and(|length| {
-        length
-            > if waits_for_us {
-                limit
-            } else {
-                limit.saturating_add(DISCARDED)
-            }
-    }) {
+    // A client that asks first has sent nothing yet, and will not if we do not read.
+    let readable = if headers.contains_key(header::EXPECT) {
+        limit
+    } else {
+        limit.saturating_add(DISCARDED)
+    };
+    if declared.is_some_and(|length| length > readable) {
         return Err(too_large(limit));
     }
     let collected = tokio::time::timeout(limits.body_timeout, collect(body, limit)).await;

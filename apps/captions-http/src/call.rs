@@ -65,7 +65,7 @@ impl FromRequestParts<AppState> for Call {
                 tenant: TenantId::local(),
                 request_id,
                 fresh_id,
-                now: OffsetDateTime::now_utc(),
+                now: OffsetDateTime::now_utc().truncate_to_microsecond(),
                 deadline: started + allowed,
                 attempts: Arc::new(Attempts::up_to(state.limits.max_attempts)),
             },

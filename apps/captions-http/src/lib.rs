@@ -1,4 +1,5 @@
-//! The HTTP API: [`router`] for the addresses, [`serve()`] for the connections. Knows the engine and no adapter.
+//! The HTTP API: [`router`] for the addresses, [`serve()`] for the connections. Knows the engine and no adapter;
+//! [`start`] is the only part that knows the composition root.
 //!
 //! A handler turns a body into a checked request, asks the engine or a store, and turns the answer into a document of
 //! `captions-api`. Whatever goes wrong becomes a problem document in one place, the request layer.
@@ -12,6 +13,7 @@ mod layers;
 mod openapi;
 mod preferences;
 mod serve;
+pub mod start;
 mod state;
 mod stream;
 mod users;

@@ -1,7 +1,5 @@
 //! `captions-http`: hands the command line to the start.
 
-mod start;
-
 use std::{
     io::{self, Write},
     path::PathBuf,
@@ -31,7 +29,7 @@ fn pair(text: &str) -> Result<(String, String), &'static str> {
 async fn main() -> ExitCode {
     captions_wiring::install_crypto();
     let args = Args::parse();
-    match start::run(args.flags, args.config).await {
+    match captions_http::start::run(args.flags, args.config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // There may be no log yet, and nothing is left to be done if this fails too.

@@ -3,7 +3,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
-use captions_http::{AppState, Component, ComponentStatus, Limits, serve};
 use captions_wiring::{
     Assembled, Status, assemble,
     settings::{Settings, Sources, load},
@@ -14,8 +13,10 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+use crate::{AppState, Component, ComponentStatus, Limits, serve};
+
 /// Runs until SIGTERM or SIGINT. `flags` are settings by dotted key, above all others.
-pub(crate) async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<()> {
+pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<()> {
     let settings = load(&Sources::of_this_process(flags, config)?)?.settings;
     telemetry::install(&settings.log)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -39,7 +40,8 @@ pub(crate) async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -
     Ok(())
 }
 
-fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
+/// What the handlers are given, as the settings say.
+pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let limits = Limits {
         deadline: settings.engine.deadline,
         drain: settings.server.drain_timeout,
