@@ -90,7 +90,7 @@ impl Assembled {
             tenant,
             request_id,
             fresh_id: Uuid::now_v7(),
-            now: OffsetDateTime::now_utc(),
+            now: OffsetDateTime::now_utc().truncate_to_microsecond(),
             deadline: Instant::now() + time,
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
         }

@@ -1,6 +1,6 @@
 //! What `captions doctor` finds out: each part on its own, each within a bounded time, nothing changed.
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{error::Error, time::Duration};
 
 use captions_domain::fault::{LlmError, Rejection};
 use captions_openai::{OpenAi, options::Connections};
@@ -10,7 +10,7 @@ use crate::{
     assemble::redis,
     chain,
     settings::{Loaded, Migrate, Provider, ProviderKind, SecretUrl, Settings},
-    store::{Store, sqlite_path},
+    store::Store,
 };
 
 /// How long one part may take.
@@ -88,12 +88,6 @@ async fn store(settings: &Settings) -> Check {
     const NAME: &str = "store";
     let url = settings.database.url.redacted();
     let mend = "mend database.url (DATABASE_URL)";
-    // Opening an SQLite file would make it, and looking must change nothing.
-    if let Some(path) = sqlite_path(settings.database.url.expose())
-        && !Path::new(path).exists()
-    {
-        return Check::ok(NAME, format!("{url} (made at the first use)"));
-    }
     let store = match Store::open(&settings.database, 1) {
         Ok(store) => store,
         Err(error) => return Check::broken(NAME, told(&error), mend),

@@ -5,12 +5,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use captions_redis::RedisCache;
 use captions_resilience::{breaker::State, policy::Policy};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
 use crate::{settings::Settings, store::Store};
 
@@ -159,3 +162,6 @@ impl Component {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

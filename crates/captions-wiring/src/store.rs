@@ -129,7 +129,7 @@ fn sqlite(url: &str, pool_size: u32, database: &Database) -> Result<Store, Fault
 }
 
 /// The path of `sqlite:PATH` and `sqlite://PATH`; `None` for another URL.
-pub(crate) fn sqlite_path(url: &str) -> Option<&str> {
+fn sqlite_path(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?;
     Some(path.strip_prefix("//").unwrap_or(path))
 }
