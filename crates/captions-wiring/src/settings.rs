@@ -1,7 +1,7 @@
 //! The settings: embedded defaults < file < environment < flags, typed, checked, with the origin of every value.
 //!
-//! [`defaults.toml`](defaults_toml) is the documentation of every key. Nothing here reads the process environment: the
-//! caller hands it in.
+//! [`defaults.toml`](defaults_toml) is the documentation of every key. Only
+//! [`Sources::of_this_process`] reads the process environment.
 
 mod error;
 mod layers;
