@@ -4,14 +4,31 @@ use std::collections::BTreeMap;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-const ADAPTERS: [&str; 5] =
-    ["captions-embedded", "captions-local-llm", "captions-openai", "captions-postgres", "captions-redis"];
+const ADAPTERS: [&str; 5] = [
+    "captions-embedded",
+    "captions-local-llm",
+    "captions-openai",
+    "captions-postgres",
+    "captions-redis",
+];
 const APPS: [&str; 2] = ["captions-cli", "captions-http"];
 
 /// Libraries that bring a runtime, a driver, the environment, a clock or files: none of them belongs in the domain.
 const IMPURE: [&str; 14] = [
-    "axum", "candle-core", "clap", "config", "hyper", "indicatif", "rand", "redis", "reqwest", "rustls", "sqlx", "tokio",
-    "tracing", "tracing-subscriber",
+    "axum",
+    "candle-core",
+    "clap",
+    "config",
+    "hyper",
+    "indicatif",
+    "rand",
+    "redis",
+    "reqwest",
+    "rustls",
+    "sqlx",
+    "tokio",
+    "tracing",
+    "tracing-subscriber",
 ];
 
 /// True if `from` may use `to` in what is shipped.
@@ -37,14 +54,21 @@ fn forbidden(arrows: &[(&str, &str, DependencyKind)]) -> Vec<String> {
     arrows
         .iter()
         .filter(|(from, to, kind)| {
-            !(if *kind == DependencyKind::Development { may_test_with(from, to) } else { may_use(from, to) })
+            !(if *kind == DependencyKind::Development {
+                may_test_with(from, to)
+            } else {
+                may_use(from, to)
+            })
         })
         .map(|(from, to, kind)| format!("{from} -> {to} ({kind:?})"))
         .collect()
 }
 
 fn metadata() -> Metadata {
-    MetadataCommand::new().other_options(["--locked".into(), "--offline".into()]).exec().unwrap()
+    MetadataCommand::new()
+        .other_options(["--locked".into(), "--offline".into()])
+        .exec()
+        .unwrap()
 }
 
 #[test]
@@ -54,7 +78,12 @@ fn no_crate_knows_what_it_must_not_know() {
 
     let arrows: Vec<_> = ours
         .iter()
-        .flat_map(|package| package.dependencies.iter().map(|to| (package.name.as_str(), to.name.as_str(), to.kind)))
+        .flat_map(|package| {
+            package
+                .dependencies
+                .iter()
+                .map(|to| (package.name.as_str(), to.name.as_str(), to.kind))
+        })
         .filter(|(_, to, _)| to.starts_with("captions-"))
         .collect();
 
@@ -77,14 +106,24 @@ fn an_arrow_against_the_design_is_noticed() {
     ] {
         assert_eq!(forbidden(&[(from, to, normal)]).len(), 1, "{from} -> {to}");
     }
-    assert_eq!(forbidden(&[("captions-redis", "captions-testkit", DependencyKind::Development)]).len(), 0);
-    assert_eq!(forbidden(&[("captions-redis", "captions-postgres", DependencyKind::Development)]).len(), 1);
+    assert_eq!(
+        forbidden(&[("captions-redis", "captions-testkit", DependencyKind::Development)]).len(),
+        0
+    );
+    assert_eq!(
+        forbidden(&[("captions-redis", "captions-postgres", DependencyKind::Development)]).len(),
+        1
+    );
 }
 
 #[test]
 fn the_domain_is_pure() {
     let metadata = metadata();
-    let domain = metadata.packages.iter().find(|package| package.name == "captions-domain").unwrap();
+    let domain = metadata
+        .packages
+        .iter()
+        .find(|package| package.name == "captions-domain")
+        .unwrap();
 
     let impure: Vec<_> = domain
         .dependencies

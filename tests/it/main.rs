@@ -2,3 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should say where")]
 
 mod architecture;
+mod contracts;
+mod models;
+mod outages;
+mod parity;
+mod stack;
+mod support;

@@ -77,10 +77,7 @@ impl Session {
     /// The context of one call, whose time starts now.
     pub(crate) fn context(&self) -> Context {
         let request_id = format!("req_{}", Uuid::now_v7().simple());
-        let mut cx = self.assembled.context(TenantId::local(), request_id.into(), None);
-        // The stores keep microseconds; a document shows the same time now and when it is read again.
-        cx.now = cx.now.truncate_to_microsecond();
-        cx
+        self.assembled.context(TenantId::local(), request_id.into(), None)
     }
 
     /// The user, who must be there.

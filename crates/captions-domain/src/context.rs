@@ -86,7 +86,7 @@ pub struct Context {
     pub request_id: Arc<str>,
     /// A fresh UUID (version 7) for what this request creates. The domain makes no ids of its own.
     pub fresh_id: Uuid,
-    /// The time of day at which the request came in. The domain has no clock.
+    /// The time of day at which the request came in, to the microsecond, which every store keeps. The domain has no clock.
     pub now: OffsetDateTime,
     /// Nothing may be begun for this request after this instant.
     pub deadline: Instant,

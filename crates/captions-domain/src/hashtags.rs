@@ -99,6 +99,8 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
         let echoed =
             phrase.stems.iter().filter(|stem| in_caption.contains(stem)).count() as f64 / phrase.stems.len() as f64;
         let specific = match phrase.words.len() {
+            // What somebody does ("puppy running") is no name that anybody looks for.
+            2 | 3 if brief.language.primary() == "en" && pieces.iter().skip(1).any(|word| word.ends_with("ing")) => 0.3,
             2 => 0.6,
             3 => 0.5,
             _ => 0.35,
@@ -182,12 +184,11 @@ fn is_duplicate(a: &Candidate, b: &Candidate) -> bool {
     a.body.to_lowercase() == b.body.to_lowercase() || (!a.stems.is_empty() && a.stems == b.stems)
 }
 
-/// Shared stems over all stems, 0-1.
+/// Shared stems over those of the shorter tag, 0-1: what stands inside another tag says nothing new.
 fn likeness(a: &Candidate, b: &Candidate) -> f64 {
     let shared = a.stems.iter().filter(|stem| b.stems.contains(stem)).count();
-    let all = a.stems.len() + b.stems.len() - shared;
     #[expect(clippy::cast_precision_loss, reason = "a tag has a handful of stems")]
-    let likeness = shared as f64 / all.max(1) as f64;
+    let likeness = shared as f64 / a.stems.len().min(b.stems.len()).max(1) as f64;
     likeness
 }
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::LlmError, prompt::Format};
+use crate::{
+    fault::LlmError,
+    prompt::{self, Format},
+};
 
 /// One caption as the writer proposed it, unchecked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +76,9 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     if text.trim().is_empty() {
         return Err(LlmError::unusable("the answer is empty"));
     }
+    if echoes_the_question(&text) {
+        return Err(LlmError::unusable("the answer repeats the question"));
+    }
     let drafts = match format {
         Format::Plain => vec![Draft::plain(without_fence(&text))],
         Format::Variants => {
@@ -84,6 +90,14 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
         return Err(LlmError::unusable("the answer holds no caption"));
     }
     Ok(drafts)
+}
+
+/// True if the text holds the fence of a brief: small models repeat what they were told instead of answering.
+fn echoes_the_question(text: &str) -> bool {
+    text.match_indices("BRIEF ").any(|(at, sign)| {
+        let marker = text[at + sign.len()..].chars().take(prompt::MARKER_LENGTH);
+        marker.filter(char::is_ascii_hexdigit).count() == prompt::MARKER_LENGTH
+    })
 }
 
 /// Drops what reasoning models think aloud.

@@ -14,7 +14,7 @@ use captions_domain::{
 };
 use futures_util::StreamExt;
 
-use self::turns::{Opened, Turns, code, cut_off};
+use self::turns::{Opened, Turns, cut_off};
 
 /// A chain of providers: the first that answers wins.
 ///
@@ -90,7 +90,7 @@ impl LlmProvider for Failover {
                 };
                 // Its call ends here, before anybody else is asked.
                 drop(rest);
-                let reason = code(&error);
+                let reason = error.code();
                 opened = match turns.failed(&turn, error) {
                     Err(refused) => {
                         yield Err(refused);

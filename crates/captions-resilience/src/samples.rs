@@ -206,7 +206,7 @@ impl LlmProvider for Actor {
 pub(crate) async fn read(stream: Result<ChunkStream, LlmError>) -> Vec<String> {
     let mut seen = Vec::new();
     match stream {
-        Err(error) => seen.push(format!("!{}", name(&error))),
+        Err(error) => seen.push(format!("!{}", error.code())),
         Ok(mut chunks) => {
             while let Some(chunk) = chunks.next().await {
                 seen.push(match chunk {
@@ -214,20 +214,10 @@ pub(crate) async fn read(stream: Result<ChunkStream, LlmError>) -> Vec<String> {
                     Ok(Chunk::Withdrawn { code }) => format!("<{code}>"),
                     Ok(Chunk::Progress { .. }) => "%".to_owned(),
                     Ok(Chunk::End(_)) => ".".to_owned(),
-                    Err(error) => format!("!{}", name(&error)),
+                    Err(error) => format!("!{}", error.code()),
                 });
             }
         }
     }
     seen
-}
-
-pub(crate) fn name(error: &LlmError) -> &'static str {
-    match error {
-        LlmError::Refused => "refused",
-        LlmError::TooLong => "too_long",
-        LlmError::Rejected { .. } => "rejected",
-        LlmError::Unusable { .. } => "unusable",
-        LlmError::Fault(fault) => fault.kind.as_str(),
-    }
 }

@@ -733,6 +733,7 @@ fn chunks(pieces: Vec<Result<Chunk, LlmError>>) -> MockLlmProvider {
     llm
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands in lists of chunks that may fail")]
 fn text(piece: &str) -> Result<Chunk, LlmError> {
     Ok(Chunk::Text(piece.into()))
 }

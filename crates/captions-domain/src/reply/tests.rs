@@ -1,6 +1,11 @@
 use rstest::rstest;
 
 use super::*;
+use crate::{
+    brief::Brief,
+    request::{CaptionRequest, Description},
+    user::Preferences,
+};
 
 fn one(hook: &str) -> String {
     format!(r#"{{"angle":"a","hook":"{hook}","body":"Rest.","cta":null,"hashtags":["x"]}}"#)
@@ -34,6 +39,19 @@ fn the_json_asked_for_is_found_however_it_is_wrapped(#[case] answer: String) {
 #[case::deep_nesting(&"[".repeat(100_000), Format::Variants)]
 fn an_answer_without_a_caption_is_unusable(#[case] answer: &str, #[case] format: Format) {
     assert!(matches!(parse(answer, format), Err(LlmError::Unusable { .. })));
+}
+
+#[test]
+fn an_echo_of_the_question_is_no_answer() {
+    let request = CaptionRequest::new(Description::new("A cat on a sofa").unwrap());
+    let (brief, _) = Brief::resolve(&request, &Preferences::default());
+
+    for format in [Format::Plain, Format::Variants] {
+        let question = prompt::render(&brief, format, None).user;
+        assert!(parse(&question, format).is_err());
+        assert!(parse(&format!("Sure!\n{question}\nA cat."), Format::Plain).is_err());
+    }
+    assert!(parse("The BRIEF history of a cat.", Format::Plain).is_ok());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
     guarded::Guarded,
     jitter::Jitter,
     policy::{Policy, PolicySettings},
-    samples::{Actor, Line, context, fault, ms, name, prompt, prompt_for, prompt_in, rate_limited, read, relaxed},
+    samples::{Actor, Line, context, fault, ms, prompt, prompt_for, prompt_in, rate_limited, read, relaxed},
 };
 
 fn chain(members: &[&Arc<Actor>]) -> Failover {
@@ -42,7 +42,7 @@ const OPEN: FaultKind = FaultKind::CircuitOpen {
 
 /// Who answered, and whether as the first choice; or the error.
 async fn answer(chain: &Failover, prompt: &Prompt) -> Result<(String, bool), &'static str> {
-    let completion = chain.complete(&relaxed(), prompt).await.map_err(|error| name(&error))?;
+    let completion = chain.complete(&relaxed(), prompt).await.map_err(|error| error.code())?;
     Ok((completion.credit.provider, completion.credit.first_choice))
 }
 
@@ -170,7 +170,7 @@ async fn nobody_is_asked_after_the_deadline() {
     let late = chain.complete(&context(ms(500), 3), &prompt()).await.unwrap_err();
     let later = chain.stream(&context(ms(0), 3), &prompt()).await;
 
-    assert_eq!(name(&late), "unavailable");
+    assert_eq!(late.code(), "unavailable");
     assert_eq!(read(later).await, ["!timeout"]);
     assert_eq!((a.calls(), b.calls()), (1, 0));
 }
@@ -200,7 +200,7 @@ async fn all_members_together_keep_to_the_ledger(#[case] first: u32, #[case] sec
     let error = chain.complete(&cx, &prompt()).await.unwrap_err();
 
     assert_eq!([a.calls(), b.calls()], calls);
-    assert_eq!((name(&error), cx.attempts.begun()), ("unavailable", 3));
+    assert_eq!((error.code(), cx.attempts.begun()), ("unavailable", 3));
 }
 
 #[rstest]

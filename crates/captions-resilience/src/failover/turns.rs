@@ -88,7 +88,7 @@ impl Turns {
         if matches!(&error, LlmError::Fault(fault) if matches!(fault.kind, FaultKind::CircuitOpen { .. })) {
             tracing::debug!(provider, left, "provider passed over: its circuit is open");
         } else {
-            tracing::warn!(provider, code = code(&error), error = %error, left, "provider gave no answer");
+            tracing::warn!(provider, code = error.code(), error = %error, left, "provider gave no answer");
         }
         if self.told.as_ref().is_none_or(|told| weight(&error) > weight(told)) {
             self.told = Some(error);
@@ -126,17 +126,6 @@ fn rejected(detail: &str) -> LlmError {
     LlmError::Rejected {
         kind: Rejection::Request,
         detail: detail.to_owned(),
-    }
-}
-
-/// The name of an error in events and logs.
-pub(super) fn code(error: &LlmError) -> &'static str {
-    match error {
-        LlmError::Refused => "refused",
-        LlmError::TooLong => "too_long",
-        LlmError::Rejected { .. } => "rejected",
-        LlmError::Unusable { .. } => "unusable",
-        LlmError::Fault(fault) => fault.kind.as_str(),
     }
 }
 
