@@ -78,6 +78,7 @@ impl From<Code> for Exit {
             | Code::VersionMismatch
             | Code::ContentRefused
             | Code::Internal
+            | Code::Starting
             | Code::ShuttingDown => Self::Failure,
         }
     }

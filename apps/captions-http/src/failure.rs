@@ -98,7 +98,7 @@ pub(crate) fn written(mut response: Response, request_id: &str, path: &str) -> R
     }
     if matches!(
         problem.code(),
-        Code::ShuttingDown | Code::BodyTimeout | Code::BodyTooLarge
+        Code::Starting | Code::ShuttingDown | Code::BodyTimeout | Code::BodyTooLarge
     ) {
         parts
             .headers

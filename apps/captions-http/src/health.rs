@@ -33,6 +33,8 @@ pub(crate) enum ReadyStatus {
     Ok,
     /// Work is taken; something is missing that the answers will name.
     Degraded,
+    /// The server is being put together.
+    Starting,
     /// The server stops.
     Draining,
 }
@@ -47,7 +49,7 @@ pub(crate) async fn livez() -> &'static str {
 
 /// Ready
 ///
-/// 503 only while the server stops. An outage of a provider, the store or the cache makes it `degraded`, not unready:
+/// 503 only while the server starts or stops. An outage of a provider, the store or the cache makes it `degraded`, not unready:
 /// another server would have the same outage.
 #[utoipa::path(
     get,
@@ -56,7 +58,7 @@ pub(crate) async fn livez() -> &'static str {
     params(("verbose" = Option<bool>, Query, description = "List the components.")),
     responses(
         (status = 200, description = "Takes work", body = Readiness),
-        (status = 503, description = "Stops: takes no work", body = Readiness),
+        (status = 503, description = "Starts or stops: takes no work", body = Readiness),
     )
 )]
 pub(crate) async fn readyz(State(state): State<AppState>, RawQuery(query): RawQuery) -> Response {
@@ -79,6 +81,15 @@ pub(crate) async fn readyz(State(state): State<AppState>, RawQuery(query): RawQu
         components: is_verbose.then_some(components),
     };
     (code, Json(body)).into_response()
+}
+
+/// The same before there is anything to ask.
+pub(crate) async fn starting() -> Response {
+    let body = Readiness {
+        status: ReadyStatus::Starting,
+        components: None,
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
 /// What an error code means.

@@ -12,12 +12,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::{call::RequestId, failure, failure::Failure, state::AppState};
+use crate::{call::RequestId, failure, failure::Failure, state::Lifecycle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names the request, opens its span, turns it away while the server drains, and writes its problem if it ends in one.
-pub(crate) async fn request(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let path = request.uri().path().to_owned();
@@ -32,7 +32,7 @@ pub(crate) async fn request(State(state): State<AppState>, mut request: Request,
 
     async move {
         let started = std::time::Instant::now();
-        let response = if state.lifecycle.draining.is_cancelled() && !is_probe {
+        let response = if lifecycle.draining.is_cancelled() && !is_probe {
             Failure::new(Code::ShuttingDown, "no new requests are taken").into_response()
         } else {
             next.run(request).await
@@ -75,6 +75,11 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 /// The response in place of a handler that panicked.
 pub(crate) fn after_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     Failure::from(failure::panicked(panic)).into_response()
+}
+
+/// Nothing can be answered yet.
+pub(crate) async fn starting() -> Failure {
+    Failure::new(Code::Starting, "the server is being put together")
 }
 
 /// There is nothing here.

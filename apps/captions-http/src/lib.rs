@@ -25,7 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use serve::serve;
+pub use serve::{serve, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
 
 /// Every address of the API.
@@ -42,8 +42,17 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(layers::not_allowed)
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
-        .layer(middleware::from_fn_with_state(state.clone(), layers::request))
+        .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
         .with_state(state)
+}
+
+/// What answers until the engine is there: alive, not ready, nothing else yet.
+pub fn starting_router() -> Router {
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::starting))
+        .fallback(layers::starting)
+        .layer(middleware::from_fn_with_state(Lifecycle::default(), layers::request))
 }
 
 /// The OpenAPI 3.1 document.

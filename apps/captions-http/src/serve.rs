@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    router,
+    router, starting_router,
     state::{AppState, Limits},
 };
 
@@ -96,6 +96,22 @@ pub async fn serve(
         "stopped"
     );
     Ok(())
+}
+
+/// Answers with [`starting_router`] for as long as it is polled. Its connections end with it.
+pub async fn serve_starting(listener: &TcpListener, limits: Limits) -> std::convert::Infallible {
+    let app = starting_router();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Some(stream) = opened(accepted).await {
+                    connections.spawn(connection(stream, app.clone(), limits, None));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
 }
 
 /// The accepted connection. A failure to accept is never the end of the server.

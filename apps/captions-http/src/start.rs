@@ -13,7 +13,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve};
+use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_starting};
 
 /// Runs until SIGTERM or SIGINT. `flags` are settings by dotted key, above all others.
 pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<()> {
@@ -21,11 +21,15 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     telemetry::install(&settings.log)?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listen = settings.server.listen;
-    // First of all: whoever connects while the parts are put together waits a moment instead of being refused.
+    // First of all: whoever connects while the parts are put together is told so instead of being refused.
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
-    let assembled = Arc::new(assemble(&settings).await?);
+    let assembled = tokio::select! {
+        biased;
+        assembled = assemble(&settings) => Arc::new(assembled?),
+        never = serve_starting(&listener, limits(&settings)) => match never {},
+    };
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -42,21 +46,24 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
 
 /// What the handlers are given, as the settings say.
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
-    let limits = Limits {
-        deadline: settings.engine.deadline,
-        drain: settings.server.drain_timeout,
-        max_attempts: settings.api.max_attempts,
-        header_timeout: settings.server.header_timeout,
-        body_limit: settings.server.body_limit,
-        body_timeout: settings.server.body_timeout,
-    };
-    let mut state = AppState::new(Arc::clone(&assembled.engine), limits);
+    let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);
         Box::pin(async move { assembled.readiness.check().await.into_iter().map(component).collect() })
     });
     state
+}
+
+const fn limits(settings: &Settings) -> Limits {
+    Limits {
+        deadline: settings.engine.deadline,
+        drain: settings.server.drain_timeout,
+        max_attempts: settings.api.max_attempts,
+        header_timeout: settings.server.header_timeout,
+        body_limit: settings.server.body_limit,
+        body_timeout: settings.server.body_timeout,
+    }
 }
 
 fn component(status: Status) -> Component {

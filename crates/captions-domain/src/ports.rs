@@ -1,7 +1,7 @@
 //! What the engine needs from outside. An adapter implements these traits and nothing else of ours.
 //!
 //! Rules for every implementation: cancel-safe (a dropped future leaves nothing behind), no retries and no waiting
-//! beyond its own connection limits (that is the policy's work), errors classified by [`FaultKind`](crate::fault::FaultKind),
+//! beyond its own connection limits (that is the policy's work), errors classified by [`FaultKind`],
 //! every row and key bound to [`Context::tenant`]. The suites in `captions-testkit` check all of it.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How the known providers differ, as data. What a provider does not understand is learned later, see [`crate::dialect`].
+//! How the known providers differ, as data. What a provider does not understand is learned later, see `dialect.rs`.
 
 use std::{fmt, str::FromStr};
 

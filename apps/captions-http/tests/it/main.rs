@@ -15,5 +15,6 @@ mod ports;
 mod problems;
 mod server;
 mod shutdown;
+mod starting;
 mod stream;
 mod users;

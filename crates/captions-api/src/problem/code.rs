@@ -123,6 +123,8 @@ codes! {
         "Try again after the wait.";
     StoreUnavailable = "store_unavailable", 503, After(1000), "The store cannot be reached",
         "Try again later.";
+    Starting = "starting", 503, After(1000), "The server is starting",
+        "Try again after the wait.";
     ShuttingDown = "shutting_down", 503, After(1000), "The server is stopping",
         "Try again; another server answers.";
     ProviderTimeout = "provider_timeout", 504, Soon, "No answer in time",

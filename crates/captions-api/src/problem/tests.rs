@@ -131,7 +131,14 @@ fn every_code_has_a_name_of_its_own_and_reads_back() {
 #[test]
 fn what_breaks_behind_us_is_never_the_callers_fault() {
     for code in Code::ALL {
-        let behind = ["provider_", "store_", "internal", "overloaded", "shutting_down"];
+        let behind = [
+            "provider_",
+            "store_",
+            "internal",
+            "overloaded",
+            "starting",
+            "shutting_down",
+        ];
         let is_behind = behind.iter().any(|start| code.as_str().starts_with(start));
         assert_eq!(is_behind, code.status() >= 500, "{code:?}");
     }
@@ -141,5 +148,20 @@ fn what_breaks_behind_us_is_never_the_callers_fault() {
 fn every_503_says_when_to_come_back() {
     for code in Code::ALL.iter().filter(|code| matches!(code.status(), 429 | 503)) {
         assert!(code.retry_after().is_some() && code.is_retryable(), "{code:?}");
+    }
+}
+
+/// docs/API.md names every code with its status.
+#[test]
+fn the_document_lists_the_whole_table() {
+    let page = include_str!("../../../../docs/API.md");
+    for code in Code::ALL {
+        let row = format!("| `{}` | {} | ", code.as_str(), code.status());
+        assert!(page.contains(&row), "docs/API.md lacks: {row}");
+        assert!(
+            page.contains(code.suggestion()),
+            "docs/API.md lacks the suggestion of {}",
+            code.as_str()
+        );
     }
 }
