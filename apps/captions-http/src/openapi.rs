@@ -27,7 +27,12 @@ use utoipa::{
 pub(crate) struct Document;
 
 /// Every request can end so.
-const ALWAYS: &[Code] = &[Code::Internal, Code::ShuttingDown, Code::InvalidParameter];
+const ALWAYS: &[Code] = &[
+    Code::Internal,
+    Code::Starting,
+    Code::ShuttingDown,
+    Code::InvalidParameter,
+];
 
 const BODY: &[Code] = &[
     Code::InvalidJson,
