@@ -1,4 +1,5 @@
 # Each recipe is one plain command; `just` itself is optional.
+set positional-arguments
 
 # Style, lints, documents, bans and all tests: what must hold before a change lands.
 check:
@@ -12,15 +13,15 @@ lint:
 
 # All tests, on private Postgres and Redis servers and real models.
 test *args:
-    tests/run {{args}}
+    tests/run "$@"
 
 # One caption: just run "a cat on a sofa"
 run *args:
-    cargo run --release -- generate {{args}}
+    cargo run --release -- generate "$@"
 
 # The HTTP API on http://127.0.0.1:8080
 serve *args:
-    cargo run --release -p captions-http -- {{args}}
+    cargo run --release -p captions-http -- "$@"
 
 doc:
     cargo doc --workspace --no-deps --open

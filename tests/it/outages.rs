@@ -101,6 +101,41 @@ async fn when_the_provider_is_down_the_template_answers_and_says_so_unless_it_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_silent_provider_uses_up_neither_the_next_providers_time_nor_the_templates() {
+    let (silent, other) = (FakeLlm::start().await, provider().await);
+    silent.always(Turn::silence());
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("chain.toml");
+    let chain = |names: &[(&str, &FakeLlm)]| {
+        let listed = names.iter().map(|(name, llm)| {
+            format!(
+                "[[llm.providers]]\nname = \"{name}\"\nkind = \"openai\"\nmodel = \"m\"\nbase_url = \"{}\"\n",
+                llm.base_url()
+            )
+        });
+        std::fs::write(&config, listed.collect::<String>()).unwrap();
+    };
+    let config_path = config.display().to_string();
+    let env = [
+        ("CAPTIONS_CONFIG", config_path.as_str()),
+        ("CAPTIONS_ENGINE__DEADLINE", "3"),
+    ];
+
+    chain(&[("silent", &silent), ("other", &other)]);
+    let two = Service::start(&env).await;
+    let (status, written) = two.post("/v1/captions", &asked()).await;
+    assert_eq!((status, &written["provider"]), (201, &json!("other")), "{written}");
+    assert_eq!(written["degraded"], json!(["fallback_provider"]));
+    two.stop().await;
+
+    chain(&[("silent", &silent)]);
+    let alone = Service::start(&env).await;
+    let (status, written) = alone.post("/v1/captions", &asked()).await;
+    assert_eq!((status, &written["source"]), (201, &json!("template")), "{written}");
+    alone.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_of_the_content_is_an_answer_that_nothing_gets_round() {
     let llm = FakeLlm::start().await;
     llm.always(Turn::content_refused());

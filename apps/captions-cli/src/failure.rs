@@ -144,7 +144,7 @@ impl From<SettingsError> for Failure {
         };
         let exit = if by_flag { Exit::Usage } else { Exit::Settings };
         Self::new(exit, (!by_flag).then_some("settings"), with_causes(&error))
-            .next("every setting and its rule: captions config show; a flag of one call: --set KEY=VALUE")
+            .next("every setting: captions config show; its rule: docs/CONFIG.md; a flag of one call: --set KEY=VALUE")
     }
 }
 

@@ -50,7 +50,7 @@ fn is_first_writer(chain: &[Provider], asked_for: Option<&str>) -> bool {
 /// Fetches and checks the file. Dropping the future stops it.
 pub(crate) async fn pull(settings: &Settings, screen: &mut Screen<'_>) -> Result<PathBuf, ModelError> {
     let is_terminal = screen.stderr_sink.is_terminal();
-    if !is_terminal {
+    if !is_terminal && !model::path(settings).is_some_and(|path| path.exists()) {
         screen.note("fetching the local model, once (about 100 MB)");
     }
     let bar = bar(is_terminal && !screen.quiet);

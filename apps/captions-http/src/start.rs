@@ -1,6 +1,6 @@
 //! From settings to a running server: the only part of this app that knows the composition root.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, pin::pin, sync::Arc};
 
 use anyhow::Context;
 use captions_wiring::{
@@ -25,16 +25,17 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
-    let assembled = tokio::select! {
-        biased;
-        assembled = assemble(&settings) => Arc::new(assembled?),
-        never = serve_starting(&listener, limits(&settings)) => match never {},
-    };
-    let stop = async move {
+    let mut stop = pin!(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    });
+    let assembled = tokio::select! {
+        biased;
+        assembled = assemble(&settings) => Arc::new(assembled?),
+        never = serve_starting(&listener, limits(&settings)) => match never {},
+        () = &mut stop => return Ok(()),
     };
     serve(listener, state(&settings, &assembled), stop).await?;
     // Nobody else holds it any more: all connections have ended.

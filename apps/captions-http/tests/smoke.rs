@@ -142,3 +142,26 @@ fn a_flag_that_does_not_exist_ends_in_2() {
 
     assert_eq!(ended.status.code(), Some(2));
 }
+
+#[test]
+fn a_signal_also_ends_a_server_that_is_still_starting() {
+    let home = tempfile::tempdir().unwrap();
+    // It accepts and never answers, so the start waits for a list of models.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = binary(home.path())
+        .env("OPENAI_BASE_URL", format!("http://{}/v1", silent.local_addr().unwrap()))
+        .args(["--set", "server.listen=127.0.0.1:0"])
+        .spawn()
+        .unwrap();
+    let mut server = Running(server);
+
+    let asked = silent.accept().unwrap();
+    let told = Command::new("kill")
+        .args(["-TERM", &server.0.id().to_string()])
+        .status()
+        .unwrap();
+    let ended = server.0.wait().unwrap();
+
+    assert!(told.success() && ended.success(), "{ended}");
+    drop(asked);
+}

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     caption::Warning,
     choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Style, Tone},
-    platform::PlatformRules,
+    platform::{PlatformRules, within},
     request::{
         BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Temperature, Variants,
     },
@@ -97,7 +97,7 @@ impl Brief {
                 .unwrap_or_default(),
             length,
             max_chars,
-            target_chars: (from.min(max_chars), to.min(max_chars)),
+            target_chars: within(from, to, max_chars),
             hashtag_count,
             emoji: request.emoji.or(preferences.emoji).unwrap_or_default(),
             cta: request.cta.or(preferences.cta).unwrap_or_default(),

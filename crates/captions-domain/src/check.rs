@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     brief::Brief,
     choice::Emoji,
+    phrases::is_unspaced,
     platform::{PlatformRules, Unit},
     text::{self, Counts},
 };
@@ -85,10 +86,13 @@ pub fn violations(text: &str, brief: &Brief) -> Vec<Violation> {
     violations
 }
 
-/// True if `phrase` stands in `text` as whole words, whatever the case. Hashtags count: `#NewShoes` contains "new shoes".
+/// True if `phrase` stands in `text` as whole words, whatever the case, the apostrophe and the white space. Hashtags count:
+/// `#NewShoes` contains "new shoes". In scripts without spaces, and for emoji, any place counts.
 pub fn contains_phrase(text: &str, phrase: &str) -> bool {
-    let phrase = phrase.to_lowercase();
-    let text = text.to_lowercase();
+    let (text, phrase) = (plain(text), plain(phrase));
+    if phrase.is_empty() {
+        return false;
+    }
     let compact: String = phrase.split_whitespace().collect();
     if text::hashtags(&text)
         .iter()
@@ -96,28 +100,66 @@ pub fn contains_phrase(text: &str, phrase: &str) -> bool {
     {
         return true;
     }
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let edges = (phrase.chars().next(), phrase.chars().next_back());
     text.match_indices(&phrase).any(|(at, found)| {
-        !text[..at].chars().next_back().is_some_and(is_word)
-            && !text[at + found.len()..].chars().next().is_some_and(is_word)
+        let before = text[..at].chars().next_back();
+        let after = text[at + found.len()..].chars().next();
+        !(runs_on(before, edges.0) || runs_on(edges.1, after))
     })
 }
 
-/// True if the visible part says plainly that it is paid for. `#sp`, `#partner` and thanks do not (FTC, 2017).
+/// Lower case, one apostrophe, one space.
+fn plain(text: &str) -> String {
+    let text = text.to_lowercase().replace(['’', 'ʼ'], "'");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// True if the two neighbours belong to the same word.
+fn runs_on(left: Option<char>, right: Option<char>) -> bool {
+    let in_word = |c: char| (c.is_alphanumeric() || c == '_') && !is_unspaced(c);
+    left.is_some_and(in_word) && right.is_some_and(in_word)
+}
+
+/// Words that say plainly, at the head of a text, that it is paid for.
+const LABELS: &[&str] = &[
+    "ad",
+    "advertisement",
+    "advert",
+    "paid ad",
+    "paid partnership",
+    "sponsored",
+    "anzeige",
+    "werbung",
+    "publicidad",
+    "publicité",
+    "pubblicità",
+    "publicidade",
+    "reklam",
+    "reklama",
+    "reklame",
+    "advertentie",
+    "реклама",
+    "広告",
+    "广告",
+];
+
+/// True if the visible part says plainly that it is paid for: a label at its head, or "paid partnership with" and
+/// "sponsored by" anywhere in it. `#sp`, `#partner` and thanks do not (FTC, 2017).
 fn discloses(visible: &str) -> bool {
-    [
-        "ad",
-        "advertisement",
-        "paid partnership",
-        "sponsored",
-        "paid ad",
-        "anzeige",
-        "werbung",
-        "publicidad",
-        "publicité",
-    ]
-    .iter()
-    .any(|word| contains_phrase(visible, word))
+    let visible = plain(visible);
+    let head = visible.trim_start_matches(['[', '(', '#', '*', ' ']);
+    let is_labelled = LABELS.iter().any(|label| {
+        head.strip_prefix(label).is_some_and(|rest| {
+            // "Ad hoc" and "sponsored races" are no labels.
+            rest.trim_start()
+                .starts_with([':', '|', '-', '–', '—', '.', ']', ')', '!', '：', '/'])
+                || rest.is_empty()
+        })
+    });
+    is_labelled
+        || ["paid partnership with ", "sponsored by "]
+            .iter()
+            .any(|phrase| visible.contains(phrase))
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ choice!(
     Post = "post", Story = "story", Reel = "reel" | "igtv", Carousel = "carousel",
 });
 choice!(
-    /// Target length of the caption without its tags, in characters: short 40-125, medium 126-400, long 401-1200, max up to the platform's limit.
+    /// Target length of the caption without its tags, in characters: short 40-125, medium 126-400, long 401-1200, max 1201-2200 (all within the platform's limit).
     Length, "length", default Short, {
     Short = "short", Medium = "medium", Long = "long", Max = "max",
 });

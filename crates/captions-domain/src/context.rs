@@ -93,3 +93,14 @@ pub struct Context {
     /// The provider calls begun for this request.
     pub attempts: Arc<Attempts>,
 }
+
+impl Context {
+    /// The same request with an earlier end for a part of it; a later `deadline` than its own changes nothing.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self {
+            deadline: self.deadline.min(deadline),
+            ..self.clone()
+        }
+    }
+}

@@ -28,8 +28,12 @@ use crate::{
 
 mod stream;
 
-/// How long a caption of a later provider is served: the first one should get its chance again soon.
-const LATER_PROVIDER_TTL: Duration = Duration::from_secs(30);
+/// How long a caption of a later provider, or too few variants, are served: the first one gets its chance again soon.
+const SECOND_BEST_TTL: Duration = Duration::from_secs(30);
+
+/// What the provider chain leaves of the request's time for what stands below it: a silent provider must not use up the
+/// time in which a stale caption or a template could still be given.
+const FALLBACK_RESERVE: Duration = Duration::from_millis(250);
 
 /// Why there is no caption.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -125,9 +129,18 @@ impl Engine {
         if let Some(answer) = self.look_up(cx, &mut job).await {
             return Ok(answer);
         }
-        match write(cx, &job.brief, request, &*self.llm).await {
+        match write(&self.time_of_the_chain(cx, request), &job.brief, request, &*self.llm).await {
             Ok((variants, credit)) => Ok(self.keep(cx, job, variants, credit, Source::Provider).await),
             Err(error) => self.fall_back(cx, job, error).await,
+        }
+    }
+
+    /// The context of calls to the chain: they end early where something may still answer after them.
+    fn time_of_the_chain(&self, cx: &Context, request: &CaptionRequest) -> Context {
+        let has_more = request.allow_fallback && (!self.rungs.is_empty() || !self.options.stale_ttl.is_zero());
+        match cx.deadline.checked_sub(FALLBACK_RESERVE) {
+            Some(deadline) if has_more => cx.until(deadline),
+            _ => cx.clone(),
         }
     }
 
@@ -144,19 +157,22 @@ impl Engine {
             return Err(GenerateError::Invalid(invalid));
         }
         let mut degraded = Vec::new();
-        let mut preferences = Preferences::default();
+        let mut known = None;
         if let Some(user) = &request.user {
             match self.users.preferences(cx, user).await {
                 // Nobody has to be registered to get a caption.
-                Ok(known) => preferences = known.unwrap_or_default(),
+                Ok(found) => known = found,
                 Err(_) => degraded.push(Degraded::PreferencesDefault),
             }
         }
-        let (brief, warnings) = Brief::resolve(request, &preferences);
+        let (brief, warnings) = match &known {
+            Some(preferences) => Brief::resolve(request, preferences),
+            None => Brief::resolve(request, &Preferences::default()),
+        };
         let key = caption_key(
             &cx.tenant,
             request.user.as_ref(),
-            &preferences,
+            known.as_ref(),
             &brief,
             request.provider.as_ref(),
             &chain.fingerprint,
@@ -171,9 +187,9 @@ impl Engine {
         })
     }
 
-    /// A fresh cached answer; a stale one is put aside in the job.
+    /// A fresh cached answer; one that is stale, or to be replaced, is put aside in the job for want of a better one.
     async fn look_up(&self, cx: &Context, job: &mut Job<'_>) -> Option<Answer> {
-        if job.request.cache != CacheUse::Use {
+        if job.request.cache == CacheUse::Bypass {
             return None;
         }
         let (entry, age) = match self.cache.get_as::<Entry>(cx, &job.key).await {
@@ -189,7 +205,7 @@ impl Engine {
         if entry.caption.variants.is_empty() {
             return None;
         }
-        if age.as_secs() >= entry.fresh_for {
+        if age.as_secs() >= entry.fresh_for || job.request.cache == CacheUse::Refresh {
             job.stale = Some((entry, age));
             return None;
         }
@@ -199,7 +215,7 @@ impl Engine {
             source: Source::Cache,
             attempts: 0,
             degraded: std::mem::take(&mut job.degraded),
-            warnings: Vec::new(),
+            warnings: std::mem::take(&mut job.warnings),
             age: Some(age),
         })
     }
@@ -219,7 +235,7 @@ impl Engine {
                 source: Source::Stale,
                 attempts,
                 degraded: job.degraded,
-                warnings: Vec::new(),
+                warnings: job.warnings,
                 age: Some(age),
             });
         }
@@ -249,8 +265,11 @@ impl Engine {
         source: Source,
     ) -> Answer {
         let wanted = usize::from(job.request.variants.get());
-        if variants.len() < wanted {
-            job.warnings.push(Warning::new(
+        // About the content, so it stays with it; what the request itself caused is the request's alone.
+        let mut content_warnings = Vec::new();
+        let complete = variants.len() >= wanted;
+        if !complete {
+            content_warnings.push(Warning::new(
                 "fewer_variants",
                 format!(
                     "{wanted} captions were asked for, {} different ones were written",
@@ -273,7 +292,7 @@ impl Engine {
             usage: credit.usage,
             created_at: cx.now,
             rules_as_of: RULES_AS_OF.to_owned(),
-            warnings: std::mem::take(&mut job.warnings),
+            warnings: content_warnings,
         };
         let attempts = cx.attempts.begun();
         let mut answer = Answer {
@@ -282,7 +301,7 @@ impl Engine {
             source,
             attempts,
             degraded: Vec::new(),
-            warnings: Vec::new(),
+            warnings: std::mem::take(&mut job.warnings),
             age: None,
         };
         if job.request.store {
@@ -306,9 +325,10 @@ impl Engine {
                 )),
             }
         }
-        let ttl = match (source, credit.first_choice) {
+        let is_best = credit.first_choice && complete;
+        let ttl = match (source, is_best) {
             (Source::Provider, true) => self.options.caption_ttl,
-            (Source::Provider, false) => LATER_PROVIDER_TTL.min(self.options.caption_ttl),
+            (Source::Provider, false) => SECOND_BEST_TTL.min(self.options.caption_ttl),
             _ => Duration::ZERO,
         };
         if publishable && job.request.cache != CacheUse::Bypass && !ttl.is_zero() {
@@ -317,11 +337,8 @@ impl Engine {
                 fresh_for: ttl.as_secs(),
                 caption: answer.caption,
             };
-            let kept_for = if credit.first_choice {
-                ttl + self.options.stale_ttl
-            } else {
-                ttl
-            };
+            // Kept in each case: it replaces what could have been served as stale before.
+            let kept_for = ttl + self.options.stale_ttl;
             if self.cache.put_as(cx, &job.key, &entry, kept_for).await.is_err() {
                 job.degrade(Degraded::CacheUnavailable);
             }
@@ -373,7 +390,9 @@ async fn write(
 /// One question, its answer checked, mended and scored, best first.
 async fn ask(cx: &Context, prompt: &Prompt, llm: &dyn LlmProvider) -> Result<(Vec<Variant>, Credit), LlmError> {
     let Completion { text, credit } = llm.complete(cx, prompt).await?;
-    let drafts = reply::parse(&text, prompt.format)?;
+    let mut drafts = reply::parse(&text, prompt.format)?;
+    // A few more than were asked for make up for duplicates; a flood of them is not worth the time.
+    drafts.truncate(2 * usize::from(prompt.brief.variants.get()));
     let variants = rank(
         drafts.iter().map(|draft| polish(draft, &prompt.brief)).collect(),
         &prompt.brief,

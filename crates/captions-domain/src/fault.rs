@@ -93,7 +93,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             FaultKind::Timeout => "no answer in time",
-            FaultKind::Unavailable => "not reachable",
+            FaultKind::Unavailable => "not available",
             FaultKind::RateLimited { .. } => "asked to slow down",
             FaultKind::CircuitOpen { .. } => "not called: its circuit is open",
             FaultKind::Overloaded => "not called: no free slot",

@@ -100,7 +100,7 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
             phrase.stems.iter().filter(|stem| in_caption.contains(stem)).count() as f64 / phrase.stems.len() as f64;
         let specific = match phrase.words.len() {
             // What somebody does ("puppy running") is no name that anybody looks for.
-            2 | 3 if brief.language.primary() == "en" && pieces.iter().skip(1).any(|word| word.ends_with("ing")) => 0.3,
+            _ if brief.language.primary() == "en" && pieces.iter().any(|word| word.ends_with("ing")) => 0.2,
             2 => 0.6,
             3 => 0.5,
             _ => 0.35,
@@ -130,12 +130,14 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
             candidate.relevance
                 - chosen
                     .iter()
-                    .map(|other| 0.5 * likeness(candidate, other))
+                    .map(|other| 0.7 * likeness(candidate, other))
                     .fold(0.0, f64::max)
         };
         let best = candidates
             .iter()
             .enumerate()
+            // What only repeats chosen tags is worth nothing.
+            .filter(|(_, candidate)| worth(candidate) > 0.0)
             .max_by(|(i, a), (j, b)| worth(a).total_cmp(&worth(b)).then(j.cmp(i)))
             .map(|(index, _)| index);
         let Some(best) = best else { break };

@@ -15,11 +15,13 @@ const SCHEMA: u32 = 1;
 
 /// The key for this brief, asked by this user of this tenant with these preferences, answered by this chain.
 ///
+/// `None` stands for a user who is not registered: what was written for one who has left is not found under the same id.
+///
 /// BLAKE3-256 over length-prefixed parts, so that no two lists of parts run into the same bytes.
 pub fn caption_key(
     tenant: &TenantId,
     user: Option<&UserId>,
-    preferences: &Preferences,
+    preferences: Option<&Preferences>,
     brief: &Brief,
     provider: Option<&ProviderName>,
     chain_fingerprint: &str,
@@ -39,7 +41,7 @@ pub fn caption_key(
     part(chain_fingerprint.as_bytes());
     // Struct fields are written in declaration order and no map is involved: equal values give equal bytes. Neither
     // type can fail to serialise; if one ever did, the empty part would still be bound to tenant and user.
-    part(&serde_json::to_vec(preferences).unwrap_or_default());
+    part(&serde_json::to_vec(&preferences).unwrap_or_default());
     part(&serde_json::to_vec(brief).unwrap_or_default());
     CacheKey::new("caption", &hasher.finalize())
 }

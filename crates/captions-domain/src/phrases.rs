@@ -1,14 +1,17 @@
 //! What a text is about: its content words and the phrases that they form. Shared by hashtags and score.
 
+use std::collections::HashSet;
+
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::request::Language;
+use crate::{request::Language, text::has_url};
 
 /// Takes words apart from their endings, for one language.
 pub struct Words {
     stemmer: Option<Stemmer>,
     stop_words: &'static [&'static str],
+    negations: &'static [&'static str],
 }
 
 /// Adjacent content words as they stand in the text.
@@ -48,6 +51,7 @@ impl Words {
         Self {
             stemmer: algorithm.map(Stemmer::create),
             stop_words: stop_words::lookup(language.primary()).unwrap_or_default(),
+            negations: negations(language.primary()),
         }
     }
 
@@ -69,11 +73,12 @@ impl Words {
 
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
     pub fn stems(&self, text: &str) -> Vec<String> {
+        let mut seen = HashSet::new();
         let mut stems: Vec<String> = Vec::new();
         for word in text.unicode_words().flat_map(split_pascal_case) {
             if self.is_content(word) {
                 let stem = self.stem(word);
-                if !stems.contains(&stem) {
+                if seen.insert(stem.clone()) {
                     stems.push(stem);
                 }
             }
@@ -81,14 +86,28 @@ impl Words {
         stems
     }
 
-    /// Every run of one to three neighbouring content words, longer ones first, within the same clause.
+    /// Every run of one to three neighbouring content words, longer ones first, within the same clause. What a clause
+    /// denies ("no dogs allowed") and web addresses are left out. In scripts without spaces a phrase is a row of signs of
+    /// one kind.
     pub fn phrases(&self, text: &str) -> Vec<Phrase> {
+        let addresses_out: Vec<&str> = text
+            .split_whitespace()
+            .map(|word| if has_url(word) { "." } else { word })
+            .collect();
+        let text = addresses_out.join(" ");
         let mut runs: Vec<Vec<(usize, &str)>> = vec![Vec::new()];
+        let mut is_denied = false;
         for (position, piece) in text.split_word_bounds().enumerate() {
             if piece.chars().all(char::is_whitespace) || piece == "-" {
                 continue;
             }
-            if piece.chars().any(char::is_alphanumeric) && self.is_content(piece) {
+            let is_word = piece.chars().any(char::is_alphanumeric);
+            is_denied = if is_word {
+                is_denied || self.negations.contains(&piece.to_lowercase().as_str())
+            } else {
+                false
+            };
+            if is_word && !is_denied && self.is_content(piece) && !piece.chars().any(is_unspaced) {
                 if let Some(run) = runs.last_mut() {
                     run.push((position, piece));
                 }
@@ -96,7 +115,7 @@ impl Words {
                 runs.push(Vec::new());
             }
         }
-        let mut phrases = Vec::new();
+        let mut phrases = unspaced_phrases(&text);
         for size in (1..=3).rev() {
             for run in &runs {
                 for window in run.windows(size) {
@@ -110,6 +129,52 @@ impl Words {
         }
         phrases
     }
+}
+
+/// Words that deny what follows them in a clause. "No" is English; in Portuguese it means "in the".
+fn negations(language: &str) -> &'static [&'static str] {
+    match language {
+        "en" => &["no", "not", "never", "without"],
+        "de" => &["kein", "keine", "keinen", "nicht", "nie", "ohne"],
+        "fr" => &["pas", "sans", "jamais"],
+        "es" => &["sin", "nunca", "ningún"],
+        "it" => &["non", "senza", "mai"],
+        "pt" => &["sem", "nunca", "não"],
+        _ => &[],
+    }
+}
+
+/// Letters of scripts that put no spaces between words: Thai to Myanmar, Khmer, kana, Han.
+pub(crate) fn is_unspaced(c: char) -> bool {
+    matches!(u32::from(c), 0x0E00..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
+}
+
+/// Rows of two to eight Han or katakana signs: in Japanese and Chinese mostly nouns. Hiragana, which mostly is grammar,
+/// parts them; scripts whose words nothing parts (Thai, Khmer) give none.
+fn unspaced_phrases(text: &str) -> Vec<Phrase> {
+    let kind = |c: char| match u32::from(c) {
+        0x30A1..=0x30FA | 0x30FC => 1,
+        0x3400..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF => 2,
+        _ => 0,
+    };
+    let mut phrases = Vec::new();
+    let mut row = String::new();
+    let mut row_kind = 0;
+    for (position, c) in text.chars().chain(['\n']).enumerate() {
+        if kind(c) != row_kind {
+            if row_kind != 0 && (2..=8).contains(&row.chars().count()) {
+                phrases.push(Phrase {
+                    words: vec![row.clone()],
+                    stems: vec![row.clone()],
+                    position,
+                });
+            }
+            row.clear();
+            row_kind = kind(c);
+        }
+        row.push(c);
+    }
+    phrases
 }
 
 /// `NewShoes` is two words; `NASA` and `paris` are one.

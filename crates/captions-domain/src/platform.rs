@@ -74,9 +74,15 @@ impl PlatformRules {
             Length::Short => (40, 125),
             Length::Medium => (126, 400),
             Length::Long => (401, 1200),
-            Length::Max => (1201, self.max_chars),
+            // No caption is better for being longer than Instagram's limit, and no model writes 60,000 characters.
+            Length::Max => (1201, 2200),
         };
-        let to = if to < self.max_chars { to } else { self.max_chars };
-        (if from < to { from } else { to }, to)
+        within(from, to, self.max_chars)
     }
+}
+
+/// The range below a limit; where the limit leaves nothing of it, the upper half of what is allowed.
+pub(crate) const fn within(from: usize, to: usize, limit: usize) -> (usize, usize) {
+    let to = if to < limit { to } else { limit };
+    (if from < to { from } else { to / 2 }, to)
 }

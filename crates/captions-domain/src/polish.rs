@@ -7,6 +7,11 @@ use crate::{
     text,
 };
 
+/// The most hashtags of a writer that are looked at.
+const MAX_PROPOSED: usize = 30;
+/// The longest row of signs that is kept. Finding sentences takes time that grows with its square.
+const MAX_SIGNS: usize = 80;
+
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let mut repairs = Vec::new();
@@ -47,10 +52,21 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         let disclosed = format!("{} {caption}", disclosure(brief.language.primary()));
         mend("put the disclosure first", &mut caption, disclosed);
     }
-    let fitted = within_bucket(&caption, brief.target_chars);
+    let fitted = within_bucket(
+        &caption,
+        draft.cta.as_deref().unwrap_or_default().trim(),
+        brief.target_chars,
+    );
     mend("dropped sentences beyond the wished length", &mut caption, fitted);
 
+    proposed.truncate(MAX_PROPOSED);
     let mut tags = hashtags::suggest(brief, &caption, &proposed);
+    // A number such as "#1" in the text counts as a tag where platforms count.
+    tags.truncate(
+        PlatformRules::of(brief.platform)
+            .max_hashtags
+            .saturating_sub(text::hashtags(&caption).len()),
+    );
     let wanted_tags = tags.len();
     let (fitted, kept_tags) = within_limit(&caption, tags.len(), brief, |caption, count| {
         Variant::published(caption, &tags[..count])
@@ -65,7 +81,13 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let violations = check::violations(&text, brief);
     let quality = quality::score(brief, &caption, &tags, &violations);
     Variant {
-        angle: draft.angle.trim().chars().take(40).collect(),
+        angle: draft
+            .angle
+            .trim()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(40)
+            .collect(),
         publishable: violations.is_empty(),
         caption,
         hashtags: tags,
@@ -79,10 +101,15 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
 /// Removes what nobody sees and what only layout made: zero-width spaces, soft hyphens, byte-order marks, control
 /// characters, trailing spaces, more than one blank line. Joiners and direction marks stay: emoji and scripts need them.
 fn clean(text: &str) -> String {
+    let mut signs = 0;
     let visible: String = text
         .replace("\r\n", "\n")
         .chars()
         .filter(|c| !matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{00AD}') && (!c.is_control() || *c == '\n'))
+        .filter(|c| {
+            signs = if c.is_alphanumeric() { 0 } else { signs + 1 };
+            signs <= MAX_SIGNS
+        })
         .collect();
     let mut lines: Vec<&str> = Vec::new();
     for line in visible.lines().map(str::trim_end) {
@@ -95,20 +122,15 @@ fn clean(text: &str) -> String {
 }
 
 fn without_label_and_quotes(text: &str) -> String {
-    let mut text = text.trim();
-    for label in [
-        "caption:",
-        "**caption:**",
-        "instagram caption:",
-        "here is your caption:",
-        "here's your caption:",
-    ] {
-        if text
-            .get(..label.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(label))
-        {
-            text = text[label.len()..].trim_start();
-        }
+    let plain = text.replace("**", "");
+    let mut text = plain.trim();
+    // "Caption:", "Sure! Here is a caption for your post:"
+    if let Some((label, rest)) = text.split_once(':')
+        && label.chars().count() <= 80
+        && label.to_lowercase().contains("caption")
+        && !rest.trim().is_empty()
+    {
+        text = rest.trim_start();
     }
     for (open, close) in [('"', '"'), ('“', '”'), ('«', '»'), ('„', '“'), ('\'', '\'')] {
         if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
@@ -121,9 +143,15 @@ fn without_label_and_quotes(text: &str) -> String {
     text.to_owned()
 }
 
-/// The text without hashtags, and those that it had. A tag inside a sentence keeps its word; trailing tags go.
+/// The text without hashtags, and those that it had. A tag inside a sentence, or at its end, keeps its word; tags behind
+/// the sentences go. `#1` is a number and stays.
 fn without_hashtags(text: &str) -> (String, Vec<String>) {
-    let tags: Vec<String> = text::hashtags(text).iter().map(|tag| tag.text.to_owned()).collect();
+    let is_tag = |tag: &str| text::is_tag_body(tag.trim_start_matches(['#', '＃']));
+    let tags: Vec<String> = text::hashtags(text)
+        .iter()
+        .filter(|tag| is_tag(tag.text))
+        .map(|tag| tag.text.to_owned())
+        .collect();
     if tags.is_empty() {
         return (text.to_owned(), tags);
     }
@@ -132,11 +160,22 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
         let mut words: Vec<&str> = line.split(' ').collect();
         while words
             .last()
-            .is_some_and(|word| word.is_empty() || word.starts_with(['#', '＃']))
+            .is_some_and(|word| word.is_empty() || (word.starts_with(['#', '＃']) && is_tag(word)))
         {
             words.pop();
         }
-        lines.push(words.join(" ").replace(['#', '＃'], ""));
+        let words: Vec<String> = words
+            .into_iter()
+            .map(|word| {
+                let has_tag = text::hashtags(word).iter().any(|tag| is_tag(tag.text));
+                if has_tag {
+                    word.replace(['#', '＃'], "")
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect();
+        lines.push(words.join(" "));
     }
     (clean(&lines.join("\n")), tags)
 }
@@ -144,10 +183,11 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
 /// Drops links and @mentions that the brief does not contain: a model invents them, and a mention notifies a stranger.
 fn without_untraced_addresses(text: &str, brief: &Brief) -> String {
     let given = given_text(brief).to_lowercase();
+    let given: Vec<&str> = given.split_whitespace().map(bare_address).collect();
     let untraced = |word: &str| {
-        let bare = word.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@' && c != '/');
-        let is_address = text::is_url(bare) || !text::mentions(bare).is_empty();
-        is_address && !given.contains(&bare.to_lowercase())
+        let bare = bare_address(word);
+        let is_address = text::has_url(bare) || !text::mentions(bare).is_empty();
+        is_address && !given.contains(&bare.to_lowercase().as_str())
     };
     if !text.split_whitespace().any(untraced) {
         return text.to_owned();
@@ -162,6 +202,10 @@ fn without_untraced_addresses(text: &str, brief: &Brief) -> String {
         })
         .collect();
     clean(&lines.join("\n"))
+}
+
+fn bare_address(word: &str) -> &str {
+    word.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@' && c != '/')
 }
 
 /// Everything that the user gave: what stands in it was not invented.
@@ -221,17 +265,24 @@ fn disclosure(language: &str) -> &'static str {
         "de" => "Anzeige:",
         "es" => "Publicidad:",
         "fr" => "Publicité :",
+        "it" => "Pubblicità:",
+        "pt" => "Publicidade:",
         _ => "Ad:",
     }
 }
 
-/// Drops last sentences that stand beyond the bucket's end, as long as what stays is not under its start.
-fn within_bucket(caption: &str, (from, to): (usize, usize)) -> String {
+/// Drops last sentences that stand beyond the bucket's end, as long as what stays is not under its start. The call to
+/// action was asked for, so it stays at the end.
+fn within_bucket(caption: &str, cta: &str, (from, to): (usize, usize)) -> String {
     if caption.chars().count() <= to {
         return caption.to_owned();
     }
-    match longest(caption, &sentence_ends(caption), |text| text.chars().count() <= to) {
-        Some(text) if text.chars().count() >= from => text.to_owned(),
+    let (body, end) = caption.strip_suffix(cta).map_or((caption, ""), |body| {
+        (body.trim_end(), &caption[body.trim_end().len()..])
+    });
+    let whole = |text: &str| text.chars().count() + end.chars().count();
+    match longest(body, &sentence_ends(body), |text| whole(text) <= to) {
+        Some(text) if whole(text) >= from => format!("{text}{end}"),
         _ => caption.to_owned(),
     }
 }

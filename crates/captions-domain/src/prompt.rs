@@ -93,7 +93,10 @@ pub fn ask_again(prompt: &Prompt, violations: &[Violation]) -> Prompt {
             again.user.push_str("\n- ");
             again.user.push_str(&violation.rule);
             again.user.push_str(": has ");
-            again.user.push_str(&violation.value);
+            // Words to avoid are the user's: quoted, so that they end where they end.
+            again
+                .user
+                .push_str(&serde_json::to_string(&violation.value).unwrap_or_default());
             again.user.push_str(", allowed: ");
             again.user.push_str(&violation.limit);
         }
@@ -125,7 +128,7 @@ fn user_message(brief: &Brief, format: Format, variants: usize) -> String {
         "tone": brief.tone,
         "style": brief.style,
         "audience": brief.audience,
-        "length": format!("{} to {} characters, about {to_words} words", from, to * 85 / 100),
+        "length": format!("{} to {} characters, about {to_words} words", from.min(to * 85 / 100), to * 85 / 100),
         "emoji": emoji,
         "call_to_action": cta,
         "must_contain": brief.keywords,

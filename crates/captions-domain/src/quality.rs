@@ -4,6 +4,8 @@
 //! and brief always get the same score. The shapes and weights rest on published work on readability, hooks and
 //! hashtags and on an analysis of 37,000 public captions (2017-2019); they are judgement, not prediction.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -133,29 +135,42 @@ fn faithfulness(brief: &Brief, words: &Words, caption: &str) -> Finding {
 /// Numbers, links, @mentions and names within sentences that stand in nothing that the user gave.
 fn untraced<'a>(brief: &Brief, caption: &'a str) -> Vec<&'a str> {
     let given = given_text(brief).to_lowercase();
+    let given: HashSet<&str> = given.split_whitespace().map(bare).map(without_genitive).collect();
     let mut untraced = Vec::new();
     // German writes every noun with a capital, so capitals tell nothing about names there.
     let capitals_are_names = brief.language.primary() != "de";
-    for sentence in text::sentences(caption) {
-        for (index, word) in sentence.split_whitespace().enumerate() {
-            let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '@' | '$' | '€' | '£' | '%'));
-            let Some(first) = bare.chars().next() else { continue };
-            let is_number = bare.chars().any(char::is_numeric);
-            let is_address = first == '@' || text::is_url(bare);
-            // "I" and its forms are no names; the first word of a sentence has a capital anyway.
-            let is_name = capitals_are_names
-                && index > 0
-                && first.is_uppercase()
-                && bare.chars().any(char::is_lowercase)
-                && !bare.starts_with("I'")
-                && !bare.starts_with("I’");
-            let stem = bare.trim_end_matches("'s").trim_end_matches("’s").to_lowercase();
-            if (is_number || is_address || is_name) && !given.contains(&stem) {
-                untraced.push(bare);
-            }
+    // What follows a full stop, a colon, a dash or an emoji has a capital without being a name.
+    let mut begins = true;
+    for word in caption.split_whitespace() {
+        let begins_here = std::mem::replace(&mut begins, word.ends_with(|c: char| !c.is_alphanumeric() && c != ','));
+        let bare = bare(word);
+        let Some(first) = bare.chars().next() else {
+            begins = true;
+            continue;
+        };
+        let is_number = bare.chars().any(char::is_numeric);
+        let is_address = first == '@' || text::is_url(bare);
+        // "I" and its forms are no names.
+        let is_name = capitals_are_names
+            && !begins_here
+            && first.is_uppercase()
+            && bare.chars().any(char::is_lowercase)
+            && !bare.starts_with("I'")
+            && !bare.starts_with("I’");
+        if (is_number || is_address || is_name) && !given.contains(without_genitive(&bare.to_lowercase())) {
+            untraced.push(bare);
         }
     }
     untraced
+}
+
+/// A word without the punctuation around it; signs that belong to prices and mentions stay.
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '@' | '$' | '€' | '£' | '%'))
+}
+
+fn without_genitive(word: &str) -> &str {
+    word.trim_end_matches("'s").trim_end_matches("’s")
 }
 
 /// The first sentence: short enough to be seen, concrete, no cliché and no sign first.

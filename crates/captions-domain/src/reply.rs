@@ -1,6 +1,7 @@
 //! What a model answered: from its text to drafts. Tolerant of how models wrap JSON, strict about having any content.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     fault::LlmError,
@@ -60,7 +61,7 @@ impl Draft {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Reply {
     variants: Vec<Draft>,
 }
@@ -119,32 +120,34 @@ fn without_fence(text: &str) -> &str {
     inner.split_once('\n').map_or(inner, |(_, body)| body).trim()
 }
 
-/// The first JSON value in the text that has the right shape: the object asked for, a bare list, or a single draft.
+/// The first JSON value in the text that has the right shape: the object asked for, a bare list of drafts, or one draft.
 fn from_json(text: &str) -> Option<Vec<Draft>> {
-    for (start, _) in text.match_indices(['{', '[']).take(8) {
-        let candidate = &text[start..];
-        if let Some(Ok(reply)) = serde_json::Deserializer::from_str(candidate)
-            .into_iter::<Reply>()
-            .next()
-        {
-            return Some(reply.variants);
-        }
-        if let Some(Ok(drafts)) = serde_json::Deserializer::from_str(candidate)
-            .into_iter::<Vec<Draft>>()
-            .next()
-            && !drafts.is_empty()
-        {
-            return Some(drafts);
-        }
-        if let Some(Ok(draft)) = serde_json::Deserializer::from_str(candidate)
-            .into_iter::<Draft>()
-            .next()
-            && !draft.text().is_empty()
-        {
-            return Some(vec![draft]);
-        }
-    }
-    None
+    text.match_indices(['{', '[']).take(8).find_map(|(start, _)| {
+        let value = serde_json::Deserializer::from_str(&text[start..])
+            .into_iter::<Value>()
+            .next()?
+            .ok()?;
+        drafts_of(value)
+    })
+}
+
+/// Only objects are drafts: serde would also read one from any list of words, such as the tags of a broken answer.
+fn drafts_of(value: Value) -> Option<Vec<Draft>> {
+    let listed = match value {
+        Value::Object(mut fields) => match fields.remove("variants") {
+            Some(Value::Array(listed)) => listed,
+            Some(_) => return None,
+            None => vec![Value::Object(fields)],
+        },
+        Value::Array(listed) => listed,
+        _ => return None,
+    };
+    let drafts: Vec<Draft> = listed
+        .into_iter()
+        .filter(Value::is_object)
+        .filter_map(|draft| serde_json::from_value(draft).ok())
+        .collect();
+    drafts.iter().any(|draft| !draft.text().is_empty()).then_some(drafts)
 }
 
 #[cfg(test)]

@@ -398,28 +398,5 @@ impl CaptionRequest {
     }
 }
 
-/// Checks a list of words.
-pub fn keywords(words: &[String], pointer: &str, broken: &mut Vec<Invalid>) -> Vec<Keyword> {
-    if words.len() > MAX_KEYWORDS {
-        broken.push(
-            Invalid::new(
-                "too_many",
-                format!("at most {MAX_KEYWORDS} words, these are {}", words.len()),
-            )
-            .nearest(MAX_KEYWORDS)
-            .at(pointer),
-        );
-        return Vec::new();
-    }
-    let mut checked = Vec::with_capacity(words.len());
-    for (index, word) in words.iter().enumerate() {
-        match Keyword::new(word) {
-            Ok(word) => checked.push(word),
-            Err(invalid) => broken.push(invalid.at(format!("{pointer}/{index}"))),
-        }
-    }
-    checked
-}
-
 #[cfg(test)]
 mod tests;

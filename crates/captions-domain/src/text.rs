@@ -192,6 +192,26 @@ pub fn is_url(word: &str) -> bool {
     lower.starts_with("http://") || lower.starts_with("https://") || lower.starts_with("www.")
 }
 
+/// True if a web address stands anywhere in the word, also glued to other signs or without a scheme (`anna-bakery.com`).
+pub fn has_url(word: &str) -> bool {
+    const DOMAINS: [&str; 20] = [
+        "app", "be", "biz", "ch", "co", "com", "de", "dev", "es", "eu", "fr", "info", "io", "link", "ly", "net", "nl",
+        "org", "shop", "uk",
+    ];
+    let lower = word.to_lowercase();
+    let names_a_host = |part: &str| {
+        part.rsplit_once('.').is_some_and(|(host, domain)| {
+            DOMAINS.contains(&domain) && host.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric())
+        })
+    };
+    ["http://", "https://", "www."]
+        .iter()
+        .any(|start| lower.contains(start))
+        || lower
+            .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-')))
+            .any(names_a_host)
+}
+
 /// What the feed shows and what it hides behind "more".
 pub fn fold(text: &str, (characters, lines): (usize, usize)) -> (&str, &str) {
     let mut line_breaks = 0;

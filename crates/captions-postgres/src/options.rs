@@ -99,7 +99,9 @@ pub(crate) fn connect_options(url: &str) -> Result<PgConnectOptions, Fault> {
             return Err(refused(format!("the database URL: '{name}' is not a parameter of it")));
         }
     }
-    let options = PgConnectOptions::from_url(&parsed).map_err(|error| refused(format!("the database URL: {error}")))?;
+    let options = PgConnectOptions::from_url(&parsed)
+        // The driver repeats the value that it does not understand, which may be part of a password.
+        .map_err(|_| refused("the database URL: a parameter of it has a value that is not understood".to_owned()))?;
     let named = options.get_application_name().is_some();
     // Slow calls are seen by the policy around the store; the driver would log each statement besides.
     let options = options.disable_statement_logging();

@@ -20,7 +20,7 @@ use self::turns::{Opened, Turns, cut_off};
 ///
 /// A prompt that names a provider goes to that one only; a member that cannot write the language is passed over. A refusal
 /// of the content is an answer, so nobody else is asked to get round it; after any other error the next member is asked,
-/// while there is time. What an attempt may cost is each member's own policy: members with a ledger share the request's.
+/// while there is time; a whole answer may take an equal share of it, the opening of a stream its own limit. What an attempt may cost is each member's own policy: members with a ledger share the request's.
 pub struct Failover {
     members: Vec<Arc<dyn LlmProvider>>,
     description: Description,
@@ -48,7 +48,8 @@ impl LlmProvider for Failover {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         let mut turns = Turns::new(&self.members, cx, prompt);
         while let Some(turn) = turns.next() {
-            match turn.member.complete(cx, prompt).await {
+            let cx = cx.until(turns.share().into_std());
+            match turn.member.complete(&cx, prompt).await {
                 Ok(mut completion) => {
                     completion.credit.first_choice &= turn.first_choice;
                     return Ok(completion);

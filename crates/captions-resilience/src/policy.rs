@@ -233,6 +233,10 @@ impl Policy {
                 };
                 failed += 1;
                 let Some((pause, token)) = self.next_try(cx, repeat, failed, &error, deadline) else {
+                    // The callers go on without it, so this is where its cause is told.
+                    if let Some(fault) = error.fault() {
+                        tracing::warn!(error = ?fault, failed, "call failed");
+                    }
                     return Err(error);
                 };
                 tracing::debug!(

@@ -1,4 +1,5 @@
-//! captions-testkit
+//! For tests only: a contract suite for each port, a scripted model server, real servers of their own (Postgres, Redis,
+//! llama.cpp) and builders of domain values. Nothing here is shipped.
 
 pub mod build;
 pub mod contract;

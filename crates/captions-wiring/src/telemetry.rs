@@ -36,7 +36,7 @@ where
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     Ok(match (text, is_terminal) {
-        (false, _) => Box::new(builder.json().flatten_event(true).finish()),
+        (false, _) => Box::new(builder.json().flatten_event(true).with_span_list(false).finish()),
         // The default looks at NO_COLOR.
         (true, true) => Box::new(builder.finish()),
         (true, false) => Box::new(builder.with_ansi(false).finish()),

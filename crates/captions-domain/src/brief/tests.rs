@@ -87,3 +87,23 @@ fn a_limit_above_the_platforms_is_lowered_with_a_warning(
     assert_eq!((brief.max_chars, !warnings.is_empty()), (limit, warned));
     assert!(brief.target_chars.1 <= limit);
 }
+
+#[rstest]
+#[case::the_platforms_limit_is_below_the_bucket(Platform::X, Length::Long, None, (140, 280))]
+#[case::the_callers_limit_is(Platform::Instagram, Length::Short, Some(30.0), (15, 30))]
+#[case::a_large_platform_asks_for_no_book(Platform::Facebook, Length::Max, None, (1201, 2200))]
+fn a_length_that_does_not_fit_becomes_one_that_does(
+    #[case] platform: Platform,
+    #[case] length: Length,
+    #[case] max_chars: Option<f64>,
+    #[case] target: (usize, usize),
+) {
+    let request = CaptionRequest {
+        platform: Some(platform),
+        length: Some(length),
+        max_chars: max_chars.map(|max| MaxChars::new(max).unwrap()),
+        ..request()
+    };
+
+    assert_eq!(Brief::resolve(&request, &Preferences::default()).0.target_chars, target);
+}

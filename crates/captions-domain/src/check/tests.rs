@@ -68,6 +68,19 @@ fn avoided_words_are_found_as_words(#[case] text: &str, #[case] found: bool) {
     assert_eq!(broken.contains(&"avoided_word".to_owned()), found);
 }
 
+#[rstest]
+#[case::no_spaces_between_words("今天喝咖啡吧", "咖啡", true)]
+#[case::emoji("so 🔥hot🔥", "🔥", true)]
+#[case::apostrophes("I don’t know", "don't", true)]
+#[case::double_spaces("brand new  shoes", "new shoes", true)]
+#[case::line_breaks("brand new\nshoes", "new shoes", true)]
+#[case::tags("#NewShoes", "new shoes", true)]
+#[case::inside_a_word("renewed shoes", "new", false)]
+#[case::nothing("anything", " ", false)]
+fn phrases_are_found_in_every_script_and_spacing(#[case] text: &str, #[case] phrase: &str, #[case] found: bool) {
+    assert_eq!(contains_phrase(text, phrase), found);
+}
+
 #[test]
 fn the_callers_own_limit_counts_the_tags() {
     let text = "Twenty-one characters\n\n#WhiteSneakers";
@@ -84,6 +97,11 @@ fn the_callers_own_limit_counts_the_tags() {
 #[case("New sneakers. Thanks Acme! #sp", true)]
 #[case("Line\nline\nline\nAd: new sneakers", true)]
 #[case("Adorable sneakers", true)]
+#[case("No ad needed here.", true)]
+#[case("Ad hoc sneakers", true)]
+#[case("[Ad] New sneakers", false)]
+#[case("Pubblicità: nuove scarpe", false)]
+#[case("New sneakers, sponsored by Acme", false)]
 fn a_paid_post_says_so_before_the_fold(#[case] text: &str, #[case] missing: bool) {
     assert_eq!(
         rules_broken(text, |r| r.sponsored = true).contains(&"missing_disclosure".to_owned()),

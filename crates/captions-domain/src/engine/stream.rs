@@ -30,10 +30,11 @@ impl Engine {
                 return;
             }
 
+            let chain_cx = self.time_of_the_chain(&cx, &request);
             let prompt = prompt::render(&job.brief, Format::Plain, request.provider.clone());
             let mut candidate = 1;
             let mut text = String::new();
-            let ended: Result<Credit, LlmError> = match self.llm.stream(&cx, &prompt).await {
+            let ended: Result<Credit, LlmError> = match self.llm.stream(&chain_cx, &prompt).await {
                 Err(error) => Err(error),
                 Ok(mut chunks) => loop {
                     match chunks.next().await {
@@ -63,7 +64,7 @@ impl Engine {
                 Ok((variant, credit)) if variant.publishable => (variant, credit),
                 Ok((variant, credit)) => {
                     let again = prompt::ask_again(&prompt, &variant.violations);
-                    match ask(&cx, &again, &*self.llm).await {
+                    match ask(&chain_cx, &again, &*self.llm).await {
                         Ok((mut better, second)) if better[0].publishable => {
                             yield Event::Withdrawn { candidate, code: "rules_broken" };
                             candidate += 1;
@@ -82,7 +83,10 @@ impl Engine {
                         candidate += 1;
                     }
                     let second = match error {
-                        LlmError::Unusable { .. } => ask(&cx, &prompt, &*self.llm).await.map_err(|_| error),
+                        LlmError::Unusable { .. } => ask(&chain_cx, &prompt, &*self.llm).await.map_err(|second| match second {
+                            LlmError::Refused => second,
+                            _ => error,
+                        }),
                         error => Err(error),
                     };
                     match second {
@@ -102,7 +106,7 @@ impl Engine {
                 }
             };
 
-            let (variants, credit) = match further_variants(&cx, &self, &job.brief, &request).await {
+            let (variants, credit) = match further_variants(&chain_cx, &self, &job.brief, &request).await {
                 Some((more, further)) => (rank([vec![variant], more].concat(), &job.brief), further.after(&credit)),
                 None => (vec![variant], credit),
             };

@@ -558,6 +558,92 @@ async fn a_stale_entry_is_written_anew_while_the_provider_answers() {
 }
 
 #[tokio::test]
+async fn warnings_belong_to_the_request_that_caused_them_also_on_a_hit() {
+    let engine = healthy(&Arc::default(), writing(CAPTION, 1));
+    let asking_for = |count: f64| CaptionRequest {
+        hashtag_count: Some(request::HashtagCount::new(count).unwrap()),
+        ..request()
+    };
+    let codes = |answer: &Answer| -> Vec<String> {
+        let all = answer.caption.warnings.iter().chain(&answer.warnings);
+        all.map(|warning| warning.code.clone()).collect()
+    };
+
+    let first = engine.generate(&context(), &asking_for(20.0)).await.unwrap();
+    let plain = engine.generate(&context(), &asking_for(5.0)).await.unwrap();
+    let again = engine.generate(&context(), &asking_for(30.0)).await.unwrap();
+
+    assert_eq!((plain.source, again.source), (Source::Cache, Source::Cache));
+    assert_eq!(codes(&first), ["hashtag_count_lowered"]);
+    assert_eq!(codes(&plain), Vec::<String>::new());
+    assert!(again.warnings[0].detail.contains("30 were asked for"));
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_falls_back_to_what_was_there() {
+    let cache: Arc<FakeCache> = Arc::default();
+    healthy(&cache, writing(CAPTION, 1))
+        .generate(&context(), &request())
+        .await
+        .unwrap();
+    let refresh = CaptionRequest {
+        cache: CacheUse::Refresh,
+        ..request()
+    };
+
+    let answer = healthy(&cache, failing(down))
+        .generate(&context(), &refresh)
+        .await
+        .unwrap();
+
+    assert_eq!(
+        (answer.source, answer.degraded),
+        (Source::Stale, vec![Degraded::StaleAnswer])
+    );
+}
+
+#[tokio::test]
+async fn a_user_who_was_erased_does_not_find_the_captions_of_before() {
+    let cache: Arc<FakeCache> = Arc::default();
+    let registered = engine(
+        knowing(&[("ana", Preferences::default())]),
+        keeping(),
+        &cache,
+        writing(CAPTION, 1),
+    );
+    registered.generate(&context(), &of_user("ana")).await.unwrap();
+
+    let erased = engine(knowing(&[]), keeping(), &cache, writing(CAPTION, 1));
+
+    assert_eq!(
+        erased.generate(&context(), &of_user("ana")).await.unwrap().source,
+        Source::Provider
+    );
+}
+
+#[rstest]
+#[case::somebody_may_answer_after_it(true, 250)]
+#[case::nobody_may(false, 0)]
+#[tokio::test]
+async fn the_chain_leaves_time_for_the_rungs(#[case] allow_fallback: bool, #[case] reserve: u64) {
+    let cx = context();
+    let expected = cx.deadline.checked_sub(Duration::from_millis(reserve)).unwrap();
+    let mut llm = provider("primary");
+    llm.expect_complete()
+        .once()
+        .withf(move |cx, _| cx.deadline == expected)
+        .returning(|_, _| Ok(completion(&[CAPTION])));
+    let mut engine = healthy(&Arc::default(), llm);
+    engine.rungs = vec![rung(Source::Template, CAPTION, None)];
+    let request = CaptionRequest {
+        allow_fallback,
+        ..request()
+    };
+
+    engine.generate(&cx, &request).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_later_providers_caption_lives_for_thirty_seconds_and_is_labelled() {
     let cache: Arc<FakeCache> = Arc::default();
     let mut llm = provider("primary");
@@ -570,7 +656,17 @@ async fn a_later_providers_caption_lives_for_thirty_seconds_and_is_labelled() {
     let answer = healthy(&cache, llm).generate(&context(), &request()).await.unwrap();
 
     assert_eq!(answer.degraded, [Degraded::FallbackProvider]);
-    assert_eq!(cache.only().1, Duration::from_secs(30));
+    *cache.age.lock().unwrap() = Duration::from_secs(29);
+    let engine = healthy(&cache, writing("Newer than that, on the counter.", 1));
+    assert_eq!(
+        engine.generate(&context(), &request()).await.unwrap().source,
+        Source::Cache
+    );
+    *cache.age.lock().unwrap() = Duration::from_secs(30);
+    assert_eq!(
+        engine.generate(&context(), &request()).await.unwrap().source,
+        Source::Provider
+    );
 }
 
 #[tokio::test]
@@ -638,7 +734,7 @@ async fn a_broken_wish_that_no_rule_mends_is_asked_for_once_more_by_name() {
     llm.expect_complete()
         .once()
         .in_sequence(&mut order)
-        .withf(|_, prompt| prompt.user.contains("avoided_word: has cheap"))
+        .withf(|_, prompt| prompt.user.contains("avoided_word: has \"cheap\""))
         .returning(|_, _| Ok(completion(&[CAPTION])));
     let request = CaptionRequest {
         avoid: vec![Keyword::new("cheap").unwrap()],
@@ -708,10 +804,8 @@ async fn variants_come_best_first_without_duplicates_and_a_missing_one_is_told()
         ..request()
     };
 
-    let answer = healthy(&Arc::default(), llm)
-        .generate(&context(), &request)
-        .await
-        .unwrap();
+    let cache = Arc::default();
+    let answer = healthy(&cache, llm).generate(&context(), &request).await.unwrap();
 
     let captions: Vec<_> = answer
         .caption
@@ -722,6 +816,8 @@ async fn variants_come_best_first_without_duplicates_and_a_missing_one_is_told()
     assert_eq!(captions.len(), 2);
     assert_eq!(captions[0], CAPTION);
     assert_eq!(answer.caption.warnings[0].code, "fewer_variants");
+    let entry: Entry = serde_json::from_slice(&cache.only().0).unwrap();
+    assert_eq!(entry.fresh_for, 30, "the full number gets another chance soon");
 }
 
 fn chunks(pieces: Vec<Result<Chunk, LlmError>>) -> MockLlmProvider {
@@ -874,6 +970,24 @@ async fn a_streamed_text_that_breaks_a_wish_is_withdrawn_and_written_anew() {
     let (shown, last) = seen(&events);
     assert_eq!(shown, CAPTION);
     assert!(completed(last).caption.variants[0].publishable);
+}
+
+#[tokio::test]
+async fn a_refusal_ends_a_stream_however_late_it_comes() {
+    let mut llm = chunks(vec![text("<think>"), Ok(Chunk::End(credit()))]);
+    llm.expect_complete().once().returning(|_, _| Err(LlmError::Refused));
+    let mut engine = healthy(&Arc::default(), llm);
+    engine.rungs = vec![rung(Source::Template, CAPTION, None)];
+
+    let events = events(engine, request()).await;
+
+    assert!(matches!(
+        seen(&events).1,
+        Err(GenerateError::Provider {
+            error: LlmError::Refused,
+            ..
+        })
+    ));
 }
 
 #[tokio::test]

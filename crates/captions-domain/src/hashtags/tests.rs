@@ -110,6 +110,21 @@ fn every_script_keeps_its_letters(#[case] language: &str, #[case] description: &
     );
 }
 
+#[rstest]
+#[case::denied("en", "No dogs allowed. Fresh bread", &["#FreshBread"])]
+#[case::addresses("en", "Read https://techdaily.com/news about bread", &["#Read", "#Bread"])]
+#[case::repeats("en", "A new menu", &["#NewMenu"])]
+#[case::japanese("ja", "桜の下でお弁当を食べるカメラ女子", &["#弁当", "#カメラ", "#女子"])]
+#[case::chinese("zh", "咖啡，面包", &["#咖啡", "#面包"])]
+fn tags_are_names_of_what_is_there(#[case] language: &str, #[case] description: &str, #[case] expected: &[&str]) {
+    let mut tags = suggest(&brief_of(description, 5.0, language), "", &[]);
+    let mut expected = expected.to_vec();
+    tags.sort();
+    expected.sort_unstable();
+
+    assert_eq!(tags, expected);
+}
+
 #[test]
 fn the_same_input_gives_the_same_tags() {
     let brief = brief_of(PUPPY, 5.0, "en");

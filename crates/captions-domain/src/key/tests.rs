@@ -9,7 +9,7 @@ use crate::{
 struct Asked {
     tenant: TenantId,
     user: Option<UserId>,
-    preferences: Preferences,
+    preferences: Option<Preferences>,
     brief: Brief,
     provider: Option<ProviderName>,
     chain: &'static str,
@@ -20,7 +20,7 @@ fn asked() -> Asked {
     Asked {
         tenant: TenantId::local(),
         user: None,
-        preferences: Preferences::default(),
+        preferences: Some(Preferences::default()),
         brief: Brief::resolve(&request, &Preferences::default()).0,
         provider: None,
         chain: "a=m1",
@@ -36,9 +36,16 @@ fn key(asked: &Asked) -> String {
         provider,
         chain,
     } = asked;
-    caption_key(tenant, user.as_ref(), preferences, brief, provider.as_ref(), chain)
-        .as_str()
-        .to_owned()
+    caption_key(
+        tenant,
+        user.as_ref(),
+        preferences.as_ref(),
+        brief,
+        provider.as_ref(),
+        chain,
+    )
+    .as_str()
+    .to_owned()
 }
 
 #[test]
@@ -53,7 +60,13 @@ fn everything_that_changes_the_answer_or_its_owner_changes_the_key() {
         change(&|a| a.tenant = TenantId::new("other").unwrap()),
         change(&|a| a.user = Some(UserId::new("ana").unwrap())),
         change(&|a| a.user = Some(UserId::new("ben").unwrap())),
-        change(&|a| a.preferences.emoji = Some(Emoji::None)),
+        change(&|a| a.preferences = None),
+        change(&|a| {
+            a.preferences = Some(Preferences {
+                emoji: Some(Emoji::None),
+                ..Preferences::default()
+            });
+        }),
         change(&|a| a.brief.tone = Tone::Formal),
         change(&|a| a.brief.variants = Variants::new(2.0).unwrap()),
         change(&|a| a.brief.language = "de".parse().unwrap()),

@@ -23,6 +23,13 @@ fn polished(text: &str, change: impl FnOnce(&mut CaptionRequest)) -> Variant {
 #[case::quotes("\"Paws on the sand.\"", "Paws on the sand.")]
 #[case::inner_quotes_stay("\"Run,\" she said. \"Now.\"", "\"Run,\" she said. \"Now.\"")]
 #[case::trailing_tags("Paws on the sand. #dog #beach", "Paws on the sand.")]
+#[case::a_preamble("Sure! Here is a caption for your post:\n**Paws on the sand.**", "Paws on the sand.")]
+#[case::a_colon_of_its_own("Sunset: paws on the sand.", "Sunset: paws on the sand.")]
+#[case::numbers_are_no_tags("Voted #1 dog of the beach.", "Voted #1 dog of the beach.")]
+#[case::a_tag_that_ends_the_sentence("He loves this #sunset.", "He loves this sunset.")]
+#[case::links_in_brackets("Paws. [our menu](https://evil.example/x)", "Paws. [our")]
+#[case::links_without_a_scheme("Paws on the sand. More at anna-bakery.com", "Paws on the sand. More at")]
+#[case::a_part_of_a_given_mention("Paws on the sand, by @ana", "Paws on the sand, by")]
 #[case::inline_tags("A #puppy on the sand.", "A puppy on the sand.")]
 #[case::invented_mentions("Paws on the sand with @stranger today.", "Paws on the sand with today.")]
 #[case::given_mentions("Paws on the sand, by @ana.photo.", "Paws on the sand, by @ana.photo.")]
@@ -78,11 +85,36 @@ fn sentences_beyond_the_wished_length_go_but_not_below_it() {
     assert_eq!(one.character_count(), 199, "a single long sentence is left whole");
 }
 
+#[test]
+fn the_call_to_action_stays_when_sentences_go() {
+    let draft = Draft {
+        body: "The puppy runs along the beach and never looks back. ".repeat(3),
+        cta: Some("Where does yours run?".into()),
+        ..Draft::default()
+    };
+
+    let caption = polish(&draft, &brief(|request| request.length = Some(Length::Short))).caption;
+
+    assert!(
+        caption.ends_with("Where does yours run?") && caption.chars().count() <= 125,
+        "{caption}"
+    );
+}
+
+#[test]
+fn a_number_sign_in_the_text_takes_the_place_of_a_tag() {
+    let variant = polished("Voted #1 dog of the beach.", |_| {});
+
+    assert_eq!(variant.hashtags.len(), 4);
+    assert!(variant.publishable, "{:?}", variant.violations);
+}
+
 #[rstest]
 #[case::one_long_sentence("word ".repeat(2000))]
 #[case::one_endless_word("a".repeat(70_000))]
 #[case::endless_emoji("🐶 ".repeat(5000))]
 #[case::many_sentences("Run along. ".repeat(1000))]
+#[case::endless_brackets(format!("a.{}", ")".repeat(60_000)))]
 fn no_text_is_ever_over_the_limit(#[case] written: String) {
     for platform in [Platform::Instagram, Platform::X, Platform::Threads, Platform::Bluesky] {
         let variant = polished(&written, |request| {

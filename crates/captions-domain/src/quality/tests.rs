@@ -67,6 +67,15 @@ fn an_invented_fact_lowers_faithfulness_and_is_named(#[case] invented: &str) {
     assert!(fix.contains("the description does not say it"), "{fix}");
 }
 
+#[rstest]
+#[case("Our golden retriever puppy at the beach. 🐶 Thanks for stopping by.")]
+#[case("Our golden retriever puppy at the beach. - Happy days.")]
+#[case("Our golden retriever puppy at the beach 🐶 He ran.")]
+#[case("Ad: The best beach: Ours.")]
+fn the_first_word_after_an_emoji_is_no_invented_name(#[case] caption: &str) {
+    assert_eq!(untraced(&brief(|_| {}), caption), Vec::<&str>::new());
+}
+
 #[test]
 fn a_text_that_breaks_a_rule_scores_at_most_49_and_keeps_its_raw_score() {
     let quality = scored(
@@ -143,4 +152,17 @@ proptest::proptest! {
         assert!((0.0..=100.0).contains(&quality.score));
         assert!(quality.parts.iter().all(|part| (0.0..=1.0).contains(&part.value)));
     }
+}
+
+#[test]
+fn a_part_of_what_was_given_is_still_invented() {
+    let sale = Brief {
+        description: Description::new("50% off all sneakers in Lisbon until Sunday").unwrap(),
+        ..brief(|_| {})
+    };
+
+    assert_eq!(
+        untraced(&sale, "Sneakers at 50% off, only 50 pages, 5 left in Lisbon's shop."),
+        ["50", "5"]
+    );
 }

@@ -36,6 +36,10 @@ fn the_json_asked_for_is_found_however_it_is_wrapped(#[case] answer: String) {
     r#"{"variants":[{"angle":"a","hook":"","body":"","cta":null,"hashtags":[]}]}"#,
     Format::Variants
 )]
+#[case::broken_json_with_a_whole_list_of_tags(
+    r#"{"variants":[{"angle":"a","hook":"A "big" day.","body":"","cta":null,"hashtags":["SandyBeach","Sunset"]}]}"#,
+    Format::Variants
+)]
 #[case::deep_nesting(&"[".repeat(100_000), Format::Variants)]
 fn an_answer_without_a_caption_is_unusable(#[case] answer: &str, #[case] format: Format) {
     assert!(matches!(parse(answer, format), Err(LlmError::Unusable { .. })));

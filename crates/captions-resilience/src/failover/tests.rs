@@ -375,3 +375,25 @@ fn a_chain_has_the_grade_of_its_first_member_and_is_restricted_only_as_all_of_th
     assert_eq!(chain(&[&basic, &any]).describe().languages, None);
     assert_eq!(chain(&[&any, &basic]).describe().languages, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_member_uses_up_only_its_share_of_the_time() {
+    let silent = Arc::new(Actor::new("silent", &[&[Line::Hang]]));
+    let slow = Arc::new(Actor::new(
+        "slow",
+        &[&[Line::Wait(ms(4000)), Line::Say("slow"), Line::End]],
+    ));
+    let guard = |actor: &Arc<Actor>| {
+        let settings = PolicySettings {
+            deadline: true,
+            ..PolicySettings::off("member")
+        };
+        Arc::new(Guarded::new(Arc::clone(actor), Policy::new(settings))) as Arc<dyn LlmProvider>
+    };
+    let chain = Failover::new(guard(&silent), vec![guard(&slow)]);
+    let start = Instant::now();
+
+    let answer = chain.complete(&context(ms(10_000), 3), &prompt()).await.unwrap();
+
+    assert_eq!((answer.text.as_str(), start.elapsed()), ("slow", ms(9000)));
+}

@@ -69,6 +69,14 @@ impl Turns {
         }
     }
 
+    /// When a whole answer of the member whose turn it is must be there: an equal share of the time left is kept for each
+    /// member after it, so that a silent one does not use up the time of all.
+    pub(super) fn share(&self) -> Instant {
+        let now = Instant::now();
+        let turns = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX).saturating_add(1);
+        now + self.deadline.saturating_duration_since(now) / turns
+    }
+
     /// The next turn, while there is time for one.
     pub(super) fn next(&mut self) -> Option<Turn> {
         if Instant::now() >= self.deadline {
@@ -84,11 +92,11 @@ impl Turns {
         }
         let provider = turn.member.describe().provider.as_str();
         let left = self.waiting.len();
-        // An open circuit has had its line in the log when it opened.
-        if matches!(&error, LlmError::Fault(fault) if matches!(fault.kind, FaultKind::CircuitOpen { .. })) {
-            tracing::debug!(provider, left, "provider passed over: its circuit is open");
+        // A fault has had its line where its policy gave up, an open circuit when it opened.
+        if matches!(error, LlmError::Fault(_)) {
+            tracing::debug!(provider, code = error.code(), left, "provider passed over");
         } else {
-            tracing::warn!(provider, code = error.code(), error = %error, left, "provider gave no answer");
+            tracing::warn!(provider, code = error.code(), %error, left, "provider gave no answer");
         }
         if self.told.as_ref().is_none_or(|told| weight(&error) > weight(told)) {
             self.told = Some(error);

@@ -36,7 +36,8 @@ impl SecretUrl {
             return "***".to_owned();
         };
         // Without an authority, as in `user:password@host`, what is secret cannot be told from what is not.
-        if url.cannot_be_a_base() {
+        // An unescaped sign in a password moves the rest of it into the path.
+        if url.cannot_be_a_base() || url.path().contains('@') {
             return "***".to_owned();
         }
         if url.password().is_some() && url.set_password(Some("***")).is_err() {
