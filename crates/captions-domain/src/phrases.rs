@@ -10,7 +10,7 @@ use crate::{request::Language, text::has_url};
 /// Takes words apart from their endings, for one language.
 pub struct Words {
     stemmer: Option<Stemmer>,
-    stop_words: &'static [&'static str],
+    stops: &'static [&'static str],
     negations: &'static [&'static str],
 }
 
@@ -50,7 +50,7 @@ impl Words {
         };
         Self {
             stemmer: algorithm.map(Stemmer::create),
-            stop_words: stop_words::lookup(language.primary()).unwrap_or_default(),
+            stops: stop_words::lookup(language.primary()).unwrap_or_default(),
             negations: negations(language.primary()),
         }
     }
@@ -68,7 +68,7 @@ impl Words {
     pub fn is_content(&self, word: &str) -> bool {
         let lower = word.to_lowercase().replace('’', "'");
         let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
-        letters >= if lower.is_ascii() { 2 } else { 1 } && !self.stop_words.contains(&lower.as_str())
+        letters >= if lower.is_ascii() { 2 } else { 1 } && !self.stops.contains(&lower.as_str())
     }
 
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
