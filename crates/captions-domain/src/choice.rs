@@ -88,7 +88,8 @@ choice!(
     Style, "style", default Casual, {
     Casual = "casual", Professional = "professional", Inspirational = "inspirational", Playful = "playful",
     Educational = "educational", Promotional = "promotional" | "call_to_action", Storytelling = "storytelling",
-    Minimalist = "minimalist" | "minimal", Creative = "creative", Detailed = "detailed", Luxury = "luxury",
+    Minimalist = "minimalist" | "minimal", Creative = "creative", Detailed = "detailed", Formal = "formal",
+    Funny = "funny" | "humorous", Luxury = "luxury",
 });
 choice!(
     /// Who is to read it.
@@ -100,7 +101,7 @@ choice!(
 choice!(
     /// What is posted.
     ContentType, "content type", default Post, {
-    Post = "post", Story = "story", Reel = "reel" | "igtv", Carousel = "carousel",
+    Post = "post", Story = "story", Reel = "reel" | "igtv", Carousel = "carousel", Highlight = "highlight",
 });
 choice!(
     /// Target length of the caption without its tags, in characters: short 40-125, medium 126-400, long 401-1200, max 1201-2200 (all within the platform's limit).
