@@ -186,7 +186,7 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
-    /// Change some of a user's preferences and keep the others
+    /// Change some of a user's preferences and keep the others; creates the user if there is none
     #[command(help_template = HELP, before_help = "\
 Examples:
   captions prefs set ana tone=warm language=pt-BR hashtag_count=3

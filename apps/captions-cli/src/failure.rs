@@ -4,9 +4,10 @@ use std::{error::Error, fmt::Write as _, io, time::Duration};
 
 use captions_api::problem::{Code, FieldProblem, Problem};
 use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid};
+#[cfg(feature = "local-llm")]
+use captions_wiring::model::ModelError;
 use captions_wiring::{
     AssembleError,
-    model::ModelError,
     settings::{Origin, SettingsError},
 };
 
@@ -155,6 +156,7 @@ impl From<AssembleError> for Failure {
     }
 }
 
+#[cfg(feature = "local-llm")]
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         let exit = match error {

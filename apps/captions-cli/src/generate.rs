@@ -18,7 +18,6 @@ use crate::{
     draft::Draft,
     exit::Exit,
     failure::Failure,
-    fetch,
     input::{self, Stdin},
     report,
     screen::Screen,
@@ -42,7 +41,8 @@ pub(crate) async fn run(
         flags.push(("engine.deadline".to_owned(), seconds.to_string()));
     }
     let settings = session::settings(surroundings, flags, screen)?.settings;
-    fetch::if_needed(&settings, args.provider(), screen).await?;
+    #[cfg(feature = "local-llm")]
+    crate::fetch::if_needed(&settings, args.provider(), screen).await?;
     let session = Session::open(&settings).await?;
 
     let started = Instant::now();
@@ -52,9 +52,10 @@ pub(crate) async fn run(
     } else {
         whole(&session, &cx, &request, screen).await
     };
-    let answer = answer.map_err(|error| Failure::from(&error))?;
-    let document = CaptionDocument::of_answer(&answer, &cx.request_id, started.elapsed());
+    let duration = started.elapsed();
     session.close().await;
+    let answer = answer.map_err(|error| Failure::from(&error))?;
+    let document = CaptionDocument::of_answer(&answer, &cx.request_id, duration);
 
     if args.json {
         screen.document(&document)?;

@@ -26,8 +26,9 @@ pub(crate) async fn run(
     let records = session
         .captions()
         .history(&session.context(), &user, before, args.limit + 1)
-        .await?;
-    let page = HistoryPage::of(&records, args.limit as usize);
+        .await;
+    session.close().await;
+    let page = HistoryPage::of(&records?, args.limit as usize);
     if args.output.json {
         screen.document(&page)?;
         return Ok(Exit::Done);
@@ -53,8 +54,9 @@ async fn one(
 ) -> Result<Exit, Failure> {
     let id: CaptionId = id.parse()?;
     let session = Session::of_store(surroundings, screen).await?;
-    let record = session.captions().read(&session.context(), id).await?;
-    let Some(record) = record else {
+    let record = session.captions().read(&session.context(), id).await;
+    session.close().await;
+    let Some(record) = record? else {
         return Err(Failure::broken(
             Code::CaptionNotFound,
             format!("there is no caption {id}"),

@@ -10,6 +10,7 @@ mod doctor;
 mod draft;
 mod exit;
 mod failure;
+#[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
 mod history;

@@ -1,9 +1,13 @@
 //! `captions model`.
 
+#[cfg(feature = "local-llm")]
 use captions_wiring::model;
 
-use crate::{Surroundings, args::ModelCommand, exit::Exit, failure::Failure, fetch, screen::Screen, session};
+use crate::{Surroundings, args::ModelCommand, exit::Exit, failure::Failure, screen::Screen};
+#[cfg(feature = "local-llm")]
+use crate::{fetch, session};
 
+#[cfg(feature = "local-llm")]
 pub(crate) async fn run(
     command: &ModelCommand,
     surroundings: &Surroundings,
@@ -28,4 +32,14 @@ pub(crate) async fn run(
     };
     screen.result(&path.display().to_string())?;
     Ok(Exit::Done)
+}
+
+#[cfg(not(feature = "local-llm"))]
+#[expect(clippy::unused_async, reason = "the same form as with a local model")]
+pub(crate) async fn run(_: &ModelCommand, _: &Surroundings, _: &mut Screen<'_>) -> Result<Exit, Failure> {
+    Err(Failure::new(
+        Exit::Failure,
+        Some("local_model"),
+        "this build has no local model",
+    ))
 }

@@ -2,11 +2,10 @@
 
 use captions_api::user::{PreferencesDocument, merge};
 use captions_domain::{
-    context::Context,
     fault::StoreError,
     ports::Expect,
     request::{Invalid, UserId},
-    user::Preferences,
+    user::{Preferences, User},
 };
 use serde_json::{Map, Value};
 
@@ -35,8 +34,9 @@ pub(crate) async fn run(
         PrefsCommand::Get { user, output } => {
             let id = UserId::new(user)?;
             let session = Session::of_store(surroundings, screen).await?;
-            let user = session.user(&session.context(), &id).await?;
-            show(&user.preferences, *output, screen)
+            let user = session.user(&session.context(), &id).await;
+            session.close().await;
+            show(&user?.preferences, *output, screen)
         }
         PrefsCommand::Set { user, wishes, output } => {
             let id = UserId::new(user)?;
@@ -44,33 +44,57 @@ pub(crate) async fn run(
             // What is wrong by itself is told before any store is asked.
             merge(&Preferences::default(), &patch)?;
             let session = Session::of_store(surroundings, screen).await?;
-            let changed = change(&session, &session.context(), &id, |current| merge(current, &patch)).await?;
+            let changed = change(&session, &id, |current| merge(current, &patch)).await;
+            session.close().await;
+            let (changed, is_new) = changed?;
+            if is_new {
+                screen.note(&format!("created the user {id}"));
+            }
             show(&changed, *output, screen)
         }
         PrefsCommand::Reset { user, output } => {
             let id = UserId::new(user)?;
             let session = Session::of_store(surroundings, screen).await?;
-            let changed = change(&session, &session.context(), &id, |_| Ok(Preferences::default())).await?;
-            show(&changed, *output, screen)
+            let changed = change(&session, &id, |_| Ok(Preferences::default())).await;
+            session.close().await;
+            show(&changed?.0, *output, screen)
         }
     }
 }
 
-/// Reads, changes and writes; again if somebody else wrote in between.
+/// Reads, changes and writes; again if somebody else wrote in between. Whoever has wishes and is not there yet is created,
+/// which the second value says.
 async fn change(
     session: &Session,
-    cx: &Context,
     id: &UserId,
     new: impl Fn(&Preferences) -> Result<Preferences, Vec<Invalid>> + Send + Sync,
-) -> Result<Preferences, Failure> {
+) -> Result<(Preferences, bool), Failure> {
+    let cx = &session.context();
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut user = session.user(cx, id).await?;
+        let stored = session.users().read(cx, id).await?;
+        let is_new = stored.is_none();
+        let mut user = stored.unwrap_or_else(|| User {
+            id: id.clone(),
+            display_name: None,
+            preferences: Preferences::default(),
+            version: 1,
+            created_at: cx.now,
+            updated_at: cx.now,
+        });
         user.preferences = new(&user.preferences)?;
         user.updated_at = cx.now;
-        match session.users().write(cx, &user, Expect::Version(user.version)).await {
-            Ok(_) => return Ok(user.preferences),
+        if is_new && user.preferences == Preferences::default() {
+            return Err(Failure::user_not_found(id.as_str()));
+        }
+        let expect = if is_new {
+            Expect::Absent
+        } else {
+            Expect::Version(user.version)
+        };
+        match session.users().write(cx, &user, expect).await {
+            Ok(_) => return Ok((user.preferences, is_new)),
             Err(StoreError::Conflict) if tries < MAX_TRIES => {}
             Err(error) => return Err(error.into()),
         }

@@ -86,13 +86,14 @@ impl Session {
         user.ok_or_else(|| Failure::user_not_found(id.as_str()))
     }
 
-    /// Ends background work and closes the store.
+    /// Ends background work and closes the store: to be called before anything that fails ends the command.
     pub(crate) async fn close(self) {
         self.assembled.shutdown().await;
     }
 }
 
-/// Logs go to stderr among the notes, so they are text, and rare unless `--verbose` or the settings ask for more.
+/// Logs go to stderr among the notes, so they are text, and only errors unless `--verbose` or the settings ask for more:
+/// what else a person has to know is told by the command itself, once and in plain words.
 fn start_log(loaded: &Loaded, surroundings: &Surroundings, screen: &mut Screen<'_>) {
     if !surroundings.log {
         return;
@@ -101,7 +102,7 @@ fn start_log(loaded: &Loaded, surroundings: &Surroundings, screen: &mut Screen<'
     let is_default = |key: &str| loaded.origins.get(key).is_none_or(|origin| *origin == Origin::Default);
     match (surroundings.global.quiet, surroundings.global.verbose) {
         (true, _) => "error".clone_into(&mut log.filter),
-        (false, 0) if is_default("log.filter") => "warn".clone_into(&mut log.filter),
+        (false, 0) if is_default("log.filter") => "error".clone_into(&mut log.filter),
         (false, 0) => {}
         (false, 1) => "info".clone_into(&mut log.filter),
         (false, _) => "debug".clone_into(&mut log.filter),

@@ -47,7 +47,9 @@ async fn create(
         created_at: cx.now,
         updated_at: cx.now,
     };
-    user.version = match session.users().write(&cx, &user, Expect::Absent).await {
+    let written = session.users().write(&cx, &user, Expect::Absent).await;
+    session.close().await;
+    user.version = match written {
         Ok(version) => version,
         Err(StoreError::Conflict) => {
             return Err(
@@ -69,7 +71,9 @@ async fn create(
 async fn show(id: &str, output: Output, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let id = UserId::new(id)?;
     let session = Session::of_store(surroundings, screen).await?;
-    let user = session.user(&session.context(), &id).await?;
+    let user = session.user(&session.context(), &id).await;
+    session.close().await;
+    let user = user?;
     if output.json {
         screen.document(&UserDocument::from(&user))?;
         return Ok(Exit::Done);
@@ -91,10 +95,9 @@ async fn delete(
 ) -> Result<Exit, Failure> {
     let id = UserId::new(id)?;
     let session = Session::of_store(surroundings, screen).await?;
-    let cx = session.context();
-    // Captions first: if the second step fails, running the command again finishes the work.
-    let captions_erased = session.captions().erase(&cx, &id).await?;
-    let user_erased = session.users().erase(&cx, &id).await?;
+    let erased = erase(&session, &id).await;
+    session.close().await;
+    let (user_erased, captions_erased) = erased?;
     if !user_erased && captions_erased == 0 {
         return Err(Failure::broken(
             Code::UserNotFound,
@@ -113,4 +116,14 @@ async fn delete(
         screen.note(&format!("deleted {id} and {captions_erased} stored caption{plural}"));
     }
     Ok(Exit::Done)
+}
+
+/// Whether there was a user, and how many captions there were. The same order as over HTTP: the captions last, because one
+/// that is being written at this moment may still be stored for a user who is going. If the second step fails, running the
+/// command again finishes the work.
+async fn erase(session: &Session, id: &UserId) -> Result<(bool, u64), StoreError> {
+    let cx = session.context();
+    let user_erased = session.users().erase(&cx, id).await?;
+    let captions_erased = session.captions().erase(&cx, id).await?;
+    Ok((user_erased, captions_erased))
 }

@@ -37,7 +37,15 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         never = serve_starting(&listener, limits(&settings)) => match never {},
         () = &mut stop => return Ok(()),
     };
-    serve(listener, state(&settings, &assembled), stop).await?;
+    let warming = tokio::spawn({
+        let assembled = Arc::clone(&assembled);
+        async move { assembled.warm().await }
+    });
+    let served = serve(listener, state(&settings, &assembled), stop).await;
+    warming.abort();
+    // Either it had ended, or it was aborted: both is what we want.
+    drop(warming.await);
+    served?;
     // Nobody else holds it any more: all connections have ended.
     if let Some(assembled) = Arc::into_inner(assembled) {
         assembled.shutdown().await;

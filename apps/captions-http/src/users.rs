@@ -135,6 +135,7 @@ pub(crate) async fn patch(
 /// Erase a user
 ///
 /// Erases the user and every stored caption of theirs. Safe to repeat: if it broke off, the next call erases the rest.
+/// `If-Match` is looked at before anything is erased; a change that is made in that moment is erased with the rest.
 #[utoipa::path(
     delete,
     path = "/v1/users/{id}",
@@ -142,7 +143,7 @@ pub(crate) async fn patch(
     tag = "users",
     params(
         ("id" = String, Path, description = "The user's id."),
-        ("If-Match" = Option<String>, Header, description = "Erase only this version, an earlier `ETag`.")
+        ("If-Match" = Option<String>, Header, description = "Erase only if this version, an earlier `ETag`, is the present one.")
     ),
     responses((status = 200, description = "What was erased", body = ErasedDocument), ErasingUser)
 )]
@@ -158,7 +159,8 @@ pub(crate) async fn erase(
         check_version(wanted.as_deref(), user.version)?;
     }
     let engine = &state.engine;
-    // The captions last: one that is being written at this moment may still be stored for a user who is going.
+    // The captions last: one that is being written at this moment may still be stored for a user who is going. The same
+    // order as at the command line; if the second step fails, the next call finishes the work.
     let user_erased = call
         .within(&state, Code::StoreUnavailable, engine.users.erase(&call.cx, &id))
         .await??;

@@ -97,15 +97,30 @@ impl<'a> Fields<'a> {
     ) -> Given<T> {
         self.read(name, |value| match value {
             Value::String(text) => check(text).map_err(Into::into),
+            Value::Number(number) => {
+                let quoted = number.to_string();
+                Err(near(
+                    wrong_type(name, "a string", value),
+                    check(&quoted).is_ok().then(|| format!("\"{quoted}\"")),
+                ))
+            }
             other => Err(wrong_type(name, "a string", other)),
         })
     }
 
     /// A number that `check` accepts.
     pub(crate) fn number<T>(&mut self, name: &'static str, check: impl FnOnce(f64) -> Result<T, Invalid>) -> Given<T> {
-        self.read(name, |value| match value.as_f64() {
-            Some(number) => check(number),
-            None => Err(wrong_type(name, "a number", value)),
+        self.read(name, |value| {
+            if let Some(number) = value.as_f64() {
+                check(number)
+            } else {
+                let number = value.as_str().and_then(|text| text.trim().parse::<f64>().ok());
+                let fits = number.filter(|number| number.is_finite() && check(*number).is_ok());
+                Err(near(
+                    wrong_type(name, "a number", value),
+                    fits.map(|number| number.to_string()),
+                ))
+            }
         })
     }
 
@@ -116,14 +131,27 @@ impl<'a> Fields<'a> {
                 let nearest = number.as_f64().map_or(0.0, |number| number.round().max(0.0));
                 Invalid::new("out_of_range", format!("{name} is a whole number of 0 to {}", u64::MAX)).nearest(nearest)
             }),
-            other => Err(wrong_type(name, "a number", other)),
+            other => {
+                let number = other.as_str().and_then(|text| text.trim().parse::<u64>().ok());
+                Err(near(
+                    wrong_type(name, "a number", other),
+                    number.map(|number| number.to_string()),
+                ))
+            }
         })
     }
 
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, name: &'static str) -> Given<bool> {
         self.read(name, |value| {
-            value.as_bool().ok_or_else(|| wrong_type(name, "true or false", value))
+            value.as_bool().ok_or_else(|| {
+                let text = value.as_str().map(|text| text.trim().to_lowercase());
+                let flag = text.and_then(|text| text.parse::<bool>().ok());
+                near(
+                    wrong_type(name, "true or false", value),
+                    flag.map(|flag| flag.to_string()),
+                )
+            })
         })
     }
 
@@ -138,8 +166,10 @@ impl<'a> Fields<'a> {
             Given::Set(Value::Array(items)) => items,
             Given::Set(other) => {
                 let pointer = self.pointer(name);
+                let alone = other.as_str().filter(|text| check(text).is_ok());
+                let list = alone.and_then(|text| serde_json::to_string(&[text]).ok());
                 self.broken
-                    .push(wrong_type(name, "a list of strings", other).at(pointer));
+                    .push(near(wrong_type(name, "a list of strings", other), list).at(pointer));
                 return Given::Broken;
             }
             Given::Null => return Given::Null,
@@ -156,6 +186,14 @@ impl<'a> Fields<'a> {
         for (index, item) in items.iter().enumerate() {
             let entry = match item {
                 Value::String(text) => check(text),
+                Value::Number(number) => {
+                    let quoted = number.to_string();
+                    let fits = check(&quoted).is_ok();
+                    Err(near(
+                        wrong_type("an entry", "a string", item),
+                        fits.then(|| format!("\"{quoted}\"")),
+                    ))
+                }
                 other => Err(wrong_type("an entry", "a string", other)),
             };
             match entry {
@@ -221,9 +259,15 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The fewest characters of a name that can be told from another one; a shorter one looks like anything.
+const LEAST_NAME: usize = 3;
+
 /// A slip of the hand, or a name that stands for the longer one, as `description` for `content_description`.
 fn nearest_field(given: &str, known: &[&'static str]) -> Option<&'static str> {
     let given = given.to_lowercase();
+    if given.chars().count() < LEAST_NAME {
+        return None;
+    }
     choice::nearest(&given, known.iter().copied()).or_else(|| {
         known
             .iter()
@@ -233,30 +277,19 @@ fn nearest_field(given: &str, known: &[&'static str]) -> Option<&'static str> {
 }
 
 fn wrong_type(name: &str, wanted: &str, given: &Value) -> Invalid {
-    let (kind, nearest) = match given {
-        Value::Null => ("null", None),
-        Value::Bool(_) => ("a truth value", None),
-        Value::Number(number) => ("a number", (wanted == "a string").then(|| format!("\"{number}\""))),
-        Value::String(text) => ("a string", unquoted(wanted, text)),
-        Value::Array(_) => ("a list", None),
-        Value::Object(_) => ("an object", None),
+    let kind = match given {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     };
-    let mut invalid = Invalid::new("wrong_type", format!("{name} is {wanted}, this is {kind}"));
-    invalid.nearest = nearest;
-    invalid
+    Invalid::new("wrong_type", format!("{name} is {wanted}, this is {kind}"))
 }
 
-/// A number or a truth value that was put in quotes.
-fn unquoted(wanted: &str, text: &str) -> Option<String> {
-    let text = text.trim();
-    match wanted {
-        "a number" => text
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite())
-            .map(|number| number.to_string()),
-        "true or false" => text.to_lowercase().parse::<bool>().ok().map(|flag| flag.to_string()),
-        "a list of strings" => serde_json::to_string(&[text.chars().take(MAX_NAME).collect::<String>()]).ok(),
-        _ => None,
-    }
+/// With the same value in the right type, where that would be accepted.
+fn near(mut invalid: Invalid, nearest: Option<String>) -> Invalid {
+    invalid.nearest = nearest;
+    invalid
 }

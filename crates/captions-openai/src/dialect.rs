@@ -55,8 +55,9 @@ impl Parameter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Complaint {
     pub(crate) about: Parameter,
-    /// It knows the name and dislikes the value.
-    pub(crate) value: bool,
+    /// The parameter itself is refused, whatever its value, so it will be refused in every call. Otherwise only the value
+    /// of this one call is disliked, and others must not pay for it.
+    pub(crate) for_good: bool,
 }
 
 /// What is sent, and how.
@@ -72,22 +73,19 @@ impl Dialect {
         Self { now: profile, profile }
     }
 
-    /// Gives in to a complaint about a request that was worded as `sent` says: the parameter gets its other name, takes
-    /// a step down, or is left away. Where somebody else's complaint already changed it, it stays as it is.
-    pub(crate) fn yield_to(&mut self, complaint: Complaint, sent: &Self) {
+    /// Gives in for good to a complaint about a request that was worded as `sent` says: the parameter gets its other
+    /// name, takes a step down, or is left away. Where somebody else's complaint already changed it, it stays as it is.
+    /// The token limit is only renamed, and only once: a bound on the cost is not unlearned.
+    pub(crate) fn yield_to(&mut self, about: Parameter, sent: &Self) {
         let (now, sent) = (&mut self.now, &sent.now);
-        match complaint.about {
-            Parameter::TokenLimit if now.token_limit == sent.token_limit => {
-                let renamed = match sent.token_limit {
+        match about {
+            Parameter::TokenLimit
+                if now.token_limit == sent.token_limit && sent.token_limit == self.profile.token_limit =>
+            {
+                now.token_limit = match sent.token_limit {
                     TokenLimit::MaxTokens => TokenLimit::MaxCompletionTokens,
                     TokenLimit::MaxCompletionTokens => TokenLimit::MaxTokens,
                     TokenLimit::Unsent => TokenLimit::Unsent,
-                };
-                let fresh = sent.token_limit == self.profile.token_limit;
-                now.token_limit = if fresh && !complaint.value {
-                    renamed
-                } else {
-                    TokenLimit::Unsent
                 };
             }
             Parameter::Temperature => now.temperature = false,
@@ -108,6 +106,24 @@ impl Dialect {
         }
     }
 
+    /// The wording of one more try after these complaints about `sent`: what was not given in to for good, as `self`
+    /// shows, is left away this once.
+    #[must_use]
+    pub(crate) fn for_one_call(mut self, complaints: &[Complaint], sent: &Self) -> Self {
+        let now = &mut self.now;
+        for complaint in complaints {
+            match complaint.about {
+                Parameter::TokenLimit if now.token_limit == sent.now.token_limit => {
+                    now.token_limit = TokenLimit::Unsent;
+                }
+                Parameter::Temperature => now.temperature = false,
+                Parameter::Seed => now.seed = None,
+                _ => {}
+            }
+        }
+        self
+    }
+
     /// Tells the model to write without thinking first. `false` if that cannot be said, or was said already by `sent`.
     pub(crate) fn stop_thinking(&mut self, sent: &Self) -> bool {
         if self.now.thinking_switch == ThinkingSwitch::Missing || sent.now.thinking_off {
@@ -122,10 +138,8 @@ impl Dialect {
         let (now, was) = (&self.now, &self.profile);
         let mut learned = Vec::new();
         if now.token_limit != was.token_limit {
-            learned.push(match now.token_limit.field() {
-                Some(field) => format!("{}: sent as {field}", Parameter::TokenLimit.as_str()),
-                None => format!("{}: not sent", Parameter::TokenLimit.as_str()),
-            });
+            let field = now.token_limit.field().unwrap_or_default();
+            learned.push(format!("{}: sent as {field}", Parameter::TokenLimit.as_str()));
         }
         if now.structure != was.structure {
             let step = match now.structure {

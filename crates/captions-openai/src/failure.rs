@@ -177,6 +177,59 @@ const BILLING: [&str; 7] = [
 ];
 const BILLING_TEXT: [&str; 3] = ["credit balance", "spend limit", "insufficient balance"];
 
+/// Any other value would be refused too.
+const ONLY_THE_DEFAULT: [&str; 2] = ["only the default", "only supports the default"];
+const PARAMETER_REFUSED: [&str; 5] = [
+    "unsupported_parameter",
+    "unknown_parameter",
+    "unrecognized_parameter",
+    "extra_forbidden",
+    "unexpected_parameter",
+];
+const PARAMETER_REFUSED_TEXT: [&str; 14] = [
+    "unsupported",
+    "not supported",
+    "does not support",
+    "doesn't support",
+    "unknown",
+    "unrecognized",
+    "unrecognised",
+    "unexpected",
+    "not permitted",
+    "not allowed",
+    "cannot find field",
+    "no such",
+    "deprecated",
+    "instead",
+];
+const VALUE_REFUSED: [&str; 8] = [
+    "unsupported_value",
+    "invalid_value",
+    "integer_above_max_value",
+    "integer_below_min_value",
+    "decimal_above_max_value",
+    "decimal_below_min_value",
+    "less_than_equal",
+    "greater_than_equal",
+];
+const VALUE_REFUSED_TEXT: [&str; 15] = [
+    "unsupported value",
+    "invalid value",
+    "value is not supported",
+    "too large",
+    "too high",
+    "too small",
+    "must be",
+    "should be",
+    "less than",
+    "greater than",
+    "at most",
+    "at least",
+    "maximum",
+    "range",
+    "exceed",
+];
+
 /// What names stand for where no status says it.
 const STATUS_OF: [(u16, &[&str]); 9] = [
     (400, &REFUSED),
@@ -329,7 +382,7 @@ impl Failure {
         {
             return Vec::new();
         }
-        let value = self.is_about_a_value();
+        let refused = self.refuses_a_parameter();
         Parameter::ALL
             .into_iter()
             .filter(|parameter| !about_structure_only || *parameter == Parameter::Structure)
@@ -337,7 +390,14 @@ impl Failure {
                 let mut fields = parameter.fields().iter().filter(|field| sent.get(**field).is_some());
                 fields.any(|field| self.names_field(field, *parameter))
             })
-            .map(|about| Complaint { about, value })
+            .map(|about| Complaint {
+                about,
+                for_good: match about {
+                    Parameter::TokenLimit | Parameter::Temperature | Parameter::Seed => refused,
+                    // What we send of these never differs from call to call.
+                    Parameter::Structure | Parameter::StreamUsage | Parameter::Thinking | Parameter::Store => true,
+                },
+            })
             .collect()
     }
 
@@ -371,20 +431,16 @@ impl Failure {
         }
     }
 
-    fn is_about_a_value(&self) -> bool {
+    /// True if it says that a parameter is unknown or unsupported, whatever its value. Where that is not plain, it counts
+    /// as a complaint about the value, which teaches nothing.
+    fn refuses_a_parameter(&self) -> bool {
         let document = &self.document;
-        document.is_named(&[
-            "unsupported_value",
-            "invalid_value",
-            "integer_above_max_value",
-            "less_than_equal",
-        ]) || document.says(&[
-            "too large",
-            "must be less",
-            "less than or equal",
-            "at most",
-            "supports at most",
-        ])
+        if document.says(&ONLY_THE_DEFAULT) || document.is_named(&PARAMETER_REFUSED) {
+            return true;
+        }
+        !document.is_named(&VALUE_REFUSED)
+            && !document.says(&VALUE_REFUSED_TEXT)
+            && document.says(&PARAMETER_REFUSED_TEXT)
     }
 }
 

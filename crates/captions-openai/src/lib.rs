@@ -107,24 +107,16 @@ impl OpenAi {
         }
         wire::models(&document).ok_or_else(|| corrupt("the answer is no list of models"))
     }
-
-    /// How the provider is spoken to.
-    pub fn profile(&self) -> Profile {
-        self.inner.profile
-    }
-
-    /// What its refusals have taught since the start, one sentence each.
-    pub fn learned(&self) -> Vec<String> {
-        self.inner.dialect().learned()
-    }
 }
 
+/// Shows what the refusals of the provider have taught since the start.
 impl fmt::Debug for OpenAi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenAi")
             .field("provider", &self.inner.description.provider)
             .field("model", &self.inner.description.model)
             .field("profile", &self.inner.profile)
+            .field("learned", &self.inner.dialect().learned())
             .finish_non_exhaustive()
     }
 }
@@ -173,8 +165,8 @@ impl Inner {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the prompt and says how it was worded. If a parameter is refused and `may_adapt` allows it, sends it a
-    /// second time without that parameter, and clears `may_adapt`.
+    /// Sends the prompt and says how it was worded. If a parameter or its value is refused and `may_adapt` allows it,
+    /// sends it a second time without that parameter, and clears `may_adapt`.
     async fn ask(
         &self,
         cx: &Context,
@@ -182,8 +174,8 @@ impl Inner {
         stream: bool,
         may_adapt: &mut bool,
     ) -> Result<(Answer, Dialect), LlmError> {
+        let mut sent = self.dialect();
         loop {
-            let sent = self.dialect();
             let body = wire::request(&self.description.model, prompt, &sent, stream);
             let failure = match self.line.ask(&body, stream).await? {
                 Ok(answer) => return Ok((answer, sent)),
@@ -192,8 +184,8 @@ impl Inner {
             let complaints = failure.complaints(&body);
             // Learned in any case, for the next request.
             self.learn(|dialect| {
-                for complaint in &complaints {
-                    dialect.yield_to(*complaint, &sent);
+                for complaint in complaints.iter().filter(|complaint| complaint.for_good) {
+                    dialect.yield_to(complaint.about, &sent);
                 }
             });
             let again = !complaints.is_empty() && *may_adapt && cx.attempts.begin();
@@ -201,6 +193,7 @@ impl Inner {
                 return Err(failure.error());
             }
             *may_adapt = false;
+            sent = self.dialect().for_one_call(&complaints, &sent);
         }
     }
 

@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::SystemTime,
 };
 
@@ -18,7 +15,6 @@ use reqwest::{
 };
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     failure::{Document, Failure},
@@ -45,8 +41,6 @@ const REQUEST_IDS: [&str; 5] = [
 pub(crate) struct Line {
     client: Client,
     base: Url,
-    total: Arc<Semaphore>,
-    here: Arc<Semaphore>,
     /// llama.cpp promises to keep a connection and closes it after every stream. A request that follows at once would
     /// be written to a closing connection, so its streams get connections of their own.
     closes_after_streams: AtomicBool,
@@ -57,7 +51,6 @@ pub(crate) struct Line {
 pub(crate) struct Answer {
     response: Response,
     read: usize,
-    _places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 impl Line {
@@ -83,7 +76,7 @@ impl Line {
             .tcp_nodelay(true)
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.read_timeout)
-            .pool_max_idle_per_host(options.connections.max_per_host())
+            .pool_max_idle_per_host(options.max_idle)
             .user_agent(concat!("captions/", env!("CARGO_PKG_VERSION")))
             .default_headers(
                 headers(options, profile).ok_or_else(|| wrong("the key or a header holds a forbidden character"))?,
@@ -98,11 +91,8 @@ impl Line {
         let client = client
             .build()
             .map_err(|error| Fault::because(FaultKind::Internal, error))?;
-        let place = format!("{host}:{}", base.port_or_known_default().unwrap_or_default());
         Ok(Self {
             client,
-            total: options.connections.total(),
-            here: options.connections.toward(&place),
             base,
             closes_after_streams: AtomicBool::new(profile == Profile::LlamaCpp),
         })
@@ -133,8 +123,6 @@ impl Line {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Result<Answer, Failure>, LlmError> {
-        // The narrower gate first: who waits for this host must not keep others from theirs.
-        let places = (place(&self.here).await?, place(&self.total).await?);
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         if response
@@ -144,11 +132,7 @@ impl Line {
         {
             self.closes_after_streams.store(true, Ordering::Relaxed);
         }
-        let mut answer = Answer {
-            response,
-            read: 0,
-            _places: places,
-        };
+        let mut answer = Answer { response, read: 0 };
         if (200..300).contains(&status) {
             return Ok(Ok(answer));
         }
@@ -220,12 +204,6 @@ impl Answer {
 /// An answer that makes no sense. The detail is ours and quotes nothing.
 pub(crate) fn corrupt(detail: &str) -> LlmError {
     Fault::because(FaultKind::Corrupt, detail).into()
-}
-
-async fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, LlmError> {
-    // Never closed, so it never fails.
-    let place = Arc::clone(places).acquire_owned().await;
-    place.map_err(|error| Fault::because(FaultKind::Internal, error).into())
 }
 
 fn headers(options: &OpenAiOptions, profile: Profile) -> Option<HeaderMap> {

@@ -18,7 +18,7 @@ use crate::{
     is_within_bounds,
     line::{Answer, corrupt},
     sse::Events,
-    wire::Piece,
+    wire::{Finish, Piece},
 };
 
 /// How long to wait for the token counts after the text is complete: they are worth a moment, not an error.
@@ -173,6 +173,9 @@ impl Reading {
         if data == DONE {
             self.waiting = Vec::new().into_iter();
             self.done = true;
+            // An explicit end: a provider that gave no reason for it is believed here as it is in a document. Only a
+            // stream that just stops was cut off.
+            self.said.finish.get_or_insert(Finish::Stop);
             return Ok(self.said.thoughts.finish());
         }
         if data.is_empty() {

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    chain::{Writers, writers},
+    chain::{Cold, Writers, writers},
     policies,
     readiness::{Component, Probe, Readiness},
     settings::{Redis, SecretUrl, Settings},
@@ -78,6 +78,7 @@ pub struct Assembled {
     pub readiness: Readiness,
     deadline: Duration,
     max_attempts: u32,
+    cold: Option<Cold>,
     store: Store,
     tables: Tables,
 }
@@ -93,6 +94,14 @@ impl Assembled {
             now: OffsetDateTime::now_utc().truncate_to_microsecond(),
             deadline: Instant::now() + time,
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
+        }
+    }
+
+    /// Loads the local model now, if it is one of the providers and its file is there, so that the first caption does not
+    /// wait for it. Returns at once where there is none; a failure is logged.
+    pub async fn warm(&self) {
+        if let Some(cold) = &self.cold {
+            cold.warm().await;
         }
     }
 
@@ -119,6 +128,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
         chain,
         rungs,
         mut components,
+        cold,
     } = match writers {
         Ok(writers) => writers,
         Err(error) => {
@@ -156,6 +166,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
         readiness: Readiness::new(components),
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
+        cold,
         store,
         tables,
     })
@@ -183,7 +194,7 @@ fn cache(settings: &Settings, cpus: u32) -> Result<(Arc<dyn Cache>, Component), 
 pub(crate) fn redis(url: &SecretUrl, settings: &Redis, cpus: u32) -> Result<RedisCache, AssembleError> {
     let options = RedisOptions {
         url: url.expose().to_owned(),
-        ca_file: None,
+        ca_file: settings.ca_file.clone(),
         connections: policies::size(settings.connections(cpus)),
         connect_timeout: settings.connect_timeout,
         read_timeout: settings.read_timeout,

@@ -9,11 +9,9 @@ use captions_domain::{
     ports::LlmProvider,
 };
 use captions_embedded::template::TemplateWriter;
-use captions_openai::{
-    OpenAi,
-    options::{Connections, OpenAiOptions},
-};
+use captions_openai::{OpenAi, options::OpenAiOptions};
 use captions_resilience::{failover::Failover, guarded::Guarded, policy::Policy};
+use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use crate::{
@@ -26,31 +24,71 @@ use crate::{
 /// The name of the writers below the chain, as callers see it.
 const LOCAL_RUNG: &str = "local-smollm2";
 const TEMPLATE_RUNG: &str = "template";
+/// Time for the local model to be loaded at the start.
+#[cfg(feature = "local-llm")]
+const WARM_LIMIT: Duration = Duration::from_secs(60);
+
+#[cfg(feature = "local-llm")]
+type Local = captions_local_llm::LocalLlm;
+/// There is none in this build.
+#[cfg(not(feature = "local-llm"))]
+type Local = std::convert::Infallible;
+
+/// A local model whose file is there, to be loaded before the first caption needs it.
+pub(crate) struct Cold(Arc<Local>);
+
+impl Cold {
+    /// Loads it. Dropping the future stops the waiting for it.
+    #[cfg(feature = "local-llm")]
+    pub(crate) async fn warm(&self) {
+        let begun = std::time::Instant::now();
+        match self.0.warm(begun + WARM_LIMIT).await {
+            Ok(()) => tracing::info!(duration_ms = begun.elapsed().as_secs_f64() * 1e3, "local model loaded"),
+            // The first caption tries again and is told.
+            Err(error) => tracing::warn!(error = %crate::doctor::told(&error), "the local model cannot be loaded"),
+        }
+    }
+
+    #[cfg(not(feature = "local-llm"))]
+    #[expect(clippy::unused_async, reason = "the same form as with a local model")]
+    pub(crate) async fn warm(&self) {
+        match *self.0 {}
+    }
+}
+
+struct Started {
+    guarded: Arc<dyn LlmProvider>,
+    cold: Option<Cold>,
+}
 
 pub(crate) struct Writers {
     pub(crate) chain: Arc<dyn LlmProvider>,
     pub(crate) rungs: Vec<Rung>,
     pub(crate) components: Vec<Component>,
+    /// Set where the chain of providers holds the local model.
+    pub(crate) cold: Option<Cold>,
 }
 
 /// Starts the local model's thread if it is used, and asks a provider that names no model for its first one.
 pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
-    let connections = Connections::new(settings.api.max_connections, settings.api.max_per_host);
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
     let mut components = Vec::new();
+    let mut cold = None;
     for (position, provider) in listed.iter().enumerate() {
         let name = provider.name.as_str();
         let member = match provider.kind {
             ProviderKind::Openai => {
                 let policy = Policy::new(policies::provider(provider, &settings.api, position, listed.len()));
                 components.push(Component::new(name, Some(policy.clone()), Probe::None));
-                let openai = openai(provider, &settings.api, connections.clone()).await?;
+                let openai = openai(provider, &settings.api).await?;
                 Arc::new(Guarded::new(Arc::new(openai), policy))
             }
             ProviderKind::Local => {
                 components.push(Component::new(name, None, Probe::model(settings)));
-                local(settings, name, true)?
+                let local = local(settings, name, true)?;
+                cold = local.cold;
+                local.guarded
             }
             ProviderKind::Template => template(name, true),
         };
@@ -62,7 +100,7 @@ pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleErro
         components.push(Component::new(LOCAL_RUNG, None, Probe::model(settings)));
         rungs.push(Rung {
             source: Source::Local,
-            llm: local(settings, LOCAL_RUNG, false)?,
+            llm: local(settings, LOCAL_RUNG, false)?.guarded,
         });
     }
     if settings.fallback.template {
@@ -81,6 +119,7 @@ pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleErro
         chain,
         rungs,
         components,
+        cold,
     })
 }
 
@@ -90,7 +129,7 @@ fn template(name: &str, is_member: bool) -> Arc<dyn LlmProvider> {
 }
 
 #[cfg(feature = "local-llm")]
-fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Arc<dyn LlmProvider>, AssembleError> {
+fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Started, AssembleError> {
     use captions_local_llm::{LocalLlm, LocalOptions};
 
     let files = crate::model::files(settings).ok_or(AssembleError::NoModelFolder)?;
@@ -102,16 +141,20 @@ fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Arc<dyn Llm
     })
     .map_err(AssembleError::Local)?;
     let policy = Policy::new(policies::in_process(name, is_member));
-    Ok(Arc::new(Guarded::new(Arc::new(local), policy)))
+    let local = Arc::new(local);
+    Ok(Started {
+        guarded: Arc::new(Guarded::new(Arc::clone(&local), policy)),
+        cold: crate::model::path(settings).map(|_| Cold(local)),
+    })
 }
 
 #[cfg(not(feature = "local-llm"))]
-fn local(_: &Settings, _: &str, _: bool) -> Result<Arc<dyn LlmProvider>, AssembleError> {
+fn local(_: &Settings, _: &str, _: bool) -> Result<Started, AssembleError> {
     Err(AssembleError::NoLocalModel)
 }
 
 /// The adapter's options for a provider. Without a model in the settings theirs is empty.
-pub(crate) fn options(provider: &Provider, api: &Api, connections: Connections) -> OpenAiOptions {
+pub(crate) fn options(provider: &Provider, api: &Api) -> OpenAiOptions {
     let base_url = provider.base_url.as_ref().map(SecretUrl::expose).unwrap_or_default();
     let silence = [
         provider.timeout.unwrap_or(api.timeout),
@@ -123,13 +166,20 @@ pub(crate) fn options(provider: &Provider, api: &Api, connections: Connections) 
         connect_timeout: api.connect_timeout,
         // The policy bounds each kind of wait; this is only to outlast them all.
         read_timeout: silence.into_iter().max().unwrap_or_default(),
-        connections,
+        // The policy bounds the calls in flight, and with them the connections.
+        max_idle: api.max_per_host,
+        profile: provider.profile,
+        headers: provider
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
+            .collect(),
         ..OpenAiOptions::new(&provider.name, base_url, provider.model.as_deref().unwrap_or_default())
     }
 }
 
-async fn openai(provider: &Provider, api: &Api, connections: Connections) -> Result<OpenAi, AssembleError> {
-    let mut options = options(provider, api, connections);
+async fn openai(provider: &Provider, api: &Api) -> Result<OpenAi, AssembleError> {
+    let mut options = options(provider, api);
     if provider.model.is_none() {
         options.model = first_model(&options, provider.timeout.unwrap_or(api.timeout)).await?;
     }

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use captions_domain::fault::{LlmError, Rejection};
-use captions_openai::{OpenAi, options::Connections};
+use captions_openai::OpenAi;
 use tokio::time::timeout;
 
 use crate::{
@@ -139,7 +139,7 @@ async fn cache(settings: &Settings) -> Check {
 /// Asks for the list of models, which costs nothing and needs the same key as a caption.
 async fn openai(name: &str, provider: &Provider, settings: &Settings) -> Check {
     let url = provider.base_url.as_ref().map(SecretUrl::redacted).unwrap_or_default();
-    let options = chain::options(provider, &settings.api, Connections::default());
+    let options = chain::options(provider, &settings.api);
     match OpenAi::models(&options).await {
         Ok(models) => match &provider.model {
             None if models.is_empty() => {

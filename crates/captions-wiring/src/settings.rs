@@ -143,6 +143,8 @@ pub enum Migrate {
 pub struct Redis {
     #[serde(deserialize_with = "url_or_none")]
     pub url: Option<SecretUrl>,
+    #[serde(deserialize_with = "path_or_none")]
+    pub ca_file: Option<PathBuf>,
     pub pool_size: PoolSize,
     #[serde(deserialize_with = "seconds")]
     pub connect_timeout: Duration,

@@ -101,8 +101,8 @@ pub(crate) struct GenerateArgs {
     /// Sampling temperature: 0 to 2
     #[arg(long, value_name = "X", value_parser = number, allow_negative_numbers = true, help_heading = "The call")]
     temperature: Option<f64>,
-    /// The most time for everything after the start: engine.deadline for this call
-    #[arg(long, value_name = "SECONDS", value_parser = number, allow_negative_numbers = true,
+    /// The most time for everything after the start, 0.1 to 600: engine.deadline for this call
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true,
         help_heading = "The call")]
     pub(crate) timeout: Option<f64>,
 
@@ -160,6 +160,7 @@ impl GenerateArgs {
     }
 
     /// The provider that was asked for by name.
+    #[cfg(feature = "local-llm")]
     pub(crate) fn provider(&self) -> Option<&str> {
         self.provider.as_deref()
     }
@@ -200,6 +201,16 @@ impl TypedValueParser for OneOf {
 fn number(text: &str) -> Result<f64, String> {
     let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
     number.ok_or_else(|| "not a number".to_owned())
+}
+
+/// The rule of `engine.deadline`, told under the name of the flag.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = number(text)?;
+    if (0.1..=600.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("a time is 0.1 to 600 seconds".to_owned())
+    }
 }
 
 fn score(text: &str) -> Result<f64, String> {

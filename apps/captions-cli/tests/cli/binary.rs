@@ -50,6 +50,28 @@ fn the_program_writes_a_caption() {
     );
 }
 
+#[tokio::test]
+async fn a_warning_of_the_log_is_shown_only_on_demand() {
+    let server = FakeLlm::start().await;
+    server.always(Turn::unavailable());
+    let home = Home::new()
+        .with_provider(&server.base_url())
+        .with("CAPTIONS_API__BREAKER__FAILURE_THRESHOLD", "1");
+    let stderr = async |args: &[&str]| {
+        let mut command = captions(&home, args);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+
+    let usual = stderr(&["generate", "rain on the roof"]).await;
+    let verbose = stderr(&["generate", "rain on the roof", "-v"]).await;
+
+    assert!(usual.contains("degraded: ") && !usual.contains("WARN"), "{usual}");
+    assert!(verbose.contains("WARN"), "{verbose}");
+}
+
 #[test]
 fn empty_stdin_without_a_text_is_wrong_usage() {
     let output = captions(&Home::new(), &["generate"]).output().unwrap();

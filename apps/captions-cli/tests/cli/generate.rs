@@ -144,7 +144,8 @@ async fn a_slip_of_the_hand_is_answered_with_the_nearest_choice() {
 #[case(&["--language", "klingonish"], "a language is a BCP 47 tag")]
 #[case(&["--keyword", ""], "--keyword: a keyword needs at least 1 character")]
 #[case(&["--provider", "templat"], "no provider is named so; there is template: did you mean 'template'?")]
-#[case(&["--timeout", "0"], "`engine.deadline` must be: seconds, 0.1 to 600")]
+#[case(&["--timeout", "0"], "'--timeout <SECONDS>': a time is 0.1 to 600 seconds")]
+#[case(&["--timeout", "-4"], "'--timeout <SECONDS>': a time is 0.1 to 600 seconds")]
 #[case(&["--set", "api.timeot=5"], "`api.timeout`")]
 #[tokio::test]
 async fn a_bad_value_is_wrong_usage(#[case] flags: &[&str], #[case] words: &str) {

@@ -77,7 +77,7 @@ async fn a_user_is_not_created_twice() {
 #[case(&["user", "show", "bob"])]
 #[case(&["user", "delete", "bob"])]
 #[case(&["prefs", "get", "bob"])]
-#[case(&["prefs", "set", "bob", "tone=warm"])]
+#[case(&["prefs", "set", "bob", "tone="])]
 #[case(&["prefs", "reset", "bob"])]
 #[tokio::test]
 async fn an_unknown_user_is_told(#[case] args: &[&str]) {
@@ -105,6 +105,21 @@ async fn wrong_values_are_refused_before_any_store_is_opened(#[case] args: &[&st
     home.call(args).await.ended_with(2).said(words);
 
     assert!(!home.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn wishes_create_the_user_who_has_them() {
+    let home = Home::new();
+
+    let first = home.call(&["prefs", "set", "ana", "tone=warm"]).await.ended_with(0);
+    let second = home.call(&["prefs", "set", "ana", "emoji=none"]).await.ended_with(0);
+
+    assert_eq!(first.said("created the user ana").stdout, "tone=warm\n");
+    assert!(!second.stderr.contains("created"), "{second:?}");
+    assert_eq!(
+        home.call(&["user", "show", "ana", "--json"]).await.document()["version"],
+        2
+    );
 }
 
 #[tokio::test]

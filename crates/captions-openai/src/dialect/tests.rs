@@ -7,37 +7,48 @@ fn dialect(profile: Profile) -> Dialect {
 
 fn complain(dialect: &mut Dialect, about: Parameter) {
     let sent = *dialect;
-    dialect.yield_to(Complaint { about, value: false }, &sent);
+    dialect.yield_to(about, &sent);
 }
 
 #[test]
-fn the_token_limit_is_renamed_once_and_then_left_away() {
+fn the_token_limit_is_renamed_once_and_never_forgotten() {
     for profile in [Profile::Generic, Profile::OpenAi] {
         let mut dialect = dialect(profile);
         let first = dialect.now.token_limit;
 
         complain(&mut dialect, Parameter::TokenLimit);
-        assert_ne!(dialect.now.token_limit, first);
-        assert_ne!(dialect.now.token_limit, TokenLimit::Unsent);
+        let renamed = dialect.now.token_limit;
+        assert!(renamed != first && renamed != TokenLimit::Unsent);
         complain(&mut dialect, Parameter::TokenLimit);
-        assert_eq!(dialect.now.token_limit, TokenLimit::Unsent);
+        assert_eq!(dialect.now.token_limit, renamed);
     }
 }
 
 #[test]
-fn a_token_limit_whose_value_is_disliked_is_left_away_at_once() {
-    let mut dialect = dialect(Profile::Generic);
-    let sent = dialect;
+fn what_is_not_given_in_to_is_left_away_for_one_call() {
+    let complaints = [Parameter::TokenLimit, Parameter::Temperature, Parameter::Seed]
+        .map(|about| Complaint { about, for_good: false });
+    let before = dialect(Profile::Generic);
 
-    dialect.yield_to(
-        Complaint {
-            about: Parameter::TokenLimit,
-            value: true,
-        },
-        &sent,
+    let once = before.for_one_call(&complaints, &before).now;
+
+    assert_eq!(
+        (once.token_limit, once.temperature, once.seed),
+        (TokenLimit::Unsent, false, None)
     );
+}
 
-    assert_eq!(dialect.now.token_limit, TokenLimit::Unsent);
+#[test]
+fn a_renamed_token_limit_is_sent_under_its_new_name() {
+    let sent = dialect(Profile::Generic);
+    let mut renamed = sent;
+    renamed.yield_to(Parameter::TokenLimit, &sent);
+    let complaint = Complaint {
+        about: Parameter::TokenLimit,
+        for_good: true,
+    };
+
+    assert_eq!(renamed.for_one_call(&[complaint], &sent), renamed);
 }
 
 #[test]
@@ -58,8 +69,8 @@ fn two_calls_with_the_same_complaint_take_one_step() {
     let mut dialect = dialect(Profile::Generic);
     let sent = dialect;
     for about in [Parameter::Structure, Parameter::TokenLimit] {
-        dialect.yield_to(Complaint { about, value: false }, &sent);
-        dialect.yield_to(Complaint { about, value: false }, &sent);
+        dialect.yield_to(about, &sent);
+        dialect.yield_to(about, &sent);
     }
 
     assert_eq!(dialect.now.structure, Structure::Object);

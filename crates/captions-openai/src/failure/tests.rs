@@ -279,12 +279,35 @@ fn several_parameters_can_be_refused_at_once() {
 }
 
 #[rstest]
-#[case(
-    "max_tokens is too large: 8192. This model supports at most 4096 completion tokens",
+#[case::unknown("max_tokens", "Unsupported parameter: 'max_tokens'", "", true)]
+#[case::another_name("max_tokens", "Use 'max_completion_tokens' instead", "", true)]
+#[case::by_code("temperature", "x", "unsupported_parameter", true)]
+#[case::extra("seed", "Extra inputs are not permitted", "", true)]
+#[case::only_the_default(
+    "temperature",
+    "Unsupported value: 'temperature' does not support 0.9 with this model. Only the default (1) value is supported.",
+    "unsupported_value",
     true
 )]
-#[case("Unsupported parameter: 'max_tokens'", false)]
-fn a_disliked_value_is_told_from_an_unknown_name(#[case] message: &str, #[case] value: bool) {
-    let body = json!({"error": {"message": message, "param": "max_tokens"}}).to_string();
-    assert_eq!(failure(400, &body).complaints(&sent())[0].value, value);
+#[case::always_the_same("response_format", "Invalid value: 'json_schema'", "invalid_value", true)]
+#[case::too_many(
+    "max_tokens",
+    "max_tokens is too large: 8192. This model supports at most 4096 completion tokens",
+    "",
+    false
+)]
+#[case::too_hot("temperature", "temperature must be <= 1", "", false)]
+#[case::a_range("temperature", "Expected a value in range [0, 1]", "", false)]
+#[case::this_value("temperature", "temperature does not support 0.9", "unsupported_value", false)]
+#[case::a_negative_seed("seed", "x", "integer_below_min_value", false)]
+#[case::unclear("temperature", "x", "", false)]
+fn only_a_refusal_of_the_parameter_itself_is_for_good(
+    #[case] param: &str,
+    #[case] message: &str,
+    #[case] code: &str,
+    #[case] for_good: bool,
+) {
+    let body = json!({"error": {"message": message, "param": param, "code": code}}).to_string();
+
+    assert_eq!(failure(400, &body).complaints(&sent())[0].for_good, for_good);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Finish, Piece, ROOM_FOR_THOUGHTS, models, narrow, request};
 use crate::{
-    dialect::{Complaint, Dialect, Parameter},
+    dialect::{Dialect, Parameter},
     profile::Profile,
 };
 
@@ -79,13 +79,7 @@ fn the_ladder_ends_in_words_alone() {
     let prompt = prompt(Format::Variants, None);
     let step = |dialect: &mut Dialect| {
         let sent = *dialect;
-        dialect.yield_to(
-            Complaint {
-                about: Parameter::Structure,
-                value: false,
-            },
-            &sent,
-        );
+        dialect.yield_to(Parameter::Structure, &sent);
         request("m", &prompt, dialect, false)
     };
 

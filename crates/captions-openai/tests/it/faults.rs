@@ -58,19 +58,6 @@ async fn a_stream_that_just_ends_was_cut_off() {
 }
 
 #[tokio::test]
-async fn the_done_mark_alone_does_not_make_an_answer() {
-    let fake = FakeLlm::start().await;
-    fake.reply(Turn::raw_stream([
-        "data: {\"choices\":[{\"delta\":{\"content\":\"Warm\"},\"finish_reason\":null}]}\n\n",
-        "data: [DONE]\n\n",
-    ]));
-
-    let streamed = stream(&provider(&fake), &context(3), &plain()).await;
-
-    assert_eq!(name(&streamed.end.unwrap_err()), "unavailable");
-}
-
-#[tokio::test]
 async fn no_answer_may_be_larger_than_the_bound_however_well_formed() {
     let fake = FakeLlm::start().await;
     let padding = "a".repeat(5 << 20);

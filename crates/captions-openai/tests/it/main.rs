@@ -17,11 +17,7 @@ use captions_domain::{
     ports::{Chunk, Completion, Credit, LlmProvider},
     prompt::{Format, Prompt, render},
 };
-use captions_openai::{
-    OpenAi,
-    options::{Connections, OpenAiOptions},
-    profile::Profile,
-};
+use captions_openai::{OpenAi, options::OpenAiOptions, profile::Profile};
 use captions_testkit::{build, contract::llm::brief, llm::FakeLlm};
 use futures_util::StreamExt as _;
 
@@ -34,7 +30,6 @@ fn options(fake: &FakeLlm) -> OpenAiOptions {
     install_tls();
     OpenAiOptions {
         read_timeout: Duration::from_millis(300),
-        connections: Connections::new(16, 16),
         ..OpenAiOptions::new("fake", fake.base_url(), "fake-model")
     }
 }

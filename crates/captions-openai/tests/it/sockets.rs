@@ -1,4 +1,4 @@
-//! Connections: kept, bounded, and closed when the caller leaves.
+//! Connections: kept, and closed when the caller leaves.
 
 use std::{
     net::Ipv4Addr,
@@ -6,15 +6,12 @@ use std::{
 };
 
 use captions_domain::ports::LlmProvider as _;
-use captions_openai::{
-    OpenAi,
-    options::{Connections, OpenAiOptions},
-};
+use captions_openai::{OpenAi, options::OpenAiOptions};
 use captions_testkit::llm::{FakeLlm, Turn};
-use futures_util::{StreamExt as _, future::join_all};
+use futures_util::StreamExt as _;
 use tokio::{net::TcpListener, time::timeout};
 
-use super::{context, options, outcome, plain, provider, stream};
+use super::{context, outcome, plain, provider, stream};
 
 /// The most time that may pass between a caller's leaving and the provider's noticing it.
 const NOTICED_WITHIN: Duration = Duration::from_millis(100);
@@ -55,64 +52,6 @@ async fn a_server_known_to_close_after_streams_gets_a_connection_for_each() {
     }
     assert_eq!(outcome(&provider.complete(&context(3), &plain()).await), "answered");
     assert!(!closes(&fake), "whole answers keep their connection");
-}
-
-#[tokio::test]
-async fn no_more_calls_are_in_flight_than_allowed() {
-    let fake = FakeLlm::start().await;
-    fake.always(Turn::text("Warm bread").after(Duration::from_millis(20)));
-    let provider = OpenAi::new(&OpenAiOptions {
-        connections: Connections::new(8, 2),
-        read_timeout: Duration::from_secs(10),
-        ..options(&fake)
-    })
-    .unwrap();
-    let cx = context(3);
-    let prompt = plain();
-    let most = async {
-        let mut most = 0;
-        while fake.count() < 20 {
-            most = most.max(fake.open_connections());
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        most
-    };
-
-    let calls = join_all((0..20).map(|_| provider.complete(&cx, &prompt)));
-    let (answers, most) = tokio::join!(calls, most);
-
-    assert!(answers.iter().all(|answer| outcome(answer) == "answered"));
-    assert_eq!(most, 2);
-}
-
-#[tokio::test]
-async fn providers_share_the_places_that_they_were_given() {
-    let fake = FakeLlm::start().await;
-    fake.reply(Turn::silence());
-    let connections = Connections::new(1, 1);
-    let new = |name: &str| {
-        OpenAi::new(&OpenAiOptions {
-            name: name.into(),
-            connections: connections.clone(),
-            ..options(&fake)
-        })
-        .unwrap()
-    };
-    let (one, other) = (new("one"), new("other"));
-    let (cx, prompt) = (context(3), plain());
-
-    let mut holds_the_place = Box::pin(one.complete(&cx, &prompt));
-    assert!(timeout(Duration::from_millis(50), &mut holds_the_place).await.is_err());
-    assert!(
-        timeout(Duration::from_millis(50), other.complete(&cx, &prompt))
-            .await
-            .is_err(),
-        "there is no place"
-    );
-    assert_eq!(fake.count(), 1);
-    drop(holds_the_place);
-
-    assert_eq!(outcome(&other.complete(&cx, &prompt).await), "answered");
 }
 
 #[tokio::test]

@@ -74,6 +74,23 @@ async fn an_error_in_the_middle_ends_the_stream(#[case] event: &str, #[case] exp
 }
 
 #[tokio::test]
+async fn a_stream_without_a_reason_to_finish_is_whole_if_it_ends_by_its_own_word() {
+    let fake = FakeLlm::start().await;
+    for (events, expected) in [
+        (&[WARM, BREAD, "[DONE]"][..], "answered"),
+        (&[WARM, BREAD], "unavailable"),
+        (&[FIRST, "[DONE]"], "unusable"),
+    ] {
+        fake.reply(Turn::raw_stream([lines(events)]));
+
+        let streamed = stream(&provider(&fake), &context(3), &plain()).await;
+
+        let end = streamed.end.as_ref().map_or_else(name, |_| "answered");
+        assert_eq!(end, expected, "{events:?}");
+    }
+}
+
+#[tokio::test]
 async fn half_an_event_at_the_end_is_a_cut_and_not_rubbish() {
     let fake = FakeLlm::start().await;
     fake.reply(Turn::raw_stream([lines(&[WARM]), format!("data: {}", &BREAD[..20])]));

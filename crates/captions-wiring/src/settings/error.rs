@@ -7,11 +7,12 @@ use super::Origin;
 /// Why the settings cannot be used. All of them are for the operator to mend; none is worth a retry.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error("{origin}: unknown key `{key}`; the nearest known one is `{nearest}`")]
+    #[error("{origin}: unknown key `{key}`; {}", hint(nearest.as_deref()))]
     UnknownKey {
         key: String,
-        /// Spelled as it belongs in that place: a variable's name for the environment.
-        nearest: String,
+        /// The known key that looks like it, if one does, spelled as it belongs in that place: a variable's name for the
+        /// environment.
+        nearest: Option<String>,
         origin: Origin,
     },
     #[error("{origin}: `{key}` must be: {rule}; it is {found}")]
@@ -58,4 +59,11 @@ pub enum SettingsError {
     /// A key that has a rule and a default but no field, or the other way round: our own mistake.
     #[error("the settings do not fit together: {0}")]
     Mismatch(String),
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("the nearest known one is `{nearest}`"),
+        None => "no known one is like it".to_owned(),
+    }
 }

@@ -294,7 +294,7 @@ fn first_leaf(key: &str, value: &Value) -> String {
 }
 
 fn unknown(key: String, origin: &Origin) -> SettingsError {
-    let nearest = nearest(&key, KEYS.iter().map(|(known, _)| *known)).to_owned();
+    let nearest = nearest(&key, KEYS.iter().map(|(known, _)| *known)).map(Into::into);
     SettingsError::UnknownKey {
         key,
         nearest,
@@ -305,7 +305,7 @@ fn unknown(key: String, origin: &Origin) -> SettingsError {
 fn unknown_variable(variable: String, key: String) -> SettingsError {
     let nearest = nearest(&key, KEYS.iter().map(|(known, _)| *known));
     SettingsError::UnknownKey {
-        nearest: variable_of(nearest),
+        nearest: nearest.map(variable_of),
         key,
         origin: Origin::Environment(variable),
     }
@@ -316,12 +316,14 @@ pub(super) fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
-/// The known key that looks most like this one.
-pub(super) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(key, known);
+/// The known key that looks most like this one, if any looks like it. Half a key is often all that was typed.
+pub(super) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const ALIKE: f64 = 0.4;
     known
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-        .unwrap_or_default()
+        .map(|known| (strsim::normalized_damerau_levenshtein(key, known), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
 }
 
 fn as_config(value: &Value, origin: &String) -> config::Value {

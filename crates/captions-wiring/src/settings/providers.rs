@@ -1,9 +1,15 @@
 //! The list of providers: its entries, what the environment adds to it, and the keys that it names.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    time::Duration,
+};
 
+use captions_openai::profile::Profile;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Value;
 
 use super::{
@@ -57,6 +63,12 @@ pub struct Provider {
     pub api_key_env: Option<String>,
     #[serde(default)]
     pub api_key_file: Option<PathBuf>,
+    /// `None`: guessed from the base URL.
+    #[serde(default, deserialize_with = "profile")]
+    pub profile: Option<Profile>,
+    /// Sent with every request. The values may be keys.
+    #[serde(default, deserialize_with = "headers")]
+    pub headers: BTreeMap<String, SecretString>,
     /// This and the next three stand over `[api]`.
     #[serde(default, deserialize_with = "seconds")]
     pub timeout: Option<Duration>,
@@ -80,12 +92,20 @@ impl Provider {
             model: None,
             api_key_env: None,
             api_key_file: None,
+            profile: None,
+            headers: BTreeMap::new(),
             timeout: None,
             first_byte_timeout: None,
             idle_timeout: None,
             max_attempts: None,
             api_key: None,
         }
+    }
+
+    fn shown_headers(&self) -> Option<String> {
+        let headers = self.headers.keys().map(|name| format!("{} = \"***\"", quoted(name)));
+        let headers: Vec<String> = headers.collect();
+        (!headers.is_empty()).then(|| format!("{{ {} }}", headers.join(", ")))
     }
 
     /// Every key that is set, as it would stand in a settings file.
@@ -102,6 +122,8 @@ impl Provider {
                 "api_key_file",
                 self.api_key_file.as_ref().map(|path| quoted(&path.to_string_lossy())),
             ),
+            ("profile", self.profile.map(|profile| quoted(profile.as_str()))),
+            ("headers", self.shown_headers()),
             ("timeout", seconds(&self.timeout)),
             ("first_byte_timeout", seconds(&self.first_byte_timeout)),
             ("idle_timeout", seconds(&self.idle_timeout)),
@@ -137,7 +159,7 @@ pub(super) fn check_entries(entries: &[Value], origin: &Origin) -> Result<(), Se
                 let nearest = nearest(key, rules.iter().map(|(known, _)| *known));
                 return Err(SettingsError::UnknownKey {
                     key: full,
-                    nearest: format!("{LIST}[{index}].{nearest}"),
+                    nearest: nearest.map(|nearest| format!("{LIST}[{index}].{nearest}")),
                     origin: origin.clone(),
                 });
             };
@@ -359,4 +381,14 @@ fn contradiction(key: &str, what: &str, origin: &Origin) -> SettingsError {
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     super::seconds(deserializer).map(Some)
+}
+
+fn profile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Profile>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, SecretString>, D::Error> {
+    let headers = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(headers.into_iter().map(|(name, value)| (name, value.into())).collect())
 }

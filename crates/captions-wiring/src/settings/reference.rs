@@ -131,7 +131,7 @@ writes with the local model. Settings come from these layers, each over the ones
 4. flags.
 
 `captions config show --origin` prints every effective value and where it came from. An unknown key, in any layer, is an
-error that names the nearest known one; so is a value that breaks its rule. Passwords and keys are never printed.
+error that names a known one like it, if there is one; so is a value that breaks its rule. Passwords and keys are never printed.
 Times are in seconds. Relative paths start from the current folder.
 ";
 

@@ -3,6 +3,7 @@
 
 use std::{fmt, net::SocketAddr};
 
+use captions_openai::profile::Profile;
 use toml::Value;
 
 /// What a value must be.
@@ -29,6 +30,8 @@ pub(super) enum Rule {
     Name,
     /// Not empty.
     Text,
+    /// Values may be keys.
+    Headers,
     Providers,
 }
 
@@ -48,6 +51,7 @@ impl fmt::Display for Rule {
             Self::VariableName => f.write_str("name of an environment variable: A-Z, 0-9 and _, at most 64"),
             Self::Name => f.write_str("1 to 64 of a-z, 0-9, _ and -"),
             Self::Text => f.write_str("text, not empty"),
+            Self::Headers => f.write_str("table of header names and texts"),
             Self::Providers => f.write_str("list of [[llm.providers]] tables, described below"),
         }
     }
@@ -58,7 +62,7 @@ impl Rule {
     pub(super) const fn hides_its_value(self) -> bool {
         matches!(
             self,
-            Self::SecretUrl | Self::BaseUrl | Self::VariableName | Self::Providers
+            Self::SecretUrl | Self::BaseUrl | Self::VariableName | Self::Headers | Self::Providers
         )
     }
 
@@ -68,6 +72,7 @@ impl Rule {
             (Self::Flag, Value::Boolean(_)) | (Self::Providers, Value::Array(_)) => true,
             (Self::Seconds(min, max), _) => number(value).is_some_and(|seconds| (min..=max).contains(&seconds)),
             (Self::Whole(min, max) | Self::AutoOrWhole(min, max), Value::Integer(count)) => (min..=max).contains(count),
+            (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
             (_, Value::String(text)) => self.admits_text(text),
             _ => false,
         }
@@ -105,7 +110,7 @@ impl Rule {
                         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
             }
             Self::Text => !text.trim().is_empty(),
-            Self::Flag | Self::Seconds(..) | Self::Whole(..) | Self::Providers => false,
+            Self::Flag | Self::Seconds(..) | Self::Whole(..) | Self::Headers | Self::Providers => false,
         }
     }
 
@@ -133,9 +138,19 @@ impl Rule {
             | Self::BaseUrl
             | Self::VariableName
             | Self::Name
-            | Self::Text => plain(),
+            | Self::Text
+            // Only inside a list, which is read as a whole.
+            | Self::Headers => plain(),
         }
     }
+}
+
+fn is_header(name: &str, value: &Value) -> bool {
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    is_name
+        && value
+            .as_str()
+            .is_some_and(|text| text.chars().all(|c| c == ' ' || c.is_ascii_graphic()))
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -183,6 +198,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("database.breaker.failure_threshold", FAILURES),
     ("database.breaker.recovery_timeout", RECOVERY),
     ("redis.url", Rule::SecretUrl),
+    ("redis.ca_file", Rule::Path),
     ("redis.pool_size", Rule::AutoOrWhole(1, 64)),
     ("redis.connect_timeout", CONNECT),
     ("redis.read_timeout", Rule::Seconds(0.001, 60.0)),
@@ -243,6 +259,16 @@ pub(super) const PROVIDER_KEYS: &[(&str, Rule, &str)] = &[
         "api_key_file",
         Rule::Path,
         "The file that holds the key, instead of a variable. Only for openai.",
+    ),
+    (
+        "profile",
+        Rule::OneOf(Profile::NAMES),
+        "Which provider's dialect of the API it speaks. Left out: guessed from base_url. Only for openai.",
+    ),
+    (
+        "headers",
+        Rule::Headers,
+        "Sent with every request; their values are never printed. Only for openai.",
     ),
     ("timeout", CALL, "Instead of api.timeout. Only for openai."),
     (

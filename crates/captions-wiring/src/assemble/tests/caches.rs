@@ -60,3 +60,17 @@ async fn a_redis_that_is_away_costs_the_cache_and_nothing_else() {
     server.restart();
     until(&assembled, "cache", true).await;
 }
+
+#[tokio::test]
+async fn authorities_that_cannot_be_read_are_refused() {
+    let machine = machine()
+        .env("REDIS_URL", "rediss://127.0.0.1:1")
+        .flag("redis.ca_file", "/nowhere/ca.pem");
+
+    let error = refused(&machine).await;
+
+    assert!(
+        error.contains("redis.url") && error.contains("/nowhere/ca.pem"),
+        "{error}"
+    );
+}

@@ -209,3 +209,46 @@ async fn the_local_model_stands_below_the_chain_if_the_settings_say_so() {
     assert_eq!(rungs(&with), [Source::Local, Source::Template]);
     assert_eq!(rungs(&without), [Source::Template]);
 }
+
+#[tokio::test]
+async fn a_provider_is_spoken_to_by_its_profile_and_sent_its_headers() {
+    crate::install_crypto();
+    let server = FakeLlm::start().await;
+    let listed = format!(
+        "[{{name = 'a', kind = 'openai', model = 'm', base_url = '{}', profile = 'openai', headers = {{X-Team = 'bread'}}}}]",
+        server.base_url()
+    );
+    let assembled = assembled(&Machine::new().env("CAPTIONS_LLM__PROVIDERS", &listed)).await;
+
+    generate(&assembled, BRIEF).await.unwrap();
+
+    let request = server.last();
+    assert_eq!(request.headers["x-team"], "bread");
+    assert!(request.body.get("max_completion_tokens").is_some());
+}
+
+#[tokio::test]
+async fn the_local_model_is_loaded_before_the_first_caption_if_its_file_is_there() {
+    crate::install_crypto();
+    let file = captions_testkit::model::path();
+    for (machine, expected) in [
+        (
+            Machine::new().flag("local.model_path", &file.display().to_string()),
+            "local model loaded",
+        ),
+        (Machine::new(), ""),
+    ] {
+        let assembled = assembled(&machine).await;
+        let log = crate::machine::Page::default();
+        let guard = log.listen();
+
+        assembled.warm().await;
+
+        drop(guard);
+        assert!(
+            log.text().contains(expected) && log.text().is_empty() == expected.is_empty(),
+            "{}",
+            log.text()
+        );
+    }
+}

@@ -1,5 +1,8 @@
 use std::{fs, path::Path, time::Duration};
 
+use captions_openai::profile::Profile;
+use secrecy::ExposeSecret;
+
 use super::*;
 use crate::settings::{
     Migrate, PoolSize, ProviderKind, config_doc, defaults_toml,
@@ -62,6 +65,8 @@ fn every_key_of_a_provider_has_a_field() {
         "kind" => "\"openai\"",
         "base_url" => "\"http://127.0.0.1:1/v1\"",
         "api_key_env" => "\"A_KEY\"",
+        "profile" => "\"lm_studio\"",
+        "headers" => "{ X-Team = \"t\" }",
         "max_attempts" => "2",
         _ => "1.5",
     };
@@ -79,6 +84,8 @@ fn every_key_of_a_provider_has_a_field() {
     let provider = &loaded.settings.llm.providers[0];
     assert_eq!(provider.timeout, Some(Duration::from_millis(1500)));
     assert_eq!(provider.max_attempts, Some(2));
+    assert_eq!(provider.profile, Some(Profile::LmStudio));
+    assert_eq!(provider.headers["X-Team"].expose_secret(), "t");
     let listed = loaded
         .show()
         .iter()

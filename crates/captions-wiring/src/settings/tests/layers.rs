@@ -140,6 +140,18 @@ fn an_unknown_key_in_the_file_is_refused_with_the_nearest(#[case] text: &str, #[
     );
 }
 
+#[rstest]
+#[case("nope.key")]
+#[case("zzz")]
+fn a_key_that_looks_like_none_gets_no_suggestion(#[case] key: &str) {
+    let error = Machine::new().flag(key, "x").fails();
+
+    assert!(
+        error.contains(&format!("unknown key `{key}`; no known one is like it")),
+        "{error}"
+    );
+}
+
 #[test]
 fn an_unknown_variable_of_ours_is_refused_with_the_nearest_variable() {
     let error = Machine::new().env("CAPTIONS_SERVER__LISTN", "x").fails();

@@ -124,6 +124,9 @@ fn keys_come_from_the_named_variable_or_file() {
 #[case::the_key_itself("api_key = 'sk-secret'", "`llm.providers[0].api_key_env`")]
 #[case::misspelt("modell = 'x'", "`llm.providers[0].model`")]
 #[case::no_attempts("max_attempts = 0", "whole number, 1 to 10")]
+#[case::unknown_profile("profile = 'opena'", "one of openai, azure")]
+#[case::header_that_is_no_text("headers = { X-Team = 5 }", "table of header names and texts")]
+#[case::header_with_a_line_end("headers = { X-Team = \"a\\nb\" }", "table of header names and texts")]
 #[case::wrong_scheme("base_url = 'ftp://h'", "http or https URL")]
 fn an_openai_provider_that_cannot_work_is_refused(#[case] line: &str, #[case] expected: &str) {
     let base = if line.contains("base_url") {

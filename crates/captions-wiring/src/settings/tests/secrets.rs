@@ -9,7 +9,8 @@ use crate::settings::SecretUrl;
 #[test]
 fn no_secret_is_shown_or_debugged() {
     let listed = "[[llm.providers]]\nname = 'a'\nkind = 'openai'\nbase_url = 'http://h/v1?key=hush-query'\napi_key_env = 'A_KEY'\n\
-                  [[llm.providers]]\nname = 'b'\nkind = 'openai'\nbase_url = 'http://h/v1'\napi_key_file = 'b.key'";
+                  [[llm.providers]]\nname = 'b'\nkind = 'openai'\nbase_url = 'http://h/v1'\napi_key_file = 'b.key'\n\
+                  headers = { X-Key = 'hush-header' }";
     let machine = Machine::new()
         .file("here/captions.toml", listed)
         .file("here/b.key", "hush-file")
@@ -29,6 +30,7 @@ fn no_secret_is_shown_or_debugged() {
 
     assert!(!printed.contains("hush"), "{printed}");
     assert!(shown(&loaded, "database.url").contains("postgres://me:***@db/captions?sslpassword=***"));
+    assert!(shown(&loaded, "llm.providers[2].headers").contains(r#"{ "X-Key" = "***" }"#));
     assert!(shown(&loaded, "redis.url").contains("rediss://:***@cache:6380/1"));
     assert_eq!(
         loaded.settings.redis.url.unwrap().expose(),
