@@ -10,6 +10,7 @@ mod compose;
 mod emoji;
 mod phrases;
 mod source;
+mod subject;
 
 use async_trait::async_trait;
 use captions_domain::{
@@ -22,12 +23,15 @@ use captions_domain::{
 use futures_util::{StreamExt as _, stream};
 
 /// Changes with every change of what the same brief gives: it is part of the cache key.
-const MODEL: &str = "template-1";
+const MODEL: &str = "template-2";
 
-/// Fills the description into sentences. Instant, and the same brief always gives the same bytes.
+/// Fills the description into sentences. Instant, and the same brief always gives the same bytes, at the
+/// same count of attempts.
 ///
 /// Of several variants each has its own angle and no two are equal. There may be fewer than asked for where a
-/// description can be put in fewer ways, as one short sentence in a language without endings can. Never fails.
+/// description can be put in fewer ways, as one short sentence in a language without endings can. A further question of
+/// one request begins with other angles. About loss, illness or disaster nothing is added but what was asked for. Never
+/// fails.
 #[derive(Debug)]
 pub struct TemplateWriter {
     description: Description,
@@ -63,15 +67,15 @@ impl TemplateWriter {
 
 #[async_trait]
 impl LlmProvider for TemplateWriter {
-    async fn complete(&self, _cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
+    async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         Ok(Completion {
-            text: write(prompt),
+            text: write(cx, prompt),
             credit: self.credit(),
         })
     }
 
-    async fn stream(&self, _cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
-        let words: Vec<String> = write(prompt).split_inclusive(' ').map(str::to_owned).collect();
+    async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
+        let words: Vec<String> = write(cx, prompt).split_inclusive(' ').map(str::to_owned).collect();
         let end = Chunk::End(self.credit());
         Ok(stream::iter(words.into_iter().map(Chunk::Text).chain([end]).map(Ok)).boxed())
     }
@@ -81,11 +85,14 @@ impl LlmProvider for TemplateWriter {
     }
 }
 
-fn write(prompt: &Prompt) -> String {
+fn write(cx: &Context, prompt: &Prompt) -> String {
     let brief = &prompt.brief;
+    // The first call counts as 1, and as 0 where no calls are counted.
+    let turn = cx.attempts.begun().saturating_sub(1);
+    let turn = usize::try_from(turn).unwrap_or(0);
     match prompt.format {
-        Format::Variants => reply::encode(compose::drafts(brief, brief.variants.get().into())),
-        Format::Plain => compose::drafts(brief, 1)
+        Format::Variants => reply::encode(compose::drafts(brief, brief.variants.get().into(), turn)),
+        Format::Plain => compose::drafts(brief, 1, turn)
             .first()
             .map(reply::Draft::text)
             .unwrap_or_default(),

@@ -10,6 +10,7 @@ use super::{
     emoji,
     phrases::{self, Phrases, Register},
     source::{self, Cut, fit, holds_avoided, sentence_ends},
+    subject::Mood,
 };
 
 /// What stands where nothing else may: not a word in any language.
@@ -82,16 +83,23 @@ const ANGLES: [Angle; 20] = [
     angle("lines alone", Shape::Lines, 0),
 ];
 
-/// Up to `count` drafts, no two with the same text; at least one.
-pub(super) fn drafts(brief: &Brief, count: usize) -> Vec<Draft> {
+/// Up to `count` drafts, no two with the same text; at least one. Those of a later `turn` begin that many drafts later.
+pub(super) fn drafts(brief: &Brief, count: usize, turn: usize) -> Vec<Draft> {
     let desk = Desk::of(brief);
     let mut seen = HashSet::new();
-    let mut drafts: Vec<Draft> = ANGLES
+    let mut all = ANGLES
         .iter()
         .filter_map(|angle| desk.compose(angle))
-        .filter(|draft| seen.insert(draft.text()))
-        .take(count)
-        .collect();
+        .filter(|draft| seen.insert(draft.text()));
+    let mut drafts: Vec<Draft> = if turn == 0 {
+        all.take(count).collect()
+    } else {
+        let mut drafts: Vec<Draft> = all.by_ref().collect();
+        let by = turn.checked_rem(drafts.len()).unwrap_or(0);
+        drafts.rotate_left(by);
+        drafts.truncate(count);
+        drafts
+    };
     if drafts.is_empty() {
         drafts.push(desk.without_description());
     }
@@ -130,7 +138,8 @@ impl<'a> Desk<'a> {
     fn of(brief: &'a Brief) -> Self {
         let register = Register::of(brief.tone);
         let mut source = source::prepare(brief);
-        let emoji = emoji::choose(brief, register, text::emoji(&source).count());
+        let mood = Mood::of(brief);
+        let emoji = emoji::choose(brief, register, mood, text::emoji(&source).count());
         // What stands far beyond the limit can never be used, and is not looked at again and again.
         if let Some((end, _)) = source.char_indices().nth(limit(brief) + BEYOND) {
             source.truncate(end);
@@ -168,10 +177,19 @@ impl<'a> Desk<'a> {
             } else {
                 ""
             },
-            openers: of(Phrases::openers),
-            endings: of(Phrases::endings),
+            openers: if mood == Mood::Sad {
+                Vec::new()
+            } else {
+                of(Phrases::openers)
+            },
+            // The endings of the formal register thank, which is out of place before what calls for respect.
+            endings: if mood == Mood::Sad || (mood == Mood::Grave && register == Register::Formal) {
+                Vec::new()
+            } else {
+                of(Phrases::endings)
+            },
             // One call to action is enough.
-            questions: if brief.cta == Cta::None {
+            questions: if brief.cta == Cta::None && mood != Mood::Sad {
                 of(Phrases::questions)
             } else {
                 Vec::new()

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use captions_domain::{brief::Brief, choice::Emoji, text};
 
-use super::{phrases::Register, source::holds_avoided};
+use super::{phrases::Register, source::holds_avoided, subject::Mood};
 
 /// An emoji and the words that call for it, singular and plural, in the languages that have phrases.
 #[rustfmt::skip]
@@ -54,8 +54,12 @@ static BY_WORD: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
     pairs.collect()
 });
 
-/// The emoji to add to a text that holds `present` already: 1-2 in all for few, 4-6 for many; none to be avoided.
-pub(super) fn choose(brief: &Brief, register: Register, present: usize) -> String {
+/// The only ones for something sad.
+const QUIET: [&str; 3] = ["🌸", "🌿", "🌅"];
+
+/// The emoji to add to a text that holds `present` already: 1-2 in all for few, 4-6 for many; none to be avoided. Where
+/// cheer may be out of place only those that the description calls for.
+pub(super) fn choose(brief: &Brief, register: Register, mood: Mood, present: usize) -> String {
     let (least, most) = match brief.emoji {
         Emoji::None => return String::new(),
         Emoji::Few => (1_usize, 2_usize),
@@ -66,7 +70,7 @@ pub(super) fn choose(brief: &Brief, register: Register, present: usize) -> Strin
     let mut chosen: Vec<&str> = Vec::new();
     for emoji in text::words(&described)
         .filter_map(|word| BY_WORD.get(word).copied())
-        .filter(fitting)
+        .filter(|emoji| fitting(emoji) && (mood != Mood::Sad || QUIET.contains(emoji)))
     {
         if present + chosen.len() >= most {
             break;
@@ -76,7 +80,7 @@ pub(super) fn choose(brief: &Brief, register: Register, present: usize) -> Strin
         }
     }
     for emoji in register.emoji().into_iter().filter(fitting) {
-        if present + chosen.len() >= least {
+        if mood != Mood::Any || present + chosen.len() >= least {
             break;
         }
         if !chosen.contains(&emoji) {

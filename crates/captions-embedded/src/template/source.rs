@@ -181,6 +181,9 @@ fn without_avoided(text: &str, brief: &Brief) -> String {
     let mut left = text.to_owned();
     // Each round removes at least one character.
     while let Some(word) = brief.avoid.iter().find(|word| contains_phrase(&left, word.as_str())) {
+        if !only_describes(&left, word.as_str()) {
+            return parts_without(text, &bad);
+        }
         let shorter = tidy(&without_phrase(&left, word.as_str()));
         if shorter.len() >= left.len() {
             return String::new();
@@ -188,6 +191,60 @@ fn without_avoided(text: &str, brief: &Brief) -> String {
         left = shorter;
     }
     left
+}
+
+/// Words that show, after a word, that it was what a sentence speaks of and not a word about the next one.
+#[rustfmt::skip]
+const AFTER_NOUNS: [&str; 62] = [
+    "a", "an", "the", "and", "or", "at", "in", "on", "of", "with", "for", "from", "to", "by", "into", "over", "under", "near",
+    "is", "are", "was", "were", "has", "have", "had", "will", "can", "who", "that", "which",
+    "en", "con", "de", "del", "es", "son", "y", "por", "para",
+    "dans", "avec", "sur", "est", "sont", "et",
+    "im", "am", "mit", "auf", "ist", "sind", "und", "vor",
+    "nel", "nella", "sono", "di", "e", "no", "na", "com", "em",
+];
+
+/// True if the phrase only tells how the word after it is, wherever it stands: then it can go alone. A plural, a word
+/// before a verb or a preposition, and the last word are what the clause is about.
+fn only_describes(text: &str, phrase: &str) -> bool {
+    let (text, phrase) = (text.to_lowercase(), phrase.to_lowercase());
+    let is_plural = phrase.len() > 3 && phrase.ends_with('s') && !phrase.ends_with("ss") && !phrase.ends_with("ous");
+    text.match_indices(&phrase).all(|(at, found)| {
+        let after = &text[at + found.len()..];
+        let is_phrase = !text[..at].ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        let next = text::words(after).next().unwrap_or_default();
+        !is_phrase
+            || (!is_plural
+                && after.starts_with(' ')
+                && !next.is_empty()
+                && !AFTER_NOUNS.contains(&next)
+                && !next.ends_with("ing")
+                && !next.ends_with("ed"))
+    })
+}
+
+/// The parts of a sentence that stand for themselves, where the others must go: "at the pond".
+fn parts_without(text: &str, bad: &impl Fn(&str) -> bool) -> String {
+    const STARTS: [&str; 12] = [
+        "at", "in", "on", "with", "near", "from", "under", "over", "by", "during", "before", "after",
+    ];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_start = |word: &str| STARTS.contains(&word.to_lowercase().as_str());
+    let mut parts: Vec<Vec<&str>> = Vec::new();
+    for word in words {
+        match parts.last_mut() {
+            Some(part) if !is_start(word) => part.push(word),
+            _ => parts.push(vec![word]),
+        }
+    }
+    let kept: Vec<String> = parts
+        .into_iter()
+        .filter(|part| part.len() > 1)
+        .map(|part| part.join(" "))
+        .filter(|part| !bad(part))
+        .collect();
+    let kept = tidy(&kept.join(" "));
+    if bad(&kept) { String::new() } else { kept }
 }
 
 /// True if something that the brief avoids stands in the text.

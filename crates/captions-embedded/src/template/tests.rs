@@ -79,7 +79,7 @@ async fn it_says_what_it_is() {
 
     assert_eq!(
         (credit.provider.as_str(), credit.model.as_str()),
-        ("emergency", "template-1")
+        ("emergency", "template-2")
     );
     assert_eq!(credit.grade, Grade::Template);
     assert_eq!(credit.usage, None);
@@ -225,6 +225,11 @@ async fn every_language_and_tone_has_its_own_words(
     let drafts = drafts(&request).await;
 
     let angle = |name: &str| drafts.iter().find(|draft| draft.angle == name).unwrap().text();
+    // The formal endings thank.
+    if matches!(request.tone, Some(Tone::Formal | Tone::Respectful)) {
+        assert_eq!(angle("statement"), "Pan y pain.");
+        return;
+    }
     assert!(angle("statement").starts_with("Pan y pain. "), "{}", angle("statement"));
     assert!(angle("question").ends_with('?'), "{}", angle("question"));
     assert!(
@@ -348,6 +353,22 @@ async fn the_same_brief_gives_the_same_bytes_and_the_seed_turns_the_phrases() {
 }
 
 #[tokio::test]
+async fn a_further_question_of_one_request_gets_other_captions() {
+    let prompt = render(&brief(&request(BREAD)), Format::Plain, None);
+    let writer = TemplateWriter::new("template");
+    let cx = context();
+    let mut texts = Vec::new();
+
+    for _ in 0..2 {
+        assert!(cx.attempts.begin());
+        texts.push(writer.complete(&cx, &prompt).await.unwrap().text);
+    }
+
+    assert_eq!(texts[0], caption(&request(BREAD)).await);
+    assert_ne!(texts[0], texts[1]);
+}
+
+#[tokio::test]
 async fn a_long_caption_takes_all_of_the_description() {
     let request = CaptionRequest {
         length: Some(Length::Long),
@@ -409,7 +430,7 @@ proptest! {
             ..CaptionRequest::new(description(&about))
         };
         let brief = brief(&request);
-        let drafts = super::compose::drafts(&brief, 10);
+        let drafts = super::compose::drafts(&brief, 10, 0);
         prop_assert!(!drafts.is_empty() && drafts.len() <= 10);
         let clusters_given: HashSet<&str> = text::emoji(&about).collect();
         for draft in drafts {

@@ -1,6 +1,6 @@
 use captions_domain::{
     check::{self, contains_phrase},
-    choice::Emoji,
+    choice::{Cta, Emoji, Tone},
     reply::Draft,
     request::{CaptionRequest, MaxChars, Variants},
     text,
@@ -81,6 +81,9 @@ async fn a_disclosure_of_the_users_own_is_not_doubled() {
 #[case::a_word("the cheap bread is here", &["CHEAP"], "The bread is here.")]
 #[case::a_phrase("the very cheap bread is here", &["very cheap"], "The bread is here.")]
 #[case::several("cheap nasty old bread", &["old", "cheap", "nasty"], "Bread.")]
+#[case::the_subject("Two kids feeding ducks at the pond", &["ducks", "kids"], "At the pond.")]
+#[case::the_object("We baked bread with our rye starter", &["bread"], "With our rye starter.")]
+#[case::the_whole("We love bread", &["bread"], "…")]
 #[case::not_part_of_a_word("cheaply made bread", &["cheap"], "Cheaply made bread.")]
 #[case::a_growing_letter("İyi ekmek burada", &["i\u{307}yi"], "Ekmek burada.")]
 #[case::a_tag("fresh #Cheap bread", &["cheap"], "Fresh bread.")]
@@ -197,4 +200,77 @@ async fn keywords_that_do_not_fit_are_left_out() {
     );
     assert!(caption.contains("Topics: a rather long keyword number 0"), "{caption}");
     assert!(caption.chars().count() <= 125);
+}
+
+#[rstest]
+#[case::a_grave(
+    "White flowers on my grandmother's grave",
+    Tone::Friendly,
+    Emoji::Few,
+    "White flowers on my grandmother's grave. 🌸"
+)]
+#[case::passed_away(
+    "My dog passed away last night",
+    Tone::Playful,
+    Emoji::Many,
+    "My dog passed away last night."
+)]
+#[case::a_breach(
+    "We had a data breach in our app",
+    Tone::Professional,
+    Emoji::Few,
+    "We had a data breach in our app."
+)]
+#[case::respectful("Elders at the gate", Tone::Respectful, Emoji::Few, "Elders at the gate.")]
+#[case::formal("Coffee at the gate", Tone::Formal, Emoji::Few, "Coffee at the gate. ☕")]
+#[tokio::test]
+async fn nobody_is_thanked_or_cheered_where_it_may_hurt(
+    #[case] about: &str,
+    #[case] tone: Tone,
+    #[case] emoji: Emoji,
+    #[case] expected: &str,
+) {
+    let mut request = CaptionRequest {
+        tone: Some(tone),
+        emoji: Some(emoji),
+        variants: Variants::new(10.0).unwrap(),
+        ..request(about)
+    };
+
+    assert_eq!(drafts(&request).await[0].text(), expected);
+    for draft in drafts(&request).await {
+        let text = draft.text().to_lowercase();
+        for cheer in ["thank", "happy", "appreciate", "😊", "✨"] {
+            assert!(!text.contains(cheer), "{text}");
+        }
+    }
+    request.cta = Some(Cta::Comment);
+    assert!(caption(&request).await.ends_with("in the comments."));
+}
+
+#[rstest]
+#[case::german("de", "Das Grab meiner Großmutter", "Das Grab meiner Großmutter.")]
+#[case::not_german("de", "Es war ein guter Tag", "Es war ein guter Tag. ")]
+#[case::spanish("es", "Mi abuelo falleció ayer", "Mi abuelo falleció ayer.")]
+#[tokio::test]
+async fn sad_words_are_those_of_the_language(#[case] tag: &str, #[case] about: &str, #[case] expected: &str) {
+    let request = CaptionRequest {
+        language: language(tag),
+        ..request(about)
+    };
+
+    let caption = caption(&request).await;
+
+    assert_eq!(caption.len() > expected.len(), expected.ends_with(' '), "{caption}");
+}
+
+#[tokio::test]
+async fn a_calm_voice_gets_no_emoji_that_nothing_calls_for() {
+    let request = CaptionRequest {
+        tone: Some(Tone::Calm),
+        emoji: Some(Emoji::Many),
+        ..request("something unusual")
+    };
+
+    assert_eq!(text::emoji(&caption(&request).await).count(), 0);
 }
