@@ -435,7 +435,9 @@ impl Failure {
     /// as a complaint about the value, which teaches nothing.
     fn refuses_a_parameter(&self) -> bool {
         let document = &self.document;
-        if document.says(&ONLY_THE_DEFAULT) || document.is_named(&PARAMETER_REFUSED) {
+        // Of several complaints only the first one's code is known.
+        let code_counts = document.places.len() < 2 || !document.says(&VALUE_REFUSED_TEXT);
+        if document.says(&ONLY_THE_DEFAULT) || code_counts && document.is_named(&PARAMETER_REFUSED) {
             return true;
         }
         !document.is_named(&VALUE_REFUSED)

@@ -311,3 +311,15 @@ fn only_a_refusal_of_the_parameter_itself_is_for_good(
 
     assert_eq!(failure(400, &body).complaints(&sent())[0].for_good, for_good);
 }
+
+#[test]
+fn an_unknown_parameter_beside_a_disliked_value_does_not_speak_for_it() {
+    let body = json!({"detail": [
+        {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"},
+        {"type": "less_than_equal", "loc": ["body", "temperature"], "msg": "Input should be less than or equal to 1"},
+    ]});
+
+    let complaints = failure(422, &body.to_string()).complaints(&sent());
+
+    assert!(complaints.iter().all(|complaint| !complaint.for_good), "{complaints:?}");
+}
