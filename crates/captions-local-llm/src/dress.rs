@@ -3,8 +3,9 @@
 use captions_domain::{
     brief::Brief,
     check,
-    choice::{Cta, Emoji},
+    choice::{Cta, Emoji, Tone},
     reply::Draft,
+    request::Keyword,
 };
 
 use crate::{lexicon, words, write::Candidate};
@@ -17,15 +18,18 @@ const LEAST_ROOM: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     disclosure: &'static str,
-    closing: Option<&'static str>,
+    /// The closing lines that fit; each caption takes the next one.
+    closings: Vec<&'static str>,
     /// The fewest and the most emoji.
     emoji: (usize, usize),
+    /// Characters of the whole.
+    limit: usize,
     /// Characters left for the sentences.
     pub(crate) room: usize,
 }
 
 impl Frame {
-    /// The frame for `brief`; `seed` chooses among closing lines of one kind. If room is short the emoji go first, then
+    /// The frame for `brief`; `seed` chooses the first of the closing lines of one kind. If room is short the emoji go first, then
     /// the closing line; the disclosure stays.
     pub(crate) fn of(brief: &Brief, seed: u64) -> Self {
         let disclosure = if brief.sponsored { DISCLOSURE } else { "" };
@@ -34,75 +38,136 @@ impl Frame {
             Emoji::Few => (1, 2),
             Emoji::Many => (4, 6),
         };
-        let mut closing = closing(brief, seed);
+        let mut closings = closings(brief, seed);
         let limit = brief
             .target_chars
             .1
             .min(brief.max_chars)
             .saturating_sub(disclosure.len());
-        let room = |emoji: (usize, usize), closing: Option<&str>| {
+        let room = |emoji: (usize, usize), closings: &[&str]| {
             // A space, then up to two code points per emoji; a blank line before the closing line.
             let emoji = if emoji.1 == 0 { 0 } else { 1 + 2 * emoji.1 };
-            limit.saturating_sub(emoji + closing.map_or(0, |line| line.len() + 2))
+            let closing = closings.iter().map(|line| line.len() + 2).max();
+            limit.saturating_sub(emoji + closing.unwrap_or(0))
         };
-        if room(emoji, closing) < LEAST_ROOM {
+        if room(emoji, &closings) < LEAST_ROOM {
             emoji = (0, 0);
         }
-        if room(emoji, closing) < LEAST_ROOM {
-            closing = None;
+        if room(emoji, &closings) < LEAST_ROOM {
+            closings.clear();
         }
         Self {
             disclosure,
-            closing,
             emoji,
-            room: room(emoji, closing),
+            limit: limit + disclosure.len(),
+            room: room(emoji, &closings),
+            closings,
         }
     }
 
-    /// The whole caption.
-    pub(crate) fn dress(&self, candidate: &Candidate, brief: &Brief) -> Draft {
-        let mut hook = format!("{}{}", self.disclosure, candidate.first);
-        let mut body = candidate.second.clone();
-        let emoji = self.emoji_for(candidate, brief);
-        if !emoji.is_empty() {
-            let end = if body.is_empty() { &mut hook } else { &mut body };
-            end.push(' ');
-            end.push_str(&emoji);
+    /// The whole caption. `number` counts the captions of one answer from 0: each gets its own closing line and emoji.
+    pub(crate) fn dress(&self, candidate: &Candidate, brief: &Brief, number: usize) -> Draft {
+        let closing = number
+            .checked_rem(self.closings.len())
+            .map(|index| self.closings[index].to_owned());
+        let draft = |second: &str, topics: &str| {
+            let mut hook = format!("{}{}", self.disclosure, candidate.first);
+            let mut body = second.to_owned();
+            let emoji = self.emoji_for(&candidate.first, second, brief, number);
+            for piece in [emoji.as_str(), topics].into_iter().filter(|piece| !piece.is_empty()) {
+                let end = if body.is_empty() { &mut hook } else { &mut body };
+                end.push(' ');
+                end.push_str(piece);
+            }
+            Draft {
+                angle: if candidate.topic.is_empty() {
+                    "plain".to_owned()
+                } else {
+                    candidate.topic.clone()
+                },
+                hook,
+                body,
+                cta: closing.clone(),
+                hashtags: Vec::new(),
+            }
+        };
+        let plain = draft(&candidate.second, "");
+        // Keywords that no sentence holds are named as what they are, if need be in place of the second sentence.
+        let topics = missing_keywords(&plain.text(), brief);
+        if topics.is_empty() {
+            return plain;
         }
-        Draft {
-            angle: if candidate.topic.is_empty() {
-                "plain".to_owned()
-            } else {
-                candidate.topic.clone()
-            },
-            hook,
-            body,
-            cta: self.closing.map(str::to_owned),
-            hashtags: Vec::new(),
-        }
+        let topics = format!("Topics: {}.", topics.join(", "));
+        [draft(&candidate.second, &topics), draft("", &topics)]
+            .into_iter()
+            .find(|draft| {
+                let text = draft.text();
+                text.chars().count() <= self.limit && allowed(&text, brief)
+            })
+            .unwrap_or(plain)
     }
 
-    /// Emoji for what the caption and then the description speak of, each once, filled up with general ones.
-    fn emoji_for(&self, candidate: &Candidate, brief: &Brief) -> String {
+    /// Emoji for what the caption and then the description speak of, each once, filled up with general ones. Where good
+    /// cheer may be out of place there are no general ones, and only the description's own words count.
+    fn emoji_for(&self, first: &str, second: &str, brief: &Brief, number: usize) -> String {
         let (fewest, most) = self.emoji;
-        let caption = format!("{} {}", candidate.first, candidate.second);
+        let description = brief.description.as_str();
+        let is_sad = lexicon::is_sad(description);
+        let is_grave = is_sad || matches!(brief.tone, Tone::Respectful | Tone::Formal | Tone::Calm);
+        let caption = if is_grave {
+            String::new()
+        } else {
+            format!("{first} {second}")
+        };
+        let fits = |emoji: &str| {
+            allowed(emoji, brief)
+                && (!is_sad || QUIET_EMOJI.contains(&emoji))
+                && (!is_grave || !CHEERFUL_EMOJI.contains(&emoji))
+        };
         let mut chosen: Vec<&str> = Vec::new();
-        for word in words::split(&caption).chain(words::split(brief.description.as_str())) {
+        for word in words::split(&caption).chain(words::split(description)) {
             let stem = lexicon::stem(word.text);
             let found = EMOJI
                 .iter()
                 .find(|(keys, _)| keys.split(' ').any(|key| key == stem))
                 .map(|(_, emoji)| *emoji);
-            chosen.extend(found.filter(|emoji| allowed(emoji, brief) && !chosen.contains(emoji)));
+            chosen.extend(found.filter(|emoji| fits(emoji) && !chosen.contains(emoji)));
         }
-        for general in GENERAL_EMOJI {
-            if chosen.len() < fewest && allowed(general, brief) && !chosen.contains(general) {
+        let mut general: Vec<_> = GENERAL_EMOJI.iter().copied().filter(|emoji| fits(emoji)).collect();
+        if is_grave {
+            general.clear();
+        }
+        let mut fewest = fewest;
+        if number > 0 {
+            // A further caption begins with another one, and where there are too few to choose from, ends with another.
+            let turn = |list: &mut Vec<&str>| {
+                let by = number.checked_rem(list.len()).unwrap_or(0);
+                list.rotate_left(by);
+            };
+            turn(&mut chosen);
+            turn(&mut general);
+            if chosen.len() <= most {
+                chosen.truncate(most.saturating_sub(1).max(1));
+                fewest = fewest.max(chosen.len() + 1).min(most);
+            }
+        }
+        for general in general {
+            if chosen.len() < fewest && !chosen.contains(&general) {
                 chosen.push(general);
             }
         }
         chosen.truncate(most);
         chosen.concat()
     }
+}
+
+/// The keywords that the text lacks and may hold.
+fn missing_keywords<'a>(text: &str, brief: &'a Brief) -> Vec<&'a str> {
+    let keywords = brief.keywords.iter().map(Keyword::as_str);
+    keywords
+        .filter(|word| !check::contains_phrase(text, word) && allowed(word, brief))
+        .filter(|word| !words::split(word).any(|piece| lexicon::is_denied(&piece.text.to_lowercase())))
+        .collect()
 }
 
 fn allowed(text: &str, brief: &Brief) -> bool {
@@ -112,8 +177,8 @@ fn allowed(text: &str, brief: &Brief) -> bool {
         .all(|phrase| !check::contains_phrase(text, phrase.as_str()))
 }
 
-/// A closing line that holds no avoided word, if there is one.
-fn closing(brief: &Brief, seed: u64) -> Option<&'static str> {
+/// The closing lines that hold no avoided word.
+fn closings(brief: &Brief, seed: u64) -> Vec<&'static str> {
     let lines: &[&str] = match brief.cta {
         Cta::None => &[],
         Cta::Question => &[
@@ -137,10 +202,19 @@ fn closing(brief: &Brief, seed: u64) -> Option<&'static str> {
             "Your opinion? Leave a comment.",
         ],
     };
-    let usable: Vec<_> = lines.iter().copied().filter(|line| allowed(line, brief)).collect();
-    let count = u64::try_from(usable.len()).ok().filter(|count| *count > 0)?;
-    usable.get(usize::try_from(seed % count).ok()?).copied()
+    let mut usable: Vec<_> = lines.iter().copied().filter(|line| allowed(line, brief)).collect();
+    let turn = u64::try_from(usable.len())
+        .ok()
+        .and_then(|count| seed.checked_rem(count));
+    usable.rotate_left(turn.and_then(|turn| usize::try_from(turn).ok()).unwrap_or(0));
+    usable
 }
+
+/// The only ones for something sad.
+const QUIET_EMOJI: [&str; 11] = ["🕯️", "🌸", "🌹", "🌿", "🌳", "🍁", "⛪", "🕌", "🌅", "🌙", "☁️"];
+
+/// Out of place where a calm, formal or respectful tone is asked for.
+const CHEERFUL_EMOJI: [&str; 6] = ["🎉", "💃", "🙌", "❤️", "😁", "🎁"];
 
 /// Where no keyword is found.
 const GENERAL_EMOJI: &[&str] = &["✨", "😊", "💛", "🌟", "🙌", "💫"];

@@ -9,14 +9,14 @@ use captions_domain::brief::Brief;
 
 use crate::{
     exemplars::Exemplars,
-    lexicon::{self, Class},
+    lexicon::{self, Class, Role},
     words::{self, Source},
 };
 
 /// The most words of the first and of the second sentence.
 const MAX_WORDS: [usize; 2] = [14, 9];
-/// The fewest words of a sentence.
-const MIN_WORDS: usize = 2;
+/// The fewest words of the first and of the second sentence.
+const MIN_WORDS: [usize; 2] = [2, 3];
 const MAX_COMMAS: u8 = 3;
 /// Words of the description that the first sentence must name, if the description has as many.
 const MUST_NAME: usize = 2;
@@ -30,6 +30,7 @@ pub(crate) struct Word {
     pub(crate) text: String,
     stem: u16,
     pub(crate) class: Class,
+    role: Role,
     /// It stands in the description or among the keywords.
     pub(crate) given: bool,
     /// It belongs to the word after it: in the description a further content word always follows at once (`wooden` in
@@ -43,6 +44,13 @@ struct Form {
     word: u16,
 }
 
+/// The stems around a number where the user wrote it; none where there is punctuation, or nothing.
+struct Neighbours {
+    number: u16,
+    before: Option<u16>,
+    after: Option<u16>,
+}
+
 /// The rules for one brief.
 pub(crate) struct Grammar {
     words: Vec<Word>,
@@ -53,6 +61,10 @@ pub(crate) struct Grammar {
     avoided: Vec<Vec<u16>>,
     /// The description as stems, to recognise copies.
     description: Vec<u16>,
+    /// Where numbers may stand, as stems.
+    numbers: Vec<Neighbours>,
+    /// Stems that may come before a number without changing what it says.
+    neutral: Vec<u16>,
     must_name: usize,
     given_stems: usize,
     max_chars: usize,
@@ -132,11 +144,27 @@ impl Grammar {
 
         let mut builder = Builder::default();
         let mut given = Vec::new();
+        let mut numbers = Vec::new();
+        let is_sad = lexicon::is_sad(brief.description.as_str());
         let mut sources = words::of(brief.description.as_str(), Source::Description);
         for keyword in &brief.keywords {
             sources.extend(words::of(keyword.as_str(), Source::Keyword));
         }
-        for word in sources {
+        for (at, word) in sources.iter().enumerate() {
+            if words::is_number(&word.text) {
+                let before = at
+                    .checked_sub(1)
+                    .map(|before| &sources[before])
+                    .filter(|before| !before.ends_phrase && !word.starts_sentence && before.source == word.source);
+                let after = sources
+                    .get(at + 1)
+                    .filter(|after| !word.ends_phrase && !after.starts_sentence && after.source == word.source);
+                numbers.push(Neighbours {
+                    number: builder.stem(&word.text),
+                    before: before.map(|word| builder.stem(&word.text)),
+                    after: after.map(|word| builder.stem(&word.text)),
+                });
+            }
             let lower = word.text.to_lowercase();
             let usable = !lexicon::is_denied(&lower) && !is_avoided(&lower);
             if word.source == Source::Description {
@@ -149,7 +177,7 @@ impl Grammar {
                 }
             }
         }
-        for word in lexicon::words() {
+        for word in lexicon::words(is_sad) {
             if !exemplars.holds(word) && !is_avoided(word) {
                 builder.add(word, false, lexicon::is_modifier(word));
             }
@@ -177,11 +205,16 @@ impl Grammar {
             inner,
             avoided,
             description: given,
+            numbers,
+            neutral: lexicon::NEUTRAL_BEFORE_NUMBERS
+                .iter()
+                .map(|word| builder.stem(word))
+                .collect(),
             must_name: given_stems.len().min(MUST_NAME),
             given_stems: given_stems.len(),
             max_chars,
-            sentences: if max_chars < 60 { 1 } else { 2 },
-            exclaim: exemplars.exclaim,
+            sentences: if max_chars < 60 || is_sad { 1 } else { 2 },
+            exclaim: exemplars.exclaim && !is_sad,
             words: builder.words,
         })
     }
@@ -294,7 +327,9 @@ impl Grammar {
                 state.phase = Phase::Space;
             }
             b'.' | b'!' if byte == b'.' || self.exclaim => {
-                if !may_end || length < MIN_WORDS || (state.sentence == 0 && self.named(state.said()) < self.must_name)
+                if !may_end
+                    || length < MIN_WORDS[usize::from(state.sentence)]
+                    || (state.sentence == 0 && self.named(state.said()) < self.must_name)
                 {
                     return None;
                 }
@@ -320,12 +355,62 @@ impl Grammar {
 
     fn ends_phrase(&self, before: &[u16], word: u16) -> bool {
         let word = self.word(word);
-        let held = || {
-            before
-                .last()
-                .is_some_and(|b| self.word(*b).class == Class::Article || self.word(*b).leans)
-        };
-        matches!(word.class, Class::Content | Class::Loose | Class::Plain) && !(word.leans && held())
+        let last = before.last().map(|last| self.word(*last));
+        let held = last.is_some_and(|last| last.class == Class::Article || last.leans);
+        match word.role {
+            Role::Preposition | Role::NeedsMore => return false,
+            Role::Number => return self.places(before, word.stem).any(|place| place.after.is_none()),
+            Role::NoObject | Role::CountNoun | Role::Copula | Role::Free => {}
+        }
+        // "It is small", "fresh and warm", but not "we small".
+        let told = last.is_none_or(|last| {
+            last.role == Role::Copula
+                || last.class == Class::Loose
+                || (last.class == Class::Link && last.role != Role::Preposition)
+        });
+        matches!(word.class, Class::Content | Class::Loose | Class::Plain)
+            && !(word.leans && (held || !(word.given || told)))
+    }
+
+    /// The places of a number in what the user wrote that fit after these words.
+    fn places(&self, before: &[u16], number: u16) -> impl Iterator<Item = &Neighbours> {
+        let last = before.last().map(|word| self.word(*word).stem);
+        let is_neutral = |stem: Option<u16>| stem.is_none_or(|stem| self.neutral.contains(&stem));
+        self.numbers.iter().filter(move |place| {
+            place.number == number && (place.before == last || (is_neutral(place.before) && is_neutral(last)))
+        })
+    }
+
+    /// True if a number may come now: one of its places fits, and the word that must come after it still may.
+    fn may_count(&self, said: &[u16], sentence: &[u16], number: u16) -> bool {
+        self.places(sentence, number).any(|place| {
+            place.after.is_none_or(|after| {
+                self.words.iter().any(|word| word.stem == after)
+                    && said.iter().all(|said| {
+                        let said = self.word(*said);
+                        said.stem != after || !matches!(said.class, Class::Content | Class::Loose)
+                    })
+            })
+        })
+    }
+
+    /// True if the roles of two neighbours go together.
+    fn roles_fit(&self, before: &[u16], last: &Word, next: &Word) -> bool {
+        let lonely = next.role == Role::CountNoun && !next.given;
+        // "The best made": an article and what tells how it is want a noun.
+        let is_held = before
+            .last()
+            .is_some_and(|word| self.word(*word).class == Class::Article);
+        if last.leans && is_held && next.class == Class::Loose {
+            return false;
+        }
+        match last.role {
+            Role::Number => self
+                .places(before, last.stem)
+                .any(|place| place.after == Some(next.stem)),
+            Role::Preposition => next.class != Class::Link && next.role != Role::NoObject && !lonely,
+            _ => !lonely || last.class == Class::Article || last.leans || (last.given && last.class == Class::Content),
+        }
     }
 
     /// True if the rules of neighbourhood and repetition allow this word now.
@@ -342,7 +427,17 @@ impl Grammar {
         if sentence.len() + 1 == MAX_WORDS[usize::from(state.sentence)] && !self.ends_phrase(sentence, word) {
             return false;
         }
-        if let Some(last) = sentence.last().map(|last| self.word(*last)) {
+        if next.role == Role::Number && !self.may_count(said, sentence, next.stem) {
+            return false;
+        }
+        if sentence.is_empty() && next.role == Role::CountNoun && !next.given {
+            return false;
+        }
+        if let Some((last, before)) = sentence.split_last() {
+            let last = self.word(*last);
+            if !self.roles_fit(before, last, next) {
+                return false;
+            }
             let fits = match (last.class, next.class) {
                 (Class::Article, Class::Content) => article_fits(&last.text, &next.text),
                 (Class::Article, Class::Article | Class::Link | Class::Plain | Class::Loose) => false,
@@ -379,6 +474,11 @@ impl Grammar {
                 .iter()
                 .any(|a| word.text.eq_ignore_ascii_case(a))
         })
+    }
+
+    /// Characters that there are for the text.
+    pub(crate) fn room(&self) -> usize {
+        self.max_chars
     }
 
     /// True if the text ends although the rules leave room for a further sentence.
@@ -479,6 +579,7 @@ impl Builder {
             text: text.to_owned(),
             stem,
             class: lexicon::class(&text.to_lowercase()),
+            role: lexicon::role(text),
             given,
             leans,
         });

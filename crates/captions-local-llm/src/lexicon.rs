@@ -1,7 +1,11 @@
 //! The words that the model may always use, and those that it may never take over from a description.
 
+use captions_domain::check;
+
+use crate::words;
+
 /// Changes with every change of the lists and rules that captions depend on: it is part of the cache key.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What a word may stand next to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,21 +82,121 @@ pub(crate) fn class(lower: &str) -> Class {
     }
 }
 
+/// What a word asks of its neighbours, beyond its [`Class`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// `of`, `with`: a noun comes next, no further function word and none of [`Role::NoObject`].
+    Preposition,
+    /// `want`, `made`, `very`, `some`: something must come after it, so no phrase ends here.
+    NeedsMore,
+    /// `here`, `now`: not after a preposition.
+    NoObject,
+    /// `day`, `scene`: one of several, so an article or another word must lead to it.
+    CountNoun,
+    /// `feel`, `looks`: may stand before a word that tells how something is.
+    Copula,
+    /// `2`, `50%`: stands only where the description has it.
+    Number,
+    Free,
+}
+
+const PREPOSITIONS: &str = "\
+    of with in on at for to from by into over under above below behind beside between near around through during after \
+    before across along against among inside outside without within toward towards upon than";
+
+const NEEDS_MORE: &str = "\
+    want need needs like find take taking make making made bring brings keep keeps share give gives given add adds hold \
+    holds lead leads meet meets tell tells say says deserve deserves enjoy discover create created imagine build loved \
+    crafted inspired filled wrapped begun just very only even also truly really simply almost always most secretly \
+    honestly so some both two I we he she they";
+
+const NO_OBJECT: &str =
+    "here there now then again away back up down out off still ahead together once often yes thanks";
+
+const COUNT_NOUNS: &str = "\
+    day week moment season story memory world way place path journey adventure step view scene sound mood heart treasure \
+    gift surprise thing detail taste break pause idea plan feeling thought spirit beginning page part piece visit line \
+    shape wonder turn habit ritual tradition occasion reason meaning chance choice reminder sign greeting routine \
+    highlight attitude answer question dream";
+
+const COPULAS: &str = "feel look looks stay";
+
+/// The role of a word, wherever it comes from.
+pub(crate) fn role(word: &str) -> Role {
+    let is_in = |list: &str| list.split_whitespace().any(|known| known.eq_ignore_ascii_case(word));
+    if words::is_number(word) {
+        Role::Number
+    } else if is_in(PREPOSITIONS) {
+        Role::Preposition
+    } else if is_in(NEEDS_MORE) {
+        Role::NeedsMore
+    } else if is_in(NO_OBJECT) {
+        Role::NoObject
+    } else if is_in(COUNT_NOUNS) {
+        Role::CountNoun
+    } else if is_in(COPULAS) {
+        Role::Copula
+    } else {
+        Role::Free
+    }
+}
+
+/// Words before a number that do not change what it says.
+pub(crate) const NEUTRAL_BEFORE_NUMBERS: [&str; 5] = ["and", "with", "the", "of", "our"];
+
 /// Function words that may come in without standing in the description. The others of [`class`] are only classified.
 const FREE_FUNCTION_WORDS: &str = "\
     a an the my our your this every and with in on at for to from by of into over under near is are so very I we you it \
     me us here up now all just always when as where one two";
 
-/// The words that are always allowed, as they are written inside a sentence.
-pub(crate) fn words() -> impl Iterator<Item = &'static str> {
-    [FREE_FUNCTION_WORDS, MODIFIERS, CONTENT, LOOSE]
-        .into_iter()
-        .flat_map(str::split_whitespace)
+/// The words that are always allowed, as they are written inside a sentence. About something sad only function words:
+/// the others are made for good news.
+pub(crate) fn words(is_sad: bool) -> impl Iterator<Item = &'static str> {
+    let lists: &[&str] = if is_sad {
+        &[FREE_FUNCTION_WORDS]
+    } else {
+        &[FREE_FUNCTION_WORDS, MODIFIERS, CONTENT, LOOSE]
+    };
+    lists.iter().flat_map(|list| list.split_whitespace())
 }
 
 /// True for a word of the list that wants a noun after it when an article stands before it.
 pub(crate) fn is_modifier(lower: &str) -> bool {
     MODIFIERS.split_whitespace().any(|word| word == lower)
+}
+
+/// Stems of words of loss, illness, disaster and failure.
+const SAD: &str = "\
+    funeral grave graveside graveyard gravestone cemetery burial coffin casket memorial remembrance mourn mourning \
+    mourner grief grieve grieving condolence bereaved bereavement obituary died die dying death dead deceased killed \
+    murder suicide hospice cancer tumor tumour illness disease chemotherapy miscarriage stillborn accident crash \
+    collision injured injury victim tragedy tragic disaster catastrophe earthquake flood wildfire hurricane tornado \
+    tsunami war attack shooting bombing hostage refugee evacuated evacuation breach outage layoff bankruptcy recall \
+    apology apologise apologize regret vigil rip";
+
+/// The same in several words.
+const SAD_PHRASES: &[&str] = &[
+    "passed away",
+    "passing of",
+    "rest in peace",
+    "in memory of",
+    "in loving memory",
+    "laid to rest",
+    "we lost",
+    "i lost",
+    "loss of",
+    "lost her life",
+    "lost his life",
+    "lost their lives",
+    "goodbye to",
+];
+
+/// True if the text speaks of loss, illness, disaster or failure.
+pub(crate) fn is_sad(text: &str) -> bool {
+    words::split(text).any(|word| {
+        let stem = stem(word.text);
+        SAD.split_whitespace().any(|sad| sad == stem)
+    }) || SAD_PHRASES.iter().any(|phrase| check::contains_phrase(text, phrase))
 }
 
 /// Slurs and obscenities, in ROT13 so that nobody has to read them. A description may hold them; a caption must not.

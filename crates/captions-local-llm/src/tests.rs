@@ -188,6 +188,43 @@ async fn a_full_queue_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_caller_that_leaves_the_queue_frees_its_place() {
+    let _turn = TURN.lock().await;
+    let llm = local(100_000, 1).await;
+    let prompt = rendered(&request(PHOTO), Format::Plain);
+    let mut running = llm.stream(&context(), &prompt).await.unwrap();
+    assert!(running.next().await.is_some());
+    let waiting = llm.stream(&context(), &prompt).await.unwrap();
+    assert!(llm.stream(&context(), &prompt).await.is_err());
+
+    drop(waiting);
+
+    assert!(llm.stream(&context(), &prompt).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_further_question_of_one_request_gets_another_caption() {
+    let _turn = TURN.lock().await;
+    let llm = local(2, 8).await;
+    let mut request = request(PHOTO);
+    request.seed = Some(3);
+    let prompt = rendered(&request, Format::Plain);
+    let mut cx = context();
+    let mut texts = Vec::new();
+
+    for _ in 0..2 {
+        assert!(cx.attempts.begin());
+        texts.push(llm.complete(&cx, &prompt).await.unwrap().text);
+    }
+    cx.attempts = Attempts::up_to(3).into();
+    assert!(cx.attempts.begin() && cx.attempts.begin());
+    let again = llm.complete(&cx, &prompt).await.unwrap().text;
+
+    assert_ne!(texts[0], texts[1]);
+    assert_eq!(texts[1], again);
+}
+
+#[tokio::test]
 async fn a_missing_file_is_a_fault_that_says_what_to_do() {
     let (llm, _dir) = without_file(8);
 

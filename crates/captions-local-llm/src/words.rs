@@ -11,6 +11,7 @@ pub(crate) enum Source {
 
 /// A word as somebody wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent findings about one word")]
 pub(crate) struct Given {
     pub(crate) text: String,
     pub(crate) source: Source,
@@ -18,6 +19,8 @@ pub(crate) struct Given {
     pub(crate) starts_sentence: bool,
     /// It has a capital in a place where only names have one.
     pub(crate) is_name: bool,
+    /// Punctuation stands between it and the next word.
+    pub(crate) ends_phrase: bool,
     /// A content word that belongs to the next one: no comma, function word or participle comes between.
     pub(crate) leans: bool,
 }
@@ -30,21 +33,32 @@ pub(crate) struct Piece<'a> {
     ends_phrase: bool,
 }
 
-/// The words and numbers of a text: Latin letters and digits, with `'`, `’` and `-` inside, and `.` and `,` inside
-/// numbers. Handles, tags and addresses are left out whole, and so is anything too long to be a word.
+/// The words and numbers of a text: Latin letters and digits, with `'`, `’` and `-` inside. Numbers keep their signs
+/// (`50%`, `$49`, `#1`, `7:30`): they come whole or not at all. Handles, tags and addresses are left out whole, and so is
+/// anything too long to be a word.
 pub(crate) fn split(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut starts_sentence = true;
     text.split_whitespace().flat_map(move |chunk| {
         let mut pieces = Vec::new();
-        let is_word = !chunk.starts_with(['@', '#'])
+        let is_word = !chunk.starts_with('@')
+            && (!chunk.starts_with('#') || is_rank(chunk))
             && !chunk.contains("://")
             && !chunk.contains('@')
             && !chunk.starts_with("www.");
-        if is_word {
+        if is_word && chunk.contains(|c: char| c.is_ascii_digit()) {
+            let word = chunk.trim_matches(AROUND_NUMBERS);
+            if (1..=24).contains(&word.chars().count()) && word.chars().all(may_be_in_a_number) {
+                pieces.push(Piece {
+                    text: word,
+                    starts_sentence,
+                    ends_phrase: !chunk.ends_with(word),
+                });
+            }
+        } else if is_word {
             // A dash or slash between words separates them; a hyphen inside a word does not.
             for part in chunk.split(['–', '—', '/', '(', ')', '"', '“', '”', '…', ':', ';']) {
-                let word = part.trim_matches(|c: char| !is_letter(c) && !c.is_ascii_digit());
-                if (1..=24).contains(&word.chars().count()) && is_well_formed(word) {
+                let word = part.trim_matches(|c: char| !is_letter(c));
+                if (1..=24).contains(&word.chars().count()) && word.chars().all(may_be_in_a_word) {
                     let ends_phrase = !chunk.ends_with(word);
                     pieces.push(Piece {
                         text: word,
@@ -65,11 +79,31 @@ fn is_letter(c: char) -> bool {
     c.is_alphabetic() && u32::from(c) < 0x250
 }
 
-fn is_well_formed(word: &str) -> bool {
-    let number = word.chars().next().is_some_and(|c| c.is_ascii_digit());
-    word.chars().all(|c| {
-        is_letter(c) || c.is_ascii_digit() || matches!(c, '\'' | '’' | '-') || (number && matches!(c, '.' | ','))
-    })
+fn may_be_in_a_word(c: char) -> bool {
+    is_letter(c) || matches!(c, '\'' | '’' | '-')
+}
+
+/// What may stand before and after a number without being a part of it.
+const AROUND_NUMBERS: [char; 15] = [
+    '.', ',', '!', '?', ';', ':', '(', ')', '[', ']', '"', '“', '”', '…', '*',
+];
+
+fn may_be_in_a_number(c: char) -> bool {
+    may_be_in_a_word(c)
+        || c.is_ascii_digit()
+        || matches!(c, '.' | ',' | ':' | '/' | '–' | '%' | '$' | '€' | '£' | '#' | '+' | '°')
+}
+
+/// `#1` is a number; `#1stplace` is a tag.
+fn is_rank(chunk: &str) -> bool {
+    let digits = chunk.trim_start_matches('#').trim_end_matches(AROUND_NUMBERS);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// True for a word that counts or measures: it begins with a digit, with or without a sign before it.
+pub(crate) fn is_number(word: &str) -> bool {
+    word.trim_start_matches(|c: char| !c.is_alphanumeric())
+        .starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// The words of a text with what their case says.
@@ -104,6 +138,7 @@ pub(crate) fn of(text: &str, source: Source) -> Vec<Given> {
                 source,
                 starts_sentence: piece.starts_sentence,
                 is_name,
+                ends_phrase: piece.ends_phrase,
                 leans: !piece.ends_phrase && is_content(piece) && pieces.get(index + 1).is_some_and(is_noun),
             }
         })

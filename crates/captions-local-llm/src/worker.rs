@@ -1,7 +1,8 @@
 //! The thread that owns the model, and the queue before it.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -57,38 +58,112 @@ pub(crate) enum Report {
     Written(Result<(Frame, Written), LlmError>),
 }
 
-/// The way to the worker. The thread ends when the last sender is gone.
+/// The way to the worker. The thread ends when this is dropped.
 pub(crate) struct Worker {
-    queue: SyncSender<Job>,
+    queue: Arc<Queue>,
+    places: usize,
+}
+
+/// The jobs that wait for the thread.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// The thread waits for a job.
+    is_idle: bool,
+    /// No further jobs are taken: nobody is left to send them, or to do them.
+    is_closed: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job whose caller is still there; waits for one. None once the queue is closed.
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.waiting();
+        waiting.is_idle = true;
+        loop {
+            if waiting.is_closed {
+                return None;
+            }
+            match waiting.jobs.pop_front() {
+                Some(job) if job.reply.is_closed() => {}
+                Some(job) => {
+                    waiting.is_idle = false;
+                    return Some(job);
+                }
+                None => waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Takes no further jobs and lets go of the waiting ones, whose callers see that at once.
+    fn close(&self) {
+        let mut waiting = self.waiting();
+        waiting.is_closed = true;
+        waiting.jobs.clear();
+        self.changed.notify_all();
+    }
+}
+
+/// Closes the queue when the thread ends, however it ends.
+struct Closing<'a>(&'a Queue);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Worker {
-    /// Starts the thread. It opens no file before the first job.
-    pub(crate) fn start(files: ModelFiles, queue: usize) -> std::io::Result<Self> {
-        let (sender, jobs) = sync_channel(queue);
-        thread::Builder::new()
-            .name("local-llm".to_owned())
-            .spawn(move || serve(&files, &jobs))?;
-        Ok(Self { queue: sender })
+    /// Starts the thread. It opens no file before the first job. `places` jobs may wait while one is worked on.
+    pub(crate) fn start(files: ModelFiles, places: usize) -> std::io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        // Until the thread runs it is as good as idle: the first job must not be refused.
+        queue.waiting().is_idle = true;
+        let jobs = Arc::clone(&queue);
+        thread::Builder::new().name("local-llm".to_owned()).spawn(move || {
+            let _closing = Closing(&jobs);
+            serve(&files, &jobs);
+        })?;
+        Ok(Self { queue, places })
     }
 
-    /// Queues a job, or says that the queue is full.
+    /// Queues a job, or says that the queue is full. Jobs whose callers have gone count no more.
     pub(crate) fn ask(&self, job: Job) -> Result<(), Fault> {
-        self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Fault::new(FaultKind::Overloaded),
-            TrySendError::Disconnected(_) => {
-                Fault::because(FaultKind::Internal, "the thread of the local model has ended")
-            }
-        })
+        let mut waiting = self.queue.waiting();
+        if waiting.is_closed {
+            return Err(Fault::because(
+                FaultKind::Internal,
+                "the thread of the local model has ended",
+            ));
+        }
+        waiting.jobs.retain(|job| !job.reply.is_closed());
+        if waiting.jobs.len() >= self.places + usize::from(waiting.is_idle) {
+            return Err(Fault::new(FaultKind::Overloaded));
+        }
+        waiting.jobs.push_back(job);
+        self.queue.changed.notify_one();
+        Ok(())
     }
 }
 
-fn serve(files: &ModelFiles, jobs: &Receiver<Job>) {
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+fn serve(files: &ModelFiles, queue: &Queue) {
     let mut writer = None;
-    for job in jobs {
-        if job.reply.is_closed() {
-            continue;
-        }
+    while let Some(job) = queue.next() {
         let report = lane::run(|| perform(files, &mut writer, &job)).unwrap_or_else(|| {
             // Whatever was half done is thrown away; the next job loads the model anew.
             writer = None;

@@ -18,7 +18,7 @@ fn candidate() -> Candidate {
 }
 
 fn dressed(brief: &Brief) -> Draft {
-    Frame::of(brief, 1).dress(&candidate(), brief)
+    Frame::of(brief, 1).dress(&candidate(), brief, 0)
 }
 
 #[rstest]
@@ -69,6 +69,83 @@ fn without_a_wish_nothing_is_asked_of_the_reader() {
     assert_eq!(dressed(&brief(&request("a puppy on a beach"))).cta, None);
 }
 
+#[rstest]
+#[case::a_grave("white flowers on my grandmother's grave", Tone::Friendly, "🌸")]
+#[case::passed_away("my dog passed away at home after a happy life", Tone::Playful, "")]
+#[case::a_breach("we had a data breach in our shop", Tone::Professional, "")]
+#[case::respectful("an odd thing", Tone::Respectful, "")]
+#[case::formal("a love letter in a museum", Tone::Formal, "🏛️")]
+#[case::calm("an odd thing", Tone::Calm, "")]
+fn nothing_cheerful_where_it_may_hurt(#[case] description: &str, #[case] tone: Tone, #[case] expected: &str) {
+    for emoji in [Emoji::Few, Emoji::Many] {
+        let mut request = request(description);
+        request.tone = Some(tone);
+        request.emoji = Some(emoji);
+        let brief = brief(&request);
+        let candidate = Candidate {
+            first: "With love and a smile.".into(),
+            ..candidate()
+        };
+
+        for number in 0..3 {
+            let text = Frame::of(&brief, 1).dress(&candidate, &brief, number).text();
+            assert_eq!(text::emoji(&text).collect::<String>(), expected, "{text}");
+        }
+    }
+}
+
+#[rstest]
+#[case::few(Emoji::Few)]
+#[case::many(Emoji::Many)]
+fn each_caption_of_an_answer_has_its_own_closing_line_and_emoji(#[case] emoji: Emoji) {
+    for description in [
+        "a puppy on a beach",
+        "an odd thing",
+        "a puppy, a cake, a book and a car at sunset",
+    ] {
+        let mut request = request(description);
+        request.cta = Some(Cta::Question);
+        request.emoji = Some(emoji);
+        let brief = brief(&request);
+        let frame = Frame::of(&brief, 1);
+        let plain = Candidate {
+            first: "Here.".into(),
+            second: String::new(),
+            ..candidate()
+        };
+
+        let drafts: Vec<_> = (0..3).map(|number| frame.dress(&plain, &brief, number)).collect();
+
+        let distinct = |of: &dyn Fn(&Draft) -> String| drafts.iter().map(of).collect::<std::collections::HashSet<_>>();
+        assert_eq!(distinct(&|draft| draft.cta.clone().unwrap()).len(), 3);
+        let emoji = distinct(&|draft| text::emoji(&draft.text()).collect());
+        assert_eq!(emoji.len(), 3, "{emoji:?}");
+    }
+}
+
+#[test]
+fn missing_keywords_are_named_as_topics_where_there_is_room() {
+    let mut request = request("a puppy on a beach");
+    request.keywords = ["beach", "handmade leash"]
+        .map(|word| Keyword::new(word).unwrap())
+        .to_vec();
+    assert!(dressed(&brief(&request)).text().ends_with("Topics: handmade leash."));
+
+    request.max_chars = Some(MaxChars::new(55.0).unwrap());
+    let text = dressed(&brief(&request)).text();
+    assert!(
+        text.starts_with("A puppy on the beach. ") && text.ends_with("Topics: handmade leash."),
+        "{text}"
+    );
+    assert!(text.chars().count() <= 55 && !text.contains("perfect"), "{text}");
+
+    request.max_chars = Some(MaxChars::new(40.0).unwrap());
+    assert!(!dressed(&brief(&request)).text().contains("Topics"));
+    request.max_chars = None;
+    request.avoid = vec![Keyword::new("leash").unwrap()];
+    assert!(!dressed(&brief(&request)).text().contains("Topics"));
+}
+
 #[test]
 fn a_paid_post_says_so_first() {
     let mut request = request("a puppy on a beach");
@@ -89,7 +166,7 @@ fn rules_add_no_avoided_word_or_emoji() {
     let brief = brief(&request);
 
     for seed in 0..6 {
-        let draft = Frame::of(&brief, seed).dress(&candidate(), &brief);
+        let draft = Frame::of(&brief, seed).dress(&candidate(), &brief, 0);
         assert_eq!(draft.cta.as_deref(), Some("Keep this one: save the post."));
         assert!(!draft.text().contains('🐶'));
     }
@@ -105,11 +182,11 @@ fn where_room_is_short_emoji_go_first_then_the_closing_line() {
         Frame::of(&brief(&request), 0)
     };
 
-    let (wide, narrow, tiny) = (frame(100.0), frame(70.0), frame(40.0));
+    let (wide, narrow, tiny) = (frame(100.0), frame(80.0), frame(40.0));
 
-    assert!(wide.closing.is_some() && wide.emoji.1 > 0);
-    assert!(narrow.closing.is_some() && narrow.emoji.1 == 0);
-    assert!(tiny.closing.is_none() && tiny.emoji.1 == 0);
+    assert!(!wide.closings.is_empty() && wide.emoji.1 > 0);
+    assert!(!narrow.closings.is_empty() && narrow.emoji.1 == 0);
+    assert!(tiny.closings.is_empty() && tiny.emoji.1 == 0);
     assert_eq!(tiny.room, 36);
 }
 

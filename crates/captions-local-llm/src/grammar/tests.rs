@@ -44,6 +44,19 @@ fn plain_sentences_of_known_words_are_complete(#[case] text: &str) {
 #[case::ends_on_an_article(" A puppy on the beach with the.")]
 #[case::ends_on_a_leaning_word(" A puppy on a sandy.")]
 #[case::ends_on_a_modifier(" A puppy and a small.")]
+#[case::ends_on_a_verb_without_object(" A puppy on the beach. You just want.")]
+#[case::ends_on_a_participle(" A puppy on the beach. The best made.")]
+#[case::a_participle_for_a_noun(" A puppy on the beach. The best made ")]
+#[case::ends_on_an_adverb(" A puppy on the beach. It is very.")]
+#[case::ends_on_a_modifier_of_nothing(" A puppy on the beach. We love small.")]
+#[case::second_sentence_of_two_words(" A puppy on the beach. Pure joy.")]
+#[case::one_of_several_without_article(" A puppy at scene")]
+#[case::one_of_several_first(" Day ")]
+#[case::preposition_before_an_adverb(" A puppy looks at here")]
+#[case::two_prepositions(" A puppy with in ")]
+#[case::number_before_another_word(" A puppy with 2 puppies")]
+#[case::number_after_another_word(" A puppy on 2")]
+#[case::number_at_the_end(" A puppy on the beach with 2.")]
 #[case::article_before_link(" A of")]
 #[case::two_articles(" A the")]
 #[case::article_before_an_adverb(" A puppy on the beach and the together")]
@@ -114,6 +127,30 @@ fn keywords_may_be_said_and_count_as_given() {
     let with = walk(&grammar, " A handmade leash on a dog.").unwrap();
 
     assert!(grammar.coverage(&with) > grammar.coverage(&without));
+}
+
+#[test]
+fn numbers_keep_their_signs_and_their_neighbours() {
+    let grammar = grammar("50% off all pages of our notebooks, from $49, voted #1 shop");
+
+    assert!(walk(&grammar, " Our notebooks from $49.").is_some());
+    assert!(walk(&grammar, " 50% off all notebooks.").is_some());
+    assert!(walk(&grammar, " Our shop voted #1 shop.").is_none(), "a repeated word");
+    for wrong in [" 50 ", " 50% pages", " 49", " Notebooks for $49", " Our 1 ", " A #1"] {
+        assert!(walk(&grammar, wrong).is_none(), "{wrong}");
+    }
+}
+
+#[test]
+fn sad_news_is_told_in_its_own_words() {
+    let mut request = request("Flowers at my grandmother's grave on Sunday");
+    request.tone = Some(Tone::Playful);
+    let brief = brief(&request);
+    let grammar = Grammar::new(&brief, crate::exemplars::of(brief.tone), 125).unwrap();
+
+    assert!(walk(&grammar, " Flowers at my grandmother's grave.").is_some_and(|state| state.is_finished()));
+    assert!(walk(&grammar, " Flowers at my grandmother's grave!").is_none());
+    assert!(walk(&grammar, " Happy ").is_none());
 }
 
 #[test]

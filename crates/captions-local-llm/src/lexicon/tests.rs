@@ -29,7 +29,7 @@ fn every_word_has_a_class(#[case] word: &str, #[case] expected: Class) {
 
 #[test]
 fn the_list_holds_enough_words_and_none_that_promises_or_denies() {
-    let words: HashSet<_> = words().collect();
+    let words: HashSet<_> = words(false).collect();
 
     assert!((300..420).contains(&words.len()), "{}", words.len());
     for word in ["can't", "won't", "don't", "never", "not", "no", "she", "he", "free!"] {
@@ -49,4 +49,22 @@ fn denied_words_are_recognised_in_the_plural_too() {
     assert!(is_denied(&rotated_twice));
     assert!(is_denied(&format!("{rotated_twice}s")));
     assert!(!is_denied("puppy"));
+}
+
+#[rstest]
+#[case::funeral("Flowers at my grandmother's grave", true)]
+#[case::death("My dog passed away last night", true)]
+#[case::breach("We had a data breach and reset all passwords", true)]
+#[case::accidents("Two accidents on the same road", true)]
+#[case::a_puppy("A puppy running on a beach", false)]
+#[case::gravel("A gravel path and a warm engraved ring", false)]
+fn sad_news_is_recognised(#[case] text: &str, #[case] expected: bool) {
+    assert_eq!(is_sad(text), expected);
+}
+
+#[test]
+fn the_sad_words_are_stems() {
+    for word in SAD.split_whitespace() {
+        assert_eq!(stem(word), word);
+    }
 }

@@ -10,6 +10,8 @@ fn texts(text: &str) -> Vec<&str> {
 #[case::plain("Soft egg, spring onions!", &["Soft", "egg", "spring", "onions"])]
 #[case::inner_marks("my sister's well-known café", &["my", "sister's", "well-known", "café"])]
 #[case::numbers("3.5 km in 2024, 1,200 people", &["3.5", "km", "in", "2024", "1,200", "people"])]
+#[case::signs("50% off, only $49 or €5; #1 in town!", &["50%", "off", "only", "$49", "or", "€5", "#1", "in", "town"])]
+#[case::numbers_stay_whole("open 7:30, 24/7, -5°C (2–3 days) ~9 #2024goals", &["open", "7:30", "24/7", "-5°C", "2–3", "days"])]
 #[case::joined("sun/sea (again)", &["sun", "sea", "again"])]
 #[case::addresses("by @somebody #fun www.example.org https://example.org a@b.c now", &["by", "now"])]
 #[case::other_scripts("太陽 sun", &["sun"])]
