@@ -39,7 +39,8 @@ fn may_use(from: &str, to: &str) -> bool {
         "captions-wiring" => to == "captions-domain" || to == "captions-resilience" || ADAPTERS.contains(&to),
         _ if ADAPTERS.contains(&from) => to == "captions-domain",
         _ if APPS.contains(&from) => ["captions-wiring", "captions-api", "captions-domain"].contains(&to),
-        // The whole-system tests ship nothing.
+        // Neither is shipped: both start the whole as production does and measure it from outside.
+        "captions-bench" => APPS.contains(&to) || to == "captions-wiring" || to == "captions-testkit",
         _ => false,
     }
 }

@@ -40,6 +40,9 @@ const GENERIC: &[&str] = &[
     "viral",
 ];
 
+/// What a tag must be worth, after what it shares with chosen ones is taken off.
+const LEAST_WORTH: f64 = 0.2;
+
 struct Candidate {
     body: String,
     stems: Vec<String>,
@@ -136,8 +139,8 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
         let best = candidates
             .iter()
             .enumerate()
-            // What only repeats chosen tags is worth nothing.
-            .filter(|(_, candidate)| worth(candidate) > 0.0)
+            // Better one tag less than one that only repeats the others.
+            .filter(|(_, candidate)| worth(candidate) > LEAST_WORTH)
             .max_by(|(i, a), (j, b)| worth(a).total_cmp(&worth(b)).then(j.cmp(i)))
             .map(|(index, _)| index);
         let Some(best) = best else { break };

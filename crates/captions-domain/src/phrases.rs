@@ -12,6 +12,7 @@ pub struct Words {
     stemmer: Option<Stemmer>,
     stops: &'static [&'static str],
     negations: &'static [&'static str],
+    more_stops: &'static [&'static str],
 }
 
 /// Adjacent content words as they stand in the text.
@@ -52,6 +53,11 @@ impl Words {
             stemmer: algorithm.map(Stemmer::create),
             stops: stop_words::lookup(language.primary()).unwrap_or_default(),
             negations: negations(language.primary()),
+            more_stops: if language.primary() == "de" {
+                MORE_GERMAN_STOPS
+            } else {
+                &[]
+            },
         }
     }
 
@@ -68,7 +74,9 @@ impl Words {
     pub fn is_content(&self, word: &str) -> bool {
         let lower = word.to_lowercase().replace('’', "'");
         let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
-        letters >= if lower.is_ascii() { 2 } else { 1 } && !self.stops.contains(&lower.as_str())
+        letters >= if lower.is_ascii() { 2 } else { 1 }
+            && !self.stops.contains(&lower.as_str())
+            && !self.more_stops.contains(&lower.as_str())
     }
 
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
@@ -130,6 +138,9 @@ impl Words {
         phrases
     }
 }
+
+/// Forms that the list of stop words lacks.
+const MORE_GERMAN_STOPS: &[&str] = &["deines", "eurer", "eures", "unserer", "unseres"];
 
 /// Words that deny what follows them in a clause. "No" is English; in Portuguese it means "in the".
 fn negations(language: &str) -> &'static [&'static str] {

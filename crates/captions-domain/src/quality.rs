@@ -193,9 +193,10 @@ fn hook(brief: &Brief, words: &Words, caption: &str) -> Finding {
     let lower = first.to_lowercase();
     let person =
         text::words(&lower).any(|word| matches!(word, "i" | "we" | "my" | "our" | "you" | "your" | "i'm" | "we're"));
+    let names_it = words.stems(first).iter().any(|stem| said.contains(stem));
     let signs = [
         first.chars().any(char::is_numeric),
-        words.stems(first).iter().any(|stem| said.contains(stem)),
+        names_it,
         person || first.ends_with('?'),
     ];
     let concrete = match signs.iter().filter(|sign| **sign).count() {
@@ -220,7 +221,11 @@ fn hook(brief: &Brief, words: &Words, caption: &str) -> Finding {
             "the first sentence has {length} characters; 25 to 80 are read before the fold"
         ))
     } else if concrete < 1.0 {
-        Some("name something from the description in the first sentence, or speak to the reader".to_owned())
+        Some(if names_it {
+            "speak to the reader in the first sentence, or ask something".to_owned()
+        } else {
+            "name something from the description in the first sentence".to_owned()
+        })
     } else {
         None
     };

@@ -114,6 +114,8 @@ fn every_script_keeps_its_letters(#[case] language: &str, #[case] description: &
 #[case::denied("en", "No dogs allowed. Fresh bread", &["#FreshBread"])]
 #[case::addresses("en", "Read https://techdaily.com/news about bread", &["#Read", "#Bread"])]
 #[case::repeats("en", "A new menu", &["#NewMenu"])]
+#[case::german("de", "Frisches Brot auf der Theke unserer Bäckerei", &["#Bäckerei", "#FrischesBrot", "#Theke"])]
+#[case::nested("en", "New white minimalist sneakers on a concrete floor", &["#ConcreteFloor", "#MinimalistSneakers", "#NewWhite", "#WhiteMinimalist"])]
 #[case::japanese("ja", "桜の下でお弁当を食べるカメラ女子", &["#弁当", "#カメラ", "#女子"])]
 #[case::chinese("zh", "咖啡，面包", &["#咖啡", "#面包"])]
 fn tags_are_names_of_what_is_there(#[case] language: &str, #[case] description: &str, #[case] expected: &[&str]) {
