@@ -15,6 +15,10 @@ lint:
 test *args:
     tests/run "$@"
 
+# The whole service beside the least that its job can cost (docs/BENCHMARKS.md).
+bench *args:
+    cargo run --release -p captions-bench -- "$@"
+
 # One caption: just run "a cat on a sofa"
 run *args:
     cargo run --release -- generate "$@"
