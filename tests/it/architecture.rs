@@ -39,14 +39,15 @@ fn may_use(from: &str, to: &str) -> bool {
         "captions-wiring" => to == "captions-domain" || to == "captions-resilience" || ADAPTERS.contains(&to),
         _ if ADAPTERS.contains(&from) => to == "captions-domain",
         _ if APPS.contains(&from) => ["captions-wiring", "captions-api", "captions-domain"].contains(&to),
-        // Neither is shipped: both start the whole as production does and measure it from outside.
-        "captions-bench" => APPS.contains(&to) || to == "captions-wiring" || to == "captions-testkit",
+        // It starts the whole as production does and measures it from outside.
+        "captions-bench" => to == "captions-http" || to == "captions-wiring",
         _ => false,
     }
 }
 
 /// True if the tests of `from` may use `to`.
 fn may_test_with(from: &str, to: &str) -> bool {
+    // The whole-system tests may use everything.
     from == "captions-tests" || to == "captions-testkit" || to == "captions-domain" || may_use(from, to)
 }
 

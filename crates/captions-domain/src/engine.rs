@@ -206,7 +206,8 @@ impl Engine {
             return None;
         }
         if age.as_secs() >= entry.fresh_for || job.request.cache == CacheUse::Refresh {
-            job.stale = Some((entry, age));
+            // Where no stale answers are wanted, an entry that is to be replaced is none either.
+            job.stale = (!self.options.stale_ttl.is_zero()).then_some((entry, age));
             return None;
         }
         Some(Answer {

@@ -390,6 +390,23 @@ async fn a_refresh_that_fails_falls_back_to_what_was_there() {
 }
 
 #[tokio::test]
+async fn where_no_stale_answers_are_wanted_a_failed_refresh_has_none_either() {
+    let cache: Arc<FakeCache> = Arc::default();
+    healthy(&cache, writing(CAPTION, 1))
+        .generate(&context(), &request())
+        .await
+        .unwrap();
+    let mut engine = healthy(&cache, failing(down));
+    engine.options.stale_ttl = Duration::ZERO;
+    let refresh = CaptionRequest {
+        cache: CacheUse::Refresh,
+        ..request()
+    };
+
+    assert!(engine.generate(&context(), &refresh).await.is_err());
+}
+
+#[tokio::test]
 async fn a_user_who_was_erased_does_not_find_the_captions_of_before() {
     let cache: Arc<FakeCache> = Arc::default();
     let registered = engine(
