@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Changes with every change of the wording below: it is part of the cache key.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The temperature where the request names none: drafting wants variety.
 pub const DEFAULT_TEMPERATURE: f32 = 0.9;
@@ -53,6 +53,13 @@ impl Prompt {
 
 /// Hex digits of the marker that fences a brief.
 pub(crate) const MARKER_LENGTH: usize = 12;
+
+/// What stands in the example of the form in place of a caption's parts. An answer that repeats one is no caption.
+pub(crate) const PLACEHOLDERS: [&str; 3] = [
+    "[first sentence]",
+    "[the rest, may be empty]",
+    "[call to action, or null]",
+];
 
 const SYSTEM: &str = "\
 You write captions for social media posts.
@@ -150,20 +157,23 @@ fn user_message(brief: &Brief, format: Format, variants: usize) -> String {
             "Write the caption in {}. Answer with the caption's text and nothing else: no quotes, no title, no hashtags.",
             brief.language.english_name()
         ),
-        Format::Variants => format!(
-            "Write {variants} caption{} in {}{}. Answer with one JSON object and nothing else:\n\
-             {{\"variants\":[{{\"angle\":\"its approach in a word or two\",\"hook\":\"the first sentence\",\
-             \"body\":\"the rest, may be empty\",\"cta\":\"the call to action or null\",\
+        Format::Variants => {
+            let [first, rest, cta_part] = PLACEHOLDERS;
+            format!(
+                "Write {variants} caption{} in {}{}. Answer with one JSON object and nothing else:\n\
+             {{\"variants\":[{{\"angle\":\"its approach in a word or two\",\"hook\":\"{first}\",\
+             \"body\":\"{rest}\",\"cta\":\"{cta_part}\",\
              \"hashtags\":[\"{} specific tags from the description, most relevant first, without #\"]}}]}}",
-            if variants == 1 { "" } else { "s" },
-            brief.language.english_name(),
-            if variants == 1 {
-                ""
-            } else {
-                ", each from a different angle and with a different first line"
-            },
-            brief.hashtag_count,
-        ),
+                if variants == 1 { "" } else { "s" },
+                brief.language.english_name(),
+                if variants == 1 {
+                    ""
+                } else {
+                    ", each from a different angle and with a different first line"
+                },
+                brief.hashtag_count,
+            )
+        }
     };
     format!("BRIEF {marker}\n{data}\nEND {marker}{disclosure}\n{task}")
 }

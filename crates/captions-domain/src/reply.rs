@@ -86,11 +86,19 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
             from_json(&text).ok_or_else(|| LlmError::unusable("the answer is not the JSON asked for"))?
         }
     };
-    let drafts: Vec<_> = drafts.into_iter().filter(|draft| !draft.text().is_empty()).collect();
+    let drafts: Vec<_> = drafts.into_iter().filter(|draft| is_written(&draft.text())).collect();
     if drafts.is_empty() {
         return Err(LlmError::unusable("the answer holds no caption"));
     }
     Ok(drafts)
+}
+
+/// True if there is a text and it repeats nothing of the form's example, with or without its brackets.
+fn is_written(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let repeats =
+        |placeholder: &str| lower.contains(placeholder) || lower.trim() == placeholder.trim_matches(['[', ']']);
+    !text.is_empty() && !prompt::PLACEHOLDERS.into_iter().any(repeats)
 }
 
 /// True if the text holds the fence of a brief: small models repeat what they were told instead of answering.

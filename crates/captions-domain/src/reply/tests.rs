@@ -59,6 +59,19 @@ fn an_echo_of_the_question_is_no_answer() {
 }
 
 #[test]
+fn the_example_of_the_form_filled_in_by_nobody_is_no_answer() {
+    let request = CaptionRequest::new(Description::new("A cat on a sofa").unwrap());
+    let (brief, _) = Brief::resolve(&request, &Preferences::default());
+    let question = prompt::render(&brief, Format::Variants, None).user;
+    let example = &question[question.find("{\"variants\"").unwrap()..];
+    let own = r#"{"hook":"The first sentence of my new book.","body":"Out today.","cta":null}"#;
+
+    assert!(parse(example, Format::Variants).is_err());
+    assert!(parse(r#"{"hook":"First sentence","body":"","cta":null}"#, Format::Variants).is_err());
+    assert!(parse(own, Format::Variants).is_ok());
+}
+
+#[test]
 fn a_plain_answer_is_taken_as_it_stands() {
     assert_eq!(
         parse("\n Hello there. \n", Format::Plain).unwrap(),
