@@ -9,7 +9,7 @@ use axum::extract::{FromRequestParts, Path};
 use captions_api::problem::{Code, Problem};
 use captions_domain::{
     caption::CaptionId,
-    context::{Attempts, Context, TenantId},
+    context::{Attempts, Class, Context, TenantId},
     request::UserId,
 };
 use http::request::Parts;
@@ -68,6 +68,8 @@ impl FromRequestParts<AppState> for Call {
                 now: OffsetDateTime::now_utc().truncate_to_microsecond(),
                 deadline: started + allowed,
                 attempts: Arc::new(Attempts::up_to(state.limits.max_attempts)),
+                class: Class::Interactive,
+                notes: Arc::default(),
             },
             started,
         })

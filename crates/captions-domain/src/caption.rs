@@ -87,6 +87,20 @@ pub enum Degraded {
 }
 
 impl Degraded {
+    /// In the order of the enum.
+    pub const ALL: [Self; 10] = [
+        Self::FallbackProvider,
+        Self::StaleAnswer,
+        Self::LocalFallback,
+        Self::TemplateFallback,
+        Self::PreferencesStale,
+        Self::PreferencesDefault,
+        Self::HistoryDelayed,
+        Self::CacheUnavailable,
+        Self::LimitsLocal,
+        Self::PartialAnalysis,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FallbackProvider => "fallback_provider",

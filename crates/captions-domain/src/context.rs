@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::request::Invalid;
+use crate::{caption::Degraded, request::Invalid};
 
 /// Who owns the data: every stored row, every cache key and every limit belongs to exactly one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,7 +77,38 @@ impl Attempts {
     }
 }
 
-/// Handed to every port with every call. Clones share the attempt ledger.
+/// What went less well on the way of one request, told by whoever was in the way: a store that served an older copy, a
+/// limit that was counted by this replica alone. Each is told once.
+#[derive(Debug, Default)]
+pub struct Notes(AtomicU32);
+
+impl Notes {
+    /// Takes note of it.
+    pub fn add(&self, how: Degraded) {
+        self.0.fetch_or(1 << how as u32, Ordering::Relaxed);
+    }
+
+    /// All that was told so far, in the order of the enum.
+    pub fn all(&self) -> Vec<Degraded> {
+        let told = self.0.load(Ordering::Relaxed);
+        Degraded::ALL
+            .into_iter()
+            .filter(|how| told & (1 << *how as u32) != 0)
+            .collect()
+    }
+}
+
+/// Who waits for the outcome. Where there is not enough of something, those who wait come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A person.
+    #[default]
+    Interactive,
+    /// Nobody: batches, refreshes, warming up.
+    Batch,
+}
+
+/// Handed to every port with every call. Clones share the attempt ledger and the notes.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// Whose data may be touched.
@@ -92,6 +123,10 @@ pub struct Context {
     pub deadline: Instant,
     /// The provider calls begun for this request.
     pub attempts: Arc<Attempts>,
+    /// Who waits.
+    pub class: Class,
+    /// What went less well so far.
+    pub notes: Arc<Notes>,
 }
 
 impl Context {
@@ -102,5 +137,23 @@ impl Context {
             deadline: self.deadline.min(deadline),
             ..self.clone()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_note_is_told_once_and_on_its_own() {
+        for how in Degraded::ALL {
+            let notes = Notes::default();
+            notes.add(how);
+            notes.add(how);
+            assert_eq!(notes.all(), [how]);
+        }
+        let notes = Notes::default();
+        Degraded::ALL.into_iter().rev().for_each(|how| notes.add(how));
+        assert_eq!(notes.all(), Degraded::ALL);
     }
 }

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     caption::{CaptionId, Feedback, Record, Usage},
-    context::Context,
+    context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
     prompt::Prompt,
     request::{Language, UserId},
@@ -36,7 +36,8 @@ pub trait UserStore: Send + Sync {
     /// The whole user; `None` if there is none.
     async fn read(&self, cx: &Context, user: &UserId) -> Result<Option<User>, StoreError>;
 
-    /// Only the preferences, for the path of every request; `None` if there is no such user.
+    /// Only the preferences, for the path of every request; `None` if there is no such user. An older copy, served because
+    /// the store is away, is noted as [`Degraded::PreferencesStale`](crate::caption::Degraded) in [`Context::notes`].
     async fn preferences(&self, cx: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError>;
 
     /// Writes the user as given, except for `version`, which becomes 1 or the expected version + 1 and is returned.
@@ -51,7 +52,8 @@ pub trait UserStore: Send + Sync {
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait CaptionStore: Send + Sync {
-    /// Keeps a caption. MUST be idempotent: the same id again changes nothing and is no error.
+    /// Keeps a caption. MUST be idempotent: the same id again changes nothing and is no error. One that is safe but not
+    /// yet in the history is noted as [`Degraded::HistoryDelayed`](crate::caption::Degraded) in [`Context::notes`].
     async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError>;
 
     /// One caption of this tenant.
@@ -83,6 +85,17 @@ impl CacheKey {
         Self(format!("captions:{namespace}:{}", digest.to_hex()))
     }
 
+    /// The key that [`CacheKey::as_str`] gave, read back; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (namespace, digest) = text.strip_prefix("captions:")?.split_once(':')?;
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+        let is_one = !namespace.is_empty()
+            && namespace.bytes().all(known)
+            && digest.len() == 64
+            && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_one.then(|| Self(text.to_owned()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -96,7 +109,22 @@ pub struct Cached {
     pub age: Duration,
 }
 
+/// A change that other processes made to a shared cache: copies of it in memory are out of date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invalidation {
+    /// This key of this tenant.
+    One(TenantId, CacheKey),
+    /// Messages may have been lost: any key of any tenant.
+    Everything,
+}
+
+/// Invalidations as they come in. Never ends; dropping it ends the listening.
+pub type Invalidations = BoxStream<'static, Invalidation>;
+
 /// Bytes with a time to live. A miss is `Ok(None)`; an empty value is a hit.
+///
+/// [`Cache::put`] and [`Cache::remove`] tell every process that shares the cache ([`Cache::invalidations`]);
+/// [`Cache::put_if_absent`] and [`Cache::remove_if`], which fill gaps and hold leases, do not.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Cache: Send + Sync {
@@ -107,6 +135,16 @@ pub trait Cache: Send + Sync {
 
     /// Removing what is not there is no error.
     async fn remove(&self, cx: &Context, key: &CacheKey) -> Result<(), Fault>;
+
+    /// Puts the bytes where nothing is, in one step; `false` if something was there. A lease is taken this way.
+    async fn put_if_absent(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<bool, Fault>;
+
+    /// Removes the key if exactly these bytes stand there, in one step; `false` if not. A lease is given back this way.
+    async fn remove_if(&self, cx: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault>;
+
+    /// What other processes change from now on. [`Invalidation::Everything`] comes after each gap in the listening, also
+    /// after the one before its start. A cache of one process alone gives none.
+    fn invalidations(&self) -> Invalidations;
 }
 
 /// Typed help over [`Cache`]: JSON in, JSON out.

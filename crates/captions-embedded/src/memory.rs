@@ -7,11 +7,12 @@ use bytes::Bytes;
 use captions_domain::{
     context::{Context, TenantId},
     fault::Fault,
-    ports::{Cache, CacheKey, Cached},
+    ports::{Cache, CacheKey, Cached, Invalidations},
 };
+use futures_util::{StreamExt, stream};
 use quick_cache::{
     DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter,
-    sync::{Cache as Store, DefaultLifecycle},
+    sync::{Cache as Store, DefaultLifecycle, EntryAction, EntryResult},
 };
 // Not the standard library's: tests turn this one's clock.
 use tokio::time::Instant;
@@ -37,7 +38,7 @@ pub struct MemoryCache {
     store: Store<Key, Entry, Weigh>,
 }
 
-#[derive(Hash, PartialEq, Eq)]
+#[derive(Clone, Hash, PartialEq, Eq)]
 struct Key {
     tenant: TenantId,
     key: CacheKey,
@@ -161,6 +162,50 @@ impl Cache for MemoryCache {
             key,
         });
         Ok(())
+    }
+
+    async fn put_if_absent(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        let owned = Key {
+            tenant: cx.tenant.clone(),
+            key: key.clone(),
+        };
+        let entry = Entry {
+            bytes: Bytes::copy_from_slice(&bytes),
+            put_at: Instant::now(),
+            ttl,
+        };
+        // The place is locked from the look to the put.
+        Ok(
+            match self.store.entry(&owned, None, |_, found| {
+                if found.put_at.elapsed() < found.ttl {
+                    EntryAction::Retain(())
+                } else {
+                    EntryAction::ReplaceWithGuard
+                }
+            }) {
+                EntryResult::Retained(()) => false,
+                EntryResult::Vacant(place) | EntryResult::Replaced(place, _) => {
+                    // A place that something else took meanwhile was not absent.
+                    !ttl.is_zero() && place.insert(entry).is_ok()
+                }
+                EntryResult::Removed(..) | EntryResult::Timeout => false,
+            },
+        )
+    }
+
+    async fn remove_if(&self, cx: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
+        let lookup = Lookup {
+            tenant: &cx.tenant,
+            key,
+        };
+        let removed = self.store.remove_if(&lookup, |found| {
+            found.bytes == bytes && found.put_at.elapsed() < found.ttl
+        });
+        Ok(removed.is_some())
+    }
+
+    fn invalidations(&self) -> Invalidations {
+        stream::pending().boxed()
     }
 }
 

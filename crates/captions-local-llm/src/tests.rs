@@ -5,7 +5,7 @@ use std::{
 
 use captions_domain::{
     brief::Brief,
-    context::{Attempts, TenantId},
+    context::{Attempts, Class, TenantId},
     prompt,
     request::{CaptionRequest, Description as PostDescription},
     user::Preferences,
@@ -48,6 +48,8 @@ pub(crate) fn context() -> Context {
         now: time::OffsetDateTime::UNIX_EPOCH,
         deadline: Instant::now() + Duration::from_secs(300),
         attempts: Attempts::up_to(3).into(),
+        class: Class::Interactive,
+        notes: Arc::default(),
     }
 }
 

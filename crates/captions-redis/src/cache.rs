@@ -14,10 +14,13 @@ use bytes::Bytes;
 use captions_domain::{
     context::Context,
     fault::{Fault, FaultKind},
-    ports::{Cache, CacheKey, Cached},
+    ports::{Cache, CacheKey, Cached, Invalidations},
 };
 
+use redis::{Client, Pipeline};
+
 use crate::{
+    invalidation,
     link::{Health, Link},
     options::RedisOptions,
     value,
@@ -26,6 +29,14 @@ use crate::{
 /// What `PTTL` says of a key that never expires.
 const NO_EXPIRY: i64 = -1;
 
+/// Compares the value behind the header, which holds the time to live, and removes the key in the same step.
+const REMOVE_IF: &str = r"
+local found = redis.call('GET', KEYS[1])
+if found and string.sub(found, tonumber(ARGV[2]) + 1) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0";
+
 /// A cache on one Redis server.
 ///
 /// A stored value that was damaged, written by another program, or has no expiry is [`FaultKind::Corrupt`]: to be
@@ -33,6 +44,10 @@ const NO_EXPIRY: i64 = -1;
 pub struct RedisCache {
     links: Vec<Link>,
     next: AtomicUsize,
+    /// For listening, which takes a connection of its own.
+    client: Client,
+    /// Who we are among those who share the server, so that we do not listen to ourselves.
+    origin: String,
     prefix: String,
     read_timeout: Duration,
     write_timeout: Duration,
@@ -58,6 +73,8 @@ impl RedisCache {
         Ok(Self {
             links: (0..options.connections).map(|_| link()).collect(),
             next: AtomicUsize::new(0),
+            client,
+            origin: invalidation::origin(),
             prefix: options.prefix,
             read_timeout: options.read_timeout,
             write_timeout: options.write_timeout,
@@ -69,6 +86,15 @@ impl RedisCache {
     pub async fn ping(&self) -> Result<(), Fault> {
         let ask = |mut connection| async move { redis::cmd("PING").exec_async(&mut connection).await };
         self.link().run(self.read_timeout, ask).await
+    }
+
+    /// Has everybody else who shares the server drop their copies of this key.
+    fn tell(&self, commands: &mut Pipeline, key: &str) {
+        commands
+            .cmd("PUBLISH")
+            .arg(invalidation::channel(&self.prefix))
+            .arg(format!("{} {key}", self.origin))
+            .ignore();
     }
 
     fn link(&self) -> &Link {
@@ -113,20 +139,58 @@ impl Cache for RedisCache {
             return self.remove(cx, key).await;
         };
         let key = self.key(cx, key);
-        let mut command = redis::cmd("SET");
-        command
+        let mut commands = redis::pipe();
+        commands
+            .cmd("SET")
             .arg(&key)
             .arg(value::encode(&key, millis, &bytes))
             .arg("PX")
-            .arg(millis);
-        let ask = |mut connection| async move { command.exec_async(&mut connection).await };
+            .arg(millis)
+            .ignore();
+        self.tell(&mut commands, &key);
+        let ask = |mut connection| async move { commands.exec_async(&mut connection).await };
         self.link().run(self.write_timeout, ask).await
     }
 
     async fn remove(&self, cx: &Context, key: &CacheKey) -> Result<(), Fault> {
-        let mut command = redis::cmd("DEL");
-        command.arg(self.key(cx, key));
-        let ask = |mut connection| async move { command.exec_async(&mut connection).await };
+        let key = self.key(cx, key);
+        let mut commands = redis::pipe();
+        commands.cmd("DEL").arg(&key).ignore();
+        self.tell(&mut commands, &key);
+        let ask = |mut connection| async move { commands.exec_async(&mut connection).await };
         self.link().run(self.write_timeout, ask).await
+    }
+
+    async fn put_if_absent(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        let Some(millis) = value::millis(ttl).filter(|_| bytes.len() <= self.max_value_bytes) else {
+            return Ok(false);
+        };
+        let key = self.key(cx, key);
+        let mut command = redis::cmd("SET");
+        command
+            .arg(&key)
+            .arg(value::encode(&key, millis, &bytes))
+            .arg("NX")
+            .arg("PX")
+            .arg(millis);
+        let ask = |mut connection| async move { command.query_async(&mut connection).await };
+        let put: Option<String> = self.link().run(self.write_timeout, ask).await?;
+        Ok(put.is_some())
+    }
+
+    async fn remove_if(&self, cx: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
+        let mut command = redis::cmd("EVAL");
+        command
+            .arg(REMOVE_IF)
+            .arg(1)
+            .arg(self.key(cx, key))
+            .arg(&*bytes)
+            .arg(value::HEADER);
+        let ask = |mut connection| async move { command.query_async(&mut connection).await };
+        self.link().run(self.write_timeout, ask).await
+    }
+
+    fn invalidations(&self) -> Invalidations {
+        invalidation::listen(self.client.clone(), self.prefix.clone(), self.origin.clone())
     }
 }

@@ -7,6 +7,7 @@
 
 mod cache;
 mod fault;
+mod invalidation;
 mod link;
 mod options;
 mod value;

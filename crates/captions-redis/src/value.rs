@@ -15,7 +15,8 @@ use bytes::Bytes;
 use captions_domain::fault::{Fault, FaultKind};
 
 const VERSION: u8 = 1;
-const HEADER: usize = 1 + 8 + 8;
+/// Bytes before the value.
+pub(crate) const HEADER: usize = 1 + 8 + 8;
 
 /// The longest TTL that is passed on, 100 years: Redis refuses times that overflow its clock.
 const MAX_TTL_MILLIS: u64 = 100 * 365 * 24 * 3600 * 1000;

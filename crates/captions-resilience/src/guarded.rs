@@ -14,7 +14,8 @@ use captions_domain::{
     context::Context,
     fault::{Fault, LlmError, StoreError},
     ports::{
-        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, LlmProvider, UserStore,
+        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
+        LlmProvider, UserStore,
     },
     prompt::Prompt,
     request::UserId,
@@ -141,6 +142,27 @@ impl<P: Cache + ?Sized> Cache for Guarded<P> {
         self.policy
             .run(cx, "cache.remove", Repeat::Safe, || self.inner.remove(cx, key))
             .await
+    }
+
+    async fn put_if_absent(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        // After a lost answer the second try would meet its own bytes and report that somebody else was first.
+        self.policy
+            .run(cx, "cache.put_if_absent", Repeat::Never, || {
+                self.inner.put_if_absent(cx, key, bytes.clone(), ttl)
+            })
+            .await
+    }
+
+    async fn remove_if(&self, cx: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
+        self.policy
+            .run(cx, "cache.remove_if", Repeat::Safe, || {
+                self.inner.remove_if(cx, key, bytes.clone())
+            })
+            .await
+    }
+
+    fn invalidations(&self) -> Invalidations {
+        self.inner.invalidations()
     }
 }
 

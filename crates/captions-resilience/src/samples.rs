@@ -13,7 +13,7 @@ use async_stream::stream;
 use async_trait::async_trait;
 use captions_domain::{
     brief::Brief,
-    context::{Attempts, Context, TenantId},
+    context::{Attempts, Class, Context, TenantId},
     fault::{Fault, FaultKind, LlmError},
     ports::{Chunk, ChunkStream, Completion, Credit, Description, Grade, LlmProvider},
     prompt::{Format, Prompt, render},
@@ -34,6 +34,8 @@ pub(crate) fn context(time: Duration, attempts: u32) -> Context {
         now: OffsetDateTime::UNIX_EPOCH,
         deadline: (Instant::now() + time).into_std(),
         attempts: Arc::new(Attempts::up_to(attempts)),
+        class: Class::Interactive,
+        notes: Arc::default(),
     }
 }
 

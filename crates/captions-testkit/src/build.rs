@@ -13,7 +13,7 @@ use captions_domain::{
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
     check::Violation,
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
-    context::{Attempts, Context, TenantId},
+    context::{Attempts, Class, Context, TenantId},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, UserId},
     user::{Preferences, User},
@@ -35,6 +35,8 @@ pub fn context_of(tenant: &str) -> Context {
         now: OffsetDateTime::now_utc(),
         deadline: Instant::now() + Duration::from_hours(1),
         attempts: Arc::new(Attempts::up_to(3)),
+        class: Class::Interactive,
+        notes: Arc::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use captions_domain::{
-    context::{Attempts, Context, TenantId},
+    context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
     ports::Cache,
@@ -94,6 +94,8 @@ impl Assembled {
             now: OffsetDateTime::now_utc().truncate_to_microsecond(),
             deadline: Instant::now() + time,
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
+            class: Class::Interactive,
+            notes: Arc::default(),
         }
     }
 

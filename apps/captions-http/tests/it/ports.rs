@@ -14,7 +14,7 @@ use captions_domain::{
     fault::{Fault, FaultKind, LlmError, StoreError},
     ports::{
         Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect, Grade,
-        LlmProvider, UserStore,
+        Invalidations, LlmProvider, UserStore,
     },
     prompt::{Format, Prompt},
     reply::{self, Draft},
@@ -169,6 +169,26 @@ impl Cache for Shelf {
     async fn remove(&self, _: &Context, key: &CacheKey) -> Result<(), Fault> {
         self.0.lock().unwrap().remove(key);
         Ok(())
+    }
+
+    async fn put_if_absent(&self, _: &Context, key: &CacheKey, bytes: Bytes, _: Duration) -> Result<bool, Fault> {
+        let mut kept = self.0.lock().unwrap();
+        let is_absent = !kept.contains_key(key);
+        kept.entry(key.clone()).or_insert(bytes);
+        Ok(is_absent)
+    }
+
+    async fn remove_if(&self, _: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
+        let mut kept = self.0.lock().unwrap();
+        let is_it = kept.get(key) == Some(&bytes);
+        if is_it {
+            kept.remove(key);
+        }
+        Ok(is_it)
+    }
+
+    fn invalidations(&self) -> Invalidations {
+        futures_util::stream::pending().boxed()
     }
 }
 

@@ -18,9 +18,9 @@ use super::*;
 use crate::{
     caption::Usage,
     choice::{Emoji, Tone},
-    context::{Attempts, TenantId},
+    context::{Attempts, Class, TenantId},
     fault::{Fault, FaultKind, Rejection, StoreError},
-    ports::{Cached, Chunk, Description, Grade, MockCaptionStore, MockLlmProvider, MockUserStore},
+    ports::{Cached, Chunk, Description, Grade, Invalidations, MockCaptionStore, MockLlmProvider, MockUserStore},
     request::{self, Keyword, Language, ProviderName, UserId, Variants},
 };
 
@@ -38,6 +38,8 @@ fn context() -> Context {
         now: datetime!(2026-11-23 12:00 UTC),
         deadline: Instant::now() + Duration::from_secs(3600),
         attempts: Arc::new(Attempts::up_to(3)),
+        class: Class::Interactive,
+        notes: Arc::default(),
     }
 }
 
@@ -105,6 +107,23 @@ impl Cache for FakeCache {
         self.check()?;
         self.kept.lock().unwrap().remove(key.as_str());
         Ok(())
+    }
+    async fn put_if_absent(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        let is_absent = self.get(cx, key).await?.is_none();
+        if is_absent {
+            self.put(cx, key, bytes, ttl).await?;
+        }
+        Ok(is_absent)
+    }
+    async fn remove_if(&self, cx: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
+        let is_it = self.get(cx, key).await?.is_some_and(|found| found.bytes == bytes);
+        if is_it {
+            self.remove(cx, key).await?;
+        }
+        Ok(is_it)
+    }
+    fn invalidations(&self) -> Invalidations {
+        Box::pin(futures_util::stream::pending())
     }
 }
 

@@ -12,7 +12,7 @@ mod usual;
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
-    context::{Attempts, Context},
+    context::{Attempts, Class, Context},
     fault::{FaultKind, LlmError, Rejection},
     ports::{Chunk, Completion, Credit, LlmProvider},
     prompt::{Format, Prompt, render},
@@ -58,6 +58,8 @@ fn variants() -> Prompt {
 fn context(limit: u32) -> Context {
     let cx = Context {
         attempts: Arc::new(Attempts::up_to(limit)),
+        class: Class::Interactive,
+        notes: Arc::default(),
         ..build::context()
     };
     assert!(cx.attempts.begin());

@@ -34,6 +34,8 @@ pub async fn suite(cache: Arc<dyn Cache>) {
     a_second_put_sets_a_new_ttl(cache).await;
     the_age_starts_near_zero_and_grows(cache).await;
     a_second_put_makes_it_young_again(cache).await;
+    a_gap_is_filled_once(cache).await;
+    only_the_very_bytes_are_removed(cache).await;
     two_keys_do_not_mix(cache).await;
     two_namespaces_do_not_mix(cache).await;
     two_tenants_do_not_mix(cache).await;
@@ -286,4 +288,45 @@ async fn gone_within(cache: &dyn Cache, cx: &Context, key: &CacheKey, limit: Dur
         assert!(begun.elapsed() < limit, "the value is still there after {limit:?}");
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+pub async fn a_gap_is_filled_once(cache: &dyn Cache) {
+    let (cx, key) = (context_of("contract"), key());
+    let fill = |bytes: &'static [u8], ttl| cache.put_if_absent(&cx, &key, Bytes::from_static(bytes), ttl);
+
+    assert!(fill(b"first", Duration::from_millis(300)).await.expect("a put"));
+    assert!(!fill(b"second", LONG).await.expect("a put"));
+    let found = cache.get(&cx, &key).await.expect("a get").expect("a hit");
+    assert_eq!(&*found.bytes, b"first");
+
+    sleep(Duration::from_millis(400)).await;
+    assert!(fill(b"third", LONG).await.expect("a put"), "what has expired is a gap");
+    let claims = join_all((0..16).map(|_| async {
+        let other = CacheKey::new("contract", &blake3::hash(b"one of sixteen"));
+        cache
+            .put_if_absent(&cx, &other, Bytes::from_static(b"mine"), Duration::from_secs(2))
+            .await
+    }))
+    .await;
+    let won = claims.into_iter().filter(|claim| matches!(claim, Ok(true))).count();
+    assert_eq!(won, 1, "one of those who claim it at once gets it");
+}
+
+pub async fn only_the_very_bytes_are_removed(cache: &dyn Cache) {
+    let (cx, key) = (context_of("contract"), key());
+    let remove = |bytes: &'static [u8]| cache.remove_if(&cx, &key, Bytes::from_static(bytes));
+
+    assert!(!remove(b"").await.expect("a removal"), "nothing is not the empty value");
+    put(cache, &cx, &key, b"mine").await;
+    for other in [&b"min"[..], b"mine!", b"", b"yours"] {
+        assert!(
+            !cache
+                .remove_if(&cx, &key, Bytes::copy_from_slice(other))
+                .await
+                .expect("a removal")
+        );
+    }
+    assert!(remove(b"mine").await.expect("a removal"));
+    assert!(!remove(b"mine").await.expect("a removal"));
+    assert_eq!(cache.get(&cx, &key).await.expect("a get"), None);
 }
