@@ -6,6 +6,7 @@
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`].
 
+pub mod answers;
 pub mod brief;
 pub mod caption;
 pub mod check;
