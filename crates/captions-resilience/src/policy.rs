@@ -335,7 +335,7 @@ impl Policy {
         {
             permit = Some(breaker.admit().map_err(Miss::NotMade)?);
         }
-        let held = Held::new(permit, slot);
+        let mut held = Held::new(permit, slot);
         expired(deadline)?;
         // The ledger counts calls and nothing else, so it is entered last. No other wait comes after it.
         if self.settings.ledger && !cx.attempts.begin() {
@@ -347,6 +347,7 @@ impl Policy {
         }
         // 5. Attempt timeout, innermost: it measures the other side alone, and no waiting of ours.
         let begun = Instant::now();
+        held.begin();
         let until = earlier(limit.and_then(|limit| begun.checked_add(limit)), deadline);
         let answer = match until {
             None => call().await,

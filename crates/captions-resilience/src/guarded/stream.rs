@@ -27,13 +27,14 @@ pub(super) async fn open<P: LlmProvider + ?Sized>(
     prompt: &Prompt,
 ) -> Result<ChunkStream, LlmError> {
     let limit = policy.settings().first_chunk_timeout;
-    let ((first, rest), held) = policy
+    let ((first, rest), mut held) = policy
         .hold(cx, "llm.stream", Repeat::Safe, limit, judge, || async {
             let mut rest = inner.stream(cx, prompt).await?;
             let first = rest.next().await.unwrap_or_else(|| Err(cut_off()))?;
             Ok((first, rest))
         })
         .await?;
+    held.answered();
     Ok(relay(
         first,
         rest,

@@ -18,6 +18,20 @@ impl Held {
         Self { permit, slot }
     }
 
+    /// The call begins now: waiting for the slot was not its time.
+    pub(super) fn begin(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.begin();
+        }
+    }
+
+    /// The other side has answered; the rest of the answer goes at the reader's pace too and does not make it slow.
+    pub(crate) fn answered(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.answered();
+        }
+    }
+
     /// The call is over: frees the slot and tells the breaker.
     pub(crate) fn settle(mut self, verdict: Verdict) {
         if let Some(permit) = self.permit.take() {
