@@ -3,8 +3,11 @@
 
 mod architecture;
 mod contracts;
+mod leaving;
 mod models;
 mod outages;
 mod parity;
 mod stack;
+mod stores;
 mod support;
+mod wall;

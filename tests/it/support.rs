@@ -10,7 +10,6 @@ use std::{
 
 use captions_cli::{Exit, Process, Sink};
 use captions_wiring::{assemble, install_crypto, settings};
-use futures_util::StreamExt;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -116,23 +115,99 @@ impl Service {
         let request = self.client.post(format!("{}/v1/captions/stream", self.base)).json(body);
         let reply = request.send().await.unwrap();
         assert_eq!(reply.status().as_u16(), 200);
-        let mut bytes = Vec::new();
-        let mut pieces = reply.bytes_stream();
-        while let Some(piece) = pieces.next().await {
-            bytes.extend_from_slice(&piece.unwrap());
-        }
-        String::from_utf8(bytes)
-            .unwrap()
-            .split("\n\n")
-            .filter_map(|frame| {
-                let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-                Some((
-                    field("event:")?.to_owned(),
-                    serde_json::from_str(field("data:")?).unwrap(),
-                ))
-            })
-            .collect()
+        events(&reply.text().await.unwrap())
     }
+}
+
+/// An answer in whichever form it came.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// That of the problem, if it ended in one, also where the response had begun long before; else 200 for 200 and 201.
+    pub(crate) status: u16,
+    /// The document or the problem.
+    pub(crate) end: Value,
+    /// The text that events had shown and not withdrawn when the end came.
+    pub(crate) shown: String,
+    /// Whether the events kept their order: created first, exactly one end and that last, nothing of a new candidate before
+    /// the old one was withdrawn.
+    pub(crate) is_in_order: bool,
+}
+
+impl Service {
+    /// A caption as JSON.
+    pub(crate) async fn told(&self, body: &Value) -> Told {
+        let (status, end) = self.post("/v1/captions", body).await;
+        Told {
+            status: if status == 201 { 200 } else { status },
+            end,
+            shown: String::new(),
+            is_in_order: true,
+        }
+    }
+
+    /// A caption as events.
+    pub(crate) async fn told_by_events(&self, body: &Value) -> Told {
+        let request = self.client.post(format!("{}/v1/captions/stream", self.base)).json(body);
+        let reply = request.send().await.unwrap();
+        let status = reply.status().as_u16();
+        if status != 200 {
+            return Told {
+                status,
+                end: reply.json().await.unwrap(),
+                shown: String::new(),
+                is_in_order: true,
+            };
+        }
+        let events = events(&reply.text().await.unwrap());
+        let (mut candidate, mut shown, mut is_in_order) = (Value::from(1), String::new(), true);
+        let last = events.len() - 1;
+        for (index, (name, data)) in events.iter().enumerate() {
+            match name.as_str() {
+                "caption.created" => is_in_order &= index == 0,
+                "caption.delta" => {
+                    is_in_order &= data["candidate"] == candidate || shown.is_empty();
+                    candidate = data["candidate"].clone();
+                    shown += data["text"].as_str().unwrap();
+                }
+                "caption.withdrawn" => {
+                    is_in_order &= data["candidate"] == candidate && data["code"].is_string();
+                    shown.clear();
+                }
+                "caption.completed" | "error" => is_in_order &= index == last,
+                other => panic!("an event that does not exist: {other}"),
+            }
+        }
+        let (name, end) = &events[last];
+        let status = match name.as_str() {
+            "caption.completed" => 200,
+            "error" => u16::try_from(end["status"].as_u64().unwrap()).unwrap(),
+            other => panic!("no end but {other}"),
+        };
+        Told {
+            status,
+            end: end.clone(),
+            shown,
+            is_in_order,
+        }
+    }
+}
+
+/// The events of a body, in order: name and data.
+fn events(body: &str) -> Vec<(String, Value)> {
+    body.split("\n\n")
+        .filter_map(|frame| {
+            let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            Some((
+                field("event:")?.to_owned(),
+                serde_json::from_str(field("data:")?).unwrap(),
+            ))
+        })
+        .collect()
+}
+
+/// True if it took no longer than it may, give or take what a busy machine takes.
+pub(crate) fn close_to(took: Duration, limit: Duration) -> bool {
+    took <= limit + Duration::from_secs(1)
 }
 
 /// One run of the command line in this process.

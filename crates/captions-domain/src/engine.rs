@@ -391,7 +391,7 @@ async fn write(
 /// One question, its answer checked, mended and scored, best first.
 async fn ask(cx: &Context, prompt: &Prompt, llm: &dyn LlmProvider) -> Result<(Vec<Variant>, Credit), LlmError> {
     let Completion { text, credit } = llm.complete(cx, prompt).await?;
-    let mut drafts = reply::parse(&text, prompt.format)?;
+    let mut drafts = reply::read(&text, prompt, credit.grade)?;
     // A few more than were asked for make up for duplicates; a flood of them is not worth the time.
     drafts.truncate(2 * usize::from(prompt.brief.variants.get()));
     let variants = rank(

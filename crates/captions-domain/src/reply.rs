@@ -1,11 +1,15 @@
 //! What a model answered: from its text to drafts. Tolerant of how models wrap JSON, strict about having any content.
 
+mod language;
+mod refusal;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     fault::LlmError,
-    prompt::{self, Format},
+    ports::Grade,
+    prompt::{self, Format, Prompt},
 };
 
 /// One caption as the writer proposed it, unchecked.
@@ -71,6 +75,29 @@ pub fn encode(drafts: Vec<Draft>) -> String {
     serde_json::to_string(&Reply { variants: drafts }).unwrap_or_default()
 }
 
+/// Reads the answer to a prompt by a writer of this grade. Never empty.
+///
+/// Of a language model, an answer that declines in prose is a refusal of the content like one that its provider declares,
+/// and one that is plainly in another language is unusable. The other writers speak in words of our own and the user's.
+pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, LlmError> {
+    let is_model = grade == Grade::Standard;
+    if is_model && refusal::is_refusal(&without_thoughts(text)) {
+        return Err(LlmError::Refused);
+    }
+    let mut drafts = parse(text, prompt.format)?;
+    if is_model {
+        drafts.retain(|draft| !refusal::is_refusal(&draft.text()));
+        if drafts.is_empty() {
+            return Err(LlmError::Refused);
+        }
+        drafts.retain(|draft| !language::is_another(&draft.text(), &prompt.brief.language));
+        if drafts.is_empty() {
+            return Err(LlmError::unusable("the answer is in another language than asked for"));
+        }
+    }
+    Ok(drafts)
+}
+
 /// Reads an answer of the given form. Never empty; [`LlmError::Unusable`] says what is wrong, without quoting it.
 pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     let text = without_thoughts(text);
@@ -81,7 +108,13 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
         return Err(LlmError::unusable("the answer repeats the question"));
     }
     let drafts = match format {
-        Format::Plain => vec![Draft::plain(without_fence(&text))],
+        // Some models answer in JSON whatever they are asked for; braces are no way to begin a caption.
+        Format::Plain => match without_fence(&text) {
+            json if json.starts_with('{') => {
+                from_json(json).ok_or_else(|| LlmError::unusable("the answer is not the plain text asked for"))?
+            }
+            plain => vec![Draft::plain(plain)],
+        },
         Format::Variants => {
             from_json(&text).ok_or_else(|| LlmError::unusable("the answer is not the JSON asked for"))?
         }

@@ -2,14 +2,15 @@
 
 use std::{
     io,
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use captions_domain::fault::{Fault, FaultKind, LlmError};
 use reqwest::{
-    Client, RequestBuilder, Response, Url,
+    Certificate, Client, RequestBuilder, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SERVER},
     redirect,
 };
@@ -27,6 +28,10 @@ use crate::{
 pub(crate) const MAX_ANSWER: usize = 4 << 20;
 /// The most that is read of an error document, in bytes.
 const MAX_ERROR: usize = 64 << 10;
+/// How often an HTTP/2 connection is asked for a sign of life, and how long it may take to give one. All calls share such
+/// a connection, so one that has died unnoticed would fail every call until the system notices, which takes minutes.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+const SIGN_LIMIT: Duration = Duration::from_secs(5);
 /// Headers in which providers name the call, for their support desks.
 const REQUEST_IDS: [&str; 5] = [
     "x-request-id",
@@ -74,6 +79,8 @@ impl Line {
             // A key must not follow a redirect to another host.
             .redirect(redirect::Policy::none())
             .tcp_nodelay(true)
+            .http2_keep_alive_interval(SIGN_OF_LIFE)
+            .http2_keep_alive_timeout(SIGN_LIMIT)
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.read_timeout)
             .pool_max_idle_per_host(options.max_idle)
@@ -84,6 +91,12 @@ impl Line {
         if base.scheme() == "http" {
             // No certificates are needed, so none are looked for: a machine without any still reaches its own model.
             client = client.tls_certs_only(std::iter::empty());
+        }
+        if let Some(file) = &options.ca_file {
+            if base.scheme() == "http" {
+                return Err(wrong("a CA file needs an https:// URL"));
+            }
+            client = client.tls_certs_only(authorities(file).map_err(|why| wrong(&why))?);
         }
         if is_loopback(&host) {
             client = client.no_proxy();
@@ -176,7 +189,7 @@ impl Answer {
     }
 
     /// How long its headers ask us to wait.
-    pub(crate) fn wait(&self) -> Option<std::time::Duration> {
+    pub(crate) fn wait(&self) -> Option<Duration> {
         wait::asked_for(self.response.headers(), SystemTime::now())
     }
 
@@ -204,6 +217,16 @@ impl Answer {
 /// An answer that makes no sense. The detail is ours and quotes nothing.
 pub(crate) fn corrupt(detail: &str) -> LlmError {
     Fault::because(FaultKind::Corrupt, detail).into()
+}
+
+fn authorities(file: &Path) -> Result<Vec<Certificate>, String> {
+    let unusable = |why: &dyn std::fmt::Display| format!("the CA file {} cannot be used: {why}", file.display());
+    let pem = std::fs::read(file).map_err(|error| unusable(&error))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(&error))?;
+    if found.is_empty() {
+        return Err(unusable(&"it holds no certificate"));
+    }
+    Ok(found)
 }
 
 fn headers(options: &OpenAiOptions, profile: Profile) -> Option<HeaderMap> {

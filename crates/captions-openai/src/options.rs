@@ -1,6 +1,6 @@
 //! What one provider is: where it stands, what to call it, how long to wait for it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
@@ -20,6 +20,8 @@ pub struct OpenAiOptions {
     pub api_key: Option<SecretString>,
     /// How the provider speaks; guessed from the base URL if not set.
     pub profile: Option<Profile>,
+    /// A PEM file of the only authorities whose certificates are accepted, for `https`; without one the system's are.
+    pub ca_file: Option<PathBuf>,
     /// For name, TCP and TLS together.
     pub connect_timeout: Duration,
     /// The longest silence: before the answer begins, and between two reads of it. Not a bound on the whole answer.
@@ -40,6 +42,7 @@ impl OpenAiOptions {
             model: model.into(),
             api_key: None,
             profile: None,
+            ca_file: None,
             connect_timeout: Duration::from_secs(3),
             read_timeout: Duration::from_secs(30),
             max_idle: 64,
@@ -60,6 +63,7 @@ impl fmt::Debug for OpenAiOptions {
             .field("model", &self.model)
             .field("api_key", &self.api_key.as_ref().map(|_| "(hidden)"))
             .field("profile", &self.profile)
+            .field("ca_file", &self.ca_file)
             .field("connect_timeout", &self.connect_timeout)
             .field("read_timeout", &self.read_timeout)
             .field("max_idle", &self.max_idle)

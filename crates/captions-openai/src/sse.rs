@@ -26,6 +26,11 @@ impl Events {
         complete
     }
 
+    /// Bytes of the event that is not complete yet.
+    pub(crate) fn held(&self) -> usize {
+        self.line.len() + self.data.as_ref().map_or(0, Vec::len)
+    }
+
     /// The stream has ended: the data of a last event that nothing followed.
     pub(crate) fn finish(mut self) -> Option<Vec<u8>> {
         let last = self.end_line();

@@ -26,6 +26,9 @@ const WAIT_FOR_USAGE: Duration = Duration::from_secs(1);
 /// How long to wait for the end of the body after `[DONE]`, so that the connection can be used again.
 const WAIT_FOR_END: Duration = Duration::from_millis(20);
 
+/// The most that one event may have, in bytes: a hundred times what any has, and no bomb.
+const MAX_EVENT: usize = 256 << 10;
+
 const DONE: &[u8] = b"[DONE]";
 
 /// The pieces of `first`; if the model only thinks in it, of a second answer.
@@ -146,6 +149,9 @@ impl Reading {
             (Some(bytes), Some(events)) => {
                 self.any_byte |= !bytes.is_empty();
                 self.waiting = events.push(&bytes).into_iter();
+                if events.held() > MAX_EVENT {
+                    return Err(corrupt("an event is larger than 256 KiB"));
+                }
                 Ok(String::new())
             }
             _ => self.end(),

@@ -8,7 +8,7 @@ use async_stream::stream;
 use async_trait::async_trait;
 use captions_domain::{
     context::Context,
-    fault::LlmError,
+    fault::{Fault, LlmError, PortError as _},
     ports::{Chunk, ChunkStream, Completion, Description, LlmProvider},
     prompt::Prompt,
 };
@@ -20,7 +20,9 @@ use self::turns::{Opened, Turns, cut_off};
 ///
 /// A prompt that names a provider goes to that one only; a member that cannot write the language is passed over. A refusal
 /// of the content is an answer, so nobody else is asked to get round it; after any other error the next member is asked,
-/// while there is time; a whole answer may take an equal share of it, the opening of a stream its own limit. What an attempt may cost is each member's own policy: members with a ledger share the request's.
+/// while there is time; a whole answer may take an equal share of it, the opening of a stream its own limit. A stream of
+/// the last member that breaks off in the middle is begun once more. What an attempt may cost is each member's own policy:
+/// members with a ledger share the request's.
 pub struct Failover {
     members: Vec<Arc<dyn LlmProvider>>,
     description: Description,
@@ -92,6 +94,9 @@ impl LlmProvider for Failover {
                 // Its call ends here, before anybody else is asked.
                 drop(rest);
                 let reason = error.code();
+                if error.fault().is_some_and(Fault::is_transient) {
+                    turns.begin_again(&turn);
+                }
                 opened = match turns.failed(&turn, error) {
                     Err(refused) => {
                         yield Err(refused);

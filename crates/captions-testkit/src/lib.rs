@@ -1,7 +1,9 @@
-//! For tests only: a contract suite for each port, a scripted model server, real servers of their own (Postgres, Redis,
-//! llama.cpp) and builders of domain values. Nothing here is shipped.
+//! For tests only: a contract suite for each port, a scripted model server, a proxy that spoils connections, real servers
+//! of their own (Postgres, Redis, llama.cpp) and builders of domain values. Nothing here is shipped.
 
 pub mod build;
+mod certificate;
+pub mod chaos;
 pub mod contract;
 pub mod llama;
 pub mod llm;

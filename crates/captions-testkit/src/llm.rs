@@ -3,18 +3,22 @@
 //! Each request takes the next turn of the queue ([`FakeLlm::reply`]); with the queue empty, the turn set for its model
 //! ([`FakeLlm::model`]), else the standing one ([`FakeLlm::always`], [`FakeLlm::cycle`], [`FakeLlm::answer_with`]),
 //! which at first is [`Turn::fitting`].
+//!
+//! [`FakeLlm::start`] speaks HTTP/1.1 in the clear, [`FakeLlm::start_tls`] HTTP/2 over TLS, as the large providers do.
 
 #![expect(
     clippy::expect_used,
     reason = "a test bed that cannot stand up must fail the test loudly"
 )]
 
+mod http2;
 mod play;
 mod turn;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -23,14 +27,17 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
     time::sleep,
 };
+use tokio_rustls::TlsAcceptor;
 
 use self::play::{Outcome, Received};
 pub use self::turn::Turn;
+use crate::certificate;
 
 /// How long [`FakeLlm::until`] waits before it gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -103,6 +110,7 @@ struct Shared {
 /// The server. Dropping it closes its port and every connection.
 pub struct FakeLlm {
     address: SocketAddr,
+    certificates: Option<TempDir>,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -113,8 +121,22 @@ impl FakeLlm {
         Self::listen("127.0.0.1:0").await
     }
 
+    /// Starts on a free loopback port and speaks HTTP/2 over TLS, with a certificate of its own throw-away authority.
+    pub async fn start_tls() -> Self {
+        let certificates = tempfile::tempdir().expect("a folder for certificates");
+        certificate::make(certificates.path());
+        let acceptor = http2::acceptor(certificates.path());
+        let mut server = Self::begin("127.0.0.1:0", Some(acceptor)).await;
+        server.certificates = Some(certificates);
+        server
+    }
+
     /// Starts on this address, for instance that of a server that was dropped before.
     pub async fn listen(address: &str) -> Self {
+        Self::begin(address, None).await
+    }
+
+    async fn begin(address: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(address).await.expect("a loopback port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
@@ -129,17 +151,25 @@ impl FakeLlm {
             connections: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
         });
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        let server = tokio::spawn(serve(listener, tls, Arc::clone(&shared)));
         Self {
             address,
+            certificates: None,
             shared,
             server,
         }
     }
 
-    /// `http://127.0.0.1:PORT/v1`
+    /// `http://127.0.0.1:PORT/v1`, or `https` with TLS.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/v1", self.address)
+    }
+
+    /// The PEM file of the authority behind a server started by [`FakeLlm::start_tls`].
+    pub fn ca_file(&self) -> PathBuf {
+        let folder = self.certificates.as_ref().expect("a server started by start_tls");
+        folder.path().join(certificate::CA)
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -246,14 +276,17 @@ fn model_list(models: &[&str]) -> Turn {
     Turn::json(200, &json!({"object": "list", "data": data}))
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((socket, _)) = accepted {
                     shared.connections.fetch_add(1, Ordering::Relaxed);
-                    connections.spawn(converse(socket, Arc::clone(&shared)));
+                    match &tls {
+                        None => connections.spawn(converse(socket, Arc::clone(&shared))),
+                        Some(tls) => connections.spawn(http2::converse(socket, tls.clone(), Arc::clone(&shared))),
+                    };
                 }
             }
             Some(_) = connections.join_next() => {}

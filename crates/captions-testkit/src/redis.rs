@@ -21,7 +21,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::watch::Watchdog;
+use crate::{certificate, watch::Watchdog};
 
 /// How long a server may take to answer its first command.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -79,7 +79,8 @@ impl Server {
     /// Starts a server that also speaks TLS, with a certificate for 127.0.0.1 of its own throw-away authority.
     pub fn start_tls() -> Self {
         let folder = tempfile::tempdir().expect("a folder for Redis");
-        let ca = make_certificates(folder.path());
+        certificate::make(folder.path());
+        let ca = folder.path().join(certificate::CA);
         let mut server = Self {
             port: 0,
             tls: Some(Tls { port: 0, ca }),
@@ -193,8 +194,8 @@ impl Server {
         if let Some(tls) = &self.tls {
             let file = |name: &str| self.folder.path().join(name);
             command.args(["--tls-port", &tls.port.to_string(), "--tls-auth-clients", "no"]);
-            command.arg("--tls-cert-file").arg(file("server.crt"));
-            command.arg("--tls-key-file").arg(file("server.key"));
+            command.arg("--tls-cert-file").arg(file(certificate::CERTIFICATE));
+            command.arg("--tls-key-file").arg(file(certificate::KEY));
             command.arg("--tls-ca-cert-file").arg(&tls.ca);
         }
         command.args(&self.extra);
@@ -283,35 +284,6 @@ fn free_port() -> u16 {
         .and_then(|listener| listener.local_addr())
         .expect("a free loopback port")
         .port()
-}
-
-/// An authority and a server certificate for 127.0.0.1, valid for two days; returns the authority's PEM file.
-fn make_certificates(folder: &Path) -> PathBuf {
-    let openssl = |arguments: &str| {
-        let made = Command::new("openssl")
-            .args(arguments.split_whitespace())
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap_or_else(|error| panic!("cannot run openssl (Debian package: openssl): {error}"));
-        assert!(
-            made.status.success(),
-            "openssl {arguments}: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-    };
-    std::fs::write(folder.join("server.ext"), "subjectAltName=IP:127.0.0.1\n").expect("the certificate's settings");
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!(
-        "req -x509 {key} -keyout ca.key -out ca.crt -days 2 -subj /CN=throw-away"
-    ));
-    openssl(&format!(
-        "req {key} -keyout server.key -out server.csr -subj /CN=127.0.0.1"
-    ));
-    openssl(
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.crt",
-    );
-    folder.join("ca.crt")
 }
 
 #[cfg(test)]

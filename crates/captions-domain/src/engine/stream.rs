@@ -11,8 +11,8 @@ use crate::{
     context::Context,
     fault::{Fault, FaultKind, LlmError},
     polish::polish,
-    ports::{Chunk, Credit},
-    prompt::{self, Format},
+    ports::{Chunk, Credit, Grade},
+    prompt::{self, Format, Prompt},
     reply,
     request::{CaptionRequest, Variants},
 };
@@ -55,7 +55,7 @@ impl Engine {
                 },
             };
             let written = match ended {
-                Ok(credit) => first_variant(&text, &job.brief).map(|variant| (variant, credit)),
+                Ok(credit) => first_variant(&text, &prompt, credit.grade).map(|variant| (variant, credit)),
                 Err(error) => Err(error),
             };
 
@@ -127,9 +127,9 @@ fn shown_whole(candidate: u32, answer: Answer) -> [Event; 2] {
     [Event::Delta { candidate, text }, Event::Completed(Box::new(answer))]
 }
 
-fn first_variant(text: &str, brief: &Brief) -> Result<Variant, LlmError> {
-    let drafts = reply::parse(text, Format::Plain)?;
-    let variant = drafts.first().map(|draft| polish(draft, brief));
+fn first_variant(text: &str, prompt: &Prompt, grade: Grade) -> Result<Variant, LlmError> {
+    let drafts = reply::read(text, prompt, grade)?;
+    let variant = drafts.first().map(|draft| polish(draft, &prompt.brief));
     variant
         .filter(|variant| !variant.caption.trim().is_empty())
         .ok_or_else(|| LlmError::unusable("nothing is left of the answer after the rules"))

@@ -84,6 +84,59 @@ fn a_plain_answer_is_taken_as_it_stands() {
 }
 
 #[test]
+fn json_that_nobody_asked_for_is_read_and_never_shown() {
+    let answer = format!("{{\"variants\":[{}]}}", one("Hi."));
+
+    assert_eq!(parse(&answer, Format::Plain).unwrap()[0].text(), "Hi. Rest.");
+    assert!(parse(&answer[..answer.len() / 2], Format::Plain).is_err());
+    assert_eq!(
+        parse("[Ad] New bread.", Format::Plain).unwrap()[0].text(),
+        "[Ad] New bread."
+    );
+}
+
+const DECLINES: &str = "I'm sorry, but I can't help with that request.";
+const GERMAN: &str = "Das Brot ist noch warm und die Tür ist offen, also kommt vorbei und holt euch eins.";
+
+fn question(format: Format) -> Prompt {
+    let request = CaptionRequest::new(Description::new("A cat on a sofa").unwrap());
+    let (brief, _) = Brief::resolve(&request, &Preferences::default());
+    prompt::render(&brief, format, None)
+}
+
+#[rstest]
+#[case::in_prose(DECLINES.to_owned(), Format::Plain)]
+#[case::in_prose_for_json(DECLINES.to_owned(), Format::Variants)]
+#[case::in_the_form_asked_for(encode(vec![Draft::plain(DECLINES)]), Format::Variants)]
+#[case::after_thinking(format!("<think>no</think>{DECLINES}"), Format::Plain)]
+fn a_model_that_declines_refuses(#[case] answer: String, #[case] format: Format) {
+    let prompt = question(format);
+
+    assert!(matches!(
+        read(&answer, &prompt, Grade::Standard),
+        Err(LlmError::Refused)
+    ));
+    // The template repeats the description, which may quote one.
+    assert!(!matches!(
+        read(&answer, &prompt, Grade::Template),
+        Err(LlmError::Refused)
+    ));
+}
+
+#[test]
+fn variants_that_decline_or_are_in_another_language_are_left_out() {
+    let prompt = question(Format::Variants);
+    let answer = |texts: &[&str]| encode(texts.iter().map(|text| Draft::plain(text)).collect());
+
+    let kept = read(&answer(&[DECLINES, "A cat.", GERMAN]), &prompt, Grade::Standard).unwrap();
+    let none = read(&answer(&[GERMAN]), &prompt, Grade::Standard);
+
+    assert_eq!(kept, [Draft::plain("A cat.")]);
+    assert!(matches!(none, Err(LlmError::Unusable { .. })));
+    assert!(read(&answer(&[GERMAN]), &prompt, Grade::Template).is_ok());
+}
+
+#[test]
 fn what_is_encoded_is_read_back() {
     let drafts = vec![Draft {
         angle: "a".into(),

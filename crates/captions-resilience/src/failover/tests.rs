@@ -268,7 +268,46 @@ async fn with_nobody_left_the_error_ends_the_stream_without_a_withdrawal() {
     let (a, b) = (Arc::new(Actor::new("a", &[&script])), failing("b", rejected()));
 
     assert_eq!(spoken(&chain(&[&a, &b]), &prompt()).await, ["x", "!timeout"]);
-    assert_eq!(spoken(&chain(&[&a]), &prompt()).await, ["x", "!timeout"]);
+    assert_eq!(
+        spoken(&chain(&[&failing("a", fault(FaultKind::Timeout))]), &prompt()).await,
+        ["!timeout"]
+    );
+}
+
+#[rstest]
+#[case::a_fault_that_passes(Line::Fail(fault(FaultKind::Timeout)), &["x", "<timeout>", "a", "."])]
+#[case::a_cut(Line::CutOff, &["x", "<unavailable>", "a", "."])]
+#[case::not_what_would_fail_again(Line::Fail(rejected()), &["x", "!rejected"])]
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_the_last_member_that_breaks_off_is_begun_once_more(#[case] breaks: Line, #[case] seen: &[&str]) {
+    let (broken, whole) = ([Line::Say("x"), breaks], [Line::Say("a"), Line::End]);
+    let last = || Arc::new(Actor::new("a", &[&broken, &whole]));
+
+    assert_eq!(spoken(&chain(&[&last()]), &prompt()).await, seen);
+    let seen_after_another = spoken(&chain(&[&failing("z", rejected()), &last()]), &prompt()).await;
+    assert_eq!(seen_after_another, seen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_off_again_is_given_up() {
+    let broken = Arc::new(Actor::new("a", &[&[Line::Say("x"), Line::CutOff]]));
+
+    let seen = spoken(&chain(&[&broken]), &prompt()).await;
+
+    assert_eq!(seen, ["x", "<unavailable>", "x", "!unavailable"]);
+    assert_eq!(broken.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_stream_is_not_begun_again_where_the_ledger_is_full() {
+    let broken = Arc::new(Actor::new("a", &[&[Line::Say("x"), Line::CutOff]]));
+    let chain = Failover::new(guarded(&broken, 3), Vec::new());
+    let (cx, prompt) = (context(Duration::from_secs(20), 1), prompt());
+
+    let seen = read(chain.stream(&cx, &prompt).await).await;
+
+    assert_eq!(seen, ["x", "!unavailable"]);
+    assert_eq!(broken.calls(), 1);
 }
 
 #[rstest]

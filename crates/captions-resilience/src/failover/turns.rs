@@ -12,10 +12,13 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 
 /// One member's turn.
+#[derive(Clone)]
 pub(super) struct Turn {
     pub(super) member: Arc<dyn LlmProvider>,
     /// Whether nobody stands before it.
     pub(super) first_choice: bool,
+    /// Whether it has had a turn before.
+    again: bool,
 }
 
 /// A stream whose first chunk is here.
@@ -51,6 +54,7 @@ impl Turns {
                     member: Arc::clone(member),
                     // A provider that was asked for by name is what the caller chose.
                     first_choice: position == 0 || prompt.provider.is_some(),
+                    again: false,
                 });
             }
         }
@@ -102,6 +106,17 @@ impl Turns {
             self.told = Some(error);
         }
         Ok(())
+    }
+
+    /// Gives the last member, whose stream broke off after it had begun, one more turn: its policy tries nothing again once
+    /// somebody may have seen a piece. Whether there is another call to be had, the policy and the ledger decide.
+    pub(super) fn begin_again(&mut self, turn: &Turn) {
+        if self.waiting.is_empty() && !turn.again {
+            self.waiting.push_back(Turn {
+                again: true,
+                ..turn.clone()
+            });
+        }
     }
 
     /// The error that tells most about why nobody answered.

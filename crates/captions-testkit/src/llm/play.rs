@@ -1,4 +1,4 @@
-//! A turn as acts on a socket: HTTP/1.1 by hand, so that every way of failing can be played.
+//! A turn as acts, and the acts on a socket: HTTP/1.1 by hand, so that every way of failing can be played.
 
 use std::{io, time::Duration};
 
@@ -14,15 +14,30 @@ use super::{
     turn::{Body, Course, Said, Turn},
 };
 
-/// What is done with the socket, one after the other.
+/// What is done, one after the other, whatever the version of HTTP.
 #[derive(Debug)]
-enum Act {
-    Write(Vec<u8>),
+pub(super) enum Act {
+    Head(Head),
+    /// A piece of the body.
+    Data(Vec<u8>),
     Pause(Duration),
     /// Nothing more; wait for the other side to leave.
     Hold,
+    /// The body is complete.
+    End,
     /// Break off.
     Close,
+    /// Break off by telling that the connection ends: GOAWAY, which HTTP/1.1 does not have.
+    GoAway,
+}
+
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    pub(super) headers: Vec<(String, String)>,
+    /// Bytes of the body; `None`: as many as come.
+    pub(super) length: Option<usize>,
 }
 
 /// What became of the socket.
@@ -43,7 +58,7 @@ pub(super) async fn play(socket: &mut TcpStream, turn: Turn, request: &Recorded)
     if turn.course == Course::Reset {
         return Outcome::Reset;
     }
-    let acts = acts(turn.for_request(request), request);
+    let acts = acts(turn, request);
     let (mut read, mut write) = socket.split();
     let leaves = async {
         let mut byte = [0];
@@ -59,28 +74,57 @@ pub(super) async fn play(socket: &mut TcpStream, turn: Turn, request: &Recorded)
 }
 
 async fn perform(socket: &mut WriteHalf<'_>, acts: Vec<Act>) -> Outcome {
+    let mut chunked = false;
     for act in acts {
-        match act {
-            Act::Write(bytes) => {
-                if socket.write_all(&bytes).await.is_err() {
-                    return Outcome::LeftEarly;
-                }
+        let bytes = match act {
+            Act::Head(head) => {
+                chunked = head.length.is_none();
+                lines(&head)
             }
-            Act::Pause(wait) => sleep(wait).await,
+            Act::Data(bytes) if chunked => chunk(&bytes),
+            Act::Data(bytes) => bytes,
+            Act::Pause(wait) => {
+                sleep(wait).await;
+                continue;
+            }
             Act::Hold => std::future::pending().await,
-            Act::Close => return Outcome::Close,
+            Act::End if chunked => b"0\r\n\r\n".to_vec(),
+            Act::End => continue,
+            Act::Close | Act::GoAway => return Outcome::Close,
+        };
+        if socket.write_all(&bytes).await.is_err() {
+            return Outcome::LeftEarly;
         }
     }
     Outcome::Answered
 }
 
-fn acts(turn: Turn, request: &Recorded) -> Vec<Act> {
+fn lines(head: &Head) -> Vec<u8> {
+    let mut lines = vec![
+        format!("HTTP/1.1 {} Scripted", head.status),
+        format!("content-type: {}", head.content_type),
+        match head.length {
+            None => "transfer-encoding: chunked".into(),
+            Some(length) => format!("content-length: {length}"),
+        },
+    ];
+    lines.extend(head.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    (lines.join("\r\n") + "\r\n\r\n").into_bytes()
+}
+
+/// The turn as acts. A reset is not among them: it is done to the socket itself.
+pub(super) fn acts(turn: Turn, request: &Recorded) -> Vec<Act> {
+    let turn = turn.for_request(request);
     let mut acts = Vec::new();
     if turn.course == Course::Silent {
         return vec![Act::Hold];
     }
     if !turn.before.is_zero() {
         acts.push(Act::Pause(turn.before));
+    }
+    if turn.course == Course::GoesAway(None) {
+        acts.push(Act::GoAway);
+        return acts;
     }
     let streamed = request.streamed() && turn.status == 200;
     let (content_type, pieces) = match &turn.body {
@@ -96,44 +140,42 @@ fn acts(turn: Turn, request: &Recorded) -> Vec<Act> {
             bytes,
         } if streamed => ("text/event-stream", vec![[b"data: ", &bytes[..], b"\n\n"].concat()]),
         Body::Raw { content_type, bytes } => (*content_type, tenths(bytes.to_vec())),
-        Body::Echo | Body::Fitting | Body::Bomb => ("application/json", Vec::new()),
+        Body::Echo | Body::Fitting | Body::Caption(_) | Body::Bomb => ("application/json", Vec::new()),
     };
-    let chunked = content_type == "text/event-stream";
+    let open_ended = content_type == "text/event-stream";
     let length: usize = pieces.iter().map(Vec::len).sum();
     let garbage = match turn.course {
-        Course::Garbled(_) if !chunked => GARBAGE.len(),
+        Course::Garbled(_) if !open_ended => GARBAGE.len(),
         _ => 0,
     };
 
-    let mut head = vec![
-        format!("HTTP/1.1 {} Scripted", turn.status),
-        format!("content-type: {content_type}"),
-        if chunked {
-            "transfer-encoding: chunked".into()
-        } else {
-            format!("content-length: {}", length + garbage)
-        },
-    ];
-    head.extend(turn.headers.iter().map(|(name, value)| format!("{name}: {value}")));
-    acts.push(Act::Write((head.join("\r\n") + "\r\n\r\n").into_bytes()));
+    acts.push(Act::Head(Head {
+        status: turn.status,
+        content_type,
+        headers: turn.headers,
+        length: (!open_ended).then_some(length + garbage),
+    }));
     if !turn.before_body.is_zero() {
         acts.push(Act::Pause(turn.before_body));
     }
 
-    let framed = |piece: &[u8]| if chunked { chunk(piece) } else { piece.to_vec() };
     let write = |acts: &mut Vec<Act>, piece: &[u8]| match turn.pace {
         Some((bytes, pause)) => {
             for part in piece.chunks(bytes) {
-                acts.push(Act::Write(framed(part)));
+                acts.push(Act::Data(part.to_vec()));
                 acts.push(Act::Pause(pause));
             }
         }
-        None => acts.push(Act::Write(framed(piece))),
+        None => acts.push(Act::Data(piece.to_vec())),
     };
     for (index, piece) in pieces.iter().enumerate() {
         match turn.course {
             Course::Cut(after) if index == after => {
                 acts.push(Act::Close);
+                return acts;
+            }
+            Course::GoesAway(Some(after)) if index == after => {
+                acts.push(Act::GoAway);
                 return acts;
             }
             Course::Stalls(after) if index == after => {
@@ -146,11 +188,11 @@ fn acts(turn: Turn, request: &Recorded) -> Vec<Act> {
         }
         write(&mut acts, piece);
     }
-    if chunked {
-        acts.push(Act::Write(b"0\r\n\r\n".to_vec()));
-    } else if matches!(turn.course, Course::Ends(_)) {
+    if !open_ended && matches!(turn.course, Course::Ends(_)) {
         // Less than the announced length can only end with the connection.
         acts.push(Act::Close);
+    } else {
+        acts.push(Act::End);
     }
     acts
 }

@@ -1,6 +1,6 @@
 //! What the scripted server says in one turn, and how badly it says it.
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ pub(super) enum Body {
     Echo,
     /// A completion that fits the request, see [`Turn::fitting`].
     Fitting,
+    /// A completion with this caption, in the form asked for.
+    Caption(String),
     /// A small body that unpacks to [`BOMB_BYTES`].
     Bomb,
 }
@@ -66,6 +68,8 @@ pub(super) enum Course {
     Reset,
     /// No answer at all, and the connection stays open.
     Silent,
+    /// The connection is told to end: instead of an answer, or after so many pieces.
+    GoesAway(Option<usize>),
 }
 
 impl Turn {
@@ -102,6 +106,11 @@ impl Turn {
     /// A valid answer of the variants form, one variant for each text.
     pub fn caption_json(texts: &[&str]) -> Self {
         Self::text(variants(texts))
+    }
+
+    /// This caption in the form asked for: one variant in JSON, or plain text.
+    pub fn caption(text: impl Into<String>) -> Self {
+        Self::of(Body::Caption(text.into()))
     }
 
     /// What fits the request: the JSON asked for or plain text, with as many variants as asked for, each repeating
@@ -245,14 +254,14 @@ impl Turn {
 
     /// A German caption, whatever was asked for.
     pub fn wrong_language() -> Self {
-        Self::caption_json(&[
+        Self::caption(
             "Frisch aus dem Ofen und noch warm: unser Brot wartet heute Morgen auf euch, kommt vorbei und probiert es!",
-        ])
+        )
     }
 
     /// A caption of about so many characters.
     pub fn over_long(characters: usize) -> Self {
-        Self::caption_json(&[&"The bread is warm and the door is open. ".repeat(characters / 40 + 1)])
+        Self::caption("The bread is warm and the door is open. ".repeat(characters / 40 + 1))
     }
 
     /// What the user message said, word for word.
@@ -262,6 +271,8 @@ impl Turn {
 
     /// A few kilobytes that unpack to 16 MiB.
     pub fn gzip_bomb() -> Self {
+        // Packing takes a while: now, and not while somebody waits for the answer.
+        bomb();
         Self::of(Body::Bomb)
     }
 
@@ -275,6 +286,17 @@ impl Turn {
     /// The request is read and never answered.
     pub fn silence() -> Self {
         Self::fitting().course(Course::Silent)
+    }
+
+    /// The connection is told to end (GOAWAY in HTTP/2; a plain end in HTTP/1.1) before any header.
+    pub fn goes_away() -> Self {
+        Self::fitting().course(Course::GoesAway(None))
+    }
+
+    /// The connection is told to end after so many pieces.
+    #[must_use]
+    pub fn goes_away_after(self, pieces: usize) -> Self {
+        self.course(Course::GoesAway(Some(pieces)))
     }
 
     /// The connection breaks after so many pieces.
@@ -368,6 +390,8 @@ impl Turn {
         let text = match &self.body {
             Body::Echo => request.user_text(),
             Body::Fitting => fitting(&request.user_text()),
+            Body::Caption(text) if captions_wanted(&request.user_text()).is_some() => variants(&[text]),
+            Body::Caption(text) => text.clone(),
             Body::Bomb => {
                 self.headers.push(("content-encoding".into(), "gzip".into()));
                 self.body = Body::Raw {
@@ -431,6 +455,17 @@ fn variants(texts: &[&str]) -> String {
     json!({ "variants": variants }).to_string()
 }
 
+/// How many captions the JSON form is to hold; `None` if plain text is asked for.
+fn captions_wanted(user_text: &str) -> Option<usize> {
+    user_text.lines().find_map(|line| {
+        line.strip_prefix("Write ")?
+            .split_once(" caption")?
+            .0
+            .parse::<usize>()
+            .ok()
+    })
+}
+
 fn fitting(user_text: &str) -> String {
     let description = user_text
         .lines()
@@ -438,13 +473,7 @@ fn fitting(user_text: &str) -> String {
         .and_then(|value| serde_json::from_str::<String>(value.trim_end_matches(',')).ok())
         .unwrap_or_else(|| "a quiet morning".into());
     let subject: String = description.chars().take(80).collect();
-    let count = user_text.lines().find_map(|line| {
-        line.strip_prefix("Write ")?
-            .split_once(" caption")?
-            .0
-            .parse::<usize>()
-            .ok()
-    });
+    let count = captions_wanted(user_text);
     let text = |index: usize| match index {
         0 => format!("{subject}. A moment worth keeping."),
         _ => format!("Take {}: {subject}. Worth a second look.", index + 1),
@@ -459,6 +488,11 @@ fn fitting(user_text: &str) -> String {
 }
 
 fn bomb() -> Bytes {
+    static PACKED: OnceLock<Bytes> = OnceLock::new();
+    PACKED.get_or_init(packed).clone()
+}
+
+fn packed() -> Bytes {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let block = vec![b'A'; 64 << 10];
     let written = packer

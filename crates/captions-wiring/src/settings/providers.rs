@@ -63,6 +63,9 @@ pub struct Provider {
     pub api_key_env: Option<String>,
     #[serde(default)]
     pub api_key_file: Option<PathBuf>,
+    /// `None`: the system's authorities.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// `None`: guessed from the base URL.
     #[serde(default, deserialize_with = "profile")]
     pub profile: Option<Profile>,
@@ -92,6 +95,7 @@ impl Provider {
             model: None,
             api_key_env: None,
             api_key_file: None,
+            ca_file: None,
             profile: None,
             headers: BTreeMap::new(),
             timeout: None,
@@ -121,6 +125,10 @@ impl Provider {
             (
                 "api_key_file",
                 self.api_key_file.as_ref().map(|path| quoted(&path.to_string_lossy())),
+            ),
+            (
+                "ca_file",
+                self.ca_file.as_ref().map(|path| quoted(&path.to_string_lossy())),
             ),
             ("profile", self.profile.map(|profile| quoted(profile.as_str()))),
             ("headers", self.shown_headers()),

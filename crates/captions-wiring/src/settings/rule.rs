@@ -261,6 +261,11 @@ pub(super) const PROVIDER_KEYS: &[(&str, Rule, &str)] = &[
         "The file that holds the key, instead of a variable. Only for openai.",
     ),
     (
+        "ca_file",
+        Rule::Path,
+        "PEM file of the authorities whose certificates are accepted, for https. Left out: the system's. Only for openai.",
+    ),
+    (
         "profile",
         Rule::OneOf(Profile::NAMES),
         "Which provider's dialect of the API it speaks. Left out: guessed from base_url. Only for openai.",

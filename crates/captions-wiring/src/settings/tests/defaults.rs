@@ -65,6 +65,7 @@ fn every_key_of_a_provider_has_a_field() {
         "kind" => "\"openai\"",
         "base_url" => "\"http://127.0.0.1:1/v1\"",
         "api_key_env" => "\"A_KEY\"",
+        "ca_file" => "\"ca.pem\"",
         "profile" => "\"lm_studio\"",
         "headers" => "{ X-Team = \"t\" }",
         "max_attempts" => "2",
