@@ -8,7 +8,10 @@ mod machine;
 mod window;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -182,6 +185,8 @@ pub struct Breaker {
     dependency: Arc<str>,
     jitter: Jitter,
     machine: Mutex<Machine>,
+    opened: AtomicU64,
+    rejected: AtomicU64,
 }
 
 impl Breaker {
@@ -191,6 +196,8 @@ impl Breaker {
             dependency,
             jitter,
             machine: Mutex::new(Machine::new(settings)),
+            opened: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
         }
     }
 
@@ -206,7 +213,10 @@ impl Breaker {
                 begun: now,
                 took: None,
             }),
-            Err(retry_after) => Err(Fault::new(FaultKind::CircuitOpen { retry_after })),
+            Err(retry_after) => {
+                self.rejected.fetch_add(1, Ordering::Relaxed);
+                Err(Fault::new(FaultKind::CircuitOpen { retry_after }))
+            }
         }
     }
 
@@ -220,6 +230,14 @@ impl Breaker {
     /// Where it stands now.
     pub fn snapshot(&self) -> Snapshot {
         self.machine().snapshot(Instant::now())
+    }
+
+    /// How often it has opened by itself, and how many calls it has turned away, since it was made.
+    pub fn counts(&self) -> (u64, u64) {
+        (
+            self.opened.load(Ordering::Relaxed),
+            self.rejected.load(Ordering::Relaxed),
+        )
     }
 
     /// Lets nobody pass until [`Breaker::automatic`]. Nobody knows when that will be: refusals name the recovery timeout.
@@ -253,6 +271,7 @@ impl Breaker {
         let (dependency, from, to_name) = (&*self.dependency, from.as_str(), to.as_str());
         match to {
             State::Open => {
+                self.opened.fetch_add(1, Ordering::Relaxed);
                 let open_ms = opens.map(|opens| u64::try_from(opens.time.as_millis()).unwrap_or(u64::MAX));
                 tracing::warn!(
                     dependency,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_stream::stream;
 use captions_domain::{
     context::Context,
-    fault::{Fault, FaultKind, LlmError},
+    fault::{Fault, FaultKind, LlmError, PortError},
     ports::{Chunk, ChunkStream, LlmProvider},
     prompt::Prompt,
 };
@@ -68,24 +68,27 @@ fn relay(
                 None => Ok(rest.next().await),
                 Some(until) => timeout_at(until, rest.next()).await,
             };
-            let (error, verdict) = match came {
+            let error = match came {
                 Ok(Some(Ok(chunk))) => {
                     next = chunk;
                     continue;
                 }
                 Ok(Some(Err(error))) => {
-                    let verdict = judge(&error);
-                    (error, verdict)
+                    held.fail(judge(&error), error.fault());
+                    error
                 }
-                Ok(None) => (cut_off(), Verdict::Sick),
+                Ok(None) => {
+                    held.settle(Verdict::Sick);
+                    cut_off()
+                }
                 Err(_) => {
                     // A stream that flowed until the request ran out of time was slow at worst.
                     let fell_silent = silent_at.is_some_and(|at| Instant::now() >= at);
                     let verdict = if fell_silent { Verdict::Sick } else { Verdict::Neutral };
-                    (Fault::new(FaultKind::Timeout).into(), verdict)
+                    held.cut(verdict);
+                    Fault::new(FaultKind::Timeout).into()
                 }
             };
-            held.settle(verdict);
             drop(rest);
             yield Err(error);
             return;
