@@ -6,10 +6,13 @@
 //! [`retry`], [`breaker`], [`slots`]. All time is tokio's, so that tests run on a paused clock, and all chance comes
 //! from a [`jitter::Jitter`] that is passed in.
 //!
+//! [`alerts`] looks at the whole at intervals and tells what has gone wrong.
+//!
 //! Nothing else in the workspace retries, times a call out or counts failures.
 
 #![warn(missing_docs)]
 
+pub mod alerts;
 pub mod breaker;
 pub mod failover;
 pub mod guarded;
