@@ -7,11 +7,13 @@
 //! from a [`jitter::Jitter`] that is passed in.
 //!
 //! [`monitor`] counts what is asked and what is called, and [`traced`] makes spans of the calls to language models.
+//! [`alerts`] looks at the whole at intervals and tells what has gone wrong.
 //!
 //! Nothing else in the workspace retries, times a call out or counts failures.
 
 #![warn(missing_docs)]
 
+pub mod alerts;
 pub mod breaker;
 pub mod failover;
 pub mod guarded;
