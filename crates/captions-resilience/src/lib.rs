@@ -17,6 +17,7 @@ pub mod jitter;
 pub mod policy;
 pub mod retry;
 pub mod slots;
+pub mod tasks;
 
 #[cfg(test)]
 mod samples;
