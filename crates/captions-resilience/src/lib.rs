@@ -22,6 +22,7 @@ pub mod monitor;
 pub mod policy;
 pub mod retry;
 pub mod slots;
+pub mod tasks;
 pub mod traced;
 
 #[cfg(test)]
