@@ -183,12 +183,11 @@ impl Cache for MemoryCache {
                     EntryAction::ReplaceWithGuard
                 }
             }) {
-                EntryResult::Retained(()) => false,
                 EntryResult::Vacant(place) | EntryResult::Replaced(place, _) => {
                     // A place that something else took meanwhile was not absent.
                     !ttl.is_zero() && place.insert(entry).is_ok()
                 }
-                EntryResult::Removed(..) | EntryResult::Timeout => false,
+                EntryResult::Retained(()) | EntryResult::Removed(..) | EntryResult::Timeout => false,
             },
         )
     }
