@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-const ADAPTERS: [&str; 5] = [
+const ADAPTERS: [&str; 6] = [
     "captions-embedded",
     "captions-local-llm",
     "captions-openai",
     "captions-postgres",
     "captions-redis",
+    "captions-webhook",
 ];
 const APPS: [&str; 2] = ["captions-cli", "captions-http"];
 
@@ -101,6 +102,7 @@ fn an_arrow_against_the_design_is_noticed() {
         ("captions-redis", "captions-postgres"),
         ("captions-openai", "captions-resilience"),
         ("captions-http", "captions-postgres"),
+        ("captions-webhook", "captions-resilience"),
         ("captions-http", "captions-cli"),
         ("captions-resilience", "captions-redis"),
         ("captions-api", "captions-wiring"),

@@ -1,5 +1,6 @@
 //! captions-embedded
 
 pub mod memory;
+pub mod spool;
 pub mod sqlite;
 pub mod template;

@@ -1,15 +1,16 @@
 //! [`SqliteStore`]: `UserStore` and `CaptionStore` in one file of this machine.
 
 mod captions;
-mod fault;
-mod migrations;
-mod users;
+pub(crate) mod fault;
+pub(crate) mod migrations;
+pub(crate) mod users;
 
 use std::{path::PathBuf, time::Duration};
 
 use captions_domain::fault::{Fault, FaultKind, StoreError};
 use sqlx::{
     ConnectOptions as _, Sqlite, SqlitePool,
+    migrate::Migrator,
     query::Query,
     sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
@@ -67,7 +68,7 @@ impl SqliteStore {
         }
     }
 
-    fn with(
+    pub(crate) fn with(
         options: SqliteOptions,
         change: impl FnOnce(SqliteConnectOptions) -> SqliteConnectOptions,
     ) -> Result<Self, Fault> {
@@ -108,9 +109,14 @@ impl SqliteStore {
     /// Makes the file if there is none, and brings its tables to the form that this version needs. Harmless when they have
     /// it; safe from many processes at once.
     pub async fn migrate(&self) -> Result<(), Fault> {
+        self.migrate_by(&migrations::migrator()).await
+    }
+
+    /// The same with other tables: the file is then no store of users and captions.
+    pub(crate) async fn migrate_by(&self, migrator: &Migrator) -> Result<(), Fault> {
         match &self.path {
-            Some(path) => migrations::run_on_file(path).await,
-            None => migrations::run(&mut *self.writer.acquire().await.map_err(fault)?).await,
+            Some(path) => migrations::run_on_file(path, migrator).await,
+            None => migrations::run(&mut *self.writer.acquire().await.map_err(fault)?, migrator).await,
         }
     }
 
@@ -152,19 +158,25 @@ impl SqliteStore {
         self.readers.num_idle() + if self.pool_size == 1 { 0 } else { self.writer.num_idle() }
     }
 
-    async fn execute(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, StoreError> {
+    pub(crate) async fn execute(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<u64, StoreError> {
         let mut connection = self.writer.acquire().await.map_err(fault)?;
         let done = timeout(self.bound(), query.execute(&mut *connection)).await;
         Ok(done.map_err(|_| too_slow())?.map_err(store_error)?.rows_affected())
     }
 
-    async fn fetch_optional(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<Option<SqliteRow>, StoreError> {
+    pub(crate) async fn fetch_optional(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Option<SqliteRow>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(fault)?;
         let done = timeout(self.bound(), query.fetch_optional(&mut *connection)).await;
         done.map_err(|_| too_slow())?.map_err(store_error)
     }
 
-    async fn fetch_all(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<Vec<SqliteRow>, StoreError> {
+    pub(crate) async fn fetch_all(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(fault)?;
         let done = timeout(self.bound(), query.fetch_all(&mut *connection)).await;
         done.map_err(|_| too_slow())?.map_err(store_error)

@@ -1,6 +1,7 @@
 //! The model file: where it lies, and how it gets there once.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
@@ -349,7 +350,12 @@ fn sha256_of(path: &Path) -> io::Result<(u64, String)> {
         hash.update(&buffer[..read]);
         size += read as u64;
     }
-    Ok((size, format!("{:x}", hash.finalize())))
+    let mut hex = String::new();
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    Ok((size, hex))
 }
 
 #[cfg(test)]

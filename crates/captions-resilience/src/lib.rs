@@ -6,17 +6,24 @@
 //! [`retry`], [`breaker`], [`slots`]. All time is tokio's, so that tests run on a paused clock, and all chance comes
 //! from a [`jitter::Jitter`] that is passed in.
 //!
+//! [`monitor`] counts what is asked and what is called, and [`traced`] makes spans of the calls to language models.
+//! [`alerts`] looks at the whole at intervals and tells what has gone wrong.
+//!
 //! Nothing else in the workspace retries, times a call out or counts failures.
 
 #![warn(missing_docs)]
 
+pub mod alerts;
 pub mod breaker;
 pub mod failover;
 pub mod guarded;
 pub mod jitter;
+pub mod monitor;
 pub mod policy;
 pub mod retry;
 pub mod slots;
+pub mod tasks;
+pub mod traced;
 
 #[cfg(test)]
 mod samples;

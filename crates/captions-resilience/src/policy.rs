@@ -15,6 +15,7 @@ pub(crate) use self::held::Held;
 use crate::{
     breaker::{Breaker, BreakerSettings, Snapshot, Verdict},
     jitter::Jitter,
+    monitor::Recorder,
     retry::{Budget, Reserved, RetrySettings},
     slots::{SlotSettings, Slots},
 };
@@ -91,6 +92,7 @@ pub struct Policy {
     budget: Option<Arc<Budget>>,
     breaker: Option<Arc<Breaker>>,
     slots: Option<Arc<Slots>>,
+    watch: Option<Arc<Recorder>>,
 }
 
 /// What every attempt of one call goes by.
@@ -130,7 +132,14 @@ impl Policy {
             slots: settings.slots.map(|slots| Arc::new(Slots::new(slots))),
             settings: Arc::new(settings),
             jitter,
+            watch: None,
         }
+    }
+
+    /// The same, with every call counted there.
+    pub(crate) fn watched(mut self, calls: Arc<Recorder>) -> Self {
+        self.watch = Some(calls);
+        self
     }
 
     /// What it was made of.
@@ -228,7 +237,12 @@ impl Policy {
                 let error = match self.attempt(&bounds, paid.take(), &mut call).await {
                     Ok(done) => return Ok(done),
                     // What the other side said tells more than why we did not ask again.
-                    Err(Miss::NotMade(fault)) => return Err(last.unwrap_or_else(|| fault.into())),
+                    Err(Miss::NotMade(fault)) => {
+                        if let Some(calls) = &self.watch {
+                            calls.turned_away(&fault);
+                        }
+                        return Err(last.unwrap_or_else(|| fault.into()));
+                    }
                     Err(Miss::Failed(error)) => error,
                 };
                 failed += 1;
@@ -335,7 +349,7 @@ impl Policy {
         {
             permit = Some(breaker.admit().map_err(Miss::NotMade)?);
         }
-        let held = Held::new(permit, slot);
+        let mut held = Held::new(permit, slot);
         expired(deadline)?;
         // The ledger counts calls and nothing else, so it is entered last. No other wait comes after it.
         if self.settings.ledger && !cx.attempts.begin() {
@@ -346,13 +360,15 @@ impl Policy {
             token.spend();
         }
         // 5. Attempt timeout, innermost: it measures the other side alone, and no waiting of ours.
+        held.count(self.watch.as_ref());
         let begun = Instant::now();
+        held.begin();
         let until = earlier(limit.and_then(|limit| begun.checked_add(limit)), deadline);
         let answer = match until {
             None => call().await,
             Some(until) => {
                 let Ok(answer) = timeout_at(until, call()).await else {
-                    held.settle(slowness(limit, until - begun));
+                    held.cut(slowness(limit, until - begun));
                     return Err(Miss::Failed(Fault::new(FaultKind::Timeout).into()));
                 };
                 answer
@@ -361,7 +377,7 @@ impl Policy {
         match answer {
             Ok(value) => Ok((value, held)),
             Err(error) => {
-                held.settle(judge(&error));
+                held.fail(judge(&error), error.fault());
                 Err(Miss::Failed(error))
             }
         }

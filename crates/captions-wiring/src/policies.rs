@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use captions_resilience::{
-    breaker::BreakerSettings, failover, policy::PolicySettings, retry::RetrySettings, slots::SlotSettings,
+    breaker::{BreakerSettings, WindowSettings},
+    failover,
+    policy::PolicySettings,
+    retry::RetrySettings,
+    slots::SlotSettings,
 };
 
 use crate::settings::{Api, Breaker, Database, Provider, Redis};
@@ -11,6 +15,10 @@ use crate::settings::{Api, Breaker, Database, Provider, Redis};
 /// What an adapter that keeps its own limits may be late by before the policy gives its call up: the adapter's own word
 /// says more about what went wrong.
 const GRACE: Duration = Duration::from_secs(1);
+/// What counts as slow for the window of a breaker: four calls of five like that, and the other side is as good as away.
+const SLOW_STATEMENT: Duration = Duration::from_secs(2);
+const SLOW_COMMAND: Duration = Duration::from_millis(500);
+const SLOW_ANSWER: Duration = Duration::from_secs(15);
 /// Callers that may wait for the store; they wait no longer than for a connection.
 const STORE_QUEUE: usize = 1024;
 /// Commands in flight to Redis; its connections are multiplexed, so this bounds memory and not sockets.
@@ -26,7 +34,7 @@ pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
             delay_cap: Duration::from_secs(1),
             ..RetrySettings::default()
         }),
-        breaker: breaker(&database.breaker),
+        breaker: breaker(&database.breaker, SLOW_STATEMENT),
         slots: Some(SlotSettings {
             max_concurrent: size(database.connections(cpus)),
             queue_length: STORE_QUEUE,
@@ -40,7 +48,7 @@ pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
 /// Tried once: a caller is better served by generating than by waiting for a cache.
 pub(crate) fn redis(redis: &Redis) -> PolicySettings {
     PolicySettings {
-        breaker: breaker(&redis.breaker),
+        breaker: breaker(&redis.breaker, SLOW_COMMAND),
         slots: Some(SlotSettings {
             max_concurrent: REDIS_IN_FLIGHT,
             queue_length: REDIS_IN_FLIGHT,
@@ -66,7 +74,7 @@ pub(crate) fn provider(provider: &Provider, api: &Api, position: usize, members:
             delay_cap: retry.delay_cap.max(api.retry_delay),
             ..retry
         }),
-        breaker: breaker(&api.breaker),
+        breaker: breaker(&api.breaker, SLOW_ANSWER),
         slots: Some(SlotSettings {
             max_concurrent: api.max_per_host,
             ..SlotSettings::default()
@@ -107,10 +115,14 @@ fn bounded(dependency: &str) -> PolicySettings {
     }
 }
 
-fn breaker(settings: &Breaker) -> Option<BreakerSettings> {
+fn breaker(settings: &Breaker, slow_call: Duration) -> Option<BreakerSettings> {
     settings.enabled.then_some(BreakerSettings {
         failure_threshold: settings.failure_threshold,
         recovery_timeout: settings.recovery_timeout,
+        window: Some(WindowSettings {
+            slow_call,
+            ..WindowSettings::default()
+        }),
     })
 }
 

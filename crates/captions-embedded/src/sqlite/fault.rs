@@ -13,7 +13,7 @@ pub(super) fn store_error(error: Error) -> StoreError {
     }
 }
 
-pub(super) fn fault(error: Error) -> Fault {
+pub(crate) fn fault(error: Error) -> Fault {
     Fault::because(kind(&error), error)
 }
 
@@ -26,7 +26,7 @@ pub(super) fn migration_fault(error: MigrateError) -> Fault {
 }
 
 /// A file or folder that cannot be made.
-pub(super) fn file_fault(path: &Path, error: &io::Error) -> Fault {
+pub(crate) fn file_fault(path: &Path, error: &io::Error) -> Fault {
     let kind = match error.kind() {
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem

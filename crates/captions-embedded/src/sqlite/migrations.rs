@@ -21,13 +21,18 @@ use super::fault::{fault, file_fault, is_busy, migration_fault};
 /// The most that waiting for another process's migration may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Every step, oldest first. A step that was released is never changed: its checksum is kept in the file.
-fn migrator() -> Migrator {
-    let steps = [(
+/// The steps of a store of users and captions.
+pub(super) fn migrator() -> Migrator {
+    steps([(
         1,
         "users and captions",
         include_str!("../../migrations/0001_users_and_captions.sql"),
-    )];
+    )])
+}
+
+/// Number, name and text of every step, oldest first. A step that was released is never changed: its checksum is kept in
+/// the file.
+pub(crate) fn steps<const N: usize>(steps: [(i64, &'static str, &'static str); N]) -> Migrator {
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
@@ -38,20 +43,20 @@ fn migrator() -> Migrator {
 }
 
 /// Makes the file and takes every step that was not taken yet.
-pub(super) async fn run_on_file(path: &Path) -> Result<(), Fault> {
+pub(super) async fn run_on_file(path: &Path, migrator: &Migrator) -> Result<(), Fault> {
     let owned = PathBuf::from(path);
     let made = tokio::task::spawn_blocking(move || make_file(&owned)).await;
     made.map_err(|stopped| Fault::because(FaultKind::Unavailable, stopped))??;
     let mut connection = connect(path).await?;
-    run(&mut connection).await?;
+    run(&mut connection, migrator).await?;
     connection.close().await.map_err(fault)
 }
 
 /// Takes every step that was not taken yet.
-pub(super) async fn run(connection: &mut SqliteConnection) -> Result<(), Fault> {
+pub(super) async fn run(connection: &mut SqliteConnection, migrator: &Migrator) -> Result<(), Fault> {
     // All steps are one transaction that begins as a writer: of many processes the others wait, and then find all done.
     let mut all = connection.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
-    migrator()
+    migrator
         .run_direct(None, &mut *all, false)
         .await
         .map_err(migration_fault)?;

@@ -91,7 +91,7 @@ fn user_of(row: &SqliteRow) -> Result<User, Error> {
 }
 
 /// Since 1970; cuts off what is below. Every time of this type fits.
-pub(super) fn microseconds(time: OffsetDateTime) -> i64 {
+pub(crate) fn microseconds(time: OffsetDateTime) -> i64 {
     time.unix_timestamp()
         .saturating_mul(1_000_000)
         .saturating_add(time.microsecond().into())

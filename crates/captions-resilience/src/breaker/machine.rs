@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BreakerSettings, Snapshot, State};
+use super::{
+    BreakerSettings, Reason, Snapshot, State,
+    window::{Counts, Window},
+};
 
 /// The first time open of an outage.
 pub(super) const FIRST_OPEN: Duration = Duration::from_millis(500);
@@ -24,28 +27,69 @@ pub(super) struct Ticket {
     generation: u64,
 }
 
+/// How a call ended that tells something about the other side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done {
+    pub(super) failed: bool,
+    pub(super) took: Duration,
+}
+
 /// A change of state, to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) from: State,
     pub(super) to: State,
-    /// For [`State::Open`]: until the next probe.
-    pub(super) open_for: Option<Duration>,
+    /// For [`State::Open`].
+    pub(super) opens: Option<Opens>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Opens {
+    /// Until the next probe.
+    pub(super) time: Duration,
+    pub(super) reason: Reason,
 }
 
 #[derive(Debug)]
 enum Mode {
-    Closed(Record),
+    Closed,
     Open { until: Instant },
     HalfOpen { probe: Option<Probe> },
     ForcedOpen,
     ForcedClosed,
 }
 
-/// What is counted while calls pass. Windows of rates belong here, beside the row of failures.
-#[derive(Debug, Default)]
+/// What is counted while calls pass.
+#[derive(Debug)]
 struct Record {
     failures_in_a_row: u32,
+    window: Option<Window>,
+}
+
+impl Record {
+    fn new(settings: &BreakerSettings) -> Self {
+        Self {
+            failures_in_a_row: 0,
+            window: settings.window.map(Window::new),
+        }
+    }
+
+    /// Counts a call, and tells why the circuit has to open if it has to.
+    fn add(&mut self, settings: &BreakerSettings, now: Instant, done: Done) -> Option<Reason> {
+        self.failures_in_a_row = if done.failed {
+            self.failures_in_a_row.saturating_add(1)
+        } else {
+            0
+        };
+        if let Some(window) = &mut self.window {
+            window.record(now, done.failed, done.took);
+        }
+        let threshold = settings.failure_threshold;
+        if threshold > 0 && self.failures_in_a_row >= threshold {
+            return Some(Reason::Row);
+        }
+        self.window.as_ref().and_then(Window::trips)
+    }
 }
 
 #[derive(Debug)]
@@ -66,23 +110,38 @@ struct Outage {
 pub(super) struct Machine {
     settings: BreakerSettings,
     mode: Mode,
+    /// Empty unless it is closed.
+    record: Record,
     /// Counts the changes of state (and the probes given up).
     generation: u64,
     outage: Option<Outage>,
+    /// Times opened since the start.
+    opened: u64,
+    /// Calls refused since the start.
+    refused: u64,
 }
 
 impl Machine {
     pub(super) fn new(settings: BreakerSettings) -> Self {
         Self {
             settings,
-            mode: Mode::Closed(Record::default()),
+            mode: Mode::Closed,
+            record: Record::new(&settings),
             generation: 0,
             outage: None,
+            opened: 0,
+            refused: 0,
         }
     }
 
     /// A ticket for one call, or the time to wait before asking again.
     pub(super) fn admit(&mut self, now: Instant) -> (Result<Ticket, Duration>, Option<Change>) {
+        let (admitted, change) = self.ask(now);
+        self.refused += u64::from(admitted.is_err());
+        (admitted, change)
+    }
+
+    fn ask(&mut self, now: Instant) -> (Result<Ticket, Duration>, Option<Change>) {
         let mut change = None;
         if let Mode::Open { until } = self.mode {
             let left = until.saturating_duration_since(now);
@@ -92,7 +151,7 @@ impl Machine {
             change = Some(self.enter(Mode::HalfOpen { probe: None }));
         }
         match &mut self.mode {
-            Mode::Closed(_) | Mode::ForcedClosed => {}
+            Mode::Closed | Mode::ForcedClosed => {}
             Mode::Open { .. } | Mode::ForcedOpen => return (Err(self.settings.recovery_timeout), change),
             Mode::HalfOpen { probe } => {
                 if let Some(under_way) = probe {
@@ -118,32 +177,27 @@ impl Machine {
         ticket.generation == self.generation
     }
 
-    pub(super) fn succeed(&mut self, ticket: &Ticket) -> Option<Change> {
+    /// The call is over. `jitter` gives a number from 0 to 1; it is asked only if the circuit opens.
+    pub(super) fn finish(
+        &mut self,
+        ticket: &Ticket,
+        now: Instant,
+        done: Done,
+        jitter: impl FnOnce() -> f64,
+    ) -> Option<Change> {
         if !self.is_current(ticket) {
             return None;
         }
         match &mut self.mode {
-            Mode::Closed(record) => record.failures_in_a_row = 0,
+            Mode::Closed => {
+                let reason = self.record.add(&self.settings, now, done)?;
+                Some(self.open(now, reason, jitter()))
+            }
+            Mode::HalfOpen { .. } if done.failed => Some(self.open(now, Reason::Probe, jitter())),
             Mode::HalfOpen { .. } => {
                 self.outage = None;
-                return Some(self.enter(Mode::Closed(Record::default())));
+                Some(self.enter(Mode::Closed))
             }
-            Mode::Open { .. } | Mode::ForcedOpen | Mode::ForcedClosed => {}
-        }
-        None
-    }
-
-    /// `jitter` gives a number from 0 to 1; it is asked only if the circuit opens.
-    pub(super) fn fail(&mut self, ticket: &Ticket, now: Instant, jitter: impl FnOnce() -> f64) -> Option<Change> {
-        if !self.is_current(ticket) {
-            return None;
-        }
-        match &mut self.mode {
-            Mode::Closed(record) => {
-                record.failures_in_a_row = record.failures_in_a_row.saturating_add(1);
-                (record.failures_in_a_row >= self.settings.failure_threshold).then(|| self.open(now, jitter()))
-            }
-            Mode::HalfOpen { .. } => Some(self.open(now, jitter())),
             Mode::Open { .. } | Mode::ForcedOpen | Mode::ForcedClosed => None,
         }
     }
@@ -168,8 +222,8 @@ impl Machine {
 
     pub(super) fn automatic(&mut self) -> Option<Change> {
         match self.mode {
-            Mode::ForcedOpen | Mode::ForcedClosed => Some(self.enter(Mode::Closed(Record::default()))),
-            Mode::Closed(_) | Mode::Open { .. } | Mode::HalfOpen { .. } => None,
+            Mode::ForcedOpen | Mode::ForcedClosed => Some(self.enter(Mode::Closed)),
+            Mode::Closed | Mode::Open { .. } | Mode::HalfOpen { .. } => None,
         }
     }
 
@@ -178,25 +232,32 @@ impl Machine {
         match self.mode {
             Mode::Open { until } => Some(until.saturating_duration_since(now)),
             Mode::ForcedOpen => Some(Duration::MAX),
-            Mode::Closed(_) | Mode::HalfOpen { .. } | Mode::ForcedClosed => None,
+            Mode::Closed | Mode::HalfOpen { .. } | Mode::ForcedClosed => None,
         }
     }
 
-    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
+    pub(super) fn snapshot(&mut self, now: Instant) -> Snapshot {
+        let window = self.record.window.as_mut();
+        let counts = window.map_or_else(Counts::default, |window| window.counts(now));
         Snapshot {
             state: self.state(),
             open_since: self.outage.map(|outage| outage.since),
             next_probe: match self.mode {
                 Mode::Open { until } => Some(until.saturating_duration_since(now)),
                 Mode::HalfOpen { .. } => Some(Duration::ZERO),
-                Mode::Closed(_) | Mode::ForcedOpen | Mode::ForcedClosed => None,
+                Mode::Closed | Mode::ForcedOpen | Mode::ForcedClosed => None,
             },
+            calls: counts.calls,
+            failure_rate: counts.failure_rate(),
+            slow_rate: counts.slow_rate(),
+            opened: self.opened,
+            refused: self.refused,
         }
     }
 
     fn state(&self) -> State {
         match self.mode {
-            Mode::Closed(_) => State::Closed,
+            Mode::Closed => State::Closed,
             Mode::Open { .. } => State::Open,
             Mode::HalfOpen { .. } => State::HalfOpen,
             Mode::ForcedOpen => State::ForcedOpen,
@@ -204,7 +265,8 @@ impl Machine {
         }
     }
 
-    fn open(&mut self, now: Instant, jitter: f64) -> Change {
+    fn open(&mut self, now: Instant, reason: Reason, jitter: f64) -> Change {
+        self.opened += 1;
         let open_for = match self.outage {
             None => FIRST_OPEN,
             Some(outage) if now.saturating_duration_since(outage.since) < YOUNG => YOUNG_OPEN,
@@ -220,7 +282,7 @@ impl Machine {
             // A recovery timeout beyond the clock's range is a mistake in the settings; probing at once is the safe side.
             until: now.checked_add(open_for).unwrap_or(now),
         });
-        change.open_for = Some(open_for);
+        change.opens = Some(Opens { time: open_for, reason });
         change
     }
 
@@ -234,11 +296,12 @@ impl Machine {
     fn enter(&mut self, mode: Mode) -> Change {
         let from = self.state();
         self.mode = mode;
+        self.record = Record::new(&self.settings);
         self.generation += 1;
         Change {
             from,
             to: self.state(),
-            open_for: None,
+            opens: None,
         }
     }
 }

@@ -83,6 +83,7 @@ fn of_many_threads_at_once_exactly_one_is_the_probe() {
     let settings = BreakerSettings {
         failure_threshold: 1,
         recovery_timeout: Duration::ZERO,
+        ..BreakerSettings::default()
     };
     let breaker = Arc::new(Breaker::new("test".into(), settings, Jitter::random()));
     breaker.admit().unwrap().settle(Verdict::Sick);
@@ -188,14 +189,10 @@ async fn a_snapshot_tells_state_begin_of_the_outage_and_next_probe() {
 
     let again = breaker.snapshot();
 
-    let snapshot = |state, open_since, next_probe| Snapshot {
-        state,
-        open_since,
-        next_probe,
-    };
-    assert_eq!(healthy, snapshot(State::Closed, None, None));
-    assert_eq!(probing, snapshot(State::HalfOpen, Some(begin), Some(ms(0))));
-    assert_eq!(again, snapshot(State::Open, Some(begin), Some(ms(800))));
+    let seen = |snapshot: Snapshot| (snapshot.state, snapshot.open_since, snapshot.next_probe);
+    assert_eq!(seen(healthy), (State::Closed, None, None));
+    assert_eq!(seen(probing), (State::HalfOpen, Some(begin), Some(ms(0))));
+    assert_eq!(seen(again), (State::Open, Some(begin), Some(ms(800))));
 }
 
 #[rstest]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_stream::stream;
 use captions_domain::{
     context::Context,
-    fault::{Fault, FaultKind, LlmError},
+    fault::{Fault, FaultKind, LlmError, PortError},
     ports::{Chunk, ChunkStream, LlmProvider},
     prompt::Prompt,
 };
@@ -27,13 +27,14 @@ pub(super) async fn open<P: LlmProvider + ?Sized>(
     prompt: &Prompt,
 ) -> Result<ChunkStream, LlmError> {
     let limit = policy.settings().first_chunk_timeout;
-    let ((first, rest), held) = policy
+    let ((first, rest), mut held) = policy
         .hold(cx, "llm.stream", Repeat::Safe, limit, judge, || async {
             let mut rest = inner.stream(cx, prompt).await?;
             let first = rest.next().await.unwrap_or_else(|| Err(cut_off()))?;
             Ok((first, rest))
         })
         .await?;
+    held.answered();
     Ok(relay(
         first,
         rest,
@@ -67,24 +68,27 @@ fn relay(
                 None => Ok(rest.next().await),
                 Some(until) => timeout_at(until, rest.next()).await,
             };
-            let (error, verdict) = match came {
+            let error = match came {
                 Ok(Some(Ok(chunk))) => {
                     next = chunk;
                     continue;
                 }
                 Ok(Some(Err(error))) => {
-                    let verdict = judge(&error);
-                    (error, verdict)
+                    held.fail(judge(&error), error.fault());
+                    error
                 }
-                Ok(None) => (cut_off(), Verdict::Sick),
+                Ok(None) => {
+                    held.settle(Verdict::Sick);
+                    cut_off()
+                }
                 Err(_) => {
                     // A stream that flowed until the request ran out of time was slow at worst.
                     let fell_silent = silent_at.is_some_and(|at| Instant::now() >= at);
                     let verdict = if fell_silent { Verdict::Sick } else { Verdict::Neutral };
-                    (Fault::new(FaultKind::Timeout).into(), verdict)
+                    held.cut(verdict);
+                    Fault::new(FaultKind::Timeout).into()
                 }
             };
-            held.settle(verdict);
             drop(rest);
             yield Err(error);
             return;

@@ -1,7 +1,12 @@
 //! What a call in flight holds.
 
+use std::sync::Arc;
+
+use captions_domain::fault::Fault;
+
 use crate::{
     breaker::{Permit, Verdict},
+    monitor::{Outcome, Recorder, Timer},
     slots::Slot,
 };
 
@@ -11,15 +16,61 @@ pub(crate) struct Held {
     permit: Option<Permit>,
     #[expect(dead_code, reason = "held only to be dropped")]
     slot: Option<Slot>,
+    /// Counts the call, from its beginning.
+    timer: Option<Timer>,
 }
 
 impl Held {
     pub(super) fn new(permit: Option<Permit>, slot: Option<Slot>) -> Self {
-        Self { permit, slot }
+        Self {
+            permit,
+            slot,
+            timer: None,
+        }
+    }
+
+    /// The call begins now.
+    pub(super) fn count(&mut self, calls: Option<&Arc<Recorder>>) {
+        self.timer = calls.map(Recorder::begin);
+    }
+
+    /// The call begins now: waiting for the slot was not its time.
+    pub(super) fn begin(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.begin();
+        }
+    }
+
+    /// The other side has answered; the rest of the answer goes at the reader's pace too and does not make it slow.
+    pub(crate) fn answered(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.answered();
+        }
     }
 
     /// The call is over: frees the slot and tells the breaker.
-    pub(crate) fn settle(mut self, verdict: Verdict) {
+    pub(crate) fn settle(self, verdict: Verdict) {
+        self.fail(verdict, None);
+    }
+
+    /// The same for a call that ended with a fault, if it was one.
+    pub(crate) fn fail(self, verdict: Verdict, fault: Option<&Fault>) {
+        self.end(verdict, Outcome::of_call(verdict, fault));
+    }
+
+    /// The same for a call that was given up. One that had less than its time was left, and did not fail.
+    pub(crate) fn cut(self, verdict: Verdict) {
+        let outcome = match verdict {
+            Verdict::Sick => Outcome::Failed,
+            Verdict::Healthy | Verdict::Neutral => Outcome::Cancelled,
+        };
+        self.end(verdict, outcome);
+    }
+
+    fn end(mut self, verdict: Verdict, outcome: Outcome) {
+        if let Some(timer) = self.timer.take() {
+            timer.end(outcome);
+        }
         if let Some(permit) = self.permit.take() {
             permit.settle(verdict);
         }

@@ -9,7 +9,7 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::{
-    breaker::{BreakerSettings, State},
+    breaker::{BreakerSettings, State, WindowSettings},
     guarded::Guarded,
     jitter::Jitter,
     policy::PolicySettings,
@@ -263,4 +263,41 @@ async fn a_stream_dropped_at_any_point_leaks_nothing() {
         assert_eq!((free(&provider), alive(&provider)), (1, 0), "after {steps} steps");
         assert_eq!(state(&provider), State::Closed);
     }
+}
+
+#[rstest]
+#[case::a_slow_first_chunk(2000, 0, 1.0)]
+#[case::a_slow_reader(0, 2000, 0.0)]
+#[tokio::test(start_paused = true)]
+async fn slow_is_a_stream_that_is_slow_to_begin_and_not_one_that_is_read_slowly(
+    #[case] first: u64,
+    #[case] pause: u64,
+    #[case] slow_rate: f64,
+) {
+    let actor = Actor::new(
+        "a",
+        &[&[Line::Wait(ms(first)), Line::Say("hi"), Line::Say("there"), Line::End]],
+    );
+    let window = WindowSettings {
+        slow_call: ms(1000),
+        ..WindowSettings::default()
+    };
+    let provider = guarded(
+        actor,
+        PolicySettings {
+            breaker: Some(BreakerSettings {
+                window: Some(window),
+                ..BreakerSettings::default()
+            }),
+            ..strict()
+        },
+    );
+
+    let mut chunks = provider.stream(&relaxed(), &prompt()).await.unwrap();
+    while chunks.next().await.is_some() {
+        sleep(ms(pause)).await;
+    }
+
+    let snapshot = provider.policy().snapshot().unwrap();
+    assert_eq!((snapshot.calls, snapshot.slow_rate), (1, Some(slow_rate)));
 }

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
-    breaker::State,
+    breaker::{State, WindowSettings},
     samples::{context, rate_limited, relaxed},
 };
 
@@ -279,6 +279,78 @@ async fn breaker_refuses_with_the_time_to_the_next_probe_and_lets_one_through_th
 
     assert_eq!(run(&policy, &relaxed(), &remote).await, Ok("done"));
     assert_eq!(policy.snapshot().unwrap().state, State::Closed);
+}
+
+/// Four calls in the window, of which half may fail and four fifths may be slow, which is a second.
+fn windowed(row: u32) -> BreakerSettings {
+    BreakerSettings {
+        failure_threshold: row,
+        window: Some(WindowSettings {
+            min_calls: 4,
+            slow_call: ms(1000),
+            ..WindowSettings::default()
+        }),
+        ..BreakerSettings::default()
+    }
+}
+
+#[rstest]
+#[case::on(windowed(0).window, 4)]
+#[case::off(None, 30)]
+#[tokio::test(start_paused = true)]
+async fn breaker_stops_the_calls_when_half_of_them_fail(#[case] window: Option<WindowSettings>, #[case] calls: usize) {
+    let breaker = BreakerSettings { window, ..windowed(3) };
+    let policy = policy(PolicySettings {
+        breaker: Some(breaker),
+        retry: None,
+        ..settings()
+    });
+    let (sick, well) = (Remote::failing(FaultKind::Unavailable), Remote::slow(ms(1)));
+
+    for number in 0..30 {
+        let remote = if number % 2 == 0 { &well } else { &sick };
+        let _ = run(&policy, &relaxed(), remote).await;
+    }
+
+    assert_eq!(sick.calls() + well.calls(), calls);
+}
+
+#[rstest]
+#[case::slow(1000, 4)]
+#[case::just_not(999, 10)]
+#[tokio::test(start_paused = true)]
+async fn breaker_stops_the_calls_when_they_take_too_long(#[case] time: u64, #[case] calls: usize) {
+    let policy = policy(PolicySettings {
+        breaker: Some(windowed(0)),
+        ..settings()
+    });
+    let remote = Remote::slow(ms(time));
+
+    for _ in 0..10 {
+        let _ = run(&policy, &relaxed(), &remote).await;
+    }
+
+    assert_eq!(remote.calls(), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaker_does_not_take_the_wait_for_a_slot_for_slowness() {
+    let policy = policy(PolicySettings {
+        breaker: Some(windowed(0)),
+        slots: Some(SlotSettings {
+            max_concurrent: 1,
+            ..SlotSettings::default()
+        }),
+        ..settings()
+    });
+    let (remote, cx) = (Remote::slow(ms(300)), relaxed());
+
+    // The last one waits for 1.5 s.
+    let answers = futures_util::future::join_all((0..6).map(|_| run(&policy, &cx, &remote))).await;
+
+    assert!(answers.iter().all(Result::is_ok));
+    let snapshot = policy.snapshot().unwrap();
+    assert_eq!((snapshot.calls, snapshot.slow_rate), (6, Some(0.0)));
 }
 
 #[rstest]

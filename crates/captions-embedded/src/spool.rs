@@ -1,0 +1,400 @@
+//! [`SpooledCaptions`]: a `CaptionStore` that keeps what its store cannot take right now in a file of this machine, and
+//! delivers it later.
+
+mod file;
+mod row;
+
+use std::{
+    path::PathBuf,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use captions_domain::{
+    caption::{CaptionId, Degraded, Feedback, Record},
+    context::{Attempts, Class, Context},
+    fault::{Fault, FaultKind, StoreError},
+    ports::CaptionStore,
+    request::UserId,
+};
+use time::OffsetDateTime;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+
+use self::{
+    file::{File, Kept},
+    row::Row,
+};
+
+/// Rows that are delivered in one go; whoever erases a user waits for at most so many.
+const BATCH: u32 = 32;
+/// The most that delivering one row may take, and that waiting for one's turn at the file may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the file is looked at while nothing is known to wait: another process may have left something.
+const LOOK: Duration = Duration::from_secs(5);
+/// The first pause after the store did not take a row, and after one that came while nothing waited.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause while the store is away: what waits arrives so soon after it is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The first pause after the store refused a row for good, and the longest.
+const REFUSED_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A row that was refused for good so often is set aside: over more than a minute, in case it is the store that errs.
+const REFUSALS: u32 = 8;
+/// The most that the last delivery before the end may take.
+const LAST: Duration = Duration::from_secs(2);
+
+/// Settings of a [`SpooledCaptions`].
+#[derive(Debug, Clone)]
+pub struct SpoolOptions {
+    /// The SQLite file; made, with its folder, for its owner alone. Beside it stands an empty `.lock` file.
+    pub path: PathBuf,
+    /// The most captions that may wait.
+    pub max_rows: u64,
+    /// The most bytes that they may have as JSON. The file itself is a little larger.
+    pub max_bytes: u64,
+}
+
+/// What waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Captions in the file, those set aside included.
+    pub rows: u64,
+    /// Their bytes as JSON.
+    pub bytes: u64,
+    /// How long the oldest of them that is still to be delivered has waited.
+    pub oldest: Option<Duration>,
+    /// Captions that the store refuses for good. They are tried again at the next start.
+    pub set_aside: u64,
+}
+
+/// A store of captions with a bounded waiting room on disk.
+///
+/// A caption that the store does not take now (it is away, slow, or kept from being called) is written to the file, and
+/// [`Degraded::HistoryDelayed`] is noted: it can be read under its id at once, and [`SpooledCaptions::run`] delivers it.
+/// What the store refuses for good is refused here as well. With a full or broken file the store's own fault is returned.
+///
+/// A delivered row is removed after the store has it, so a crash between the two delivers it a second time, which changes
+/// nothing. Several processes may share a file. What waits on another machine is not seen from here: its captions are
+/// neither read nor erased before they have been delivered.
+pub struct SpooledCaptions {
+    inner: Arc<dyn CaptionStore>,
+    file: File,
+    state: Mutex<State>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// False only if nothing waits, as far as this process knows.
+    waiting: bool,
+    /// Rows that this process wrote so far.
+    kept: u64,
+    /// Rows delivered since something waited.
+    moved: u64,
+    /// The file could take no more, and the log says so.
+    refusing: bool,
+}
+
+/// How a delivery went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Rows that the store has now.
+    pub moved: u64,
+    /// Rows that it refused for good this time.
+    pub refused: u64,
+}
+
+impl SpooledCaptions {
+    /// Opens or makes the file. What was set aside gets another chance.
+    pub async fn open(inner: Arc<dyn CaptionStore>, options: SpoolOptions) -> Result<Self, Fault> {
+        let file = File::open(options).await?;
+        file.give_another_chance().await?;
+        let rows = file.snapshot().await?.rows;
+        if rows > 0 {
+            tracing::info!(rows, "captions wait on disk for the store");
+        }
+        Ok(Self {
+            inner,
+            file,
+            state: Mutex::new(State {
+                waiting: rows > 0,
+                ..State::default()
+            }),
+            news: Notify::new(),
+        })
+    }
+
+    /// What waits in a file now, without making or changing anything; `None` if there is no file.
+    pub async fn look(path: PathBuf) -> Result<Option<Snapshot>, Fault> {
+        File::look(path).await
+    }
+
+    /// What waits now.
+    pub async fn snapshot(&self) -> Result<Snapshot, Fault> {
+        self.file.snapshot().await
+    }
+
+    /// Delivers what waits, oldest first, until nothing is left. A row that the store refuses for good is passed over, and
+    /// set aside after some times. The first fault that may pass ends it, as does trouble with the file.
+    pub async fn drain(&self) -> Result<Drained, Fault> {
+        let mut drained = Drained::default();
+        let mut after = 0;
+        loop {
+            let kept = self.state().kept;
+            // Held for the whole batch: a row that somebody erases must not be on its way to the store meanwhile.
+            let turn = self.file.turn(Instant::now() + PATIENCE).await?;
+            let rows = self.file.next(after, BATCH).await?;
+            let Some(last) = rows.last() else {
+                drop(turn);
+                self.settle(kept).await?;
+                return Ok(drained);
+            };
+            after = last.place;
+            let mut delivered = Vec::new();
+            let mut outcome = Ok(());
+            for row in &rows {
+                match self.deliver(row).await {
+                    Ok(()) => delivered.push((row.place, row.edition)),
+                    Err(StoreError::Fault(fault)) if may_pass(&fault) => {
+                        outcome = Err(fault);
+                        break;
+                    }
+                    Err(error) => {
+                        drained.refused += 1;
+                        self.refused(row, &error).await?;
+                    }
+                }
+            }
+            self.file.remove(&delivered).await?;
+            let moved = u64::try_from(delivered.len()).unwrap_or(u64::MAX);
+            drained.moved += moved;
+            self.state().moved += moved;
+            outcome?;
+        }
+    }
+
+    /// Delivers whatever waits as soon as the store takes it, until `stop` is ready; then once more, within two seconds.
+    pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
+        let work = async {
+            let mut pause = Duration::ZERO;
+            loop {
+                sleep(pause).await;
+                let longest = match self.drain().await {
+                    Ok(Drained { refused: 0, .. }) => {
+                        drop(timeout(LOOK, self.news.notified()).await);
+                        pause = FIRST_PAUSE;
+                        continue;
+                    }
+                    Ok(_) => {
+                        pause = pause.max(REFUSED_PAUSES.0 / 2);
+                        REFUSED_PAUSES.1
+                    }
+                    Err(_) => LONGEST_PAUSE,
+                };
+                pause = (pause * 2).clamp(FIRST_PAUSE, longest);
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut stop => {}
+            () = work => {}
+        }
+        if self.state().waiting && !matches!(timeout(LAST, self.drain()).await, Ok(Ok(_))) {
+            tracing::warn!("captions that wait for the store stay on disk until the next start");
+        }
+    }
+
+    /// Closes the file. Later calls go to the store alone, as with a broken file.
+    pub async fn close(&self) {
+        self.file.close().await;
+    }
+
+    async fn deliver(&self, row: &Row) -> Result<(), StoreError> {
+        let (tenant, record) = row
+            .record()
+            .map_err(|error| Fault::because(FaultKind::Corrupt, error))?;
+        let cx = Context {
+            tenant,
+            request_id: record.request_id.as_str().into(),
+            fresh_id: record.id.0,
+            now: OffsetDateTime::now_utc(),
+            deadline: (Instant::now() + PATIENCE).into_std(),
+            attempts: Arc::new(Attempts::up_to(0)),
+            class: Class::Batch,
+            notes: Arc::default(),
+        };
+        self.inner.append(&cx, &record).await?;
+        // A caption that the store had all the same, because only its answer was lost, keeps its first form.
+        match &record.feedback {
+            Some(feedback) => self.inner.feedback(&cx, record.id, feedback).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    async fn refused(&self, row: &Row, error: &StoreError) -> Result<(), Fault> {
+        let limit = if row.is_readable() { REFUSALS } else { 1 };
+        if self.file.refused(row.place, limit).await? {
+            tracing::error!(
+                caption_id = %row.id,
+                error = ?error,
+                "the store refuses a caption that waited; it is set aside until the next start"
+            );
+        }
+        Ok(())
+    }
+
+    /// Says so if everything has arrived. `kept`: the rows written before the look that found nothing.
+    async fn settle(&self, kept: u64) -> Result<(), Fault> {
+        let rows = self.file.snapshot().await?.rows;
+        let mut state = self.state();
+        if rows > 0 {
+            state.waiting = true;
+        } else if state.kept == kept {
+            state.waiting = false;
+        }
+        state.refusing = false;
+        let moved = std::mem::take(&mut state.moved);
+        drop(state);
+        if moved > 0 {
+            tracing::info!(moved, "captions that waited on disk are in the store");
+        }
+        Ok(())
+    }
+
+    /// Writes it to the file; `false` if that cannot be done.
+    async fn keep(&self, cx: &Context, record: &Record) -> bool {
+        let kept = self.file.keep(cx, record).await;
+        let mut state = self.state();
+        match kept {
+            Ok(Kept::Yes) => {
+                state.kept += 1;
+                let is_first = !std::mem::replace(&mut state.waiting, true);
+                drop(state);
+                if is_first {
+                    tracing::warn!("the store does not take captions; they wait on disk");
+                    self.news.notify_one();
+                }
+                true
+            }
+            Ok(Kept::Full) => {
+                let is_news = !std::mem::replace(&mut state.refusing, true);
+                drop(state);
+                if is_news {
+                    tracing::error!("the spool is full: captions that the store does not take are lost to the history");
+                }
+                false
+            }
+            Err(fault) => {
+                let is_news = !std::mem::replace(&mut state.refusing, true);
+                drop(state);
+                if is_news {
+                    tracing::error!(
+                        error = ?fault,
+                        "the spool cannot be written: captions that the store does not take are lost to the history"
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    fn waiting(&self) -> bool {
+        self.state().waiting
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// True if the store says "not now": the same call may succeed later, though perhaps not soon.
+fn may_pass(fault: &Fault) -> bool {
+    fault.is_transient() || matches!(fault.kind, FaultKind::CircuitOpen { .. } | FaultKind::Overloaded)
+}
+
+#[async_trait]
+impl CaptionStore for SpooledCaptions {
+    async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
+        match self.inner.append(cx, record).await {
+            Err(StoreError::Fault(fault)) if may_pass(&fault) => {
+                if self.keep(cx, record).await {
+                    cx.notes.add(Degraded::HistoryDelayed);
+                    Ok(())
+                } else {
+                    Err(fault.into())
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError> {
+        // First here: what is not here any more by then is in the store.
+        let waits = self.waiting();
+        if waits && let Ok(Some(record)) = self.file.read(cx, id).await {
+            return Ok(Some(record));
+        }
+        match self.inner.read(cx, id).await {
+            Ok(None) if !waits => Ok(self.file.read(cx, id).await.unwrap_or_default()),
+            Err(StoreError::Fault(fault)) if !waits && may_pass(&fault) => match self.file.read(cx, id).await {
+                Ok(Some(record)) => Ok(Some(record)),
+                Ok(None) | Err(_) => Err(fault.into()),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// What waits is in it, where the store itself answers.
+    async fn history(
+        &self,
+        cx: &Context,
+        user: &UserId,
+        before: Option<CaptionId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let waiting = if self.waiting() {
+            self.file.of_user(cx, user, before, limit).await.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let mut page = self.inner.history(cx, user, before, limit).await?;
+        for record in waiting {
+            // Both are newest first. A caption in both places is shown as it waits: its feedback is the latest.
+            match page.binary_search_by(|other| record.id.cmp(&other.id)) {
+                Ok(place) => page[place] = record,
+                Err(place) => page.insert(place, record),
+            }
+        }
+        page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(page)
+    }
+
+    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
+        let waits = self.waiting() && self.file.feedback(cx, id, feedback).await.unwrap_or_default();
+        match self.inner.feedback(cx, id, feedback).await {
+            Ok(known) => Ok(known || waits),
+            Err(StoreError::Fault(fault)) if waits && may_pass(&fault) => {
+                cx.notes.add(Degraded::HistoryDelayed);
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What waits goes first, and is gone even if the store then fails. A caption that the store has and that waits all the
+    /// same, because an answer was lost, counts twice.
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+        let turn = self.file.turn(Instant::from_std(cx.deadline)).await?;
+        let waited = self.file.erase(cx, user).await?;
+        drop(turn);
+        Ok(waited + self.inner.erase(cx, user).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

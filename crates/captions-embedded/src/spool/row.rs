@@ -1,0 +1,77 @@
+//! A caption as it waits.
+
+use captions_domain::{
+    caption::{Caption, CaptionId, Degraded, Feedback, Record, Source},
+    context::TenantId,
+    request::{CampaignId, Description, UserId},
+};
+use serde::{Deserialize, Serialize};
+
+/// What stands in the file for one caption, as the file gave it.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) place: i64,
+    pub(super) edition: i64,
+    pub(super) tenant: String,
+    pub(super) id: CaptionId,
+    pub(super) record: String,
+    pub(super) feedback: Option<String>,
+}
+
+/// The form of a record in the file, without its id and its feedback, which have columns of their own. A field that a later
+/// version adds needs a default.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    request_id: String,
+    user: Option<UserId>,
+    campaign: Option<CampaignId>,
+    description: Description,
+    caption: Caption,
+    source: Source,
+    attempts: u32,
+    degraded: Vec<Degraded>,
+}
+
+impl Row {
+    /// The caption and whose it is.
+    pub(super) fn record(&self) -> Result<(TenantId, Record), Box<dyn std::error::Error + Send + Sync>> {
+        let tenant = TenantId::new(&self.tenant)?;
+        Ok((tenant, read(self.id, &self.record, self.feedback.as_deref())?))
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        self.record().is_ok()
+    }
+}
+
+/// The record without its id and its feedback.
+pub(super) fn write(record: &Record) -> serde_json::Result<String> {
+    let record = record.clone();
+    serde_json::to_string(&Written {
+        request_id: record.request_id,
+        user: record.user,
+        campaign: record.campaign,
+        description: record.description,
+        caption: record.caption,
+        source: record.source,
+        attempts: record.attempts,
+        degraded: record.degraded,
+    })
+}
+
+pub(super) fn read(id: CaptionId, record: &str, feedback: Option<&str>) -> serde_json::Result<Record> {
+    let written: Written = serde_json::from_str(record)?;
+    let feedback = feedback.map(serde_json::from_str::<Feedback>).transpose()?;
+    Ok(Record {
+        id,
+        request_id: written.request_id,
+        user: written.user,
+        campaign: written.campaign,
+        description: written.description,
+        caption: written.caption,
+        source: written.source,
+        attempts: written.attempts,
+        degraded: written.degraded,
+        feedback,
+    })
+}

@@ -1,0 +1,112 @@
+//! Counts one operation, or the calls of one dependency.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use captions_domain::fault::{Fault, FaultKind};
+use tokio::time::Instant;
+
+use super::{
+    Outcome,
+    window::{CIRCUIT_OPEN, OVERLOADED, Record, Span, Totals},
+};
+
+/// The lock is held for a few additions, and for one copy when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    record: Mutex<Record>,
+    in_flight: AtomicUsize,
+}
+
+impl Recorder {
+    pub(super) fn new(window: Duration) -> Self {
+        Self {
+            record: Mutex::new(Record::new(Instant::now(), window)),
+            in_flight: AtomicUsize::new(0),
+        }
+    }
+
+    /// Something begins now.
+    pub(crate) fn begin(self: &Arc<Self>) -> Timer {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Timer {
+            recorder: Some(Arc::clone(self)),
+            begun: Instant::now(),
+        }
+    }
+
+    /// A call was not made. Only refusals of our own for want of room, and open circuits, are counted.
+    pub(crate) fn turned_away(&self, fault: &Fault) {
+        let kind = match fault.kind {
+            FaultKind::Overloaded | FaultKind::RateLimited { .. } => OVERLOADED,
+            FaultKind::CircuitOpen { .. } => CIRCUIT_OPEN,
+            FaultKind::Timeout | FaultKind::Unavailable | FaultKind::Corrupt | FaultKind::Internal => return,
+        };
+        self.with(|record| record.turn_away(Instant::now(), kind));
+    }
+
+    pub(super) fn read(&self) -> Reading {
+        self.with(|record| Reading {
+            totals: record.totals().clone(),
+            recent: record.recent(Instant::now()),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+        })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Record) -> T) -> T {
+        // Nothing in there can panic half way, so a poisoned lock still holds whole counts.
+        work(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All that a recorder knows at one instant.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reading {
+    pub(super) totals: Totals,
+    pub(super) recent: Span,
+    pub(super) in_flight: usize,
+}
+
+impl Reading {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.totals.add(&other.totals);
+        self.recent.add(&other.recent);
+        self.in_flight += other.in_flight;
+    }
+}
+
+/// Something under way. Dropped without an outcome it counts as [`Outcome::Cancelled`].
+#[derive(Debug)]
+#[must_use = "dropped at once, it counts as cancelled"]
+pub struct Timer {
+    /// Taken when it ends.
+    recorder: Option<Arc<Recorder>>,
+    begun: Instant,
+}
+
+impl Timer {
+    /// It ends now, with this outcome.
+    pub fn end(mut self, outcome: Outcome) {
+        self.finish(outcome);
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        let Some(recorder) = self.recorder.take() else {
+            return;
+        };
+        let now = Instant::now();
+        recorder.in_flight.fetch_sub(1, Ordering::Relaxed);
+        recorder.with(|record| record.end(now, outcome, now.saturating_duration_since(self.begun)));
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.finish(Outcome::Cancelled);
+    }
+}

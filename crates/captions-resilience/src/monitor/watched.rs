@@ -1,0 +1,228 @@
+//! Counts what is asked of a port, as its callers see it: [`Watched`] goes outside of everything else around the port.
+
+use std::{sync::Arc, time::Duration};
+
+use async_stream::stream;
+use async_trait::async_trait;
+use bytes::Bytes;
+use captions_domain::{
+    caption::{CaptionId, Degraded, Feedback, Record},
+    context::Context,
+    fault::{Fault, LlmError, PortError, StoreError},
+    ports::{
+        Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
+        Invalidations, LlmProvider, UserStore,
+    },
+    prompt::Prompt,
+    request::UserId,
+    user::{Preferences, User},
+};
+use futures_util::StreamExt;
+
+use super::{Monitor, Operation, Outcome};
+
+/// A port whose operations are counted.
+#[derive(Debug)]
+pub struct Watched<P: ?Sized> {
+    inner: Arc<P>,
+    monitor: Monitor,
+}
+
+impl<P: ?Sized> Watched<P> {
+    /// Counts the operations of `inner`.
+    pub const fn new(inner: Arc<P>, monitor: Monitor) -> Self {
+        Self { inner, monitor }
+    }
+}
+
+impl<P: Send + Sync + ?Sized> Watched<P> {
+    async fn count<T: Send, E: PortError + Send>(
+        &self,
+        operation: Operation,
+        of_success: impl FnOnce(&T) -> Outcome + Send,
+        work: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E> {
+        let timer = self.monitor.begin(operation);
+        let result = work.await;
+        timer.end(match &result {
+            Ok(value) => of_success(value),
+            Err(error) => Outcome::of_error(error),
+        });
+        result
+    }
+}
+
+fn done<T>(_: &T) -> Outcome {
+    Outcome::Ok
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: UserStore + ?Sized> UserStore for Watched<P> {
+    async fn read(&self, cx: &Context, user: &UserId) -> Result<Option<User>, StoreError> {
+        self.count(Operation::UsersRead, done, self.inner.read(cx, user)).await
+    }
+
+    async fn preferences(&self, cx: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError> {
+        let how = |_: &Option<Preferences>| {
+            if cx.notes.all().contains(&Degraded::PreferencesStale) {
+                Outcome::Stale
+            } else {
+                Outcome::Ok
+            }
+        };
+        self.count(Operation::UsersPreferences, how, self.inner.preferences(cx, user))
+            .await
+    }
+
+    async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
+        self.count(Operation::UsersWrite, done, self.inner.write(cx, user, expect))
+            .await
+    }
+
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<bool, StoreError> {
+        self.count(Operation::UsersErase, done, self.inner.erase(cx, user))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
+    async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
+        self.count(Operation::CaptionsAppend, done, self.inner.append(cx, record))
+            .await
+    }
+
+    async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError> {
+        self.count(Operation::CaptionsRead, done, self.inner.read(cx, id)).await
+    }
+
+    async fn history(
+        &self,
+        cx: &Context,
+        user: &UserId,
+        before: Option<CaptionId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let work = self.inner.history(cx, user, before, limit);
+        self.count(Operation::CaptionsHistory, done, work).await
+    }
+
+    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
+        let work = self.inner.feedback(cx, id, feedback);
+        self.count(Operation::CaptionsFeedback, done, work).await
+    }
+
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+        self.count(Operation::CaptionsErase, done, self.inner.erase(cx, user))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: Cache + ?Sized> Cache for Watched<P> {
+    async fn get(&self, cx: &Context, key: &CacheKey) -> Result<Option<Cached>, Fault> {
+        let how = |found: &Option<Cached>| {
+            if found.is_some() { Outcome::Hit } else { Outcome::Ok }
+        };
+        self.count(Operation::CacheGet, how, self.inner.get(cx, key)).await
+    }
+
+    async fn put(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<(), Fault> {
+        self.count(Operation::CachePut, done, self.inner.put(cx, key, bytes, ttl))
+            .await
+    }
+
+    async fn remove(&self, cx: &Context, key: &CacheKey) -> Result<(), Fault> {
+        self.count(Operation::CacheRemove, done, self.inner.remove(cx, key))
+            .await
+    }
+
+    async fn put_if_absent(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<bool, Fault> {
+        let work = self.inner.put_if_absent(cx, key, bytes, ttl);
+        self.count(Operation::CachePutIfAbsent, done, work).await
+    }
+
+    async fn remove_if(&self, cx: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
+        let work = self.inner.remove_if(cx, key, bytes);
+        self.count(Operation::CacheRemoveIf, done, work).await
+    }
+
+    fn invalidations(&self) -> Invalidations {
+        self.inner.invalidations()
+    }
+}
+
+/// What an answer counts as, entering its price.
+fn written(monitor: &Monitor, credit: &Credit) -> Outcome {
+    monitor.charge(credit);
+    if credit.first_choice {
+        Outcome::Ok
+    } else {
+        Outcome::Fallback
+    }
+}
+
+/// What the lack of an answer counts as. What cannot be used is no refusal: nobody said no.
+fn not_written(error: &LlmError) -> Outcome {
+    match error {
+        LlmError::Unusable { .. } | LlmError::Rejected { .. } => Outcome::Failed,
+        LlmError::Refused | LlmError::TooLong | LlmError::Fault(_) => Outcome::of_error(error),
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: LlmProvider + ?Sized> LlmProvider for Watched<P> {
+    async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
+        let timer = self.monitor.begin(Operation::LlmComplete);
+        let result = self.inner.complete(cx, prompt).await;
+        timer.end(match &result {
+            Ok(completion) => written(&self.monitor, &completion.credit),
+            Err(error) => not_written(error),
+        });
+        result
+    }
+
+    /// Counted when its last chunk is there.
+    async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
+        let timer = self.monitor.begin(Operation::LlmStream);
+        let mut chunks = match self.inner.stream(cx, prompt).await {
+            Ok(chunks) => chunks,
+            Err(error) => {
+                timer.end(not_written(&error));
+                return Err(error);
+            }
+        };
+        let monitor = self.monitor.clone();
+        Ok(Box::pin(stream! {
+            let mut timer = Some(timer);
+            while let Some(next) = chunks.next().await {
+                let ended = match &next {
+                    Ok(Chunk::End(credit)) => Some(written(&monitor, credit)),
+                    Err(error) => Some(not_written(error)),
+                    Ok(Chunk::Text(_) | Chunk::Withdrawn { .. } | Chunk::Progress { .. }) => None,
+                };
+                // Before it goes out: who has the last chunk may never come back for more.
+                if let Some(outcome) = ended
+                    && let Some(timer) = timer.take()
+                {
+                    timer.end(outcome);
+                }
+                yield next;
+            }
+            if let Some(timer) = timer {
+                timer.end(Outcome::Failed);
+            }
+        }))
+    }
+
+    fn describe(&self) -> &Description {
+        self.inner.describe()
+    }
+}
+
+#[cfg(test)]
+mod tests;
