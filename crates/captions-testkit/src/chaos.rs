@@ -107,8 +107,8 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// A proxy to this port of loopback that lets everything pass.
-    pub async fn to(server: u16) -> Self {
+    /// A proxy to this port of loopback that lets everything pass. Needs a tokio runtime.
+    pub fn to(server: u16) -> Self {
         let port = socket().expect("a socket for the proxy");
         port.bind(SocketAddr::from(([127, 0, 0, 1], 0)))
             .expect("a free loopback port");
@@ -131,7 +131,7 @@ impl Chaos {
     }
 
     /// A proxy to the server of this URL, and the URL by way of it. The URL has to name the port.
-    pub async fn before(url: &str) -> (Self, String) {
+    pub fn before(url: &str) -> (Self, String) {
         let server: SocketAddr = url
             .split("//")
             .nth(1)
@@ -139,7 +139,7 @@ impl Chaos {
             .and_then(|authority| authority.rsplit('@').next())
             .and_then(|address| address.parse().ok())
             .expect("a URL with a loopback address and a port");
-        let proxy = Self::to(server.port()).await;
+        let proxy = Self::to(server.port());
         let through = url.replacen(&server.to_string(), &proxy.address.to_string(), 1);
         (proxy, through)
     }
@@ -310,6 +310,11 @@ async fn connection(mut client: TcpStream, way: watch::Receiver<Way>, number: us
     }
 }
 
+/// How many seconds' worth of the rate so many bytes are.
+fn parts_of(bytes: usize, rate: u32) -> f64 {
+    f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / f64::from(rate.max(1))
+}
+
 /// With no time to linger the kernel sends a reset instead of a clean end.
 fn abort(socket: &TcpStream) {
     drop(socket.set_zero_linger());
@@ -327,7 +332,7 @@ async fn pump(
     way: watch::Receiver<Way>,
     number: usize,
 ) -> Result<(), Cut> {
-    let (send, mut receive) = mpsc::channel::<(Instant, Vec<u8>)>(IN_FLIGHT);
+    let (pieces, mut on_the_way) = mpsc::channel::<(Instant, Vec<u8>)>(IN_FLIGHT);
     let reading = async {
         let mut chance = Chance(0x9E37_79B9_7F4A_7C15 ^ (number as u64 + 1));
         let mut piece = vec![0; PIECE];
@@ -341,17 +346,17 @@ async fn pump(
                 Way::SlowClose(delay) if count == 0 => delay,
                 _ => Duration::ZERO,
             };
-            let sent = send.send((Instant::now() + late, piece[..count].to_vec())).await;
+            let sent = pieces.send((Instant::now() + late, piece[..count].to_vec())).await;
             if count == 0 || sent.is_err() {
                 break;
             }
         }
-        drop(send);
+        drop(pieces);
     };
     let writing = async {
         let mut way = way.clone();
         let mut passed = 0;
-        while let Some((due, bytes)) = receive.recv().await {
+        while let Some((due, bytes)) = on_the_way.recv().await {
             sleep_until(due).await;
             // Fails only if the proxy is gone, and then so are we.
             drop(way.wait_for(|way| way.passes(direction)).await);
@@ -376,7 +381,7 @@ async fn pump(
                         if into.write_all(part).await.is_err() {
                             return Err(Cut);
                         }
-                        sleep(Duration::from_secs_f64(part.len() as f64 / f64::from(rate.max(1)))).await;
+                        sleep(Duration::from_secs(1).mul_f64(parts_of(part.len(), rate))).await;
                     }
                 }
                 _ => {

@@ -134,7 +134,7 @@ async fn who_leaves_ends_the_stream_of_the_provider_and_not_the_connection() {
 async fn a_connection_that_died_unnoticed_is_given_up_within_seconds() {
     let fake = FakeLlm::start_tls().await;
     fake.always(Turn::text("Fresh bread."));
-    let proxy = Chaos::to(fake.address().port()).await;
+    let proxy = Chaos::to(fake.address().port());
     let through = |address: SocketAddr| {
         fake.base_url()
             .replace(&fake.address().to_string(), &address.to_string())

@@ -47,7 +47,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn it_passes_everything_on_and_counts() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     let (mut one, mut other) = (client(&proxy).await, client(&proxy).await);
 
     round_trip(&mut one, 100_000).await.unwrap();
@@ -62,7 +62,7 @@ async fn it_passes_everything_on_and_counts() {
 
 #[tokio::test]
 async fn a_delay_delays_and_does_not_limit_the_rate() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     let delay = Duration::from_millis(100);
     proxy.set(Way::Latency {
         delay,
@@ -77,7 +77,7 @@ async fn a_delay_delays_and_does_not_limit_the_rate() {
 
 #[tokio::test]
 async fn the_rate_is_limited() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     proxy.set(Way::Bandwidth(10_000));
 
     let took = round_trip(&mut client(&proxy).await, 2_000).await.unwrap();
@@ -87,7 +87,7 @@ async fn the_rate_is_limited() {
 
 #[tokio::test]
 async fn a_silent_one_accepts_and_says_nothing_until_it_is_let_through() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     let mut before = client(&proxy).await;
     round_trip(&mut before, 3).await.unwrap();
     proxy.set(Way::Blackhole);
@@ -106,7 +106,7 @@ async fn a_silent_one_accepts_and_says_nothing_until_it_is_let_through() {
 
 #[tokio::test]
 async fn nobody_listens_and_then_somebody_does_again_on_the_same_port() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     let mut before = client(&proxy).await;
     round_trip(&mut before, 3).await.unwrap();
 
@@ -134,7 +134,7 @@ async fn nobody_listens_and_then_somebody_does_again_on_the_same_port() {
 
 #[tokio::test]
 async fn connections_are_reset_and_not_closed() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     let mut before = client(&proxy).await;
     round_trip(&mut before, 3).await.unwrap();
     proxy.set(Way::Reset);
@@ -148,7 +148,7 @@ async fn connections_are_reset_and_not_closed() {
 
 #[tokio::test]
 async fn an_end_arrives_late() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     proxy.set(Way::SlowClose(MOMENT));
     let mut socket = client(&proxy).await;
     round_trip(&mut socket, 3).await.unwrap();
@@ -184,7 +184,7 @@ async fn one_direction_is_dead_and_the_other_lives() {
             });
         }
     });
-    let proxy = Chaos::to(port).await;
+    let proxy = Chaos::to(port);
     proxy.next(Way::HalfOpen(Direction::ToServer));
     proxy.next(Way::HalfOpen(Direction::ToClient));
 
@@ -201,7 +201,7 @@ async fn one_direction_is_dead_and_the_other_lives() {
 
 #[tokio::test]
 async fn a_connection_is_cut_after_so_many_bytes() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     proxy.set(Way::CutAfter(10));
     let mut socket = client(&proxy).await;
 
@@ -216,7 +216,7 @@ async fn a_connection_is_cut_after_so_many_bytes() {
 
 #[tokio::test]
 async fn each_connection_can_have_its_own_way() {
-    let proxy = Chaos::to(echo().await).await;
+    let proxy = Chaos::to(echo().await);
     proxy.next(Way::Pass);
     proxy.next(Way::Blackhole);
     let (mut first, mut second, mut third) = (client(&proxy).await, client(&proxy).await, client(&proxy).await);
@@ -234,7 +234,7 @@ async fn each_connection_can_have_its_own_way() {
 async fn a_url_is_led_through_it() {
     let port = echo().await;
 
-    let (proxy, through) = Chaos::before(&format!("postgres://me@127.0.0.1:{port}/data?x=1")).await;
+    let (proxy, through) = Chaos::before(&format!("postgres://me@127.0.0.1:{port}/data?x=1"));
 
     assert_eq!(through, format!("postgres://me@{}/data?x=1", proxy.address()));
 }

@@ -1,10 +1,10 @@
 //! The same turns over HTTP/2 and TLS: many at once on one connection, and GOAWAY.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{future::poll_fn, path::Path, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use h2::{
-    Reason,
+    Reason, SendStream,
     server::{self, SendResponse},
 };
 use http::{Request, Response};
@@ -152,21 +152,12 @@ async fn play(
             }
             Act::Data(bytes) => stream.as_mut()?.send_data(bytes.into(), false).ok()?,
             Act::End => stream.as_mut()?.send_data(Bytes::new(), true).ok()?,
-            Act::Pause(wait) => match &mut stream {
-                Some(stream) => tokio::select! {
-                    _ = std::future::poll_fn(|cx| stream.poll_reset(cx)) => return None,
-                    () = sleep(wait) => {}
-                },
-                None => tokio::select! {
-                    _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return None,
-                    () = sleep(wait) => {}
-                },
+            Act::Pause(wait) => tokio::select! {
+                () = leaves(respond, &mut stream) => return None,
+                () = sleep(wait) => {}
             },
             Act::Hold => {
-                match &mut stream {
-                    Some(stream) => drop(std::future::poll_fn(|cx| stream.poll_reset(cx)).await),
-                    None => drop(std::future::poll_fn(|cx| respond.poll_reset(cx)).await),
-                }
+                leaves(respond, &mut stream).await;
                 return None;
             }
             Act::Close => {
@@ -181,4 +172,14 @@ async fn play(
         }
     }
     Some(())
+}
+
+/// Until the client gives the call up.
+async fn leaves(respond: &mut SendResponse<Bytes>, stream: &mut Option<SendStream<Bytes>>) {
+    // Both outcomes say so: a reset of the stream, and the end of the connection.
+    let _either = poll_fn(|cx| match stream {
+        Some(stream) => stream.poll_reset(cx),
+        None => respond.poll_reset(cx),
+    })
+    .await;
 }
