@@ -116,16 +116,11 @@ async fn outage(providers: &[FakeLlm], lasts: Duration) -> (u32, usize, Duration
     for llm in providers {
         llm.always(Turn::unavailable());
     }
-    let listed: String = providers
-        .iter()
-        .enumerate()
-        .map(|(index, llm)| {
-            format!(
-                "[[llm.providers]]\nname = \"p{index}\"\nkind = \"openai\"\nmodel = \"m\"\nbase_url = \"{}\"\n",
-                llm.base_url()
-            )
-        })
-        .collect();
+    let one = |(index, llm): (usize, &FakeLlm)| {
+        let url = llm.base_url();
+        format!("[[llm.providers]]\nname = \"p{index}\"\nkind = \"openai\"\nmodel = \"m\"\nbase_url = \"{url}\"\n")
+    };
+    let listed = providers.iter().enumerate().map(one).collect::<Vec<_>>().concat();
     let home = tempfile::tempdir().unwrap();
     let config = home.path().join("chain.toml");
     std::fs::write(&config, listed).unwrap();

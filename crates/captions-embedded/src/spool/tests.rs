@@ -218,7 +218,7 @@ async fn a_full_file_gives_the_stores_own_fault() {
         max_rows: 2,
         ..options(&folder)
     };
-    let spooled = SpooledCaptions::open(inner.clone(), few).await.unwrap();
+    let spooled = SpooledCaptions::open(Arc::<Moody>::clone(&inner), few).await.unwrap();
     let cx = build::context();
     inner.becomes(AWAY);
     let first = build::record_bare();
@@ -250,7 +250,7 @@ async fn the_bytes_are_bounded_too_and_feedback_counts() {
         max_bytes: size,
         ..options(&folder)
     };
-    let spooled = SpooledCaptions::open(inner.clone(), small).await.unwrap();
+    let spooled = SpooledCaptions::open(Arc::<Moody>::clone(&inner), small).await.unwrap();
     inner.becomes(AWAY);
 
     spooled.append(&cx, &record).await.unwrap();
@@ -302,8 +302,8 @@ async fn the_files_are_for_their_owner_alone() {
     assert!(made.len() >= 3, "the file, its log and its lock: {made:?}");
     for file in made {
         let file = file.unwrap();
-        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{:?}", file.path());
+        let permissions = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(permissions, 0o600, "{:?}", file.path());
     }
 }
 

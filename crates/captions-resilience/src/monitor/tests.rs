@@ -18,6 +18,7 @@ use crate::{
     slots::SlotSettings,
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside figures that may be missing")]
 fn secs(seconds: f64) -> Option<f64> {
     Some(seconds)
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "counts that are written and read back as they are")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

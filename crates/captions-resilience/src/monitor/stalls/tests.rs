@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "times on a paused clock are exact")]
+
 use tokio::{
     task::yield_now,
     time::{advance, timeout},
