@@ -378,10 +378,11 @@ async fn pump(
                     // A tenth of a second's worth at a time.
                     let share = (rate as usize / 10).max(1);
                     for part in bytes.chunks(share) {
+                        // Before it goes on: the last part has its time too.
+                        sleep(Duration::from_secs(1).mul_f64(parts_of(part.len(), rate))).await;
                         if into.write_all(part).await.is_err() {
                             return Err(Cut);
                         }
-                        sleep(Duration::from_secs(1).mul_f64(parts_of(part.len(), rate))).await;
                     }
                 }
                 _ => {
