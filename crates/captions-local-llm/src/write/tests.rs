@@ -102,10 +102,16 @@ async fn a_seed_fixes_the_caption() {
     assert_eq!(first.candidates, again.candidates);
     assert_ne!(first.candidates, other.candidates);
     // Changes with the model, the word list, the examples and the sampler: then raise the version of the word list.
-    assert_eq!(text(&first.candidates[0]), GOLDEN);
+    let written = text(&first.candidates[0]);
+    assert!(GOLDEN.contains(&&*written), "{written}");
 }
 
-const GOLDEN: &str = "The sunset over the beach. A golden retriever puppy.";
+/// A seed fixes the caption on one machine. At this temperature two words can be so near to each other that the last bits
+/// of a sum decide, and those differ between machines: each text here was seen, every time, on one kind of machine.
+const GOLDEN: [&str; 2] = [
+    "The sunset over the beach. A golden retriever puppy.",
+    "The sunset on a sandy beach. A golden retriever puppy.",
+];
 
 #[tokio::test]
 async fn work_ends_at_the_token_at_which_it_is_stopped() {
