@@ -20,7 +20,7 @@ pub use self::{
     vitals::{ApiCalls, BreakerVital, CacheHits, Calls, PoolUse, Vitals},
 };
 
-/// What can be wrong. Each is to have a page in `docs/runbooks`, named by [`Alert::runbook`].
+/// What can be wrong. Each has a page in `docs/runbooks`, named by [`Alert::runbook`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alert {
     /// Too large a share of the store's calls fails.
