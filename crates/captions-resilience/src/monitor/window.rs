@@ -12,7 +12,7 @@ pub(super) const SLOTS: u32 = 12;
 /// Durations are told apart to an eighth: each power of two of microseconds has this many buckets.
 const PER_OCTAVE: usize = 8;
 /// Everything from 2^30 microseconds (18 minutes) on is in the last bucket.
-const BUCKETS: usize = 224;
+const BUCKETS: usize = 225;
 
 /// Upper bounds of the buckets that are counted since the start, in seconds; one more bucket has no bound.
 pub(super) const BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

@@ -137,3 +137,18 @@ fn times_are_spread_over_the_bounds_with_the_bound_itself_inside() {
 
     assert_eq!(record.totals().spread, [1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
 }
+
+#[test]
+fn only_what_is_beyond_the_range_shares_the_bucket_without_an_end() {
+    let begun = Instant::now();
+    let mut record = Record::new(begun, WINDOW);
+    record.end(begun, Outcome::Ok, Duration::from_secs(1007));
+    record.end(begun, Outcome::Ok, Duration::from_secs(1144));
+
+    let median = record.recent(begun).quantile(0.5).unwrap();
+
+    assert!(
+        median >= Duration::from_secs(1007) && median < Duration::from_secs(1074),
+        "{median:?}"
+    );
+}
