@@ -45,7 +45,9 @@ fn corrected(correction: Correction) -> Take {
 
 /// How many single takes succeed at this instant.
 fn fit(meter: &mut Meter, plan: &Plan, take: &Take, now: u64) -> u64 {
-    (0..).take_while(|_| meter.take(plan, take, now).is_taken).count() as u64
+    (0..1_000_000_u64)
+        .take_while(|_| meter.take(plan, take, now).is_taken)
+        .count() as u64
 }
 
 #[rstest]
