@@ -13,3 +13,4 @@ mod stack;
 mod stores;
 mod support;
 mod wall;
+mod warm_up;

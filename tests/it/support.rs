@@ -63,6 +63,7 @@ impl Service {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let assembled = Arc::new(assemble(&settings).await.unwrap());
+        captions_http::start::warm(&settings, &assembled);
         let state = captions_http::start::state(&settings, &assembled);
         let app = captions_http::router(state.clone());
         let (stop, stopped) = oneshot::channel::<()>();

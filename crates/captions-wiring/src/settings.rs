@@ -211,6 +211,8 @@ pub struct Cache {
     pub caption: Duration,
     #[serde(deserialize_with = "seconds")]
     pub stale: Duration,
+    #[serde(deserialize_with = "path_or_none")]
+    pub warm_up: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -232,6 +232,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("cache.memory_bytes", Rule::Whole(1_048_576, 68_719_476_736)),
     ("cache.caption", Rule::Seconds(1.0, KEPT)),
     ("cache.stale", Rule::Seconds(0.0, KEPT)),
+    ("cache.warm_up", Rule::Path),
     ("api.timeout", CALL),
     ("api.first_byte_timeout", CALL),
     ("api.idle_timeout", CALL),
