@@ -17,7 +17,7 @@ use crate::{
     jitter::Jitter,
     monitor::Recorder,
     retry::{Budget, Reserved, RetrySettings},
-    slots::{SlotSettings, Slots},
+    slots::{Crowd, SlotSettings, Slots},
 };
 
 /// Which steps a policy has. `None` and `false` leave a step out.
@@ -128,8 +128,10 @@ impl Policy {
                 .map(|budget| Arc::new(Budget::new(budget))),
             breaker: settings
                 .breaker
-                .map(|breaker| Arc::new(Breaker::new(dependency, breaker, jitter.clone()))),
-            slots: settings.slots.map(|slots| Arc::new(Slots::new(slots))),
+                .map(|breaker| Arc::new(Breaker::new(Arc::clone(&dependency), breaker, jitter.clone()))),
+            slots: settings
+                .slots
+                .map(|slots| Arc::new(Slots::new(Arc::clone(&dependency), slots))),
             settings: Arc::new(settings),
             jitter,
             watch: None,
@@ -155,6 +157,11 @@ impl Policy {
     /// Where the breaker stands; `None` if that step is off.
     pub fn snapshot(&self) -> Option<Snapshot> {
         self.breaker.as_ref().map(|breaker| breaker.snapshot())
+    }
+
+    /// How full the slots are; `None` if that step is off.
+    pub fn crowd(&self) -> Option<Crowd> {
+        self.slots.as_ref().map(|slots| slots.crowd())
     }
 
     /// Makes a call with all safeguards. `op` names it in logs, as in `cache.get`.
@@ -340,7 +347,7 @@ impl Policy {
         // 4. Slot, inside the breaker: only calls that will be made take one. A full queue is our own overload: the
         //    permit is dropped unsettled, because it says nothing about the other side.
         let slot = match &self.slots {
-            Some(slots) => Some(slots.take(deadline).await.map_err(Miss::NotMade)?),
+            Some(slots) => Some(slots.take(cx.class, deadline).await.map_err(Miss::NotMade)?),
             None => None,
         };
         // The circuit may have opened while we stood in the queue; whoever comes out of it asks again.

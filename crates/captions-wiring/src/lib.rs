@@ -20,6 +20,7 @@ pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
 pub use caches::Caches;
+pub use captions_postgres::PoolSnapshot;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
 pub use readiness::{Readiness, Status};

@@ -39,6 +39,7 @@ pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
             max_concurrent: size(database.connections(cpus)),
             queue_length: STORE_QUEUE,
             queue_wait: database.acquire_timeout,
+            adaptive: None,
         }),
         attempt_timeout: Some(database.acquire_timeout + database.connect_timeout + database.statement_timeout + GRACE),
         ..bounded("store")
@@ -53,6 +54,7 @@ pub(crate) fn redis(redis: &Redis) -> PolicySettings {
             max_concurrent: REDIS_IN_FLIGHT,
             queue_length: REDIS_IN_FLIGHT,
             queue_wait: redis.read_timeout,
+            adaptive: None,
         }),
         attempt_timeout: Some(redis.connect_timeout + redis.write_timeout.max(redis.read_timeout) + GRACE),
         ..bounded("redis")

@@ -210,6 +210,7 @@ async fn calls_that_were_not_made_are_told_apart_by_why() {
             max_concurrent: 1,
             queue_length: 0,
             queue_wait: ms(1),
+            adaptive: None,
         }),
         ..PolicySettings::off("p")
     };
