@@ -147,7 +147,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
-    let (layers, cache, cache_component) = caches::layers(settings, cpus, tasks)?;
+    let (layers, cache_component) = caches::layers(settings, cpus, tasks)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings),
@@ -174,16 +174,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let engine = Engine {
         users,
         captions,
-        cache,
+        answers: caches.answers(),
         llm: chain,
         rungs,
         options: Options {
             caption_ttl: settings.cache.caption(),
-            stale_ttl: if settings.fallback.stale {
-                settings.cache.stale
-            } else {
-                Duration::ZERO
-            },
+            stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
         },
     };
     Ok(Assembled {

@@ -1,6 +1,6 @@
 //! The caches: memory over Redis, and what is read through them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use captions_domain::{
     answers::{AnswerCache, Uncached, Written},
@@ -52,7 +52,7 @@ impl Caches {
     }
 
     /// Captions, as the engine reads them.
-    pub fn answers(&self) -> Arc<dyn AnswerCache> {
+    pub(crate) fn answers(&self) -> Arc<dyn AnswerCache> {
         match &self.captions {
             Some(captions) => Arc::new(captions.clone()),
             None => Arc::new(Uncached),
@@ -60,28 +60,28 @@ impl Caches {
     }
 }
 
-/// The layers, the lower one by itself, and Redis as a part of the service that can fail. No layers: nothing is kept.
+/// The layers, and Redis as a part of the service that can fail. No layers: nothing is kept.
 pub(crate) fn layers(
     settings: &Settings,
     cpus: u32,
     tasks: &Tasks,
-) -> Result<(Option<Arc<Layers>>, Arc<dyn Cache>, Component), AssembleError> {
+) -> Result<(Option<Arc<Layers>>, Component), AssembleError> {
     let unguarded = || Component::new("cache", None, Probe::None);
     if !settings.cache.enabled {
-        return Ok((None, Arc::new(MemoryCache::new(0)), unguarded()));
+        return Ok((None, unguarded()));
     }
     // Nothing in it can fail or take long, so there is nothing to guard.
     let memory: Arc<dyn Cache> = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
     let Some(url) = &settings.redis.url else {
-        let layers = Layers::new(Some(Arc::clone(&memory)), None, tasks.clone());
-        return Ok((Some(layers), memory, unguarded()));
+        let layers = Layers::new(Some(memory), None, tasks.clone());
+        return Ok((Some(layers), unguarded()));
     };
     let redis = Arc::new(redis(url, &settings.redis, cpus)?);
     let policy = Policy::new(policies::redis(&settings.redis));
     let guarded: Arc<dyn Cache> = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
-    let layers = Layers::new(Some(memory), Some(Arc::clone(&guarded)), tasks.clone());
+    let layers = Layers::new(Some(memory), Some(guarded), tasks.clone());
     let component = Component::new("cache", Some(policy), Probe::Redis(redis));
-    Ok((Some(layers), guarded, component))
+    Ok((Some(layers), component))
 }
 
 /// What is read through the layers, and the users: as requests use them, and for those who only show them.
@@ -115,6 +115,12 @@ fn caption_options(settings: &Settings) -> CacheOptions {
     CacheOptions {
         schema: CAPTION_SCHEMA,
         changes: false,
+        // A caption that may not be served past its time is not kept past it either.
+        stale: if settings.fallback.stale {
+            settings.cache.stale
+        } else {
+            Duration::ZERO
+        },
         ..options(settings)
     }
 }
