@@ -19,7 +19,12 @@ mod lock {
 }
 
 #[path = "permit.rs"]
-#[expect(dead_code, reason = "only what the threads below do is used of this copy")]
+#[expect(
+    clippy::duplicate_mod,
+    dead_code,
+    unreachable_pub,
+    reason = "of this copy only what the threads below do is used"
+)]
 mod permit;
 
 /// Enough for the orders that matter, in well under a second each.
@@ -71,7 +76,9 @@ fn one_probe_at_a_time_whatever_an_earlier_call_says_meanwhile() {
             }));
         }
         let late = thread::spawn(move || early.settle(Verdict::Healthy));
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         late.join().unwrap();
 
         assert_eq!(state(&breaker), State::HalfOpen);
@@ -114,7 +121,9 @@ fn failures_at_once_open_it_once() {
             .into_iter()
             .map(|permit| thread::spawn(move || permit.settle(Verdict::Sick)));
         let callers: Vec<_> = callers.collect();
-        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        for caller in callers {
+            caller.join().unwrap();
+        }
 
         assert_eq!((state(&breaker), breaker.counts().0), (State::Open, 1));
     });

@@ -17,7 +17,12 @@ mod lock {
 }
 
 #[path = "gate.rs"]
-#[expect(dead_code, reason = "only what the threads below do is used of this copy")]
+#[expect(
+    clippy::duplicate_mod,
+    dead_code,
+    unreachable_pub,
+    reason = "of this copy only what the threads below do is used"
+)]
 mod gate;
 
 /// Enough for the orders that matter, in well under a second each.
@@ -67,7 +72,9 @@ fn everybody_is_served_and_never_more_at_once_than_there_are_slots() {
                 drop(slot);
             })
         });
-        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        for caller in callers {
+            caller.join().unwrap();
+        }
 
         assert_all_is_free(&gate, 2);
     });
@@ -92,7 +99,9 @@ fn a_slot_on_its_way_to_somebody_who_leaves_is_not_lost() {
         });
         let holder = thread::spawn(move || drop(held));
         leaver.join().unwrap();
-        stayers.into_iter().for_each(|stayer| stayer.join().unwrap());
+        for stayer in stayers {
+            stayer.join().unwrap();
+        }
         holder.join().unwrap();
 
         assert_all_is_free(&gate, 1);
@@ -115,7 +124,9 @@ fn whoever_is_displaced_has_either_the_slot_or_the_news_and_nobody_hangs() {
             })
         });
         let holder = thread::spawn(move || drop(held));
-        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        for caller in callers {
+            caller.join().unwrap();
+        }
         holder.join().unwrap();
 
         let refused = usize::try_from(gate.crowd().refused).unwrap();
