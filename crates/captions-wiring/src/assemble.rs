@@ -10,22 +10,17 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
-    ports::Cache,
+    ports::UserStore,
 };
-use captions_embedded::{memory::MemoryCache, spool::Counts as SpoolCounts};
+use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
-use captions_resilience::{
-    guarded::Guarded,
-    jitter::Jitter,
-    policy::Policy,
-    readthrough::{CacheOptions, Layers, ReadThrough},
-    tasks::Tasks,
-};
+use captions_resilience::{policy::Policy, tasks::Tasks};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
     policies,
     readiness::{Component, Probe, Readiness},
@@ -34,8 +29,6 @@ use crate::{
     store::{Store, Tables},
 };
 
-/// A larger value is not put into Redis: no caption comes near it.
-const LARGEST_CACHED: usize = 1 << 20;
 /// Pieces of background work at once, endless ones left out: far more than a healthy service has, and a bound for a sick one.
 const MOST_TASKS: usize = 1024;
 /// What the background work of a failed start has to notice that it is over.
@@ -88,6 +81,10 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// The users for those who only show them: a copy of a moment ago will do.
+    pub shown_users: Arc<dyn UserStore>,
+    /// What is kept.
+    pub caches: Caches,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -161,7 +158,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
-    let (layers, cache_component) = layers(settings, cpus, tasks)?;
+    let (layers, cache_component) = caches::layers(settings, cpus, tasks)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings),
@@ -179,6 +176,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let (users, captions) = store.guarded(&policy);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
+    let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
     let probe = Probe::Store {
         store: store.clone(),
         tables_are_current: tables.current(),
@@ -192,17 +190,19 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let engine = Engine {
         users,
         captions,
-        answers: Arc::new(ReadThrough::new(layers, kept(settings), Jitter::random())),
+        answers: caches.answers(),
         llm: chain,
         rungs,
         options: Options {
-            caption_ttl: settings.cache.caption,
+            caption_ttl: settings.cache.caption(),
             stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
         },
     };
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        shown_users,
+        caches,
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,
@@ -211,42 +211,6 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })
-}
-
-/// How captions are kept.
-fn kept(settings: &Settings) -> CacheOptions {
-    CacheOptions {
-        stale: if settings.fallback.stale {
-            settings.cache.stale
-        } else {
-            Duration::ZERO
-        },
-        largest: LARGEST_CACHED,
-        refresh_time: settings.engine.deadline,
-        refresh_attempts: settings.api.max_attempts,
-        ..CacheOptions::default()
-    }
-}
-
-/// Memory over Redis, as far as the settings have them.
-fn layers(settings: &Settings, cpus: u32, tasks: &Tasks) -> Result<(Arc<Layers>, Component), AssembleError> {
-    let over = |memory, shared| Layers::new(memory, shared, tasks.clone());
-    let unguarded = || Component::new("cache", None, Probe::None);
-    if !settings.cache.enabled {
-        return Ok((over(None, None), unguarded()));
-    }
-    // Nothing in it can fail or take long, so there is nothing to guard.
-    let memory: Arc<dyn Cache> = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
-    let Some(url) = &settings.redis.url else {
-        return Ok((over(Some(memory), None), unguarded()));
-    };
-    let redis = Arc::new(redis(url, &settings.redis, cpus)?);
-    let policy = Policy::new(policies::redis(&settings.redis));
-    let shared = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
-    Ok((
-        over(Some(memory), Some(shared)),
-        Component::new("cache", Some(policy), Probe::Redis(redis)),
-    ))
 }
 
 /// Connects to nothing yet.
