@@ -2,6 +2,7 @@
 
 mod caches;
 mod providers;
+mod spool;
 mod stores;
 
 use std::{
