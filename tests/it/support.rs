@@ -10,7 +10,7 @@ use std::{
 
 use axum::Router;
 use captions_cli::{Exit, Process, Sink};
-use captions_wiring::{assemble, install_crypto, settings};
+use captions_wiring::{Caches, assemble, install_crypto, settings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -44,6 +44,8 @@ pub(crate) struct Service {
     pub(crate) client: reqwest::Client,
     /// The whole app, to be asked without a socket.
     pub(crate) app: Router,
+    /// What it keeps.
+    pub(crate) caches: Caches,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     _home: TempDir,
@@ -66,6 +68,7 @@ impl Service {
         captions_http::start::warm(&settings, &assembled);
         let state = captions_http::start::state(&settings, &assembled);
         let app = captions_http::router(state.clone());
+        let caches = assembled.caches.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let stopped = async {
@@ -78,6 +81,7 @@ impl Service {
             base,
             client: reqwest::Client::new(),
             app,
+            caches,
             stop,
             served,
             _home: home,
