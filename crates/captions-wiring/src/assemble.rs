@@ -14,13 +14,17 @@ use captions_domain::{
 };
 use captions_embedded::memory::MemoryCache;
 use captions_redis::{RedisCache, RedisOptions};
-use captions_resilience::{guarded::Guarded, policy::Policy};
+use captions_resilience::{
+    guarded::Guarded,
+    monitor::{Dependency, Monitor, watched::Watched},
+    policy::Policy,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
     chain::{Cold, Writers, writers},
-    policies,
+    gauges, policies,
     readiness::{Component, Probe, Readiness},
     settings::{Redis, SecretUrl, Settings},
     store::{Store, Tables},
@@ -76,6 +80,8 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
+    pub monitor: Monitor,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -119,10 +125,14 @@ impl Assembled {
 pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
-    let (cache, cache_component) = cache(settings, cpus)?;
+    let monitor = Monitor::new(settings.monitor.window);
+    if let Some(process) = gauges::process() {
+        monitor.process(process);
+    }
+    let (cache, cache_component) = cache(settings, cpus, &monitor)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate),
-        writers(settings),
+        writers(settings, &monitor),
         cache_component.greet()
     );
     let tables = tables?;
@@ -139,7 +149,12 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
         }
     };
 
-    let policy = Policy::new(policies::store(&settings.database, cpus));
+    let policy = monitor.watch(
+        Dependency::Database,
+        Policy::new(policies::store(&settings.database, cpus)),
+    );
+    let pool = store.clone();
+    monitor.pool(move || gauges::pool(&pool));
     let (users, captions) = store.guarded(&policy);
     let probe = Probe::Store {
         store: store.clone(),
@@ -149,10 +164,10 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
     components.insert(1, cache_component);
 
     let engine = Engine {
-        users,
-        captions,
-        cache,
-        llm: chain,
+        users: Arc::new(Watched::new(users, monitor.clone())),
+        captions: Arc::new(Watched::new(captions, monitor.clone())),
+        cache: Arc::new(Watched::new(cache, monitor.clone())),
+        llm: Arc::new(Watched::new(chain, monitor.clone())),
         rungs,
         options: Options {
             caption_ttl: settings.cache.caption,
@@ -166,6 +181,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        monitor,
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,
@@ -174,17 +190,20 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
     })
 }
 
-fn cache(settings: &Settings, cpus: u32) -> Result<(Arc<dyn Cache>, Component), AssembleError> {
+fn cache(settings: &Settings, cpus: u32, monitor: &Monitor) -> Result<(Arc<dyn Cache>, Component), AssembleError> {
     let unguarded = || Component::new("cache", None, Probe::None);
     if !settings.cache.enabled {
         return Ok((Arc::new(MemoryCache::new(0)), unguarded()));
     }
     let Some(url) = &settings.redis.url else {
         // Nothing in it can fail or take long, so there is nothing to guard.
-        return Ok((Arc::new(MemoryCache::new(settings.cache.memory_bytes)), unguarded()));
+        let memory = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
+        let looked_at = Arc::clone(&memory);
+        monitor.memory(move || gauges::memory(&looked_at));
+        return Ok((memory, unguarded()));
     };
     let redis = Arc::new(redis(url, &settings.redis, cpus)?);
-    let policy = Policy::new(policies::redis(&settings.redis));
+    let policy = monitor.watch(Dependency::Cache, Policy::new(policies::redis(&settings.redis)));
     let guarded = Guarded::new(Arc::clone(&redis), policy.clone());
     Ok((
         Arc::new(guarded),

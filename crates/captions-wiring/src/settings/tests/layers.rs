@@ -126,7 +126,7 @@ fn lists_and_words_and_numbers_can_come_from_the_environment() {
 #[rstest]
 #[case::section("[databse]\nurl = 'x'", "`databse.url`", "`database.url`")]
 #[case::key("[database]\npol_size = 3", "`database.pol_size`", "`database.pool_size`")]
-#[case::top("listen = 'x'", "`listen`", "`server.listen`")]
+#[case::top("listn = 'x'", "`listn`", ".listen`")]
 #[case::empty_section("[fallbak]", "`fallbak`", "`fallback.")]
 #[case::nested("[api.braker]\nenabled = true", "`api.braker.enabled`", "`api.breaker.enabled`")]
 fn an_unknown_key_in_the_file_is_refused_with_the_nearest(#[case] text: &str, #[case] key: &str, #[case] near: &str) {
