@@ -3,6 +3,7 @@
 
 mod architecture;
 mod contracts;
+mod figures;
 mod leaving;
 mod models;
 mod outages;
