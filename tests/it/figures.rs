@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use captions_domain::ports::{Cache, UserStore};
+use captions_domain::ports::{Cache, CacheKey, UserStore};
 use captions_embedded::{memory::MemoryCache, sqlite::SqliteStore};
 use captions_resilience::monitor::{Monitor, Operation, Outcome, watched::Watched};
 use captions_testkit::{
@@ -53,7 +53,10 @@ impl Operators {
     /// The page of metrics.
     async fn metrics(&self) -> String {
         let reply = self.client.get(format!("{}/metrics", self.base)).send().await.unwrap();
-        assert_eq!(reply.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        assert_eq!(
+            reply.headers()["content-type"],
+            "text/plain; version=0.0.4; charset=utf-8"
+        );
         reply.text().await.unwrap()
     }
 
@@ -97,7 +100,10 @@ fn promtool(page: &str) -> (bool, String) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut running) = started else {
-        panic!("promtool is missing: tests/setup gets it ({} cannot be run)", program.display())
+        panic!(
+            "promtool is missing: tests/setup gets it ({} cannot be run)",
+            program.display()
+        )
     };
     running.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let done = running.wait_with_output().unwrap();
@@ -142,7 +148,12 @@ async fn statistics_and_metrics_say_exactly_what_was_asked_and_called() {
     }
     let outcomes = &stats["operations"]["caption_generation"]["outcomes"];
     assert_eq!(
-        [&outcomes["ok"], &outcomes["hit"], &outcomes["refused"], &outcomes["failed"]],
+        [
+            &outcomes["ok"],
+            &outcomes["hit"],
+            &outcomes["refused"],
+            &outcomes["failed"]
+        ],
         [&json!(1), &json!(1), &json!(1), &json!(0)]
     );
     assert_eq!(stats["operations"]["caption_stream"]["outcomes"]["ok"], 1);
@@ -167,9 +178,18 @@ async fn statistics_and_metrics_say_exactly_what_was_asked_and_called() {
     let (is_valid, said) = promtool(&page);
     assert!(is_valid, "{said}");
     for (key, expected) in [
-        (r#"captions_operations_total{operation="caption_generation",outcome="ok"}"#, 1.0),
-        (r#"captions_operations_total{operation="caption_generation",outcome="hit"}"#, 1.0),
-        (r#"captions_operations_total{operation="caption_stream",outcome="ok"}"#, 1.0),
+        (
+            r#"captions_operations_total{operation="caption_generation",outcome="ok"}"#,
+            1.0,
+        ),
+        (
+            r#"captions_operations_total{operation="caption_generation",outcome="hit"}"#,
+            1.0,
+        ),
+        (
+            r#"captions_operations_total{operation="caption_stream",outcome="ok"}"#,
+            1.0,
+        ),
         (r#"captions_calls_total{dependency="api.openai",outcome="ok"}"#, 2.0),
         (r#"captions_calls_total{dependency="api.openai",outcome="failed"}"#, 1.0),
         ("captions_cache_hits_total", 1.0),
@@ -216,7 +236,10 @@ async fn a_hand_that_slips_changes_nothing_and_is_told_why() {
     let operators = Operators::of(&service).await;
 
     let (status, problem) = operators.force("api.nobody", &json!({"state": "open"})).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("route_not_found")));
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::NOT_FOUND, &json!("route_not_found"))
+    );
     assert!(problem["detail"].as_str().unwrap().contains("database"), "{problem}");
     for body in [json!({"state": "ajar"}), json!({"state": "open", "for": 5}), json!([])] {
         let (status, problem) = operators.force("database", &body).await;
@@ -259,9 +282,15 @@ async fn a_caller_that_leaves_is_cancelled_here_and_at_the_provider() {
         ended.then_some(stats)
     })
     .await;
-    assert_eq!(stats["operations"]["caption_stream"]["outcomes"]["cancelled"], 1, "{stats}");
+    assert_eq!(
+        stats["operations"]["caption_stream"]["outcomes"]["cancelled"], 1,
+        "{stats}"
+    );
     assert_eq!(stats["api"]["calls"]["cancelled"], 1, "{stats}");
-    assert_eq!((&stats["success_rate"], &stats["api"]["error_rate"]), (&Value::Null, &json!(0.0)));
+    assert_eq!(
+        (&stats["success_rate"], &stats["api"]["error_rate"]),
+        (&Value::Null, &json!(0.0))
+    );
     service.stop().await;
 }
 
@@ -275,7 +304,7 @@ async fn a_hundred_thousand_users_make_no_more_series_than_one() {
     let cx = build::context();
     let round = async |user: usize| {
         let timer = monitor.begin(Operation::ALL[user % 2]);
-        let key = captions_domain::ports::CacheKey::new(format!("caption:{user}"));
+        let key = CacheKey::parse(&format!("captions:caption:{user:064x}")).unwrap();
         let found = cache.get(&cx, &key).await.unwrap();
         if found.is_none() {
             let ttl = Duration::from_secs(60);

@@ -9,6 +9,7 @@ use std::{
 };
 
 use captions_cli::{Exit, Process, Sink};
+use captions_http::AppState;
 use captions_wiring::{assemble, install_crypto, settings};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -41,6 +42,8 @@ pub(crate) fn model_cache() -> String {
 pub(crate) struct Service {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
+    /// What its handlers are given.
+    pub(crate) state: AppState,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     _home: TempDir,
@@ -62,16 +65,18 @@ impl Service {
         let assembled = Arc::new(assemble(&settings).await.unwrap());
         let state = captions_http::start::state(&settings, &assembled);
         let (stop, stopped) = oneshot::channel::<()>();
+        let given = state.clone();
         let served = tokio::spawn(async move {
             let stopped = async {
                 drop(stopped.await);
             };
             captions_http::serve(listener, state, stopped).await.unwrap();
-            Arc::into_inner(assembled).unwrap().shutdown().await;
+            assembled.shutdown().await;
         });
         Self {
             base,
             client: reqwest::Client::new(),
+            state: given,
             stop,
             served,
             _home: home,

@@ -119,3 +119,25 @@ async fn the_window_of_the_settings_is_what_recent_means() {
         [1, 0, 1]
     );
 }
+
+#[tokio::test]
+async fn a_task_that_blocks_is_noticed_only_if_the_settings_say_so() {
+    for (limit, is_noticed) in [("0.05", true), ("0", false)] {
+        let machine = machine().flag("monitor.stall_limit", limit);
+        let assembled = assembled(&machine).await;
+        assembled.watch_event_loop();
+        // The detector begins, and is kept from its turn by a thread that does not wait but block.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        std::thread::sleep(Duration::from_millis(300));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+
+        let seen = assembled.monitor.summary().event_loop;
+
+        assert_eq!(
+            (seen.stalls > 0, seen.max_lag > 0.05),
+            (is_noticed, is_noticed),
+            "{seen:?}"
+        );
+        assembled.shutdown().await;
+    }
+}
