@@ -98,7 +98,7 @@ impl Server {
 
     /// What requests in flight have of [`Server::drain_timeout`].
     pub fn time_for_requests(&self) -> Duration {
-        self.drain_timeout - self.time_for_background()
+        self.drain_timeout.saturating_sub(self.time_for_background())
     }
 
     /// What the work in the background has after them: a fifth of [`Server::drain_timeout`], at most 5 s.
