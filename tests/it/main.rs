@@ -7,6 +7,7 @@ mod figures;
 mod leaving;
 mod models;
 mod outages;
+mod overload;
 mod parity;
 mod stack;
 mod stores;
