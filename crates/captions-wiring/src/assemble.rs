@@ -10,7 +10,6 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
-    ports::Cache,
 };
 use captions_embedded::memory::MemoryCache;
 use captions_postgres::PoolSnapshot;
