@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should say where")]
 
 mod architecture;
+mod coalescing;
 mod contracts;
 mod figures;
 mod leaving;
@@ -13,3 +14,4 @@ mod stack;
 mod stores;
 mod support;
 mod wall;
+mod warm_up;
