@@ -23,6 +23,7 @@ pub mod guarded;
 pub mod jitter;
 pub mod monitor;
 pub mod policy;
+pub mod rate;
 pub mod readthrough;
 pub mod retry;
 pub mod slots;
