@@ -98,6 +98,11 @@ impl Slots {
         turn.map_err(|Displaced| self.overloaded("the place in the queue went to an interactive request"))
     }
 
+    /// Takes a slot if one is free now.
+    pub(crate) fn try_take(&self) -> Result<Slot, Fault> {
+        self.gate.try_enter().ok_or_else(|| self.overloaded("no slot is free"))
+    }
+
     /// How full it is.
     pub(crate) fn crowd(&self) -> Crowd {
         self.gate.crowd()

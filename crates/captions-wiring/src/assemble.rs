@@ -13,6 +13,7 @@ use captions_domain::{
     ports::Cache,
 };
 use captions_embedded::memory::MemoryCache;
+use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{guarded::Guarded, policy::Policy, tasks::Tasks};
 use time::OffsetDateTime;
@@ -107,6 +108,11 @@ impl Assembled {
     /// What runs beside the requests. Whatever is to outlive a call is started here, and nowhere else.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
+    pub fn pool(&self) -> Option<PoolSnapshot> {
+        self.store.pool()
     }
 
     /// Begins to load the local model, if it is one of the providers and its file is there, so that the first caption does

@@ -18,6 +18,7 @@ mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
+pub use captions_postgres::PoolSnapshot;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
 pub use readiness::{Readiness, Status};

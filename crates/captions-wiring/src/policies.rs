@@ -6,7 +6,7 @@ use captions_resilience::{
     breaker::{BreakerSettings, WindowSettings},
     failover,
     policy::PolicySettings,
-    retry::RetrySettings,
+    retry::{BudgetSettings, RetrySettings},
     slots::SlotSettings,
 };
 
@@ -34,6 +34,7 @@ pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
             delay_cap: Duration::from_secs(1),
             ..RetrySettings::default()
         }),
+        budget: Some(BudgetSettings::default()),
         breaker: breaker(&database.breaker, SLOW_STATEMENT),
         slots: Some(SlotSettings {
             max_concurrent: size(database.connections(cpus)),
@@ -76,6 +77,7 @@ pub(crate) fn provider(provider: &Provider, api: &Api, position: usize, members:
             delay_cap: retry.delay_cap.max(api.retry_delay),
             ..retry
         }),
+        budget: Some(BudgetSettings::default()),
         breaker: breaker(&api.breaker, SLOW_ANSWER),
         slots: Some(SlotSettings {
             max_concurrent: api.max_per_host,

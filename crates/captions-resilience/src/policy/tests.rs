@@ -1,4 +1,5 @@
 mod adaptive;
+mod hedge;
 mod steps;
 mod together;
 

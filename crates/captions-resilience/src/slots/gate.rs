@@ -121,6 +121,14 @@ impl Gate {
         }
     }
 
+    /// A slot if one is free; nobody is waited for.
+    pub(super) fn try_enter(self: &Arc<Self>) -> Option<Slot> {
+        let mut inside = self.inside();
+        let room = inside.line.enter().then(|| inside.room());
+        drop(inside);
+        room.map(|room| self.slot(room))
+    }
+
     /// Somebody waited and got nothing.
     pub(super) fn gave_up(&self) {
         self.inside().refused += 1;

@@ -283,16 +283,12 @@ async fn a_probe_dropped_at_any_point_does_not_wedge_the_circuit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_pause_gives_its_token_back() {
-    let retry = RetrySettings {
+    let policy = policy(PolicySettings {
         budget: Some(BudgetSettings {
             ratio: 0.0,
             floor: 1.0,
             per_second: 0.0,
         }),
-        ..retry()
-    };
-    let policy = policy(PolicySettings {
-        retry: Some(retry),
         breaker: None,
         ..settings()
     });
