@@ -6,6 +6,7 @@ mod contracts;
 mod leaving;
 mod models;
 mod outages;
+mod overload;
 mod parity;
 mod stack;
 mod stores;

@@ -189,6 +189,7 @@ impl Outcome {
             Source::Cache => Self::Hit,
             Source::Stale => Self::Stale,
             Source::Local | Source::Template => Self::Fallback,
+            Source::Provider if answer.shared => Self::Coalesced,
             Source::Provider if answer.degraded.contains(&Degraded::FallbackProvider) => Self::Fallback,
             Source::Provider => Self::Ok,
         }

@@ -15,7 +15,13 @@ use captions_domain::{
 use captions_embedded::memory::MemoryCache;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
-use captions_resilience::{guarded::Guarded, policy::Policy, tasks::Tasks};
+use captions_resilience::{
+    guarded::Guarded,
+    jitter::Jitter,
+    policy::Policy,
+    readthrough::{CacheOptions, Layers, ReadThrough},
+    tasks::Tasks,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -145,7 +151,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
-    let (cache, cache_component) = cache(settings, cpus)?;
+    let (layers, cache_component) = layers(settings, cpus, tasks)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings),
@@ -171,16 +177,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let engine = Engine {
         users,
         captions,
-        cache,
+        answers: Arc::new(ReadThrough::new(layers, kept(settings), Jitter::random())),
         llm: chain,
         rungs,
         options: Options {
             caption_ttl: settings.cache.caption,
-            stale_ttl: if settings.fallback.stale {
-                settings.cache.stale
-            } else {
-                Duration::ZERO
-            },
+            stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
         },
     };
     Ok(Assembled {
@@ -195,20 +197,38 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     })
 }
 
-fn cache(settings: &Settings, cpus: u32) -> Result<(Arc<dyn Cache>, Component), AssembleError> {
+/// How captions are kept.
+fn kept(settings: &Settings) -> CacheOptions {
+    CacheOptions {
+        stale: if settings.fallback.stale {
+            settings.cache.stale
+        } else {
+            Duration::ZERO
+        },
+        largest: LARGEST_CACHED,
+        refresh_time: settings.engine.deadline,
+        refresh_attempts: settings.api.max_attempts,
+        ..CacheOptions::default()
+    }
+}
+
+/// Memory over Redis, as far as the settings have them.
+fn layers(settings: &Settings, cpus: u32, tasks: &Tasks) -> Result<(Arc<Layers>, Component), AssembleError> {
+    let over = |memory, shared| Layers::new(memory, shared, tasks.clone());
     let unguarded = || Component::new("cache", None, Probe::None);
     if !settings.cache.enabled {
-        return Ok((Arc::new(MemoryCache::new(0)), unguarded()));
+        return Ok((over(None, None), unguarded()));
     }
+    // Nothing in it can fail or take long, so there is nothing to guard.
+    let memory: Arc<dyn Cache> = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
     let Some(url) = &settings.redis.url else {
-        // Nothing in it can fail or take long, so there is nothing to guard.
-        return Ok((Arc::new(MemoryCache::new(settings.cache.memory_bytes)), unguarded()));
+        return Ok((over(Some(memory), None), unguarded()));
     };
     let redis = Arc::new(redis(url, &settings.redis, cpus)?);
     let policy = Policy::new(policies::redis(&settings.redis));
-    let guarded = Guarded::new(Arc::clone(&redis), policy.clone());
+    let shared = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
     Ok((
-        Arc::new(guarded),
+        over(Some(memory), Some(shared)),
         Component::new("cache", Some(policy), Probe::Redis(redis)),
     ))
 }
