@@ -10,6 +10,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
+    limiter::Limiter,
     ports::Cache,
 };
 use captions_embedded::memory::MemoryCache;
@@ -27,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     chain::{Cold, Writers, writers},
-    policies,
+    limits, policies,
     readiness::{Component, Probe, Readiness},
     settings::{Redis, SecretUrl, Settings},
     store::{Store, Tables},
@@ -87,6 +88,8 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
+    pub callers: Option<Limiter>,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -152,9 +155,10 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
     let (layers, cache_component) = layers(settings, cpus, tasks)?;
+    let quota = limits::quota(settings, cpus, &cache_component)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
-        writers(settings),
+        writers(settings, &quota),
         cache_component.greet()
     );
     let tables = tables?;
@@ -188,6 +192,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        callers: limits::callers(&settings.limits, &quota),
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,

@@ -7,6 +7,7 @@ mod assemble;
 mod chain;
 mod crypto;
 mod doctor;
+mod limits;
 #[cfg(test)]
 mod machine;
 #[cfg(feature = "local-llm")]
