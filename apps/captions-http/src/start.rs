@@ -81,6 +81,7 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
 /// What the handlers are given, as the settings say.
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
+    state.shown_users = Arc::clone(&assembled.shown_users);
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

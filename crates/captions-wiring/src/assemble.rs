@@ -10,23 +10,21 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
+<<<<<<< HEAD
     limiter::Limiter,
     ports::Cache,
+=======
+    ports::UserStore,
+>>>>>>> main
 };
-use captions_embedded::memory::MemoryCache;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
-use captions_resilience::{
-    guarded::Guarded,
-    jitter::Jitter,
-    policy::Policy,
-    readthrough::{CacheOptions, Layers, ReadThrough},
-    tasks::Tasks,
-};
+use captions_resilience::{policy::Policy, tasks::Tasks};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
     limits, policies,
     readiness::{Component, Probe, Readiness},
@@ -34,8 +32,6 @@ use crate::{
     store::{Store, Tables},
 };
 
-/// A larger value is not put into Redis: no caption comes near it.
-const LARGEST_CACHED: usize = 1 << 20;
 /// Pieces of background work at once, endless ones left out: far more than a healthy service has, and a bound for a sick one.
 const MOST_TASKS: usize = 1024;
 /// What the background work of a failed start has to notice that it is over.
@@ -88,8 +84,15 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+<<<<<<< HEAD
     /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
     pub callers: Option<Limiter>,
+=======
+    /// The users for those who only show them: a copy of a moment ago will do.
+    pub shown_users: Arc<dyn UserStore>,
+    /// What is kept.
+    pub caches: Caches,
+>>>>>>> main
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -154,8 +157,12 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
+<<<<<<< HEAD
     let (layers, cache_component) = layers(settings, cpus, tasks)?;
     let quota = limits::quota(settings, cpus, &cache_component)?;
+=======
+    let (layers, cache_component) = caches::layers(settings, cpus, tasks)?;
+>>>>>>> main
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings, &quota),
@@ -171,6 +178,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
 
     let policy = Policy::new(policies::store(&settings.database, cpus));
     let (users, captions) = store.guarded(&policy);
+    let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
     let probe = Probe::Store {
         store: store.clone(),
         tables_are_current: tables.current(),
@@ -181,18 +189,23 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let engine = Engine {
         users,
         captions,
-        answers: Arc::new(ReadThrough::new(layers, kept(settings), Jitter::random())),
+        answers: caches.answers(),
         llm: chain,
         rungs,
         options: Options {
-            caption_ttl: settings.cache.caption,
+            caption_ttl: settings.cache.caption(),
             stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
         },
     };
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+<<<<<<< HEAD
         callers: limits::callers(&settings.limits, &quota),
+=======
+        shown_users,
+        caches,
+>>>>>>> main
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,
@@ -200,42 +213,6 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })
-}
-
-/// How captions are kept.
-fn kept(settings: &Settings) -> CacheOptions {
-    CacheOptions {
-        stale: if settings.fallback.stale {
-            settings.cache.stale
-        } else {
-            Duration::ZERO
-        },
-        largest: LARGEST_CACHED,
-        refresh_time: settings.engine.deadline,
-        refresh_attempts: settings.api.max_attempts,
-        ..CacheOptions::default()
-    }
-}
-
-/// Memory over Redis, as far as the settings have them.
-fn layers(settings: &Settings, cpus: u32, tasks: &Tasks) -> Result<(Arc<Layers>, Component), AssembleError> {
-    let over = |memory, shared| Layers::new(memory, shared, tasks.clone());
-    let unguarded = || Component::new("cache", None, Probe::None);
-    if !settings.cache.enabled {
-        return Ok((over(None, None), unguarded()));
-    }
-    // Nothing in it can fail or take long, so there is nothing to guard.
-    let memory: Arc<dyn Cache> = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
-    let Some(url) = &settings.redis.url else {
-        return Ok((over(Some(memory), None), unguarded()));
-    };
-    let redis = Arc::new(redis(url, &settings.redis, cpus)?);
-    let policy = Policy::new(policies::redis(&settings.redis));
-    let shared = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
-    Ok((
-        over(Some(memory), Some(shared)),
-        Component::new("cache", Some(policy), Probe::Redis(redis)),
-    ))
 }
 
 /// Connects to nothing yet.

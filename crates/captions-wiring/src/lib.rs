@@ -4,6 +4,7 @@
 //! hands the engine out; [`doctor()`] looks at each part on its own.
 
 mod assemble;
+mod caches;
 mod chain;
 mod crypto;
 mod doctor;
@@ -19,6 +20,7 @@ mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
+pub use caches::Caches;
 pub use captions_postgres::PoolSnapshot;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
