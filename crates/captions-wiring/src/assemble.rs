@@ -10,12 +10,8 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
-<<<<<<< HEAD
     limiter::Limiter,
-    ports::Cache,
-=======
     ports::UserStore,
->>>>>>> main
 };
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
@@ -84,15 +80,12 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
-<<<<<<< HEAD
     /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
     pub callers: Option<Limiter>,
-=======
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
     pub caches: Caches,
->>>>>>> main
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -157,12 +150,8 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
-<<<<<<< HEAD
-    let (layers, cache_component) = layers(settings, cpus, tasks)?;
-    let quota = limits::quota(settings, cpus, &cache_component)?;
-=======
     let (layers, cache_component) = caches::layers(settings, cpus, tasks)?;
->>>>>>> main
+    let quota = limits::quota(settings, cpus, &cache_component)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings, &quota),
@@ -200,12 +189,9 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
-<<<<<<< HEAD
         callers: limits::callers(&settings.limits, &quota),
-=======
         shown_users,
         caches,
->>>>>>> main
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,

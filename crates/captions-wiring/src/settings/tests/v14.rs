@@ -18,7 +18,13 @@ fn the_preset_has_the_values_of_the_specification() {
     let thirty = Duration::from_secs(30);
     assert_eq!((database.acquire_timeout, database.statement_timeout), (thirty, thirty));
     assert_eq!(settings.redis.pool_size, PoolSize::Exactly(50));
-    assert!(settings.cache.enabled);
+    let cache = &settings.cache;
+    assert!(cache.enabled);
+    let lives = [cache.profile(), cache.preferences(), cache.caption(), cache.stale];
+    assert_eq!(
+        (cache.ttl.as_secs(), lives.map(|life| life.as_secs())),
+        (300, [600, 1800, 3600, 86_400])
+    );
     let api = &settings.api;
     assert_eq!((api.timeout, api.retry_delay), (thirty, Duration::from_secs(1)));
     assert_eq!((api.max_attempts, api.max_connections, api.max_per_host), (3, 100, 20));
