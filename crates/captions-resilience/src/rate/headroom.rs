@@ -126,24 +126,24 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
-    fn reading(limit: Option<u64>, remaining: u64, seconds: u64) -> Option<Reading> {
-        Some(Reading {
+    fn reading(limit: Option<u64>, remaining: u64, seconds: u64) -> Reading {
+        Reading {
             limit,
             remaining,
             reset: S * u32::try_from(seconds).unwrap(),
-        })
+        }
     }
 
     fn requests(remaining: u64, seconds: u64) -> Notice {
         Notice {
-            requests: reading(Some(10), remaining, seconds),
+            requests: Some(reading(Some(10), remaining, seconds)),
             ..Notice::default()
         }
     }
 
     fn tokens(limit: Option<u64>, remaining: u64, seconds: u64) -> Notice {
         Notice {
-            tokens: reading(limit, remaining, seconds),
+            tokens: Some(reading(limit, remaining, seconds)),
             ..Notice::default()
         }
     }

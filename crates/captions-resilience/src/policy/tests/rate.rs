@@ -164,11 +164,11 @@ async fn whoever_waits_for_a_turn_holds_no_slot() {
         slots: Some(slots),
         ..settings()
     });
-    let limited = policy.clone().limited(rate(&limiter));
-    run(&limited, &relaxed(), &quick).await.unwrap();
+    let slowed = policy.clone().limited(rate(&limiter));
+    run(&slowed, &relaxed(), &quick).await.unwrap();
 
     let cx = relaxed();
-    let mut waiting = pin!(run(&limited, &cx, &quick));
+    let mut waiting = pin!(run(&slowed, &cx, &quick));
     assert!(timeout(ms(1), &mut waiting).await.is_err());
     // One that shares the slots and is not limited goes through meanwhile.
     assert_eq!(run(&policy, &relaxed(), &slow).await, Ok("done"));
@@ -239,16 +239,16 @@ fn provider(usage: Option<Usage>) -> MockLlmProvider {
     provider
 }
 
-fn usage(input_tokens: u64, output_tokens: u64) -> Option<Usage> {
-    Some(Usage {
+fn usage(input_tokens: u64, output_tokens: u64) -> Usage {
+    Usage {
         input_tokens,
         output_tokens,
-    })
+    }
 }
 
 #[rstest]
-#[case::less_than_guessed(usage(30, 40), 70)]
-#[case::more_than_guessed(usage(4000, 1000), 5000)]
+#[case::less_than_guessed(Some(usage(30, 40)), 70)]
+#[case::more_than_guessed(Some(usage(4000, 1000)), 5000)]
 #[case::not_told(None, prompt().tokens())]
 #[tokio::test(start_paused = true)]
 async fn tokens_are_guessed_first_and_counted_as_they_were(
