@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should say where")]
 
 mod architecture;
+mod coalescing;
 mod contracts;
 mod leaving;
 mod models;
@@ -12,3 +13,4 @@ mod stack;
 mod stores;
 mod support;
 mod wall;
+mod warm_up;

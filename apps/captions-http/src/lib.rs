@@ -17,6 +17,7 @@ pub mod start;
 mod state;
 mod stream;
 mod users;
+mod warm_up;
 
 use axum::{Router, middleware, routing::get};
 use bytes::Bytes;

@@ -16,11 +16,13 @@ pub mod model;
 mod policies;
 mod readiness;
 pub mod settings;
+mod spool;
 mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
 pub use caches::Caches;
+pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
