@@ -5,8 +5,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use captions_embedded::memory::MemoryCache;
-use captions_resilience::monitor::{MemoryStats, PoolStats, ProcessStats};
+use captions_embedded::{memory::MemoryCache, spool::Counts};
+use captions_resilience::monitor::{MemoryStats, PoolStats, ProcessStats, SpoolStats};
 
 use crate::store::Store;
 
@@ -40,6 +40,16 @@ pub(crate) fn memory(cache: &MemoryCache) -> MemoryStats {
         entries: cache.entries() as u64,
         bytes: cache.used_bytes(),
         limit: cache.max_bytes(),
+    }
+}
+
+/// The waiting room on disk.
+pub(crate) const fn spool(counts: Counts) -> SpoolStats {
+    SpoolStats {
+        waiting: counts.waiting,
+        bytes: counts.bytes,
+        delivered: counts.delivered,
+        dropped: counts.lost,
     }
 }
 
