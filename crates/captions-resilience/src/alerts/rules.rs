@@ -41,7 +41,7 @@ impl Default for Thresholds {
             hit_rate_drop: 0.5,
             pool_waiting: 10,
             overload_refused: 10,
-            event_loop_lag: Duration::from_millis(100),
+            event_loop_lag: Duration::from_millis(250),
             spool_rows: 1000,
             min_calls: 20,
             min_lookups: 100,
@@ -126,7 +126,7 @@ pub(super) fn judge(vitals: &Vitals, limits: &Thresholds) -> Findings {
             format!(
                 "{} has not worked for {open:.0} s ({})",
                 breaker.name,
-                breaker.state.as_str()
+                breaker.state
             )
         });
         by_key.insert((Alert::BreakerOpen, Bounded::new(&breaker.name)), finding);

@@ -84,7 +84,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
 
     let chain = providers::chain(&settings.llm.providers, sources, &mut origins)?;
     settings.llm.providers = chain.providers;
-    if let Some((variable, key)) = unknown.into_iter().find(|(name, _)| !chain.variables.contains(name)) {
+    settings.alerts.read_secrets(sources, &origins)?;
+    let is_known = |name: &String| {
+        chain.variables.contains(name) || settings.alerts.webhook_secret_env.as_ref() == Some(name)
+    };
+    if let Some((variable, key)) = unknown.into_iter().find(|(name, _)| !is_known(name)) {
         return Err(unknown_variable(variable, key));
     }
 
@@ -376,7 +380,8 @@ fn show(
             }
             Rule::SecretUrl if *key == "database.url" => quoted(&settings.database.url.redacted()),
             Rule::SecretUrl => quoted(&SecretUrl::new(text()?).redacted()),
-            Rule::Flag | Rule::Seconds(..) | Rule::Whole(..) => text()?,
+            Rule::HookUrl => quoted(&only_host(&text()?)),
+            Rule::Flag | Rule::Seconds(..) | Rule::Number(..) | Rule::Whole(..) => text()?,
             Rule::AutoOrWhole(..) => {
                 let text = text()?;
                 if text == "auto" { quoted(&text) } else { text }
@@ -391,6 +396,15 @@ fn show(
         });
     }
     Ok(shown)
+}
+
+/// The URL of a receiver: what stands behind the host may be a key.
+fn only_host(url: &str) -> String {
+    if url.is_empty() {
+        return String::new();
+    }
+    let host = url::Url::parse(url).ok();
+    host.map_or("***".to_owned(), |url| format!("{}/***", url.origin().ascii_serialization()))
 }
 
 /// A TOML string.

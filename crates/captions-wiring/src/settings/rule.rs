@@ -13,6 +13,8 @@ pub(super) enum Rule {
     /// Both ends included.
     Seconds(f64, f64),
     /// Both ends included.
+    Number(f64, f64),
+    /// Both ends included.
     Whole(i64, i64),
     /// The word `auto` or a whole number.
     AutoOrWhole(i64, i64),
@@ -26,6 +28,10 @@ pub(super) enum Rule {
     BaseUrl,
     /// Upper case only, so that a key pasted here by mistake is refused instead of being taken for a name.
     VariableName,
+    /// The same, or empty for none.
+    VariableOrNone,
+    /// As [`Rule::BaseUrl`], or empty for none. Receivers put keys into the path too, so no more than its host is printed.
+    HookUrl,
     /// 1 to 64 of `[a-z0-9_-]`.
     Name,
     /// Not empty.
@@ -40,6 +46,7 @@ impl fmt::Display for Rule {
         match self {
             Self::Flag => f.write_str("true or false"),
             Self::Seconds(min, max) => write!(f, "seconds, {min} to {max}"),
+            Self::Number(min, max) => write!(f, "number, {min} to {max}"),
             Self::Whole(min, max) => write!(f, "whole number, {min} to {max}"),
             Self::AutoOrWhole(min, max) => write!(f, "auto, or whole number, {min} to {max}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
@@ -49,6 +56,10 @@ impl fmt::Display for Rule {
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
             Self::BaseUrl => f.write_str("http or https URL without user and password"),
             Self::VariableName => f.write_str("name of an environment variable: A-Z, 0-9 and _, at most 64"),
+            Self::VariableOrNone => f.write_str("name of an environment variable, or empty"),
+            Self::HookUrl => {
+                f.write_str("https or http URL without user and password, or empty; only its host is printed")
+            }
             Self::Name => f.write_str("1 to 64 of a-z, 0-9, _ and -"),
             Self::Text => f.write_str("text, not empty"),
             Self::Headers => f.write_str("table of header names and texts"),
@@ -62,7 +73,13 @@ impl Rule {
     pub(super) const fn hides_its_value(self) -> bool {
         matches!(
             self,
-            Self::SecretUrl | Self::BaseUrl | Self::VariableName | Self::Headers | Self::Providers
+            Self::SecretUrl
+                | Self::BaseUrl
+                | Self::VariableName
+                | Self::VariableOrNone
+                | Self::HookUrl
+                | Self::Headers
+                | Self::Providers
         )
     }
 
@@ -70,7 +87,9 @@ impl Rule {
     pub(super) fn admits(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Flag, Value::Boolean(_)) | (Self::Providers, Value::Array(_)) => true,
-            (Self::Seconds(min, max), _) => number(value).is_some_and(|seconds| (min..=max).contains(&seconds)),
+            (Self::Seconds(min, max) | Self::Number(min, max), _) => {
+                number(value).is_some_and(|number| (min..=max).contains(&number))
+            }
             (Self::Whole(min, max) | Self::AutoOrWhole(min, max), Value::Integer(count)) => (min..=max).contains(count),
             (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
             (_, Value::String(text)) => self.admits_text(text),
@@ -103,6 +122,8 @@ impl Rule {
                         .chars()
                         .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
             }
+            Self::VariableOrNone => text.is_empty() || Self::VariableName.admits_text(text),
+            Self::HookUrl => text.is_empty() || Self::BaseUrl.admits_text(text),
             Self::Name => {
                 (1..=64).contains(&text.len())
                     && text
@@ -110,7 +131,12 @@ impl Rule {
                         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
             }
             Self::Text => !text.trim().is_empty(),
-            Self::Flag | Self::Seconds(..) | Self::Whole(..) | Self::Headers | Self::Providers => false,
+            Self::Flag
+            | Self::Seconds(..)
+            | Self::Number(..)
+            | Self::Whole(..)
+            | Self::Headers
+            | Self::Providers => false,
         }
     }
 
@@ -122,7 +148,7 @@ impl Rule {
         match self {
             Self::Flag => trimmed.parse().map_or_else(|_| plain(), Value::Boolean),
             Self::Whole(..) | Self::AutoOrWhole(..) => trimmed.parse().map_or_else(|_| plain(), Value::Integer),
-            Self::Seconds(..) => trimmed.parse().map_or_else(|_| plain(), Value::Float),
+            Self::Seconds(..) | Self::Number(..) => trimmed.parse().map_or_else(|_| plain(), Value::Float),
             Self::Providers => {
                 let table = toml::from_str::<toml::Table>(&format!("list = {trimmed}"));
                 table
@@ -137,6 +163,8 @@ impl Rule {
             | Self::SecretUrl
             | Self::BaseUrl
             | Self::VariableName
+            | Self::VariableOrNone
+            | Self::HookUrl
             | Self::Name
             | Self::Text
             // Only inside a list, which is read as a whole.
@@ -156,7 +184,7 @@ fn is_header(name: &str, value: &Value) -> bool {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Float(number) => Some(*number),
-        // Exact for every whole number of seconds that a rule allows.
+        // Exact for every whole number that a rule allows.
         Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
         _ => None,
     }
@@ -175,6 +203,9 @@ const LIFETIME: Rule = Rule::Seconds(1.0, 86_400.0);
 const KEPT: f64 = 2_592_000.0;
 const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
 const ATTEMPTS: Rule = Rule::Whole(1, 10);
+const SHARE: Rule = Rule::Number(0.0, 1.0);
+const LEAST: Rule = Rule::Whole(0, 1_000_000_000);
+const LOOKS: Rule = Rule::Whole(1, 1000);
 
 /// Every key, in the order of `defaults.toml`.
 pub(super) const KEYS: &[(&str, Rule)] = &[
@@ -228,6 +259,26 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("local.model_path", Rule::Path),
     ("local.queue", Rule::Whole(1, 1024)),
     ("local.candidates", Rule::Whole(1, 16)),
+    ("alerts.enabled", Rule::Flag),
+    ("alerts.interval", Rule::Seconds(0.1, 3600.0)),
+    ("alerts.database_error_rate", SHARE),
+    ("alerts.api_response", Rule::Seconds(0.001, 600.0)),
+    ("alerts.breaker_open", Rule::Seconds(0.0, 86_400.0)),
+    ("alerts.hit_rate_drop", SHARE),
+    ("alerts.pool_waiting", Rule::Whole(0, 65_536)),
+    ("alerts.overload_refused", LEAST),
+    ("alerts.event_loop_lag", Rule::Seconds(0.001, 60.0)),
+    ("alerts.spool_rows", LEAST),
+    ("alerts.min_calls", LEAST),
+    ("alerts.min_lookups", LEAST),
+    ("alerts.fire_after", LOOKS),
+    ("alerts.resolve_after", LOOKS),
+    ("alerts.cool_down", Rule::Seconds(0.0, 86_400.0)),
+    ("alerts.repeat", LIFETIME),
+    ("alerts.webhook_url", Rule::HookUrl),
+    ("alerts.webhook_secret_env", Rule::VariableOrNone),
+    ("alerts.webhook_secret_file", Rule::Path),
+    ("alerts.webhook_allow_private", Rule::Flag),
     ("log.filter", Rule::Filter),
     ("log.format", Rule::OneOf(&["auto", "text", "json"])),
 ];
