@@ -8,7 +8,6 @@ use captions_resilience::{
     monitor::{Dependency, LimiterStats, MemoryStats, Monitor, PoolStats, ProcessStats, SpoolStats},
     policy::{Policy, PolicySettings},
 };
-
 use captions_wiring::settings;
 
 use crate::support::{environment, model_cache};

@@ -247,8 +247,8 @@ async fn the_usual_hit_rate_is_that_of_the_hour_before_the_window() {
     let last = figures.take(&monitor).cache.unwrap();
 
     assert_eq!((first.usual_lookups, first.usual_hits), (0, 0));
-    assert_eq!((last.lookups, last.hits), (20, 8), "this half minute and the minute before");
-    assert_eq!((last.usual_lookups, last.usual_hits), (600, 480), "sixty minutes of ten");
+    assert_eq!((last.lookups, last.hits), (10, 0), "the last half minute");
+    assert_eq!((last.usual_lookups, last.usual_hits), (590, 472), "from 30:00 to 89:00");
 }
 
 fn notice(number: u64, phase: Phase) -> Notice {

@@ -111,13 +111,13 @@ fn a_few_may_wait_for_a_connection_and_nobody_in_vain(
 fn the_others_are_compared_with_their_thresholds() {
     let at = Vitals {
         overload_refused: Some(10),
-        event_loop_lag: Some(Duration::from_millis(100)),
+        event_loop_lag: Some(Duration::from_millis(250)),
         spool_rows: Some(1000),
         ..Vitals::default()
     };
     let above = Vitals {
         overload_refused: Some(11),
-        event_loop_lag: Some(Duration::from_millis(101)),
+        event_loop_lag: Some(Duration::from_millis(251)),
         spool_rows: Some(1001),
         ..Vitals::default()
     };
