@@ -9,6 +9,7 @@ mod leaving;
 mod models;
 mod outages;
 mod parity;
+mod runbooks;
 mod stack;
 mod stores;
 mod support;
