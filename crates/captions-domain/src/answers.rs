@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
     caption::{Caption, CaptionId, Degraded, Source, Warning},
@@ -17,11 +17,16 @@ use crate::{
     ports::CacheKey,
 };
 
-/// A caption that was written, as it is cached: content, and the id under which it stands in the history. What is skipped
-/// belongs to the writing and is told to everybody who waited for it, but not to those who find it later.
+/// A caption that was written, as it is cached: content, and its id. What is skipped belongs to the writing and is told to
+/// everybody who waited for it, but not to those who find it later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Written {
-    pub id: Option<CaptionId>,
+    /// The id under which it stands in the history, or will for the first reader who wants it there.
+    pub id: CaptionId,
+    /// Whether it was put into the history when it was written.
+    pub is_stored: bool,
+    /// Never without variants, also when it is read back.
+    #[serde(deserialize_with = "with_variants")]
     pub caption: Caption,
     /// Provider calls begun for it.
     #[serde(skip)]
@@ -36,6 +41,14 @@ pub struct Written {
 
 fn provider() -> Source {
     Source::Provider
+}
+
+fn with_variants<'de, D: Deserializer<'de>>(input: D) -> Result<Caption, D::Error> {
+    let caption = Caption::deserialize(input)?;
+    if caption.variants.is_empty() {
+        return Err(D::Error::custom("a caption without variants"));
+    }
+    Ok(caption)
 }
 
 /// What a reader accepts.
@@ -94,5 +107,63 @@ impl AnswerCache for Uncached {
             Ok(Loaded { value, .. }) => Found::Loaded { value, shared: false },
             Err(error) => Found::Failed { error, stale: None },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{brief::Brief, polish::polish, reply::Draft, request, request::CaptionRequest, user::Preferences};
+
+    fn written(variants: usize) -> Written {
+        let request = CaptionRequest::new(request::Description::new("Bread on the counter").unwrap());
+        let brief = Brief::resolve(&request, &Preferences::default()).0;
+        let variant = polish(&Draft::plain("The counter is full of bread."), &brief);
+        Written {
+            id: CaptionId(Uuid::from_u128(7)),
+            is_stored: true,
+            caption: Caption {
+                variants: vec![variant; variants],
+                platform: brief.platform,
+                language: brief.language,
+                provider: "primary".into(),
+                model: "m1".into(),
+                grade: "standard".into(),
+                provider_request_id: None,
+                usage: None,
+                created_at: datetime!(2026-11-23 12:00 UTC),
+                rules_as_of: crate::platform::RULES_AS_OF.into(),
+                warnings: Vec::new(),
+            },
+            attempts: 2,
+            degraded: vec![Degraded::FallbackProvider],
+            warnings: vec![Warning::new("not_stored", "why")],
+            source: Source::Provider,
+        }
+    }
+
+    #[test]
+    fn content_and_id_are_kept_and_what_belongs_to_the_writing_is_not() {
+        let written = written(1);
+
+        let kept: Written = serde_json::from_slice(&serde_json::to_vec(&written).unwrap()).unwrap();
+
+        let content = Written {
+            attempts: 0,
+            degraded: Vec::new(),
+            warnings: Vec::new(),
+            ..written
+        };
+        assert_eq!(kept, content);
+    }
+
+    #[test]
+    fn a_caption_without_variants_cannot_be_read_back() {
+        let bytes = serde_json::to_vec(&written(0)).unwrap();
+
+        assert!(serde_json::from_slice::<Written>(&bytes).is_err());
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Changes with the form of the cached value.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// The key for this brief, asked by this user of this tenant with these preferences, answered by this chain.
 ///
