@@ -1,6 +1,11 @@
 //! Which crate may know which. The table is the design; the test reads what cargo knows of the tree.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
@@ -162,7 +167,123 @@ fn there_is_one_tls_library_with_one_crypto_provider() {
 #[test]
 fn every_crate_has_the_lints_of_the_workspace() {
     for package in metadata().workspace_packages() {
-        let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+        let manifest = fs::read_to_string(&package.manifest_path).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{}", package.name);
+    }
+}
+
+/// Where shipped code may start what goes on beside its caller, and why it is not among the tasks that the composition
+/// root drains.
+const STARTS: [(&str, &str); 5] = [
+    ("crates/captions-resilience/src/tasks.rs", "the tasks themselves"),
+    (
+        "apps/captions-http/src/serve.rs",
+        "the accept loop: one task a connection, in a set that ends with the server and is drained before the tasks",
+    ),
+    (
+        "crates/captions-redis/src/link.rs",
+        "opening a connection goes on without the commands that wait for it; bounded by the time to connect, aborted \
+         when the link lets go of it",
+    ),
+    (
+        "crates/captions-wiring/src/readiness.rs",
+        "asks all parts at once; the set lives in the call and ends with it",
+    ),
+    (
+        "crates/captions-local-llm/src/worker.rs",
+        "one thread for the model, which ends when its queue is dropped",
+    ),
+];
+
+/// True for a line that starts a task or a thread, or makes a set of tasks.
+fn starts_something(line: &str) -> bool {
+    let line = line.trim_start();
+    let is_call = |word: &str| {
+        line.match_indices(word).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            before.is_none_or(|before| !before.is_alphanumeric() && before != '_' && before != '.')
+        })
+    };
+    !line.starts_with("//")
+        && !line.contains("fn spawn")
+        && (is_call("spawn(")
+            || is_call("spawn_local(")
+            || is_call("spawn_on(")
+            || is_call("thread::Builder")
+            || ["JoinSet::", "TaskTracker::", "Handle::current("]
+                .iter()
+                .any(|set| line.contains(set)))
+}
+
+/// What is shipped of a source file: everything before its tests.
+fn shipped(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() && name != "tests" {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") && name != "tests.rs" {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn nothing_but_the_tasks_starts_what_outlives_a_call() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for parts in ["apps", "crates"] {
+        for part in fs::read_dir(root.join(parts)).unwrap().map(Result::unwrap) {
+            // It is not shipped.
+            if part.file_name() != "captions-testkit" {
+                sources(&part.path().join("src"), &mut files);
+            }
+        }
+    }
+    let mut starting: Vec<String> = files
+        .iter()
+        .filter(|path| {
+            shipped(&fs::read_to_string(path).unwrap())
+                .lines()
+                .any(starts_something)
+        })
+        .map(|path| path.strip_prefix(root).unwrap().display().to_string())
+        .collect();
+    starting.sort();
+
+    assert!(files.len() > 100, "the tree was not read: {} files", files.len());
+    let mut known = STARTS.map(|(path, _)| path);
+    known.sort_unstable();
+    assert_eq!(
+        starting, known,
+        "work that outlives a call is started through captions_resilience::tasks::Tasks, so that it has an end"
+    );
+}
+
+#[test]
+fn a_task_without_an_owner_is_noticed() {
+    for line in [
+        "tokio::spawn(async move {",
+        "    let task = spawn(work);",
+        "tokio::task::spawn(work)",
+        "std::thread::spawn(|| {})",
+        "let mut set = JoinSet::new();",
+        "thread::Builder::new().name(name)",
+        "tokio::runtime::Handle::current().spawn(work)",
+    ] {
+        assert!(starts_something(line), "{line}");
+    }
+    for line in [
+        "self.tasks.spawn(\"refresh\", work)",
+        "tasks.spawn_endless(\"tables\", work);",
+        "// tokio::spawn(work)",
+        "tokio::task::spawn_blocking(work).await",
+        "pub fn spawn(&self, work: F) {",
+    ] {
+        assert!(!starts_something(line), "{line}");
     }
 }

@@ -67,7 +67,7 @@ impl Service {
                 drop(stopped.await);
             };
             captions_http::serve(listener, state, stopped).await.unwrap();
-            Arc::into_inner(assembled).unwrap().shutdown().await;
+            assembled.shutdown().await;
         });
         Self {
             base,

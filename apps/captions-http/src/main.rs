@@ -6,7 +6,11 @@ use std::{
     process::ExitCode,
 };
 
+use captions_http::start::End;
 use clap::Parser;
+
+/// The exit code of a server that was not let finish.
+const INTERRUPTED: i32 = 130;
 
 /// The HTTP API of Captions.
 #[derive(Parser)]
@@ -30,7 +34,9 @@ async fn main() -> ExitCode {
     captions_wiring::install_crypto();
     let args = Args::parse();
     match captions_http::start::run(args.flags, args.config).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(End::InGoodOrder) => ExitCode::SUCCESS,
+        // Not by returning: that waits for what the runtime's threads are busy with.
+        Ok(End::AtOnce) => std::process::exit(INTERRUPTED),
         Err(error) => {
             // There may be no log yet, and nothing is left to be done if this fails too.
             drop(writeln!(io::stderr(), "captions-http: {error:#}"));

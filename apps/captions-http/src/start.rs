@@ -1,6 +1,6 @@
 //! From settings to a running server: the only part of this app that knows the composition root.
 
-use std::{path::PathBuf, pin::pin, sync::Arc};
+use std::{io, path::PathBuf, pin::pin, sync::Arc};
 
 use anyhow::Context;
 use captions_wiring::{
@@ -15,42 +15,67 @@ use tokio::{
 
 use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_starting};
 
-/// Runs until SIGTERM or SIGINT. `flags` are settings by dotted key, above all others.
-pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<()> {
+/// How the server came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// What had begun was finished, or told that the server stops; what was to be written is written.
+    InGoodOrder,
+    /// A second signal came while that was under way.
+    AtOnce,
+}
+
+/// Runs until SIGTERM or SIGINT, and a second one cuts the good end short. `flags` are settings by dotted key, above all
+/// others.
+///
+/// Errors: settings or parts that cannot be used; an [`io::Error`] if the address cannot be listened on.
+pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<End> {
     let settings = load(&Sources::of_this_process(flags, config)?)?.settings;
     telemetry::install(&settings.log)?;
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut stop = pin!(told_to_stop()?);
     let listen = settings.server.listen;
     // First of all: whoever connects while the parts are put together is told so instead of being refused.
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
-    let mut stop = pin!(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    });
     let assembled = tokio::select! {
         biased;
         assembled = assemble(&settings) => Arc::new(assembled?),
         never = serve_starting(&listener, limits(&settings)) => match never {},
-        () = &mut stop => return Ok(()),
+        () = &mut stop => return Ok(End::InGoodOrder),
     };
-    let warming = tokio::spawn({
-        let assembled = Arc::clone(&assembled);
-        async move { assembled.warm().await }
-    });
-    let served = serve(listener, state(&settings, &assembled), stop).await;
-    warming.abort();
-    // Either it had ended, or it was aborted: both is what we want.
-    drop(warming.await);
-    served?;
-    // Nobody else holds it any more: all connections have ended.
-    if let Some(assembled) = Arc::into_inner(assembled) {
+    assembled.warm();
+    let state = state(&settings, &assembled);
+    let draining = state.lifecycle.draining.clone();
+    let in_good_order = async {
+        let served = serve(listener, state, stop).await;
         assembled.shutdown().await;
+        served
+    };
+    let told_again = async {
+        draining.cancelled().await;
+        told_to_stop()?.await;
+        io::Result::Ok(())
+    };
+    tokio::select! {
+        biased;
+        served = in_good_order => served.map(|()| End::InGoodOrder),
+        told = told_again => {
+            told?;
+            tracing::warn!("a second signal: stopping at once");
+            Ok(End::AtOnce)
+        }
     }
-    Ok(())
+}
+
+/// Ready at the first SIGTERM or SIGINT from now on.
+fn told_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// What the handlers are given, as the settings say.
@@ -64,10 +89,10 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     state
 }
 
-const fn limits(settings: &Settings) -> Limits {
+fn limits(settings: &Settings) -> Limits {
     Limits {
         deadline: settings.engine.deadline,
-        drain: settings.server.drain_timeout,
+        drain: settings.server.time_for_requests(),
         max_attempts: settings.api.max_attempts,
         header_timeout: settings.server.header_timeout,
         body_limit: settings.server.body_limit,

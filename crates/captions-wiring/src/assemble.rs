@@ -14,7 +14,7 @@ use captions_domain::{
 };
 use captions_embedded::memory::MemoryCache;
 use captions_redis::{RedisCache, RedisOptions};
-use captions_resilience::{guarded::Guarded, policy::Policy};
+use captions_resilience::{guarded::Guarded, policy::Policy, tasks::Tasks};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -28,6 +28,10 @@ use crate::{
 
 /// A larger value is not put into Redis: no caption comes near it.
 const LARGEST_CACHED: usize = 1 << 20;
+/// Pieces of background work at once, endless ones left out: far more than a healthy service has, and a bound for a sick one.
+const MOST_TASKS: usize = 1024;
+/// What the background work of a failed start has to notice that it is over.
+const FAILED_START: Duration = Duration::from_secs(1);
 
 /// Why nothing can be started. The settings or the store are to be mended, by an operator.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +84,8 @@ pub struct Assembled {
     max_attempts: u32,
     cold: Option<Cold>,
     store: Store,
-    tables: Tables,
+    tasks: Tasks,
+    time_for_background: Duration,
 }
 
 impl Assembled {
@@ -99,17 +104,23 @@ impl Assembled {
         }
     }
 
-    /// Loads the local model now, if it is one of the providers and its file is there, so that the first caption does not
-    /// wait for it. Returns at once where there is none; a failure is logged.
-    pub async fn warm(&self) {
-        if let Some(cold) = &self.cold {
-            cold.warm().await;
+    /// What runs beside the requests. Whatever is to outlive a call is started here, and nowhere else.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Begins to load the local model, if it is one of the providers and its file is there, so that the first caption does
+    /// not wait for it. Returns at once; a failure is logged.
+    pub fn warm(&self) {
+        if let Some(cold) = self.cold.clone() {
+            self.tasks.spawn_endless("warming", async move { cold.warm().await });
         }
     }
 
-    /// Ends background work and closes the store. Requests in flight must have ended.
-    pub async fn shutdown(self) {
-        self.tables.stop().await;
+    /// Ends the background work and closes the store. What was begun may end within [`Server::time_for_background`](crate::settings::Server::time_for_background); the
+    /// rest is dropped. Requests in flight must have ended. A second call does nothing.
+    pub async fn shutdown(&self) {
+        self.tasks.drain(self.time_for_background).await;
         self.store.close().await;
     }
 }
@@ -117,11 +128,20 @@ impl Assembled {
 /// Puts everything together as the settings say. A store, a cache or a provider that is away is a warning; settings that
 /// can never work are an error. Needs a tokio runtime and, for TLS, [`install_crypto`](crate::install_crypto).
 pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
+    let tasks = Tasks::new(MOST_TASKS);
+    let assembled = put_together(settings, &tasks).await;
+    if assembled.is_err() {
+        tasks.drain(FAILED_START).await;
+    }
+    assembled
+}
+
+async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
     let (cache, cache_component) = cache(settings, cpus)?;
     let (tables, writers, ()) = tokio::join!(
-        Tables::prepare(&store, settings.database.migrate),
+        Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings),
         cache_component.greet()
     );
@@ -131,13 +151,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
         rungs,
         mut components,
         cold,
-    } = match writers {
-        Ok(writers) => writers,
-        Err(error) => {
-            tables.stop().await;
-            return Err(error);
-        }
-    };
+    } = writers?;
 
     let policy = Policy::new(policies::store(&settings.database, cpus));
     let (users, captions) = store.guarded(&policy);
@@ -170,7 +184,8 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
         max_attempts: settings.api.max_attempts,
         cold,
         store,
-        tables,
+        tasks: tasks.clone(),
+        time_for_background: settings.server.time_for_background(),
     })
 }
 

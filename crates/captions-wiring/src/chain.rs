@@ -35,6 +35,7 @@ type Local = captions_local_llm::LocalLlm;
 type Local = std::convert::Infallible;
 
 /// A local model whose file is there, to be loaded before the first caption needs it.
+#[derive(Clone)]
 pub(crate) struct Cold(Arc<Local>);
 
 impl Cold {

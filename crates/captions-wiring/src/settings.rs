@@ -93,6 +93,21 @@ pub struct Server {
     pub drain_timeout: Duration,
 }
 
+impl Server {
+    /// The most that the background work keeps for itself of the time for draining.
+    const LONGEST_BACKGROUND: Duration = Duration::from_secs(5);
+
+    /// What requests in flight have of [`Server::drain_timeout`].
+    pub fn time_for_requests(&self) -> Duration {
+        self.drain_timeout.saturating_sub(self.time_for_background())
+    }
+
+    /// What the work in the background has after them: a fifth of [`Server::drain_timeout`], at most 5 s.
+    pub fn time_for_background(&self) -> Duration {
+        (self.drain_timeout / 5).min(Self::LONGEST_BACKGROUND)
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {

@@ -14,10 +14,9 @@ use captions_domain::{
 };
 use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
 use captions_postgres::{PgOptions, PgStore};
-use captions_resilience::{guarded::Guarded, policy::Policy};
+use captions_resilience::{guarded::Guarded, policy::Policy, tasks::Tasks};
 use tokio::{
     sync::oneshot,
-    task::JoinHandle,
     time::{sleep, timeout},
 };
 
@@ -134,15 +133,15 @@ fn sqlite_path(url: &str) -> Option<&str> {
     Some(path.strip_prefix("//").unwrap_or(path))
 }
 
-/// The state of the tables, and the task that brings them up to date if that is still to be done.
+/// The state of the tables.
 pub(crate) struct Tables {
     current: Arc<AtomicBool>,
-    task: Option<JoinHandle<()>>,
 }
 
 impl Tables {
-    /// Does what the settings ask for. A store that is away is no error; one that cannot be used is.
-    pub(crate) async fn prepare(store: &Store, migrate: Migrate) -> Result<Self, AssembleError> {
+    /// Does what the settings ask for; among the tasks, if it takes longer than a start may. A store that is away is no
+    /// error; one that cannot be used is.
+    pub(crate) async fn prepare(store: &Store, migrate: Migrate, tasks: &Tasks) -> Result<Self, AssembleError> {
         match migrate {
             Migrate::Never => Ok(Self::settled()),
             Migrate::Check => match timeout(PATIENCE, store.pending()).await {
@@ -154,23 +153,19 @@ impl Tables {
                     Ok(Self::settled())
                 }
             },
-            Migrate::Auto => Self::bring_up_to_date(store).await,
+            Migrate::Auto => Self::bring_up_to_date(store, tasks).await,
         }
     }
 
-    async fn bring_up_to_date(store: &Store) -> Result<Self, AssembleError> {
+    async fn bring_up_to_date(store: &Store, tasks: &Tasks) -> Result<Self, AssembleError> {
         let current = Arc::new(AtomicBool::new(false));
         let (sender, first) = oneshot::channel();
-        let task = tokio::spawn(migrate_until_done(store.clone(), Arc::clone(&current), sender));
-        let tables = Self {
-            current,
-            task: Some(task),
-        };
+        tasks.spawn_endless(
+            "tables",
+            migrate_until_done(store.clone(), Arc::clone(&current), sender),
+        );
         match timeout(PATIENCE, first).await {
-            Ok(Ok(Err(fault))) if !fault.is_transient() => {
-                tables.stop().await;
-                return Err(AssembleError::Store(fault));
-            }
+            Ok(Ok(Err(fault))) if !fault.is_transient() => return Err(AssembleError::Store(fault)),
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(fault))) => tracing::warn!(
                 error = ?fault,
@@ -178,27 +173,18 @@ impl Tables {
             ),
             Ok(Err(_)) | Err(_) => tracing::warn!("migrations of the store are taking long; going on beside them"),
         }
-        Ok(tables)
+        Ok(Self { current })
     }
 
     fn settled() -> Self {
         Self {
             current: Arc::new(AtomicBool::new(true)),
-            task: None,
         }
     }
 
     /// True once nothing is left to be done, as far as this process is to do it.
     pub(crate) fn current(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.current)
-    }
-
-    pub(crate) async fn stop(self) {
-        if let Some(task) = self.task {
-            task.abort();
-            // Either it had ended, or it was aborted: both is what we want.
-            drop(task.await);
-        }
     }
 }
 

@@ -37,10 +37,7 @@ impl Service {
                 drop(stopped.await);
             };
             captions_http::serve(listener, state, stopped).await?;
-            // Nobody else holds it any more: all connections have ended.
-            if let Some(assembled) = Arc::into_inner(assembled) {
-                assembled.shutdown().await;
-            }
+            assembled.shutdown().await;
             Ok(())
         });
         Ok(Self { base, stop, served })

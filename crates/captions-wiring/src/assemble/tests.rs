@@ -4,7 +4,10 @@ mod caches;
 mod providers;
 mod stores;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use captions_domain::{caption::Answer, engine::GenerateError, request::CaptionRequest};
 use captions_testkit::build;
@@ -81,4 +84,41 @@ async fn a_context_has_the_time_and_the_attempts_of_the_settings() {
         [true, true, false]
     );
     assert_ne!(cx.fresh_id, hurried.fresh_id);
+}
+
+/// Work that ends only after the end has begun, and says so.
+fn late_work(assembled: &Assembled) -> Arc<AtomicBool> {
+    let (tasks, done) = (assembled.tasks().clone(), Arc::new(AtomicBool::new(false)));
+    let work = {
+        let done = Arc::clone(&done);
+        async move {
+            tasks.stopping().await;
+            tokio::task::yield_now().await;
+            done.store(true, Ordering::Relaxed);
+        }
+    };
+    assert!(assembled.tasks().spawn("late", work).is_ok());
+    done
+}
+
+#[tokio::test]
+async fn the_end_waits_for_background_work_and_takes_no_more() {
+    let assembled = assembled(&machine()).await;
+    let done = late_work(&assembled);
+
+    assembled.shutdown().await;
+
+    assert!(done.load(Ordering::Relaxed));
+    assert_eq!(assembled.tasks().counts().cut_off, 0);
+    assert!(assembled.tasks().spawn("too late", async {}).is_err());
+}
+
+#[tokio::test]
+async fn the_end_waits_no_longer_than_the_settings_allow() {
+    let assembled = assembled(&machine().flag("server.drain_timeout", "0")).await;
+    assert!(assembled.tasks().spawn("stuck", std::future::pending()).is_ok());
+
+    timeout(LIMIT, assembled.shutdown()).await.unwrap();
+
+    assert_eq!(assembled.tasks().counts().cut_off, 1);
 }

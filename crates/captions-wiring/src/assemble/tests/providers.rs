@@ -242,7 +242,13 @@ async fn the_local_model_is_loaded_before_the_first_caption_if_its_file_is_there
         let log = crate::machine::Page::default();
         let guard = log.listen();
 
-        assembled.warm().await;
+        assembled.warm();
+        let told = async {
+            while !log.text().contains(expected) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LIMIT, told).await.unwrap();
 
         drop(guard);
         assert!(

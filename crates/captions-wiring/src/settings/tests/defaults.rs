@@ -160,3 +160,17 @@ fn the_page_of_settings_is_the_one_made_from_the_defaults() {
         "docs/CONFIG.md is out of date: cargo run -p captions-wiring --example config_doc > docs/CONFIG.md"
     );
 }
+
+#[test]
+fn of_the_time_for_draining_a_fifth_is_for_the_background() {
+    let shares = ["0", "10", "25", "300"].map(|seconds| {
+        let server = Machine::new()
+            .flag("server.drain_timeout", seconds)
+            .loads()
+            .settings
+            .server;
+        [server.time_for_requests(), server.time_for_background()].map(|time| time.as_secs())
+    });
+
+    assert_eq!(shares, [[0, 0], [8, 2], [20, 5], [295, 5]]);
+}
