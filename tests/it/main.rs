@@ -5,6 +5,7 @@ mod alert_rules;
 mod alerts;
 mod architecture;
 mod contracts;
+mod figures;
 mod leaving;
 mod models;
 mod outages;

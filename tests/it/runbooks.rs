@@ -14,7 +14,10 @@ use captions_testkit::{
 };
 use serde_json::json;
 
-use crate::support::{Service, description};
+use crate::{
+    figures::Operators,
+    support::{Service, description},
+};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/runbooks");
 const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
@@ -79,6 +82,7 @@ async fn every_command_of_every_page_runs_and_prints_what_is_there() {
         ("OPENAI_MODEL", "m1"),
     ])
     .await;
+    let operators = Operators::of(&service).await;
     // Something to show: a caption that is written, and one that is found.
     let body = json!({ "content_description": description("Bread on the counter"), "user_id": "ana" });
     for status in [201, 200] {
@@ -86,7 +90,7 @@ async fn every_command_of_every_page_runs_and_prints_what_is_there() {
     }
     // What is rightly null still has to be a name that is there.
     let (_, statistics) = service.get("/v1/stats").await;
-    let breakers = service.client.get(format!("{}/breakers", service.admin));
+    let breakers = service.client.get(format!("{}/breakers", operators.base));
     let breakers = breakers.send().await.unwrap().text().await.unwrap();
     let known = format!("{statistics} {breakers}");
     let pages = pages();
@@ -98,7 +102,7 @@ async fn every_command_of_every_page_runs_and_prints_what_is_there() {
             command
                 .args(["60", "bash", "-c", &format!("set -euo pipefail\n{setting}\n{block}")])
                 .env("CAPTIONS", &service.base)
-                .env("ADMIN", &service.admin)
+                .env("ADMIN", &operators.base)
                 .env("DATABASE_URL", &database)
                 .env("REDIS_URL", &redis);
             let done = tokio::task::spawn_blocking(move || command.output()).await;
@@ -118,5 +122,6 @@ async fn every_command_of_every_page_runs_and_prints_what_is_there() {
     // The hand on the breaker was taken away again.
     let (_, ready) = service.get("/readyz").await;
     assert_eq!(ready["status"], "ok", "{ready}");
+    operators.stop().await;
     service.stop().await;
 }

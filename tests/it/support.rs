@@ -9,6 +9,7 @@ use std::{
 };
 
 use captions_cli::{Exit, Process, Sink};
+use captions_http::AppState;
 use captions_wiring::{assemble, install_crypto, settings};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -41,6 +42,8 @@ pub(crate) fn model_cache() -> String {
 pub(crate) struct Service {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
+    /// What its handlers are given.
+    pub(crate) state: AppState,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     _home: TempDir,
@@ -60,8 +63,11 @@ impl Service {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let assembled = Arc::new(assemble(&settings).await.unwrap());
+        assembled.watch_event_loop();
+        assembled.raise_alerts(&settings.alerts).unwrap();
         let state = captions_http::start::state(&settings, &assembled);
         let (stop, stopped) = oneshot::channel::<()>();
+        let given = state.clone();
         let served = tokio::spawn(async move {
             let stopped = async {
                 drop(stopped.await);
@@ -72,6 +78,7 @@ impl Service {
         Self {
             base,
             client: reqwest::Client::new(),
+            state: given,
             stop,
             served,
             _home: home,

@@ -13,7 +13,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_starting};
+use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,13 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
+    let operators = match settings.admin.listen {
+        None => None,
+        Some(listen) => {
+            let bound = TcpListener::bind(listen).await;
+            Some(bound.with_context(|| format!("listening for operators on {listen}"))?)
+        }
+    };
     let assembled = tokio::select! {
         biased;
         assembled = assemble(&settings) => Arc::new(assembled?),
@@ -44,7 +51,15 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         () = &mut stop => return Ok(End::InGoodOrder),
     };
     assembled.warm();
+    assembled.watch_event_loop();
+    assembled.raise_alerts(&settings.alerts)?;
     let state = state(&settings, &assembled);
+    if let Some(operators) = operators {
+        let answers = serve_admin(operators, state.clone());
+        assembled
+            .tasks()
+            .spawn_endless("admin", async move { match answers.await {} });
+    }
     let draining = state.lifecycle.draining.clone();
     let in_good_order = async {
         let served = serve(listener, state, stop).await;
@@ -81,6 +96,7 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
 /// What the handlers are given, as the settings say.
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
+    state.monitor = assembled.monitor.clone();
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::engine::Engine;
+use captions_wiring::monitor::Monitor;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -16,16 +17,19 @@ pub struct AppState {
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     pub lifecycle: Lifecycle,
+    /// Counts the captions that are asked for.
+    pub monitor: Monitor,
 }
 
 impl AppState {
-    /// A server of `engine` with no components to report.
+    /// A server of `engine` with no components to report and figures of its own.
     pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
         Self {
             engine,
             limits,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
+            monitor: Monitor::default(),
         }
     }
 }

@@ -14,15 +14,21 @@ use captions_domain::{
 };
 use captions_embedded::memory::MemoryCache;
 use captions_redis::{RedisCache, RedisOptions};
-use captions_resilience::{guarded::Guarded, policy::Policy, tasks::Tasks};
+use captions_resilience::{
+    guarded::Guarded,
+    monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
+    policy::Policy,
+    tasks::Tasks,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    alerts,
     chain::{Cold, Writers, writers},
-    policies,
+    gauges, policies,
     readiness::{Component, Probe, Readiness},
-    settings::{Redis, SecretUrl, Settings},
+    settings::{self, Redis, SecretUrl, Settings},
     store::{Store, Tables},
 };
 
@@ -51,6 +57,8 @@ pub enum AssembleError {
     Pending(String),
     #[error("`redis.url` cannot be used")]
     Redis(#[source] Fault),
+    #[error("`alerts.webhook_url` cannot be used")]
+    Webhook(#[source] Fault),
     #[error("the provider `{name}` cannot be used")]
     Provider {
         name: String,
@@ -80,6 +88,9 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
+    pub monitor: Monitor,
+    stall_limit: Option<Duration>,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -107,6 +118,23 @@ impl Assembled {
     /// What runs beside the requests. Whatever is to outlive a call is started here, and nowhere else.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// Looks for stalls of the event loop from now on, unless `monitor.stall_limit` is 0. For processes that serve many: in
+    /// one that does one thing and ends, nobody waits for anybody.
+    pub fn watch_event_loop(&self) {
+        if let Some(limit) = self.stall_limit {
+            let gauges = self.monitor.event_loop();
+            self.tasks.spawn_endless("event loop", watch_event_loop(gauges, limit));
+        }
+    }
+
+    /// Looks for what is wrong with the service from now on and tells operators, unless `alerts.enabled` is false. For
+    /// processes that serve many. The error is a webhook that can never work.
+    pub fn raise_alerts(&self, settings: &settings::Alerts) -> Result<(), AssembleError> {
+        alerts::start(settings, &self.monitor, &self.tasks)
+            .map(drop)
+            .map_err(AssembleError::Webhook)
     }
 
     /// Begins to load the local model, if it is one of the providers and its file is there, so that the first caption does
@@ -139,10 +167,14 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
-    let (cache, cache_component) = cache(settings, cpus)?;
+    let monitor = Monitor::new(settings.monitor.window);
+    if let Some(process) = gauges::process() {
+        monitor.process(process);
+    }
+    let (cache, cache_component) = cache(settings, cpus, &monitor)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
-        writers(settings),
+        writers(settings, &monitor),
         cache_component.greet()
     );
     let tables = tables?;
@@ -153,7 +185,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         cold,
     } = writers?;
 
-    let policy = Policy::new(policies::store(&settings.database, cpus));
+    let policy = monitor.watch(
+        Dependency::Database,
+        Policy::new(policies::store(&settings.database, cpus)),
+    );
+    let pool = store.clone();
+    monitor.pool(move || gauges::pool(&pool));
     let (users, captions) = store.guarded(&policy);
     let probe = Probe::Store {
         store: store.clone(),
@@ -163,10 +200,10 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     components.insert(1, cache_component);
 
     let engine = Engine {
-        users,
-        captions,
-        cache,
-        llm: chain,
+        users: Arc::new(Watched::new(users, monitor.clone())),
+        captions: Arc::new(Watched::new(captions, monitor.clone())),
+        cache: Arc::new(Watched::new(cache, monitor.clone())),
+        llm: Arc::new(Watched::new(chain, monitor.clone())),
         rungs,
         options: Options {
             caption_ttl: settings.cache.caption,
@@ -180,6 +217,8 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        monitor,
+        stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,
@@ -189,17 +228,20 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     })
 }
 
-fn cache(settings: &Settings, cpus: u32) -> Result<(Arc<dyn Cache>, Component), AssembleError> {
+fn cache(settings: &Settings, cpus: u32, monitor: &Monitor) -> Result<(Arc<dyn Cache>, Component), AssembleError> {
     let unguarded = || Component::new("cache", None, Probe::None);
     if !settings.cache.enabled {
         return Ok((Arc::new(MemoryCache::new(0)), unguarded()));
     }
     let Some(url) = &settings.redis.url else {
         // Nothing in it can fail or take long, so there is nothing to guard.
-        return Ok((Arc::new(MemoryCache::new(settings.cache.memory_bytes)), unguarded()));
+        let memory = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
+        let looked_at = Arc::clone(&memory);
+        monitor.memory(move || gauges::memory(&looked_at));
+        return Ok((memory, unguarded()));
     };
     let redis = Arc::new(redis(url, &settings.redis, cpus)?);
-    let policy = Policy::new(policies::redis(&settings.redis));
+    let policy = monitor.watch(Dependency::Cache, Policy::new(policies::redis(&settings.redis)));
     let guarded = Guarded::new(Arc::clone(&redis), policy.clone());
     Ok((
         Arc::new(guarded),

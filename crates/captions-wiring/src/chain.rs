@@ -10,7 +10,13 @@ use captions_domain::{
 };
 use captions_embedded::template::TemplateWriter;
 use captions_openai::{OpenAi, options::OpenAiOptions};
-use captions_resilience::{failover::Failover, guarded::Guarded, policy::Policy};
+use captions_resilience::{
+    failover::Failover,
+    guarded::Guarded,
+    monitor::{Dependency, Monitor},
+    policy::Policy,
+    traced::Traced,
+};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
@@ -71,7 +77,7 @@ pub(crate) struct Writers {
 }
 
 /// Starts the local model's thread if it is used, and asks a provider that names no model for its first one.
-pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleError> {
+pub(crate) async fn writers(settings: &Settings, monitor: &Monitor) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
     let mut components = Vec::new();
@@ -81,9 +87,12 @@ pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleErro
         let member = match provider.kind {
             ProviderKind::Openai => {
                 let policy = Policy::new(policies::provider(provider, &settings.api, position, listed.len()));
+                let policy = monitor.watch(Dependency::Provider(name), policy);
                 components.push(Component::new(name, Some(policy.clone()), Probe::None));
                 let openai = openai(provider, &settings.api).await?;
-                Arc::new(Guarded::new(Arc::new(openai), policy))
+                let (host, port) = place(provider);
+                let traced = Traced::new(Arc::new(openai), host, port);
+                Arc::new(Guarded::new(Arc::new(traced), policy))
             }
             ProviderKind::Local => {
                 components.push(Component::new(name, None, Probe::model(settings)));
@@ -124,6 +133,14 @@ pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleErro
     })
 }
 
+/// The host and the port at which a provider is reached.
+fn place(provider: &Provider) -> (Option<String>, Option<u16>) {
+    let url = provider.base_url.as_ref().and_then(|url| url.expose().parse().ok());
+    url.map_or((None, None), |url: url::Url| {
+        (url.host_str().map(Into::into), url.port_or_known_default())
+    })
+}
+
 fn template(name: &str, is_member: bool) -> Arc<dyn LlmProvider> {
     let policy = Policy::new(policies::in_process(name, is_member));
     Arc::new(Guarded::new(Arc::new(TemplateWriter::new(name)), policy))
@@ -143,8 +160,9 @@ fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Started, As
     .map_err(AssembleError::Local)?;
     let policy = Policy::new(policies::in_process(name, is_member));
     let local = Arc::new(local);
+    let traced = Traced::new(Arc::clone(&local), None, None);
     Ok(Started {
-        guarded: Arc::new(Guarded::new(Arc::clone(&local), policy)),
+        guarded: Arc::new(Guarded::new(Arc::new(traced), policy)),
         cold: crate::model::path(settings).map(|_| Cold(local)),
     })
 }

@@ -8,6 +8,7 @@ mod assemble;
 mod chain;
 mod crypto;
 mod doctor;
+mod gauges;
 #[cfg(test)]
 mod machine;
 #[cfg(feature = "local-llm")]
@@ -19,6 +20,8 @@ mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
+/// The counts, for those who count what only they can see: the operations that callers ask for.
+pub use captions_resilience::monitor;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
 pub use readiness::{Readiness, Status};

@@ -376,6 +376,12 @@ impl Summary {
         page.single("captions_uptime_seconds", "gauge", "Time since the start.", self.uptime);
         if let Some(process) = self.process {
             page.single(
+                "process_start_time_seconds",
+                "gauge",
+                "When the process began, in seconds since 1970.",
+                process.started,
+            );
+            page.single(
                 "process_resident_memory_bytes",
                 "gauge",
                 "Memory in use.",

@@ -60,8 +60,10 @@ pub struct SpoolStats {
 }
 
 /// The process as the machine sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct ProcessStats {
+    /// When it began: seconds since 1970 began in UTC.
+    pub started: f64,
     /// Bytes of memory in use.
     pub resident_bytes: u64,
     /// Open files and sockets.

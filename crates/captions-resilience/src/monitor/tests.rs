@@ -79,6 +79,21 @@ async fn what_is_dropped_counts_as_cancelled_and_as_neither_success_nor_failure(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_panic_ends_counts_as_failed() {
+    let monitor = Monitor::default();
+    let timer = monitor.begin(Operation::CaptionGeneration);
+
+    let panicked = tokio::spawn(async move {
+        let _timer = timer;
+        panic!("a fault of ours");
+    });
+
+    assert!(panicked.await.unwrap_err().is_panic());
+    let stats = &monitor.summary().operations["caption_generation"];
+    assert_eq!((stats.outcomes.failed, stats.outcomes.cancelled), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_window_forgets_and_the_totals_do_not() {
     let monitor = Monitor::default();
     monitor.begin(Operation::CaptionGeneration).end(Outcome::Failed);
