@@ -9,6 +9,9 @@
 //! [`monitor`] counts what is asked and what is called, and [`traced`] makes spans of the calls to language models.
 //! [`alerts`] looks at the whole at intervals and tells what has gone wrong.
 //!
+//! [`readthrough`] is memory over a shared cache, with one load for everybody who asks; [`users`] reads profiles and
+//! preferences through it.
+//!
 //! Nothing else in the workspace retries, times a call out or counts failures.
 
 #![warn(missing_docs)]
@@ -20,10 +23,12 @@ pub mod guarded;
 pub mod jitter;
 pub mod monitor;
 pub mod policy;
+pub mod readthrough;
 pub mod retry;
 pub mod slots;
 pub mod tasks;
 pub mod traced;
+pub mod users;
 
 #[cfg(test)]
 mod samples;
