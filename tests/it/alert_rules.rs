@@ -77,7 +77,10 @@ fn promtool(args: &[&str]) -> (bool, String) {
     let program = if kept.is_file() { kept } else { "promtool".into() };
     let done = Command::new(&program).args(args).current_dir(FOLDER).output();
     let Ok(done) = done else {
-        panic!("promtool is missing: tests/setup gets it ({} cannot be run)", program.display())
+        panic!(
+            "promtool is missing: tests/setup gets it ({} cannot be run)",
+            program.display()
+        )
     };
     let text = [done.stdout, done.stderr].concat();
     (done.status.success(), String::from_utf8_lossy(&text).into_owned())
@@ -132,19 +135,28 @@ fn thresholds_least_counts_and_paces_are_the_defaults_of_the_loop() {
     holds(Alert::DatabaseErrors, format!(" > {}", limits.database_error_rate));
     holds(Alert::DatabaseErrors, format!(" >= {}", limits.min_calls));
     holds(Alert::ApiSlow, format!(")) > {}", limits.api_response.as_secs_f64()));
-    holds(Alert::ApiSlow, format!("[1m])) > {}", limits.api_response.as_secs_f64()));
+    holds(
+        Alert::ApiSlow,
+        format!("[1m])) > {}", limits.api_response.as_secs_f64()),
+    );
     holds(Alert::ApiSlow, format!(" >= {}", limits.min_calls));
     holds(Alert::BreakerOpen, format!(" > {}", limits.breaker_open.as_secs_f64()));
     holds(Alert::HitRateCollapse, format!(" > {}", limits.hit_rate_drop));
     holds(Alert::HitRateCollapse, format!("_total[1m]) >= {}", limits.min_lookups));
     holds(Alert::HitRateCollapse, format!("offset 1m) >= {}", limits.min_lookups));
-    holds(Alert::PoolWaiting, format!("captions_pool_waiting > {}", limits.pool_waiting));
+    holds(
+        Alert::PoolWaiting,
+        format!("captions_pool_waiting > {}", limits.pool_waiting),
+    );
     holds(Alert::Overload, format!(" > {}", limits.overload_refused));
     holds(Alert::SpoolGrowing, format!(" > {}", limits.spool_rows));
     // The detector counts what is over its own limit.
     assert_eq!(limits.event_loop_lag, defaults.monitor.stall_limit);
     assert_eq!((defaults.alerts.interval, defaults.monitor.window), (MINUTE, MINUTE));
-    holds(Alert::EventLoopStalled, "captions_event_loop_stalls_total[1m]) > 0".to_owned());
+    holds(
+        Alert::EventLoopStalled,
+        "captions_event_loop_stalls_total[1m]) > 0".to_owned(),
+    );
     // Two looks a minute apart, both ways.
     assert_eq!((pace.fire_after, pace.resolve_after), (2, 2));
     for alert in Alert::ALL {
@@ -171,7 +183,9 @@ fn every_rule_is_tested_firing_quiet_and_over() {
             .iter()
             .filter(|block| block.contains(&format!("alertname: {name}\n")))
             .collect();
-        let looks = of_it.iter().flat_map(|block| block.split("      - eval_time: ").skip(1));
+        let looks = of_it
+            .iter()
+            .flat_map(|block| block.split("      - eval_time: ").skip(1));
         let (quiet, firing): (Vec<&str>, Vec<&str>) = looks.partition(|look| look.contains("exp_alerts: []"));
         let is_over = |block: &&&str| {
             let fires = block.find("exp_labels");

@@ -111,10 +111,19 @@ async fn every_command_of_every_page_runs_and_prints_what_is_there() {
             let complained = String::from_utf8_lossy(&done.stderr);
 
             assert!(done.status.success(), "{name}:\n{block}\n{printed}\n{complained}");
-            assert!(name == "README.md" || !printed.trim().is_empty(), "{name} shows nothing:\n{block}");
-            assert!(!printed.lines().any(|line| line == "null"), "{name} shows null:\n{block}");
+            assert!(
+                name == "README.md" || !printed.trim().is_empty(),
+                "{name} shows nothing:\n{block}"
+            );
+            assert!(
+                !printed.lines().any(|line| line == "null"),
+                "{name} shows null:\n{block}"
+            );
             for field in nulls(&printed) {
-                assert!(known.contains(&format!("\"{field}\":")), "{name}: there is no `{field}`:\n{block}");
+                assert!(
+                    known.contains(&format!("\"{field}\":")),
+                    "{name}: there is no `{field}`:\n{block}"
+                );
             }
         }
     }

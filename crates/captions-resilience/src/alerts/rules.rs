@@ -123,11 +123,7 @@ pub(super) fn judge(vitals: &Vitals, limits: &Thresholds) -> Findings {
     for breaker in breakers.iter().take(MAX_BREAKERS) {
         let open = breaker.open_for.unwrap_or_default().as_secs_f64();
         let finding = above(open, limits.breaker_open.as_secs_f64(), || {
-            format!(
-                "{} has not worked for {open:.0} s ({})",
-                breaker.name,
-                breaker.state
-            )
+            format!("{} has not worked for {open:.0} s ({})", breaker.name, breaker.state)
         });
         by_key.insert((Alert::BreakerOpen, Bounded::new(&breaker.name)), finding);
     }

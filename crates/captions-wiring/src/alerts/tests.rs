@@ -96,7 +96,9 @@ async fn it_looks_at_its_interval_until_the_tasks_end_and_never_where_it_is_off(
     let monitor = Monitor::default();
 
     let off = start(&settings(&[("enabled", "false")]), &monitor, &tasks).unwrap();
-    let counts = start(&settings(&[("interval", "10")]), &monitor, &tasks).unwrap().unwrap();
+    let counts = start(&settings(&[("interval", "10")]), &monitor, &tasks)
+        .unwrap()
+        .unwrap();
     sleep(Duration::from_secs(35)).await;
     let seen = counts.read();
     let cut_off = tasks.drain(Duration::from_secs(1)).await;
@@ -151,7 +153,11 @@ async fn what_an_open_circuit_turns_away_has_failed_too() {
     let Vitals { database, breakers, .. } = Figures::default().take(&monitor);
 
     let database = database.unwrap();
-    assert_eq!((database.calls, database.failures), (17, 7), "five failures and two turned away");
+    assert_eq!(
+        (database.calls, database.failures),
+        (17, 7),
+        "five failures and two turned away"
+    );
     let [breaker] = &breakers.unwrap()[..] else {
         panic!("one breaker")
     };
@@ -184,12 +190,18 @@ async fn figures_are_those_of_the_window() {
     let api = busy.api.unwrap();
     assert_eq!((api.counts.calls, api.counts.failures), (20, 0));
     assert_eq!(api.average, Duration::from_secs(2));
-    assert!(api.p95 >= Duration::from_secs(2) && api.p95 < Duration::from_millis(2300), "{api:?}");
+    assert!(
+        api.p95 >= Duration::from_secs(2) && api.p95 < Duration::from_millis(2300),
+        "{api:?}"
+    );
     let pool = busy.pool.unwrap();
     assert_eq!((pool.size, pool.waiting, pool.timeouts), (4, 3, 0));
     assert_eq!((busy.spool_rows, busy.overload_refused), (Some(9), Some(0)));
     let api = quiet.api.unwrap();
-    assert_eq!((api.counts.calls, api.average, api.p95), (0, Duration::ZERO, Duration::ZERO));
+    assert_eq!(
+        (api.counts.calls, api.average, api.p95),
+        (0, Duration::ZERO, Duration::ZERO)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -295,7 +307,10 @@ async fn an_event_says_everything_and_the_same_when_it_is_sent_again() {
     });
     assert_eq!(event["data"], expected);
     assert!(event["timestamp"].as_str().unwrap().ends_with('Z'));
-    assert_eq!((&over["type"], &over["data"]["figure"]), (&json!("alert.resolved"), &Value::Null));
+    assert_eq!(
+        (&over["type"], &over["data"]["figure"]),
+        (&json!("alert.resolved"), &Value::Null)
+    );
 }
 
 #[test]

@@ -98,6 +98,8 @@ impl Sink for WebhookSink {
 
     async fn tell(&self, notice: &Notice) -> Result<(), Fault> {
         let event = self.event(notice)?;
-        self.webhook.send(&self.id(notice), OffsetDateTime::now_utc(), &event).await
+        self.webhook
+            .send(&self.id(notice), OffsetDateTime::now_utc(), &event)
+            .await
     }
 }

@@ -62,12 +62,18 @@ impl Alerts {
         let (key, text) = match (&self.webhook_url, &self.webhook_secret_env, &self.webhook_secret_file) {
             (None, None, None) => return Ok(()),
             (_, Some(_), Some(_)) => {
-                return fail(FILE, "cannot stand beside alerts.webhook_secret_env: one place for the secret");
+                return fail(
+                    FILE,
+                    "cannot stand beside alerts.webhook_secret_env: one place for the secret",
+                );
             }
             (None, Some(_), None) => return fail(VARIABLE, "has no effect without alerts.webhook_url"),
             (None, None, Some(_)) => return fail(FILE, "has no effect without alerts.webhook_url"),
             (Some(_), None, None) => {
-                return fail(URL, "needs alerts.webhook_secret_env or alerts.webhook_secret_file: events are signed");
+                return fail(
+                    URL,
+                    "needs alerts.webhook_secret_env or alerts.webhook_secret_file: events are signed",
+                );
             }
             (Some(_), Some(variable), None) => match sources.variable(variable) {
                 Some(text) => (VARIABLE, text.to_owned()),

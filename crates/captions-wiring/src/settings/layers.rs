@@ -85,9 +85,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     let chain = providers::chain(&settings.llm.providers, sources, &mut origins)?;
     settings.llm.providers = chain.providers;
     settings.alerts.read_secrets(sources, &origins)?;
-    let is_known = |name: &String| {
-        chain.variables.contains(name) || settings.alerts.webhook_secret_env.as_ref() == Some(name)
-    };
+    let is_known =
+        |name: &String| chain.variables.contains(name) || settings.alerts.webhook_secret_env.as_ref() == Some(name);
     if let Some((variable, key)) = unknown.into_iter().find(|(name, _)| !is_known(name)) {
         return Err(unknown_variable(variable, key));
     }
@@ -421,7 +420,9 @@ fn only_host(url: &str) -> String {
         return String::new();
     }
     let host = url::Url::parse(url).ok();
-    host.map_or("***".to_owned(), |url| format!("{}/***", url.origin().ascii_serialization()))
+    host.map_or("***".to_owned(), |url| {
+        format!("{}/***", url.origin().ascii_serialization())
+    })
 }
 
 /// A TOML string.

@@ -134,12 +134,9 @@ impl Rule {
                         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
             }
             Self::Text => !text.trim().is_empty(),
-            Self::Flag
-            | Self::Seconds(..)
-            | Self::Number(..)
-            | Self::Whole(..)
-            | Self::Headers
-            | Self::Providers => false,
+            Self::Flag | Self::Seconds(..) | Self::Number(..) | Self::Whole(..) | Self::Headers | Self::Providers => {
+                false
+            }
         }
     }
 

@@ -251,7 +251,10 @@ async fn what_waits_for_a_dead_sink_is_bounded_in_number_and_in_time() {
 
     assert!(counted.notices > 500, "{counted:?}");
     assert!(counted.notices - counted.given_up <= QUEUE as u64, "{counted:?}");
-    assert!(sink.calls() <= 300 + 6, "one try an interval, and six before the pause is as long");
+    assert!(
+        sink.calls() <= 300 + 6,
+        "one try an interval, and six before the pause is as long"
+    );
 }
 
 #[tokio::test(start_paused = true)]
