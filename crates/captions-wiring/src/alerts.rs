@@ -72,7 +72,8 @@ fn source(monitor: Monitor) -> Source {
     })
 }
 
-fn sinks(settings: &settings::Alerts) -> Result<Vec<Arc<dyn Sink>>, Fault> {
+/// Who is told. Connects to nothing yet; the fault is that of [`start`].
+pub(crate) fn sinks(settings: &settings::Alerts) -> Result<Vec<Arc<dyn Sink>>, Fault> {
     let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(LogSink)];
     if let Some(url) = &settings.webhook_url {
         sinks.push(Arc::new(WebhookSink::new(url, settings)?));
