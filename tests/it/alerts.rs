@@ -9,7 +9,7 @@ use std::{
 };
 
 use captions_testkit::{
-    llm::FakeLlm,
+    llm::{FakeLlm, Turn},
     postgres,
     receiver::{Received, Receiver},
 };
@@ -25,12 +25,11 @@ const TAKEN: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 const LATER: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
 
 /// A service that tells of nothing but circuits that stay open, soon, to this receiver.
-async fn service(enabled: &str, database: &str, llm: &FakeLlm, receiver: &Receiver) -> Service {
-    Service::start(&[
-        ("DATABASE_URL", database),
-        ("OPENAI_BASE_URL", &llm.base_url()),
+async fn service(llm: &FakeLlm, receiver: &Receiver, more: &[(&str, &str)]) -> Service {
+    let (base_url, hook) = (llm.base_url(), receiver.url("/hook"));
+    let settings = [
+        ("OPENAI_BASE_URL", base_url.as_str()),
         ("OPENAI_MODEL", "m"),
-        ("CAPTIONS_ALERTS__ENABLED", enabled),
         ("CAPTIONS_ALERTS__INTERVAL", "0.2"),
         ("CAPTIONS_ALERTS__BREAKER_OPEN", "0.5"),
         ("CAPTIONS_ALERTS__MIN_CALLS", "1000000"),
@@ -38,12 +37,12 @@ async fn service(enabled: &str, database: &str, llm: &FakeLlm, receiver: &Receiv
         ("CAPTIONS_ALERTS__OVERLOAD_REFUSED", "1000000"),
         ("CAPTIONS_ALERTS__SPOOL_ROWS", "1000000"),
         ("CAPTIONS_ALERTS__EVENT_LOOP_LAG", "60"),
-        ("CAPTIONS_ALERTS__WEBHOOK_URL", &receiver.url("/hook")),
+        ("CAPTIONS_ALERTS__WEBHOOK_URL", &hook),
         ("CAPTIONS_ALERTS__WEBHOOK_SECRET_ENV", "HOOK_SECRET"),
         ("CAPTIONS_ALERTS__WEBHOOK_ALLOW_PRIVATE", "true"),
         ("HOOK_SECRET", SECRET),
-    ])
-    .await
+    ];
+    Service::start(&[&settings, more].concat()).await
 }
 
 /// Asks for captions, which need the store, until the receiver has got so many events.
@@ -96,6 +95,12 @@ fn verified(received: &Received, secret: &str) -> Result<Value, String> {
     }
 }
 
+/// The type, the alert and its subject.
+fn what(event: &Value) -> (Option<&str>, Option<&str>, Option<&str>) {
+    let data = &event["data"];
+    (event["type"].as_str(), data["alert"].as_str(), data["subject"].as_str())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_goes_away_is_told_once_signed_and_told_to_be_back_and_not_at_all_where_alerts_are_off() {
     let llm = FakeLlm::start().await;
@@ -104,8 +109,9 @@ async fn a_store_that_goes_away_is_told_once_signed_and_told_to_be_back_and_not_
     // The first sending fails.
     let receiver = Receiver::scripted(&[LATER, TAKEN]).await;
     let nobody = Receiver::answering(TAKEN).await;
-    let on = service("true", &database, &llm, &receiver).await;
-    let off = service("false", &database, &llm, &nobody).await;
+    let stored = ("DATABASE_URL", database.as_str());
+    let on = service(&llm, &receiver, &[stored]).await;
+    let off = service(&llm, &nobody, &[stored, ("CAPTIONS_ALERTS__ENABLED", "false")]).await;
 
     server.kill();
     asked_until(&[&on, &off], &receiver, 2).await;
@@ -116,13 +122,7 @@ async fn a_store_that_goes_away_is_told_once_signed_and_told_to_be_back_and_not_
         .iter()
         .map(|request| verified(request, SECRET).unwrap())
         .collect();
-    let told: Vec<_> = events
-        .iter()
-        .map(|event| {
-            let data = &event["data"];
-            (event["type"].as_str(), data["alert"].as_str(), data["subject"].as_str())
-        })
-        .collect();
+    let told: Vec<_> = events.iter().map(what).collect();
     let firing = (Some("alert.firing"), Some("breaker_open"), Some("database"));
     let resolved = (Some("alert.resolved"), Some("breaker_open"), Some("database"));
     assert_eq!(
@@ -171,7 +171,7 @@ async fn a_receiver_that_hangs_holds_up_neither_the_service_nor_its_end() {
     let mut server = postgres::Server::start();
     let database = server.new_database();
     let receiver = Receiver::stalling_after("").await;
-    let service = service("true", &database, &llm, &receiver).await;
+    let service = service(&llm, &receiver, &[("DATABASE_URL", &database)]).await;
 
     server.kill();
     asked_until(&[&service], &receiver, 1).await;
@@ -179,4 +179,32 @@ async fn a_receiver_that_hangs_holds_up_neither_the_service_nor_its_end() {
     tokio::time::timeout(Duration::from_secs(20), service.stop())
         .await
         .unwrap();
+}
+
+/// Here the figures are those of a window: of times, with a least count.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_answers_are_told_and_told_to_be_over_once_the_window_has_forgotten_them() {
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::fitting().after(Duration::from_millis(50)));
+    let receiver = Receiver::answering(TAKEN).await;
+    let slow = [
+        ("CAPTIONS_MONITOR__WINDOW", "2"),
+        ("CAPTIONS_ALERTS__API_RESPONSE", "0.02"),
+        ("CAPTIONS_ALERTS__MIN_CALLS", "1"),
+    ];
+    let service = service(&llm, &receiver, &slow).await;
+
+    asked_until(&[&service], &receiver, 1).await;
+    let requests = receiver.until(2, Duration::from_secs(60)).await;
+
+    let events: Vec<Value> = requests
+        .iter()
+        .map(|request| verified(request, SECRET).unwrap())
+        .collect();
+    let told: Vec<_> = events.iter().map(what).collect();
+    let firing = (Some("alert.firing"), Some("api_slow"), None);
+    let resolved = (Some("alert.resolved"), Some("api_slow"), None);
+    assert_eq!(told, [firing, resolved]);
+    assert_eq!(events[0]["data"]["figure"]["threshold"], 0.02);
+    service.stop().await;
 }
