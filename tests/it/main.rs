@@ -9,6 +9,7 @@ mod figures;
 mod leaving;
 mod models;
 mod outages;
+mod overload;
 mod parity;
 mod runbooks;
 mod stack;

@@ -41,7 +41,7 @@ const MAX_PAGE: u32 = 100;
     request_body(content = GenerateBody, content_type = "application/json"),
     responses(
         (status = 201, description = "Written and stored", body = CaptionDocument, headers(("Location" = String, description = "The address of the stored caption"))),
-        (status = 200, description = "Written and not stored, or a stored one is served again", body = CaptionDocument),
+        (status = 200, description = "Written and not stored, or written for an earlier request or another one at the same time", body = CaptionDocument),
         Generating
     )
 )]
@@ -84,11 +84,12 @@ pub(crate) async fn create(
     Ok((status, headers, Json(document)).into_response())
 }
 
-/// The id under which this very request stored its caption. One that was served again was stored by another.
+/// The id under which this very request stored its caption. What is served again, or was written for another request that
+/// asked the same at the same time, was made by that one.
 fn created(answer: &Answer) -> Option<CaptionId> {
     match answer.source {
-        Source::Provider | Source::Local | Source::Template => answer.id,
-        Source::Cache | Source::Stale => None,
+        Source::Provider | Source::Local | Source::Template if !answer.shared => answer.id,
+        _ => None,
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Source {
     Provider,
     /// A fresh stored answer.
     Cache,
-    /// A stored answer past its time, because no provider answered.
+    /// A stored answer past its time: no provider answered, or a newer one is being written.
     Stale,
     /// The local model, below the chain.
     Local,
@@ -66,7 +66,7 @@ impl Source {
 pub enum Degraded {
     /// Not the first provider of the chain wrote it.
     FallbackProvider,
-    /// No provider answered; an older caption for the same brief is served.
+    /// An older caption for the same brief is served: no provider answered, or a newer one is being written.
     StaleAnswer,
     /// No provider answered; the local model wrote it.
     LocalFallback,
@@ -208,13 +208,16 @@ pub struct Answer {
     pub id: Option<CaptionId>,
     pub caption: Caption,
     pub source: Source,
-    /// Provider calls begun for this answer; 0 on a hit.
+    /// Provider calls begun for this answer, by whichever request; 0 on a hit.
     pub attempts: u32,
+    /// In the order of [`Degraded::ALL`], each once.
     pub degraded: Vec<Degraded>,
     /// What concerns this answer alone, beside the caption's own warnings.
     pub warnings: Vec<Warning>,
     /// Age of a cached answer.
     pub age: Option<Duration>,
+    /// True if it was being written for another request just then: whoever asked the same at the same time shares it.
+    pub shared: bool,
 }
 
 /// A caption as the history keeps it.

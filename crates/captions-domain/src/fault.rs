@@ -49,21 +49,35 @@ impl FaultKind {
 pub struct Fault {
     /// What happened.
     pub kind: FaultKind,
+    /// Where the kind has no place for it.
+    retry_after: Option<Duration>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Fault {
     /// A fault without a deeper cause.
     pub const fn new(kind: FaultKind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            retry_after: None,
+            source: None,
+        }
     }
 
     /// A fault with its cause; the cause is for logs and never reaches a caller.
     pub fn because(kind: FaultKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             kind,
+            retry_after: None,
             source: Some(Arc::from(source.into())),
         }
+    }
+
+    /// The same, with how long to wait before asking again; a kind that says so itself stands.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
     }
 
     /// True if the same call may well succeed a moment later. Refusals of our own (open circuit, overload) are not:
@@ -78,13 +92,16 @@ impl Fault {
     /// How long to wait before asking again, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self.kind {
-            FaultKind::RateLimited { retry_after } => retry_after,
+            FaultKind::RateLimited {
+                retry_after: Some(wait),
+            } => Some(wait),
             FaultKind::CircuitOpen { retry_after } => Some(retry_after),
-            FaultKind::Timeout
+            FaultKind::RateLimited { retry_after: None }
+            | FaultKind::Timeout
             | FaultKind::Unavailable
             | FaultKind::Overloaded
             | FaultKind::Corrupt
-            | FaultKind::Internal => None,
+            | FaultKind::Internal => self.retry_after,
         }
     }
 }

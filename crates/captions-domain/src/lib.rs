@@ -4,7 +4,7 @@
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`].
-//! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`].
+//! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in [`quota`].
 
 pub mod answers;
 pub mod brief;
@@ -22,6 +22,7 @@ pub mod polish;
 pub mod ports;
 pub mod prompt;
 pub mod quality;
+pub mod quota;
 pub mod reply;
 pub mod request;
 pub mod text;

@@ -16,6 +16,7 @@ use crate::{
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
     prompt::Prompt,
+    quota::{Decision, Plan, Take},
     request::{Language, UserId},
     user::{Preferences, User},
 };
@@ -177,6 +178,36 @@ pub trait CacheExt: Cache {
 }
 
 impl<C: Cache + ?Sized> CacheExt for C {}
+
+/// Whose limits are counted: `captions:quota:<namespace>:<64 hex digits>`. Only digests go in, so no key can leak or forge
+/// text. The owner, tenant or host, is part of the digest: limits belong to whom the key says, and not to
+/// [`Context::tenant`], because all tenants share a provider's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QuotaKey(String);
+
+impl QuotaKey {
+    /// The key of whoever `owner` names within `namespace`, a short constant of ours.
+    pub fn new(namespace: &'static str, owner: &str) -> Self {
+        let digest = blake3::hash(owner.as_bytes());
+        Self(format!("captions:quota:{namespace}:{}", digest.to_hex()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Limits of rate, counted for everybody who shares them.
+///
+/// What is counted under one key with one plan has nothing to do with other keys or plans. A meter of which nothing is
+/// taken any more may be forgotten once it is full. A refused take costs nothing; one whose answer is lost may have
+/// been made.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait Quota: Send + Sync {
+    /// Decides as [`Meter::take`](crate::quota::Meter::take) does, in one step and by one clock for all who share the key.
+    async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault>;
+}
 
 /// What kind of writer a provider is. Callers are told, and nothing lower is swapped in silently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

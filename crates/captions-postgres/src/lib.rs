@@ -9,4 +9,5 @@ mod store;
 mod users;
 
 pub use options::PgOptions;
+pub use pool::PoolSnapshot;
 pub use store::PgStore;

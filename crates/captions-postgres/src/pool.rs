@@ -5,6 +5,8 @@
 //! free connection" and "no way to the server" as one and the same error; and it tries again and again to connect within
 //! one call, which is the policy's decision. Here a connection that did not finish its statement is simply closed.
 
+mod gauges;
+
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -21,6 +23,8 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::gauges::PoolSnapshot;
+use self::gauges::{Gauges, Held};
 use crate::{
     fault::{fault, is_breakdown, spares_connection, store_error},
     options::PgOptions,
@@ -42,6 +46,7 @@ pub(crate) struct Pool {
     slots: Semaphore,
     /// The most recently used connection last: it is used first, so that those too many grow old and go.
     idle: Mutex<Vec<Idle>>,
+    gauges: Gauges,
 }
 
 struct Idle {
@@ -55,6 +60,7 @@ struct Idle {
 struct Lease<'p> {
     connection: PgConnection,
     opened: Instant,
+    held: Held<'p>,
     _slot: SemaphorePermit<'p>,
 }
 
@@ -67,6 +73,7 @@ impl Pool {
             options: options.options([("statement_timeout", milliseconds)]),
             slots: Semaphore::new(limits.pool_size as usize),
             idle: Mutex::default(),
+            gauges: Gauges::default(),
             limits,
         }
     }
@@ -105,30 +112,39 @@ impl Pool {
         Ok((self.connect(options).await?, slot))
     }
 
-    /// Connections that wait for work.
-    pub(crate) fn idle(&self) -> usize {
-        self.kept().len()
-    }
-
-    /// Connections at work, or being opened.
-    pub(crate) fn in_use(&self) -> usize {
-        if self.slots.is_closed() {
-            return 0;
+    /// How the connections are now.
+    pub(crate) fn snapshot(&self) -> PoolSnapshot {
+        PoolSnapshot {
+            limit: self.limits.pool_size as usize,
+            in_use: if self.slots.is_closed() {
+                0
+            } else {
+                (self.limits.pool_size as usize).saturating_sub(self.slots.available_permits())
+            },
+            idle: self.kept().len(),
+            ..self.gauges.snapshot(self.longest())
         }
-        (self.limits.pool_size as usize).saturating_sub(self.slots.available_permits())
     }
 
     /// Lets statements under way end, refuses new ones, says good-bye on every connection.
     pub(crate) async fn close(&self) {
-        let longest = self.limits.acquire_timeout + self.limits.connect_timeout + ASK_LIMIT + self.bound();
+        let longest = self.limits.acquire_timeout + self.longest();
         let all = timeout(longest, self.slots.acquire_many(self.limits.pool_size)).await;
         self.slots.close();
         drop(all);
         let kept = std::mem::take(&mut *self.kept());
-        for idle in kept {
-            // A server that does not take a good-bye has gone first.
-            drop(timeout(ASK_LIMIT, idle.connection.close()).await);
-        }
+        let good_byes = async {
+            for idle in kept {
+                drop(idle.connection.close().await);
+            }
+        };
+        // A server that does not take one good-bye takes none.
+        drop(timeout(ASK_LIMIT, good_byes).await);
+    }
+
+    /// The most that one call may hold a connection: being asked whether it lives, opened, used, and said good-bye to.
+    fn longest(&self) -> Duration {
+        ASK_LIMIT + self.limits.connect_timeout + self.bound() + ASK_LIMIT
     }
 
     fn bound(&self) -> Duration {
@@ -137,21 +153,32 @@ impl Pool {
 
     async fn lease(&self) -> Result<Lease<'_>, Fault> {
         let slot = self.slot().await?;
-        let (connection, opened) = match self.reuse().await {
-            Some(kept) => kept,
-            None => (self.connect(&self.options).await?, Instant::now()),
+        let (connection, opened) = if let Some(kept) = self.reuse().await {
+            kept
+        } else {
+            let connection = self.connect(&self.options).await?;
+            self.gauges.opened();
+            (connection, Instant::now())
         };
         Ok(Lease {
             connection,
             opened,
+            held: self.gauges.holds(),
             _slot: slot,
         })
     }
 
     async fn slot(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Ok(slot);
+        }
+        let _waiting = self.gauges.waits();
         timeout(self.limits.acquire_timeout, self.slots.acquire())
             .await
-            .map_err(|waited| Fault::because(FaultKind::Overloaded, waited))?
+            .map_err(|waited| {
+                self.gauges.refused();
+                Fault::because(FaultKind::Overloaded, waited)
+            })?
             .map_err(|closed| Fault::because(FaultKind::Unavailable, closed))
     }
 
@@ -202,7 +229,8 @@ impl Pool {
         }
     }
 
-    async fn give_back(&self, lease: Lease<'_>) {
+    async fn give_back(&self, mut lease: Lease<'_>) {
+        lease.held.done();
         let spent = lease.opened.elapsed() >= self.limits.max_lifetime || self.slots.is_closed();
         if !self.limits.pooling || spent {
             drop(timeout(ASK_LIMIT, lease.connection.close()).await);

@@ -3,7 +3,11 @@
 use captions_domain::fault::{Fault, FaultKind, StoreError};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::{migrations, options, options::PgOptions, pool::Pool};
+use crate::{
+    migrations, options,
+    options::PgOptions,
+    pool::{Pool, PoolSnapshot},
+};
 
 /// Users and captions in a Postgres database.
 ///
@@ -14,7 +18,6 @@ pub struct PgStore {
     pub(crate) pool: Pool,
     /// For migrations, which may take longer than any statement of a request.
     unlimited: PgConnectOptions,
-    pool_size: u32,
 }
 
 impl PgStore {
@@ -29,7 +32,6 @@ impl PgStore {
         let driver = options::connect_options(&options.url)?;
         Ok(Self {
             unlimited: driver.clone().options([("statement_timeout", "0")]),
-            pool_size: options.pool_size,
             pool: Pool::new(driver, options),
         })
     }
@@ -57,18 +59,8 @@ impl PgStore {
         self.pool.close().await;
     }
 
-    /// The most connections at a time.
-    pub fn pool_size(&self) -> u32 {
-        self.pool_size
-    }
-
-    /// Open connections that wait for work.
-    pub fn idle(&self) -> usize {
-        self.pool.idle()
-    }
-
-    /// Connections at work, or being opened.
-    pub fn in_use(&self) -> usize {
-        self.pool.in_use()
+    /// How its connections are now.
+    pub fn pool(&self) -> PoolSnapshot {
+        self.pool.snapshot()
     }
 }

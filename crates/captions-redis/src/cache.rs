@@ -1,13 +1,6 @@
 //! The cache itself: keys, commands, limits.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,8 +14,9 @@ use redis::{Client, Pipeline};
 
 use crate::{
     invalidation,
-    link::{Health, Link},
+    link::{Link, Links},
     options::RedisOptions,
+    quota::RedisQuota,
     value,
 };
 
@@ -42,8 +36,7 @@ return 0";
 /// A stored value that was damaged, written by another program, or has no expiry is [`FaultKind::Corrupt`]: to be
 /// counted, and to be treated as a miss. The next put replaces it.
 pub struct RedisCache {
-    links: Vec<Link>,
-    next: AtomicUsize,
+    links: Arc<Links>,
     /// For listening, which takes a connection of its own.
     client: Client,
     /// Who we are among those who share the server, so that we do not listen to ourselves.
@@ -68,11 +61,8 @@ impl RedisCache {
     /// [`FaultKind::Internal`].
     pub fn new(options: RedisOptions) -> Result<Self, Fault> {
         let client = options.client()?;
-        let health = Arc::new(Health::default());
-        let link = || Link::new(client.clone(), options.connect_timeout, Arc::clone(&health));
         Ok(Self {
-            links: (0..options.connections).map(|_| link()).collect(),
-            next: AtomicUsize::new(0),
+            links: Arc::new(Links::new(&client, options.connections, options.connect_timeout)),
             client,
             origin: invalidation::origin(),
             prefix: options.prefix,
@@ -80,6 +70,11 @@ impl RedisCache {
             write_timeout: options.write_timeout,
             max_value_bytes: options.max_value_bytes,
         })
+    }
+
+    /// Limits of rate on the same server, over the same connections. A decision has the time of a look-up.
+    pub fn quota(&self) -> RedisQuota {
+        RedisQuota::new(Arc::clone(&self.links), self.prefix.clone(), self.read_timeout)
     }
 
     /// Asks the server for a sign of life, within the limits of a look-up.
@@ -98,7 +93,7 @@ impl RedisCache {
     }
 
     fn link(&self) -> &Link {
-        &self.links[self.next.fetch_add(1, Ordering::Relaxed) % self.links.len()]
+        self.links.next()
     }
 
     fn key(&self, cx: &Context, key: &CacheKey) -> String {

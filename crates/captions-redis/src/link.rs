@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -26,7 +26,7 @@ const SILENT: u32 = 3;
 
 /// What the log was last told about the server; shared by all links, so that it is told once.
 #[derive(Debug, Default)]
-pub(crate) struct Health {
+struct Health {
     down: AtomicBool,
 }
 
@@ -44,6 +44,32 @@ impl Health {
                 }
             }
         }
+    }
+}
+
+/// The connections to one server, used in turn.
+pub(crate) struct Links {
+    links: Vec<Link>,
+    next: AtomicUsize,
+}
+
+impl Links {
+    /// At least one; none of them connects yet.
+    pub(crate) fn new(client: &Client, count: usize, connect_timeout: Duration) -> Self {
+        let health = Arc::new(Health::default());
+        let link = || Link::new(client.clone(), connect_timeout, Arc::clone(&health));
+        Self {
+            links: (0..count.max(1)).map(|_| link()).collect(),
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn next(&self) -> &Link {
+        &self.links[self.next.fetch_add(1, Ordering::Relaxed) % self.links.len()]
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.links.len()
     }
 }
 
@@ -73,7 +99,7 @@ impl Drop for Attempt {
 }
 
 impl Link {
-    pub(crate) fn new(client: Client, connect_timeout: Duration, health: Arc<Health>) -> Self {
+    fn new(client: Client, connect_timeout: Duration, health: Arc<Health>) -> Self {
         Self {
             client,
             connect_timeout,

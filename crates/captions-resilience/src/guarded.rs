@@ -1,7 +1,7 @@
 //! A policy around any implementation of a port, as that port.
 //!
 //! Every method is one forward. Reads, and writes that leave the same state however often they are made, are repeated
-//! after a transient failure; a repeated erase can find nothing left and then says so, which is true by then.
+//! after a transient failure, and reads may have a second one beside them; a repeated erase can find nothing left and then says so, which is true by then.
 
 mod stream;
 
@@ -51,13 +51,13 @@ impl<P: ?Sized> Guarded<P> {
 impl<P: UserStore + ?Sized> UserStore for Guarded<P> {
     async fn read(&self, cx: &Context, user: &UserId) -> Result<Option<User>, StoreError> {
         self.policy
-            .run(cx, "users.read", Repeat::Safe, || self.inner.read(cx, user))
+            .run(cx, "users.read", Repeat::Read, || self.inner.read(cx, user))
             .await
     }
 
     async fn preferences(&self, cx: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError> {
         self.policy
-            .run(cx, "users.preferences", Repeat::Safe, || {
+            .run(cx, "users.preferences", Repeat::Read, || {
                 self.inner.preferences(cx, user)
             })
             .await
@@ -88,7 +88,7 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
 
     async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError> {
         self.policy
-            .run(cx, "captions.read", Repeat::Safe, || self.inner.read(cx, id))
+            .run(cx, "captions.read", Repeat::Read, || self.inner.read(cx, id))
             .await
     }
 
@@ -100,7 +100,7 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
         self.policy
-            .run(cx, "captions.history", Repeat::Safe, || {
+            .run(cx, "captions.history", Repeat::Read, || {
                 self.inner.history(cx, user, before, limit)
             })
             .await
@@ -126,7 +126,7 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
 impl<P: Cache + ?Sized> Cache for Guarded<P> {
     async fn get(&self, cx: &Context, key: &CacheKey) -> Result<Option<Cached>, Fault> {
         self.policy
-            .run(cx, "cache.get", Repeat::Safe, || self.inner.get(cx, key))
+            .run(cx, "cache.get", Repeat::Read, || self.inner.get(cx, key))
             .await
     }
 
@@ -171,7 +171,7 @@ impl<P: Cache + ?Sized> Cache for Guarded<P> {
 impl<P: LlmProvider + ?Sized> LlmProvider for Guarded<P> {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         self.policy
-            .run_judged(cx, "llm.complete", Repeat::Safe, judge, || {
+            .run_judged(cx, "llm.complete", Repeat::Read, judge, || {
                 self.inner.complete(cx, prompt)
             })
             .await

@@ -2,12 +2,13 @@
 
 mod held;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use captions_domain::{
     context::Context,
     fault::{Fault, FaultKind, PortError},
 };
+use futures_util::future::select;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
@@ -16,8 +17,8 @@ use crate::{
     breaker::{Breaker, BreakerSettings, Snapshot, Verdict},
     jitter::Jitter,
     monitor::Recorder,
-    retry::{Budget, Reserved, RetrySettings},
-    slots::{SlotSettings, Slots},
+    retry::{Budget, BudgetSettings, Reserved, RetrySettings},
+    slots::{Crowd, SlotSettings, Slots},
 };
 
 /// Which steps a policy has. `None` and `false` leave a step out.
@@ -29,6 +30,11 @@ pub struct PolicySettings {
     pub deadline: bool,
     /// How often and when a failed call is made again.
     pub retry: Option<RetrySettings>,
+    /// A read that has no answer after this long is made once more beside the first, and the first answer wins. Such a
+    /// hedge is one of the tries above, if there are any.
+    pub hedge_after: Option<Duration>,
+    /// What further tries may cost over all calls, retries and hedges together; `None` = no bound.
+    pub budget: Option<BudgetSettings>,
     /// When calls stop for a while.
     pub breaker: Option<BreakerSettings>,
     /// How many calls go at once.
@@ -50,6 +56,8 @@ impl PolicySettings {
             dependency: dependency.into(),
             deadline: false,
             retry: None,
+            hedge_after: None,
+            budget: None,
             breaker: None,
             slots: None,
             attempt_timeout: None,
@@ -59,12 +67,14 @@ impl PolicySettings {
         }
     }
 
-    /// Every step with its default, except for the ledger: attempts of 10 s, first chunk within 6 s, 10 s between chunks.
+    /// Every step with its default, except for hedges and the ledger: attempts of 10 s, first chunk within 6 s, 10 s between chunks.
     pub fn standard(dependency: impl Into<String>) -> Self {
         Self {
             dependency: dependency.into(),
             deadline: true,
             retry: Some(RetrySettings::default()),
+            hedge_after: None,
+            budget: Some(BudgetSettings::default()),
             breaker: Some(BreakerSettings::default()),
             slots: Some(SlotSettings::default()),
             attempt_timeout: Some(Duration::from_secs(10)),
@@ -78,7 +88,9 @@ impl PolicySettings {
 /// Whether a call may be made twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Twice is as good as once.
+    /// It changes nothing on the other side, so that even two at once are as good as one.
+    Read,
+    /// Twice is as good as once, one after the other.
     Safe,
     /// A lost answer may stand for a done deed, so a failed call is not made again.
     Never,
@@ -104,12 +116,31 @@ struct Bounds<'a, E> {
     judge: fn(&E) -> Verdict,
 }
 
+/// What an attempt does where there is no room for it at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// It waits for its turn.
+    Await,
+    /// It is not made: nobody needs it.
+    Take,
+}
+
 /// Why an attempt gave no value.
 enum Miss<E> {
     /// No call was made.
     NotMade(Fault),
     /// The call was made and failed.
     Failed(E),
+}
+
+impl<E: PortError> Miss<E> {
+    /// True if the other side said what it would say again.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::NotMade(_) => false,
+            Self::Failed(error) => !error.fault().is_some_and(Fault::is_transient),
+        }
+    }
 }
 
 impl Policy {
@@ -122,14 +153,13 @@ impl Policy {
     pub fn with_jitter(settings: PolicySettings, jitter: Jitter) -> Self {
         let dependency: Arc<str> = settings.dependency.as_str().into();
         Self {
-            budget: settings
-                .retry
-                .and_then(|retry| retry.budget)
-                .map(|budget| Arc::new(Budget::new(budget))),
+            budget: settings.budget.map(|budget| Arc::new(Budget::new(budget))),
             breaker: settings
                 .breaker
-                .map(|breaker| Arc::new(Breaker::new(dependency, breaker, jitter.clone()))),
-            slots: settings.slots.map(|slots| Arc::new(Slots::new(slots))),
+                .map(|breaker| Arc::new(Breaker::new(Arc::clone(&dependency), breaker, jitter.clone()))),
+            slots: settings
+                .slots
+                .map(|slots| Arc::new(Slots::new(Arc::clone(&dependency), slots))),
             settings: Arc::new(settings),
             jitter,
             watch: None,
@@ -157,6 +187,11 @@ impl Policy {
         self.breaker.as_ref().map(|breaker| breaker.snapshot())
     }
 
+    /// How full the slots are; `None` if that step is off.
+    pub fn crowd(&self) -> Option<Crowd> {
+        self.slots.as_ref().map(|slots| slots.crowd())
+    }
+
     /// Makes a call with all safeguards. `op` names it in logs, as in `cache.get`.
     ///
     /// Errors: the call's own last error; or, if no call was made at all, a [`FaultKind::Timeout`] (the deadline had
@@ -167,7 +202,7 @@ impl Policy {
         cx: &Context,
         op: &'static str,
         repeat: Repeat,
-        call: impl FnMut() -> F + Send,
+        call: impl Fn() -> F + Send + Sync,
     ) -> Result<T, E>
     where
         T: Send,
@@ -184,7 +219,7 @@ impl Policy {
         op: &'static str,
         repeat: Repeat,
         judge: fn(&E) -> Verdict,
-        call: impl FnMut() -> F + Send,
+        call: impl Fn() -> F + Send + Sync,
     ) -> Result<T, E>
     where
         T: Send,
@@ -206,7 +241,7 @@ impl Policy {
         repeat: Repeat,
         limit: Option<Duration>,
         judge: fn(&E) -> Verdict,
-        mut call: impl FnMut() -> F + Send,
+        call: impl Fn() -> F + Send + Sync,
     ) -> Result<(T, Held), E>
     where
         T: Send,
@@ -234,7 +269,9 @@ impl Policy {
             // 2. Retry, outside the breaker: every attempt asks the breaker anew and is counted by it, and the pause
             //    between two attempts holds no slot.
             loop {
-                let error = match self.attempt(&bounds, paid.take(), &mut call).await {
+                let may_hedge = repeat == Repeat::Read && self.has_try_left(failed + 1);
+                let (made, outcome) = self.attempts(&bounds, may_hedge, paid.take(), &call).await;
+                let error = match outcome {
                     Ok(done) => return Ok(done),
                     // What the other side said tells more than why we did not ask again.
                     Err(Miss::NotMade(fault)) => {
@@ -245,7 +282,7 @@ impl Policy {
                     }
                     Err(Miss::Failed(error)) => error,
                 };
-                failed += 1;
+                failed += made;
                 let Some((pause, token)) = self.next_try(cx, repeat, failed, &error, deadline) else {
                     // The callers go on without it, so this is where its cause is told.
                     if let Some(fault) = error.fault() {
@@ -285,7 +322,7 @@ impl Policy {
     ) -> Option<(Duration, Option<Reserved<'_>>)> {
         let retry = self.settings.retry?;
         let fault = error.fault()?;
-        if repeat == Repeat::Never || !fault.is_transient() || failed >= retry.max_attempts {
+        if repeat == Repeat::Never || !fault.is_transient() || !self.has_try_left(failed) {
             return None;
         }
         if self.settings.ledger && cx.attempts.is_full() {
@@ -313,11 +350,62 @@ impl Policy {
         }
     }
 
+    /// True if one more may follow `made` tries.
+    fn has_try_left(&self, made: u32) -> bool {
+        self.settings.retry.is_none_or(|retry| made < retry.max_attempts)
+    }
+
+    /// An attempt, and if it takes long perhaps another one beside it. Says how many were made; the first answer wins, and
+    /// the other attempt is dropped, which says nothing about the other side.
+    async fn attempts<T, E, F>(
+        &self,
+        bounds: &Bounds<'_, E>,
+        may_hedge: bool,
+        paid: Option<Reserved<'_>>,
+        call: &(impl Fn() -> F + Send + Sync),
+    ) -> (u32, Result<(T, Held), Miss<E>>)
+    where
+        T: Send,
+        E: PortError + Send,
+        F: Future<Output = Result<T, E>> + Send,
+    {
+        let mut first = pin!(self.attempt(bounds, paid, call, Room::Await));
+        let Some(begins) = self.settings.hedge_after.filter(|_| may_hedge).and_then(|after| {
+            let begins = Instant::now().checked_add(after)?;
+            // Most answers come within that time, so that the second one needs as much again.
+            let fits = bounds.deadline.is_none_or(|deadline| begins + after <= deadline);
+            fits.then_some(begins)
+        }) else {
+            return (1, first.await);
+        };
+        if let Ok(outcome) = timeout_at(begins, &mut first).await {
+            return (1, outcome);
+        }
+        let token = self.budget.as_ref().map(|budget| budget.reserve());
+        if matches!(token, Some(None)) || (self.settings.ledger && bounds.cx.attempts.is_full()) {
+            return (1, first.await);
+        }
+        tracing::debug!("no answer yet; asking once more beside the first");
+        // Boxed, so that the many calls without a hedge do not carry the room for one.
+        let mut second = Box::pin(self.attempt(bounds, token.flatten(), call, Room::Take));
+        let (outcome, other) = select(first, second.as_mut()).await.factor_first();
+        match outcome {
+            // Not an answer, so that the other one may still have it.
+            Err(miss) if !miss.is_final() => match (miss, other.await) {
+                (Miss::Failed(error), Err(Miss::NotMade(_))) => (1, Err(Miss::Failed(error))),
+                (Miss::Failed(_), outcome) => (2, outcome),
+                (Miss::NotMade(_), outcome) => (1, outcome),
+            },
+            outcome => (1, outcome),
+        }
+    }
+
     async fn attempt<T, E, F>(
         &self,
         bounds: &Bounds<'_, E>,
         paid: Option<Reserved<'_>>,
-        call: &mut (impl FnMut() -> F + Send),
+        call: &(impl Fn() -> F + Send + Sync),
+        room: Room,
     ) -> Result<(T, Held), Miss<E>>
     where
         T: Send,
@@ -340,7 +428,13 @@ impl Policy {
         // 4. Slot, inside the breaker: only calls that will be made take one. A full queue is our own overload: the
         //    permit is dropped unsettled, because it says nothing about the other side.
         let slot = match &self.slots {
-            Some(slots) => Some(slots.take(deadline).await.map_err(Miss::NotMade)?),
+            Some(slots) => {
+                let slot = match room {
+                    Room::Await => slots.take(cx.class, deadline).await,
+                    Room::Take => slots.try_take(),
+                };
+                Some(slot.map_err(Miss::NotMade)?)
+            }
             None => None,
         };
         // The circuit may have opened while we stood in the queue; whoever comes out of it asks again.

@@ -21,8 +21,6 @@ pub struct RetrySettings {
     pub longest_wait: Duration,
     /// A try that would have less time than this before the deadline is not begun.
     pub least_time: Duration,
-    /// What further tries may cost over all calls; `None` = no bound.
-    pub budget: Option<BudgetSettings>,
 }
 
 impl Default for RetrySettings {
@@ -33,7 +31,6 @@ impl Default for RetrySettings {
             delay_cap: Duration::from_secs(5),
             longest_wait: Duration::from_secs(30),
             least_time: Duration::from_millis(100),
-            budget: Some(BudgetSettings::default()),
         }
     }
 }
@@ -50,7 +47,7 @@ impl RetrySettings {
     }
 }
 
-/// Bounds the further tries over all calls to a dependency, so that an outage costs 1.2 times the calls and not 3 times.
+/// Bounds the further tries, after a failure or beside a slow one, over all calls to a dependency, so that an outage costs 1.2 times the calls and not 3 times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BudgetSettings {
     /// Further tries that each call pays for.

@@ -223,3 +223,61 @@ pub(crate) async fn read(stream: Result<ChunkStream, LlmError>) -> Vec<String> {
     }
     seen
 }
+
+/// A subscriber that keeps one field of every line at info or above; `message` is the text itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines {
+    field: &'static str,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Lines {
+    pub(crate) fn of(field: &'static str) -> Self {
+        Self {
+            field,
+            seen: Arc::default(),
+        }
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Field(&'static str, String);
+        impl tracing::field::Visit for Field {
+            fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+                if field.name() == self.0 {
+                    value.clone_into(&mut self.1);
+                }
+            }
+
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                if field.name() == self.0 {
+                    self.1 = format!("{value:?}");
+                }
+            }
+        }
+        let mut field = Field(self.field, String::new());
+        event.record(&mut field);
+        self.seen.lock().unwrap().push(field.1);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}

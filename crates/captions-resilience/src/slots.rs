@@ -1,19 +1,27 @@
-//! How many calls a dependency gets at once, and how many may wait for their turn.
+//! How many calls a dependency gets at once, and how many may wait for their turn, in two classes.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+mod adaptive;
+mod gate;
+mod line;
+/// The lock of the gate; the tests of its interleavings put another one in its place.
+mod lock {
+    pub(super) use std::sync::{Mutex, MutexGuard};
+}
+
+use std::{sync::Arc, time::Duration};
+
+use captions_domain::{
+    context::Class,
+    fault::{Fault, FaultKind},
 };
+use tokio::time::{Instant, timeout_at};
 
-use captions_domain::fault::{Fault, FaultKind};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+use self::{
+    adaptive::Adaptive,
+    gate::{Displaced, Entry, Gate},
 };
-
+pub use self::{adaptive::AdaptiveSettings, gate::Crowd};
+pub(crate) use self::{adaptive::Load, gate::Slot};
 use crate::policy::earlier;
 
 /// Bounds of the concurrency toward one dependency.
@@ -21,10 +29,12 @@ use crate::policy::earlier;
 pub struct SlotSettings {
     /// Calls in flight at most; 0 acts as 1.
     pub max_concurrent: usize,
-    /// Callers that may wait for a slot. The next one is refused at once.
+    /// Callers that may wait for a slot. The next one is refused at once, or takes the place of the youngest batch.
     pub queue_length: usize,
     /// How long each of them waits at most.
     pub queue_wait: Duration,
+    /// Whether fewer calls go at once while the other side asks for less; `None` = the maximum always stands.
+    pub adaptive: Option<AdaptiveSettings>,
 }
 
 impl Default for SlotSettings {
@@ -33,80 +43,87 @@ impl Default for SlotSettings {
             max_concurrent: 64,
             queue_length: 128,
             queue_wait: Duration::from_secs(2),
+            adaptive: None,
         }
     }
 }
 
-/// The slots of one dependency and the queue before them, first come, first served.
+/// Nobody is told to come back sooner than this: a crowd that was turned away must not come back as one.
+const LEAST_RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Nor later than this: the estimate is not that good.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The slots of one dependency and the line before them. Interactive callers come before batches, each class in the order
+/// of coming; while both wait, every fifth turn is a batch's.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    settings: SlotSettings,
-    free: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    queue_wait: Duration,
+    gate: Arc<Gate>,
 }
 
-/// The right to have one call in flight; dropping it frees the slot.
-#[derive(Debug)]
-pub(crate) struct Slot(#[expect(dead_code, reason = "held only to be dropped")] OwnedSemaphorePermit);
-
 impl Slots {
-    pub(crate) fn new(settings: SlotSettings) -> Self {
+    /// `dependency` is its name in logs.
+    pub(crate) fn new(dependency: Arc<str>, settings: SlotSettings) -> Self {
+        let adaptive = settings
+            .adaptive
+            .map(|adaptive| Adaptive::new(adaptive, settings.max_concurrent));
         Self {
-            settings,
-            free: Arc::new(Semaphore::new(settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS))),
-            waiting: AtomicUsize::new(0),
+            queue_wait: settings.queue_wait,
+            gate: Arc::new(Gate::new(
+                dependency,
+                settings.max_concurrent,
+                settings.queue_length,
+                adaptive,
+            )),
         }
     }
 
     /// Takes a slot, waiting for it if need be, but not past `deadline`.
-    pub(crate) async fn take(&self, deadline: Option<Instant>) -> Result<Slot, Fault> {
-        if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
-            return Ok(Slot(slot));
-        }
-        let Some(_place) = Place::take(&self.waiting, self.settings.queue_length) else {
-            return Err(Fault::because(FaultKind::Overloaded, "the queue for a slot is full"));
+    pub(crate) async fn take(&self, class: Class, deadline: Option<Instant>) -> Result<Slot, Fault> {
+        let mut place = match self.gate.enter(class) {
+            Entry::Slot(slot) => return Ok(slot),
+            Entry::Place(place) => place,
+            Entry::Full => return Err(self.overloaded("the queue for a slot is full")),
         };
-        let turn = Arc::clone(&self.free).acquire_owned();
-        let until = earlier(Instant::now().checked_add(self.settings.queue_wait), deadline);
-        let slot = match until {
-            None => turn.await,
-            Some(until) => timeout_at(until, turn)
-                .await
-                .map_err(|_| Fault::because(FaultKind::Overloaded, "no slot became free in time"))?,
+        let until = earlier(Instant::now().checked_add(self.queue_wait), deadline);
+        let turn = match until {
+            None => Ok(place.turn().await),
+            Some(until) => timeout_at(until, place.turn()).await,
         };
-        // The semaphore is never closed; if it were, there would be no slot to have.
-        slot.map(Slot)
-            .map_err(|closed| Fault::because(FaultKind::Overloaded, closed))
+        let Ok(turn) = turn else {
+            drop(place);
+            self.gate.gave_up();
+            return Err(self.overloaded("no slot became free in time"));
+        };
+        turn.map_err(|Displaced| self.overloaded("the place in the queue went to an interactive request"))
+    }
+
+    /// Takes a slot if one is free now.
+    pub(crate) fn try_take(&self) -> Result<Slot, Fault> {
+        self.gate.try_enter().ok_or_else(|| self.overloaded("no slot is free"))
+    }
+
+    /// How full it is.
+    pub(crate) fn crowd(&self) -> Crowd {
+        self.gate.crowd()
     }
 
     #[cfg(test)]
     pub(crate) fn free(&self) -> usize {
-        self.free.available_permits()
+        let crowd = self.crowd();
+        crowd.limit.saturating_sub(crowd.in_flight)
     }
 
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        let crowd = self.crowd();
+        crowd.interactive + crowd.batch
     }
-}
 
-/// A place in the queue, given up on drop, so that a caller who leaves does not fill it for ever.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, length: usize) -> Option<Self> {
-        waiting
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                (count < length).then_some(count + 1)
-            })
-            .ok()
-            .map(|_| Self(waiting))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    /// Our own overload, with an estimate of when there may be room.
+    fn overloaded(&self, why: &'static str) -> Fault {
+        let wait = self.gate.wait().clamp(LEAST_RETRY_AFTER, LONGEST_RETRY_AFTER);
+        Fault::because(FaultKind::Overloaded, why).with_retry_after(wait)
     }
 }
 

@@ -4,4 +4,5 @@ pub mod cache;
 pub mod captions;
 mod cut;
 pub mod llm;
+pub mod quota;
 pub mod users;

@@ -13,11 +13,14 @@ use captions_domain::{
     ports::Cache,
 };
 use captions_embedded::memory::MemoryCache;
+use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
     guarded::Guarded,
+    jitter::Jitter,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
+    readthrough::{CacheOptions, Layers, ReadThrough},
     tasks::Tasks,
 };
 use time::OffsetDateTime;
@@ -137,6 +140,11 @@ impl Assembled {
             .map_err(AssembleError::Webhook)
     }
 
+    /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
+    pub fn pool(&self) -> Option<PoolSnapshot> {
+        self.store.pool()
+    }
+
     /// Begins to load the local model, if it is one of the providers and its file is there, so that the first caption does
     /// not wait for it. Returns at once; a failure is logged.
     pub fn warm(&self) {
@@ -171,7 +179,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     if let Some(process) = gauges::process() {
         monitor.process(process);
     }
-    let (cache, cache_component) = cache(settings, cpus, &monitor)?;
+    let (layers, cache_component) = layers(settings, cpus, tasks, &monitor)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings, &monitor),
@@ -199,19 +207,19 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     components.insert(0, Component::new("store", Some(policy), probe));
     components.insert(1, cache_component);
 
+    let answers = ReadThrough::new(layers, kept(settings), Jitter::random());
+    let counted = answers.clone();
+    monitor.cache("captions", move || counted.counts());
+
     let engine = Engine {
         users: Arc::new(Watched::new(users, monitor.clone())),
         captions: Arc::new(Watched::new(captions, monitor.clone())),
-        cache: Arc::new(Watched::new(cache, monitor.clone())),
+        answers: Arc::new(Watched::new(Arc::new(answers), monitor.clone())),
         llm: Arc::new(Watched::new(chain, monitor.clone())),
         rungs,
         options: Options {
             caption_ttl: settings.cache.caption,
-            stale_ttl: if settings.fallback.stale {
-                settings.cache.stale
-            } else {
-                Duration::ZERO
-            },
+            stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
         },
     };
     Ok(Assembled {
@@ -228,23 +236,46 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     })
 }
 
-fn cache(settings: &Settings, cpus: u32, monitor: &Monitor) -> Result<(Arc<dyn Cache>, Component), AssembleError> {
+/// How captions are kept.
+fn kept(settings: &Settings) -> CacheOptions {
+    CacheOptions {
+        stale: if settings.fallback.stale {
+            settings.cache.stale
+        } else {
+            Duration::ZERO
+        },
+        largest: LARGEST_CACHED,
+        refresh_time: settings.engine.deadline,
+        refresh_attempts: settings.api.max_attempts,
+        ..CacheOptions::default()
+    }
+}
+
+/// Memory over Redis, as far as the settings have them.
+fn layers(
+    settings: &Settings,
+    cpus: u32,
+    tasks: &Tasks,
+    monitor: &Monitor,
+) -> Result<(Arc<Layers>, Component), AssembleError> {
+    let over = |memory, shared| Layers::new(memory, shared, tasks.clone());
     let unguarded = || Component::new("cache", None, Probe::None);
     if !settings.cache.enabled {
-        return Ok((Arc::new(MemoryCache::new(0)), unguarded()));
+        return Ok((over(None, None), unguarded()));
     }
+    // Nothing in it can fail or take long, so there is nothing to guard.
+    let memory = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
+    let looked_at = Arc::clone(&memory);
+    monitor.memory(move || gauges::memory(&looked_at));
     let Some(url) = &settings.redis.url else {
-        // Nothing in it can fail or take long, so there is nothing to guard.
-        let memory = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
-        let looked_at = Arc::clone(&memory);
-        monitor.memory(move || gauges::memory(&looked_at));
-        return Ok((memory, unguarded()));
+        return Ok((over(Some(memory), None), unguarded()));
     };
     let redis = Arc::new(redis(url, &settings.redis, cpus)?);
     let policy = monitor.watch(Dependency::Cache, Policy::new(policies::redis(&settings.redis)));
-    let guarded = Guarded::new(Arc::clone(&redis), policy.clone());
+    let shared = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
+    let shared = Arc::new(Watched::new(shared, monitor.clone()));
     Ok((
-        Arc::new(guarded),
+        over(Some(memory), Some(shared)),
         Component::new("cache", Some(policy), Probe::Redis(redis)),
     ))
 }

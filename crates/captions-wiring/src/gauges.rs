@@ -10,15 +10,22 @@ use captions_resilience::monitor::{MemoryStats, PoolStats, ProcessStats};
 
 use crate::store::Store;
 
-/// The connections of a store.
+/// The connections of a store; of a file only how many there may be and how many are unused.
 pub(crate) fn pool(store: &Store) -> PoolStats {
     match store {
-        Store::Postgres(store) => PoolStats {
-            size: store.pool_size().into(),
-            idle: store.idle() as u64,
-            in_use: store.in_use() as u64,
-            ..PoolStats::default()
-        },
+        Store::Postgres(store) => {
+            let pool = store.pool();
+            PoolStats {
+                size: pool.limit as u64,
+                idle: pool.idle as u64,
+                in_use: pool.in_use as u64,
+                waiting: pool.waiting as u64,
+                leaked: pool.leaked as u64,
+                opened: pool.opened,
+                broken: pool.broken,
+                refused: pool.refused,
+            }
+        }
         Store::Sqlite(store) => PoolStats {
             size: store.pool_size().into(),
             idle: store.idle() as u64,

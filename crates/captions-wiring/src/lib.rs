@@ -20,6 +20,7 @@ mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
+pub use captions_postgres::PoolSnapshot;
 /// The counts, for those who count what only they can see: the operations that callers ask for.
 pub use captions_resilience::monitor;
 pub use crypto::install_crypto;

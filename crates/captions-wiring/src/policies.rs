@@ -6,8 +6,8 @@ use captions_resilience::{
     breaker::{BreakerSettings, WindowSettings},
     failover,
     policy::PolicySettings,
-    retry::RetrySettings,
-    slots::SlotSettings,
+    retry::{BudgetSettings, RetrySettings},
+    slots::{AdaptiveSettings, SlotSettings},
 };
 
 use crate::settings::{Api, Breaker, Database, Provider, Redis};
@@ -15,12 +15,6 @@ use crate::settings::{Api, Breaker, Database, Provider, Redis};
 /// What an adapter that keeps its own limits may be late by before the policy gives its call up: the adapter's own word
 /// says more about what went wrong.
 const GRACE: Duration = Duration::from_secs(1);
-/// What counts as slow for the window of a breaker: four calls of five like that, and the other side is as good as away.
-const SLOW_STATEMENT: Duration = Duration::from_secs(2);
-const SLOW_COMMAND: Duration = Duration::from_millis(500);
-const SLOW_ANSWER: Duration = Duration::from_secs(15);
-/// Callers that may wait for the store; they wait no longer than for a connection.
-const STORE_QUEUE: usize = 1024;
 /// Commands in flight to Redis; its connections are multiplexed, so this bounds memory and not sockets.
 const REDIS_IN_FLIGHT: usize = 512;
 /// What an earlier provider of a chain may ask us to wait before the next one is asked instead.
@@ -34,11 +28,15 @@ pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
             delay_cap: Duration::from_secs(1),
             ..RetrySettings::default()
         }),
-        breaker: breaker(&database.breaker, SLOW_STATEMENT),
+        // A second read is one of the tries.
+        hedge_after: database.hedge.filter(|_| database.max_attempts > 1),
+        budget: Some(BudgetSettings::default()),
+        breaker: breaker(&database.breaker),
         slots: Some(SlotSettings {
             max_concurrent: size(database.connections(cpus)),
-            queue_length: STORE_QUEUE,
+            queue_length: database.queue_length,
             queue_wait: database.acquire_timeout,
+            adaptive: None,
         }),
         attempt_timeout: Some(database.acquire_timeout + database.connect_timeout + database.statement_timeout + GRACE),
         ..bounded("store")
@@ -48,11 +46,14 @@ pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
 /// Tried once: a caller is better served by generating than by waiting for a cache.
 pub(crate) fn redis(redis: &Redis) -> PolicySettings {
     PolicySettings {
-        breaker: breaker(&redis.breaker, SLOW_COMMAND),
+        hedge_after: redis.hedge,
+        budget: Some(BudgetSettings::default()),
+        breaker: breaker(&redis.breaker),
         slots: Some(SlotSettings {
             max_concurrent: REDIS_IN_FLIGHT,
             queue_length: REDIS_IN_FLIGHT,
             queue_wait: redis.read_timeout,
+            adaptive: None,
         }),
         attempt_timeout: Some(redis.connect_timeout + redis.write_timeout.max(redis.read_timeout) + GRACE),
         ..bounded("redis")
@@ -74,10 +75,15 @@ pub(crate) fn provider(provider: &Provider, api: &Api, position: usize, members:
             delay_cap: retry.delay_cap.max(api.retry_delay),
             ..retry
         }),
-        breaker: breaker(&api.breaker, SLOW_ANSWER),
+        hedge_after: api.hedge,
+        budget: Some(BudgetSettings {
+            ratio: api.retry_budget,
+            ..BudgetSettings::default()
+        }),
+        breaker: breaker(&api.breaker),
         slots: Some(SlotSettings {
-            max_concurrent: api.max_per_host,
-            ..SlotSettings::default()
+            adaptive: api.adaptive.then_some(AdaptiveSettings { min: api.adaptive_min }),
+            ..queue(api, api.max_per_host)
         }),
         attempt_timeout: Some(provider.timeout.unwrap_or(api.timeout)),
         first_chunk_timeout: Some(provider.first_byte_timeout.unwrap_or(api.first_byte_timeout)),
@@ -99,10 +105,7 @@ pub(crate) fn in_process(name: &str, is_member: bool) -> PolicySettings {
 /// All providers together.
 pub(crate) fn chain(api: &Api) -> PolicySettings {
     PolicySettings {
-        slots: Some(SlotSettings {
-            max_concurrent: api.max_connections,
-            ..SlotSettings::default()
-        }),
+        slots: Some(queue(api, api.max_connections)),
         ..bounded("providers")
     }
 }
@@ -115,13 +118,26 @@ fn bounded(dependency: &str) -> PolicySettings {
     }
 }
 
-fn breaker(settings: &Breaker, slow_call: Duration) -> Option<BreakerSettings> {
+/// The queue before the slots of a provider, and before those of all of them.
+fn queue(api: &Api, max_concurrent: usize) -> SlotSettings {
+    SlotSettings {
+        max_concurrent,
+        queue_length: api.queue_length,
+        queue_wait: api.queue_wait,
+        adaptive: None,
+    }
+}
+
+fn breaker(settings: &Breaker) -> Option<BreakerSettings> {
     settings.enabled.then_some(BreakerSettings {
         failure_threshold: settings.failure_threshold,
         recovery_timeout: settings.recovery_timeout,
         window: Some(WindowSettings {
-            slow_call,
-            ..WindowSettings::default()
+            length: settings.window,
+            min_calls: settings.minimum_calls,
+            failure_rate: settings.failure_rate,
+            slow_call: settings.slow_call,
+            slow_rate: settings.slow_rate,
         }),
     })
 }

@@ -135,6 +135,9 @@ pub struct Database {
     #[serde(deserialize_with = "seconds")]
     pub max_lifetime: Duration,
     pub max_attempts: u32,
+    #[serde(deserialize_with = "seconds_or_never")]
+    pub hedge: Option<Duration>,
+    pub queue_length: usize,
     pub migrate: Migrate,
     pub breaker: Breaker,
 }
@@ -172,6 +175,8 @@ pub struct Redis {
     pub read_timeout: Duration,
     #[serde(deserialize_with = "seconds")]
     pub write_timeout: Duration,
+    #[serde(deserialize_with = "seconds_or_never")]
+    pub hedge: Option<Duration>,
     pub breaker: Breaker,
 }
 
@@ -227,8 +232,17 @@ pub struct Api {
     pub max_attempts: u32,
     #[serde(deserialize_with = "seconds")]
     pub retry_delay: Duration,
+    /// From 0 to 1.
+    pub retry_budget: f64,
+    #[serde(deserialize_with = "seconds_or_never")]
+    pub hedge: Option<Duration>,
     pub max_connections: usize,
     pub max_per_host: usize,
+    pub queue_length: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub queue_wait: Duration,
+    pub adaptive: bool,
+    pub adaptive_min: usize,
     pub breaker: Breaker,
 }
 
@@ -239,6 +253,17 @@ pub struct Breaker {
     pub failure_threshold: u32,
     #[serde(deserialize_with = "seconds")]
     pub recovery_timeout: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub window: Duration,
+    pub minimum_calls: u32,
+    /// From 0 to 1; `None` if no share opens it.
+    #[serde(deserialize_with = "share_or_never")]
+    pub failure_rate: Option<f64>,
+    /// The same of slow calls.
+    #[serde(deserialize_with = "share_or_never")]
+    pub slow_rate: Option<f64>,
+    #[serde(deserialize_with = "seconds")]
+    pub slow_call: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -301,6 +326,18 @@ pub enum LogFormat {
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// 0 is `None`.
+fn seconds_or_never<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let time = seconds(deserializer)?;
+    Ok((!time.is_zero()).then_some(time))
+}
+
+/// 0 is `None`.
+fn share_or_never<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let share = f64::deserialize(deserializer)?;
+    Ok((share > 0.0).then_some(share))
 }
 
 fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretUrl>, D::Error> {

@@ -13,7 +13,7 @@ use captions_domain::{
     ports::{CaptionStore, UserStore},
 };
 use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
-use captions_postgres::{PgOptions, PgStore};
+use captions_postgres::{PgOptions, PgStore, PoolSnapshot};
 use captions_resilience::{guarded::Guarded, policy::Policy, tasks::Tasks};
 use tokio::{
     sync::oneshot,
@@ -78,6 +78,14 @@ impl Store {
         match self {
             Self::Postgres(store) => both(store, policy),
             Self::Sqlite(store) => both(store, policy),
+        }
+    }
+
+    /// How its connections are; `None` for a store that is a file.
+    pub(crate) fn pool(&self) -> Option<PoolSnapshot> {
+        match self {
+            Self::Postgres(store) => Some(store.pool()),
+            Self::Sqlite(_) => None,
         }
     }
 

@@ -68,6 +68,7 @@ fn answer(variants: Vec<Variant>) -> Answer {
         degraded: Vec::new(),
         warnings: Vec::new(),
         age: None,
+        shared: false,
     }
 }
 

@@ -7,14 +7,15 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use captions_domain::{
+    answers::{AnswerCache, Found, Load, Loaded, Wish, Written},
     caption::{CaptionId, Feedback, Record, Usage},
+    choice::CacheUse,
     context::Context,
     fault::{Fault, FaultKind, LlmError, StoreError},
     ports::{
-        Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect, Grade,
-        Invalidations, LlmProvider, UserStore,
+        CacheKey, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect, Grade, LlmProvider,
+        UserStore,
     },
     prompt::{Format, Prompt},
     reply::{self, Draft},
@@ -149,46 +150,25 @@ impl CaptionStore for Store {
 
 /// A cache that forgets nothing and ages nothing.
 #[derive(Default)]
-pub(crate) struct Shelf(Mutex<HashMap<CacheKey, Bytes>>);
+pub(crate) struct Shelf(Mutex<HashMap<CacheKey, Written>>);
 
 #[async_trait]
-impl Cache for Shelf {
-    async fn get(&self, _: &Context, key: &CacheKey) -> Result<Option<Cached>, Fault> {
-        let bytes = self.0.lock().unwrap().get(key).cloned();
-        Ok(bytes.map(|bytes| Cached {
-            bytes,
-            age: Duration::from_secs(7),
-        }))
-    }
-
-    async fn put(&self, _: &Context, key: &CacheKey, bytes: Bytes, _: Duration) -> Result<(), Fault> {
-        self.0.lock().unwrap().insert(key.clone(), bytes);
-        Ok(())
-    }
-
-    async fn remove(&self, _: &Context, key: &CacheKey) -> Result<(), Fault> {
-        self.0.lock().unwrap().remove(key);
-        Ok(())
-    }
-
-    async fn put_if_absent(&self, _: &Context, key: &CacheKey, bytes: Bytes, _: Duration) -> Result<bool, Fault> {
-        let mut kept = self.0.lock().unwrap();
-        let is_absent = !kept.contains_key(key);
-        kept.entry(key.clone()).or_insert(bytes);
-        Ok(is_absent)
-    }
-
-    async fn remove_if(&self, _: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
-        let mut kept = self.0.lock().unwrap();
-        let is_it = kept.get(key) == Some(&bytes);
-        if is_it {
-            kept.remove(key);
+impl AnswerCache for Shelf {
+    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, LlmError> {
+        let kept = self.0.lock().unwrap().get(key).cloned();
+        if let Some(value) = kept.filter(|_| wish.cache == CacheUse::Use) {
+            let age = Duration::from_secs(7);
+            return Found::Hit { value, age };
         }
-        Ok(is_it)
-    }
-
-    fn invalidations(&self) -> Invalidations {
-        futures_util::stream::pending().boxed()
+        match load(cx.clone()).await {
+            Ok(Loaded { value, .. }) => {
+                if wish.cache != CacheUse::Bypass {
+                    self.0.lock().unwrap().insert(key.clone(), value.clone());
+                }
+                Found::Loaded { value, shared: false }
+            }
+            Err(error) => Found::Failed { error, stale: None },
+        }
     }
 }
 

@@ -78,12 +78,12 @@ pub(crate) fn state(script: impl IntoIterator<Item = Turn>, limits: Limits) -> (
     let engine = Engine {
         users: Arc::clone(&store) as _,
         captions: Arc::clone(&store) as _,
-        cache: Arc::new(Shelf::default()),
+        answers: Arc::new(Shelf::default()),
         llm: Arc::clone(&writer) as _,
         rungs: Vec::new(),
         options: Options {
             caption_ttl: Duration::from_secs(3600),
-            stale_ttl: Duration::ZERO,
+            stale: false,
         },
     };
     (AppState::new(Arc::new(engine), limits), store, writer)

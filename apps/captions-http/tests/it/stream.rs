@@ -137,10 +137,12 @@ async fn a_failure_before_the_first_event_is_an_ordinary_problem() {
 #[tokio::test]
 async fn a_failure_after_the_first_event_is_the_last_event() {
     let broken = LlmError::Fault(Fault::new(FaultKind::Unavailable));
-    let server = Server::start([Turn::Pieces(vec![Piece::Text("The si"), Piece::Fail(broken)])]).await;
+    let pieces = vec![Piece::Text("The si"), Piece::Wait, Piece::Fail(broken)];
+    let server = Server::start([Turn::Pieces(pieces)]).await;
 
     let mut connection = open(&server, &cat()).await;
     let head = connection.head().await;
+    server.writer.let_go();
     let events = events(&mut connection).await;
 
     assert_eq!(
@@ -261,10 +263,12 @@ async fn a_stream_whose_time_is_up_before_its_first_event_is_an_ordinary_problem
 
 #[tokio::test]
 async fn a_panic_in_the_middle_is_the_last_event() {
-    let server = Server::start([Turn::Pieces(vec![Piece::Text("The si"), Piece::Panic]), Turn::Say(TEXT)]).await;
+    let pieces = vec![Piece::Text("The si"), Piece::Wait, Piece::Panic];
+    let server = Server::start([Turn::Pieces(pieces), Turn::Say(TEXT)]).await;
 
     let mut connection = open(&server, &cat()).await;
     connection.head().await;
+    server.writer.let_go();
     let events = events(&mut connection).await;
 
     assert_eq!(names(&events), ["caption.created", "caption.delta", "error"]);

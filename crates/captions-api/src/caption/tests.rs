@@ -67,6 +67,7 @@ fn answer() -> Answer {
         degraded: vec![Degraded::FallbackProvider],
         warnings: vec![Warning::new("not_stored", "the only copy")],
         age: None,
+        shared: false,
     }
 }
 

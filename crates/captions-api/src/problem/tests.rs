@@ -29,6 +29,7 @@ fn fault(kind: FaultKind) -> LlmError {
 #[case::limited_for(fault(FaultKind::RateLimited { retry_after: Some(17 * SECOND) }), "provider_rate_limited", 503, true, Some(17_000))]
 #[case::open(fault(FaultKind::CircuitOpen { retry_after: SECOND * 3 }), "provider_circuit_open", 503, true, Some(3000))]
 #[case::overloaded(fault(FaultKind::Overloaded), "overloaded", 503, true, Some(1000))]
+#[case::overloaded_for(LlmError::Fault(Fault::new(FaultKind::Overloaded).with_retry_after(SECOND * 6)), "overloaded", 503, true, Some(6000))]
 #[case::corrupt(fault(FaultKind::Corrupt), "provider_bad_output", 502, true, None)]
 #[case::internal(fault(FaultKind::Internal), "internal", 500, false, None)]
 fn a_failed_provider_is_told_as_it_is(

@@ -1,14 +1,25 @@
 //! The same walk, shown while it happens: deltas of a first variant, withdrawals, and the checked answer at the end.
+//!
+//! Only the reader whose own desk writes sees it being written. Who shares another's writing, or finds a kept caption, is
+//! shown the text in one piece.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
-use futures_util::StreamExt;
+use futures_channel::mpsc;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{Either, select},
+};
 
-use super::{Engine, Event, EventStream, ask, rank, write};
+use super::{
+    Engine, Event, EventStream,
+    desk::{Desk, ask, load, rank, write},
+};
 use crate::{
+    answers::{Found, Load, Loaded, Written},
     brief::Brief,
-    caption::{Answer, Source, Variant},
-    context::Context,
+    caption::Variant,
+    context::{Class, Context},
     fault::{Fault, FaultKind, LlmError},
     polish::polish,
     ports::{Chunk, Credit, Grade},
@@ -17,114 +28,210 @@ use crate::{
     request::{CaptionRequest, Variants},
 };
 
+/// Why text is void that was shown while it was written, where another text became the answer in the end.
+const SUPERSEDED: &str = "superseded";
+
 impl Engine {
     /// The same as [`Engine::generate`], piece by piece. The first variant is streamed as the model writes it; further
     /// ones come with [`Event::Completed`].
     pub fn generate_stream(self: Arc<Self>, cx: Context, request: CaptionRequest) -> EventStream {
         Box::pin(async_stream::try_stream! {
-            let mut job = self.prepare(&cx, &request).await?;
-            if let Some(answer) = self.look_up(&cx, &mut job).await {
-                for event in shown_whole(1, answer) {
-                    yield event;
-                }
-                return;
-            }
-
-            let chain_cx = self.time_of_the_chain(&cx, &request);
-            let prompt = prompt::render(&job.brief, Format::Plain, request.provider.clone());
-            let mut candidate = 1;
-            let mut text = String::new();
-            let ended: Result<Credit, LlmError> = match self.llm.stream(&chain_cx, &prompt).await {
-                Err(error) => Err(error),
-                Ok(mut chunks) => loop {
-                    match chunks.next().await {
-                        Some(Ok(Chunk::Text(piece))) => {
-                            text.push_str(&piece);
-                            yield Event::Delta { candidate, text: piece };
+            let job = self.prepare(&cx, &request).await?;
+            // Not bounded: a slow reader must not hold up others who wait for the same caption, and no writer gives more
+            // than one answer's text.
+            let (show, mut shown) = mpsc::unbounded();
+            let reading = job.reading(&cx);
+            let mut read = self.answers.read(&reading, &job.key, job.wish, job.desk.shown(Shown(show)));
+            let mut screen = Screen::default();
+            let found = loop {
+                match select(shown.next(), &mut read).await {
+                    Either::Left((Some(chunk), _)) => {
+                        if let Some(event) = screen.event(chunk) {
+                            yield event;
                         }
-                        Some(Ok(Chunk::Withdrawn { code })) => {
-                            text.clear();
-                            yield Event::Withdrawn { candidate, code };
-                            candidate += 1;
-                        }
-                        Some(Ok(Chunk::Progress { done, of })) => yield Event::Progress { done, of },
-                        Some(Ok(Chunk::End(credit))) => break Ok(credit),
-                        Some(Err(error)) => break Err(error),
-                        None => break Err(Fault::new(FaultKind::Unavailable).into()),
                     }
-                },
+                    // Nothing more will be shown.
+                    Either::Left((None, read)) => break read.await,
+                    Either::Right((found, _)) => break found,
+                }
             };
-            let written = match ended {
-                Ok(credit) => first_variant(&text, &prompt, credit.grade).map(|variant| (variant, credit)),
-                Err(error) => Err(error),
-            };
+            drop(read);
 
+            let void = match &found {
+                Found::Loaded { shared: false, .. } => {
+                    while let Some(Some(chunk)) = shown.next().now_or_never() {
+                        if let Some(event) = screen.event(chunk) {
+                            yield event;
+                        }
+                    }
+                    None
+                }
+                Found::Failed { error, .. } => Some(error.code()),
+                Found::Loaded { .. } | Found::Hit { .. } | Found::Stale { .. } => Some(SUPERSEDED),
+            };
             // Shown text that is not kept must be withdrawn before anything else is shown.
-            let (variant, credit) = match written {
-                Ok((variant, credit)) if variant.publishable => (variant, credit),
-                Ok((variant, credit)) => {
-                    let again = prompt::ask_again(&prompt, &variant.violations);
-                    match ask(&chain_cx, &again, &*self.llm).await {
-                        Ok((mut better, second)) if better[0].publishable => {
-                            yield Event::Withdrawn { candidate, code: "rules_broken" };
-                            candidate += 1;
-                            let better = better.swap_remove(0);
-                            yield Event::Delta { candidate, text: better.caption.clone() };
-                            (better, second.after(&credit))
-                        }
-                        // As in the other form: what was paid for is kept and says that it is not publishable.
-                        Ok((_, second)) => (variant, second.after(&credit)),
-                        Err(_) => (variant, credit),
-                    }
-                }
-                Err(error) => {
-                    if !text.is_empty() {
-                        yield Event::Withdrawn { candidate, code: error.code() };
-                        candidate += 1;
-                    }
-                    let second = match error {
-                        LlmError::Unusable { .. } => ask(&chain_cx, &prompt, &*self.llm).await.map_err(|second| match second {
-                            LlmError::Refused => second,
-                            _ => error,
-                        }),
-                        error => Err(error),
-                    };
-                    match second {
-                        Ok((mut variants, credit)) => {
-                            let variant = variants.swap_remove(0);
-                            yield Event::Delta { candidate, text: variant.caption.clone() };
-                            (variant, credit)
-                        }
-                        Err(error) => {
-                            let answer = self.fall_back(&cx, job, error).await?;
-                            for event in shown_whole(candidate, answer) {
-                                yield event;
-                            }
-                            return;
-                        }
-                    }
-                }
-            };
-
-            let (variants, credit) = match further_variants(&chain_cx, &self, &job.brief, &request).await {
-                Some((more, further)) => (rank([vec![variant], more].concat(), &job.brief), further.after(&credit)),
-                None => (vec![variant], credit),
-            };
-            let answer = self.keep(&cx, job, variants, credit, Source::Provider).await;
+            if let Some(event) = void.and_then(|code| screen.withdraw(code)) {
+                yield event;
+            }
+            let answer = self.answer(&cx, job, found).await?;
+            if screen.is_blank {
+                let text = answer.caption.variants.first().map(|variant| variant.caption.clone());
+                yield screen.show(text.unwrap_or_default());
+            }
             yield Event::Completed(Box::new(answer));
         })
     }
 }
 
-/// An answer that was not streamed, as a stream.
-fn shown_whole(candidate: u32, answer: Answer) -> [Event; 2] {
-    let text = answer
-        .caption
-        .variants
-        .first()
-        .map(|variant| variant.caption.clone())
-        .unwrap_or_default();
-    [Event::Delta { candidate, text }, Event::Completed(Box::new(answer))]
+/// What the reader has before them.
+struct Screen {
+    candidate: u32,
+    is_blank: bool,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self {
+            candidate: 1,
+            is_blank: true,
+        }
+    }
+}
+
+impl Screen {
+    fn event(&mut self, chunk: Chunk) -> Option<Event> {
+        match chunk {
+            Chunk::Text(text) => Some(self.show(text)),
+            Chunk::Withdrawn { code } => self.withdraw(code),
+            Chunk::Progress { done, of } => Some(Event::Progress { done, of }),
+            Chunk::End(_) => None,
+        }
+    }
+
+    const fn show(&mut self, text: String) -> Event {
+        self.is_blank = false;
+        Event::Delta {
+            candidate: self.candidate,
+            text,
+        }
+    }
+
+    /// `None` if there is nothing to withdraw.
+    fn withdraw(&mut self, code: &'static str) -> Option<Event> {
+        let is_blank = mem::replace(&mut self.is_blank, true);
+        (!is_blank).then(|| {
+            let candidate = self.candidate;
+            self.candidate += 1;
+            Event::Withdrawn { candidate, code }
+        })
+    }
+}
+
+/// Shows the reader how the writing goes. Nobody minds if that reader has left.
+struct Shown(mpsc::UnboundedSender<Chunk>);
+
+impl Shown {
+    fn show(&self, chunk: Chunk) {
+        // An error means that nobody looks on any more.
+        drop(self.0.unbounded_send(chunk));
+    }
+
+    /// Another text instead of the one that was shown.
+    fn replace(&self, code: &'static str, text: &str) {
+        self.show(Chunk::Withdrawn { code });
+        self.show(Chunk::Text(text.to_owned()));
+    }
+}
+
+impl Desk {
+    /// Writes by the chain, and shows the first variant while it is written.
+    fn shown(self: &Arc<Self>, shown: Shown) -> Load {
+        let desk = Arc::clone(self);
+        load(move |cx| async move {
+            // Nobody waits for a refresh: what is shown would be shown beside the answer that its reader already has.
+            if cx.class == Class::Batch {
+                return desk.write_whole(&cx).await;
+            }
+            desk.write_shown(&cx, &shown).await
+        })
+    }
+
+    async fn write_shown(&self, cx: &Context, shown: &Shown) -> Result<Loaded<Written>, LlmError> {
+        let chain_cx = self.time_of_the_chain(cx);
+        let prompt = prompt::render(&self.brief, Format::Plain, self.request.provider.clone());
+        let first = self.first_shown(&chain_cx, &prompt, shown).await;
+        let (variant, credit) = match first {
+            Ok((variant, credit)) if variant.publishable => (variant, credit),
+            Ok((variant, credit)) => {
+                let again = prompt::ask_again(&prompt, &variant.violations);
+                match ask(&chain_cx, &again, &*self.llm).await {
+                    Ok((mut better, second)) if better[0].publishable => {
+                        let better = better.swap_remove(0);
+                        shown.replace("rules_broken", &better.caption);
+                        (better, second.after(&credit))
+                    }
+                    // As in the other form: what was paid for is kept and says that it is not publishable.
+                    Ok((_, second)) => (variant, second.after(&credit)),
+                    Err(_) => (variant, credit),
+                }
+            }
+            Err(error) => {
+                shown.show(Chunk::Withdrawn { code: error.code() });
+                let LlmError::Unusable { .. } = error else {
+                    return Err(error);
+                };
+                match ask(&chain_cx, &prompt, &*self.llm).await {
+                    Ok((mut variants, credit)) => {
+                        let variant = variants.swap_remove(0);
+                        shown.show(Chunk::Text(variant.caption.clone()));
+                        (variant, credit)
+                    }
+                    Err(LlmError::Refused) => return Err(LlmError::Refused),
+                    Err(_) => return Err(error),
+                }
+            }
+        };
+        let (variants, credit) = match self.further_variants(&chain_cx).await {
+            Some((more, further)) => (
+                rank([vec![variant], more].concat(), &self.brief),
+                further.after(&credit),
+            ),
+            None => (vec![variant], credit),
+        };
+        Ok(self.keep(cx, variants, credit).await)
+    }
+
+    /// The first variant, shown piece by piece.
+    async fn first_shown(&self, cx: &Context, prompt: &Prompt, shown: &Shown) -> Result<(Variant, Credit), LlmError> {
+        let mut chunks = self.llm.stream(cx, prompt).await?;
+        let mut text = String::new();
+        let credit = loop {
+            match chunks.next().await {
+                Some(Ok(Chunk::End(credit))) => break credit,
+                Some(Ok(chunk)) => {
+                    match &chunk {
+                        Chunk::Text(piece) => text.push_str(piece),
+                        Chunk::Withdrawn { .. } => text.clear(),
+                        Chunk::Progress { .. } | Chunk::End(_) => {}
+                    }
+                    shown.show(chunk);
+                }
+                Some(Err(error)) => return Err(error),
+                None => return Err(Fault::new(FaultKind::Unavailable).into()),
+            }
+        };
+        Ok((first_variant(&text, prompt, credit.grade)?, credit))
+    }
+
+    /// The variants beyond the shown one. If they fail, the shown one is still an answer; the count tells.
+    async fn further_variants(&self, cx: &Context) -> Option<(Vec<Variant>, Credit)> {
+        let variants = Variants::new(f64::from(self.brief.variants.get()) - 1.0).ok()?;
+        let brief = Brief {
+            variants,
+            ..self.brief.clone()
+        };
+        write(cx, &brief, &self.request, &*self.llm).await.ok()
+    }
 }
 
 fn first_variant(text: &str, prompt: &Prompt, grade: Grade) -> Result<Variant, LlmError> {
@@ -133,19 +240,4 @@ fn first_variant(text: &str, prompt: &Prompt, grade: Grade) -> Result<Variant, L
     variant
         .filter(|variant| !variant.caption.trim().is_empty())
         .ok_or_else(|| LlmError::unusable("nothing is left of the answer after the rules"))
-}
-
-/// The variants beyond the streamed one. If they fail, the streamed one is still an answer; the count tells.
-async fn further_variants(
-    cx: &Context,
-    engine: &Engine,
-    brief: &Brief,
-    request: &CaptionRequest,
-) -> Option<(Vec<Variant>, Credit)> {
-    let variants = Variants::new(f64::from(brief.variants.get()) - 1.0).ok()?;
-    let brief = Brief {
-        variants,
-        ..brief.clone()
-    };
-    write(cx, &brief, request, &*engine.llm).await.ok()
 }

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
-
 use mockall::Sequence;
 use rstest::rstest;
 use time::macros::datetime;
@@ -16,14 +17,18 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    caption::Usage,
-    choice::{Emoji, Tone},
+    answers::{Load, Loaded},
+    caption::{CaptionId, Usage},
+    choice::{CacheUse, Emoji, Tone},
     context::{Attempts, Class, TenantId},
     fault::{Fault, FaultKind, Rejection, StoreError},
-    ports::{Cached, Chunk, Description, Grade, Invalidations, MockCaptionStore, MockLlmProvider, MockUserStore},
+    ports::{Chunk, Completion, Credit, Description, Grade, MockCaptionStore, MockLlmProvider, MockUserStore},
+    prompt::Format,
+    reply,
     request::{self, Keyword, Language, ProviderName, UserId, Variants},
 };
 
+mod shared;
 mod streamed;
 mod whole;
 
@@ -54,25 +59,38 @@ fn of_user(user: &str) -> CaptionRequest {
     }
 }
 
-/// A cache that keeps what is put, ages it on demand, or fails.
+/// Keeps what was loaded, ages it on demand, and says what it is told to.
 #[derive(Default)]
-struct FakeCache {
-    kept: Mutex<HashMap<String, (Bytes, Duration)>>,
+struct FakeAnswers {
+    kept: Mutex<HashMap<String, Loaded<Written>>>,
     age: Mutex<Duration>,
-    fault: Mutex<Option<FaultKind>>,
+    /// Given to the next reader, without a load.
+    next: Mutex<Option<Found<Written, LlmError>>>,
+    /// What is kept is given as to somebody who waited for it beside its first reader.
+    shares: AtomicBool,
+    /// Noted for each reader.
+    note: Mutex<Option<Degraded>>,
+    /// What was wished, in order.
+    wishes: Mutex<Vec<Wish>>,
 }
 
-impl FakeCache {
-    fn check(&self) -> Result<(), Fault> {
-        self.fault.lock().unwrap().map_or(Ok(()), |kind| Err(Fault::new(kind)))
-    }
-    fn failing(kind: FaultKind) -> Arc<Self> {
+impl FakeAnswers {
+    fn saying(found: Found<Written, LlmError>) -> Arc<Self> {
         Arc::new(Self {
-            fault: Mutex::new(Some(kind)),
+            next: Mutex::new(Some(found)),
             ..Self::default()
         })
     }
-    fn only(&self) -> (Bytes, Duration) {
+    fn sharing() -> Arc<Self> {
+        Arc::new(Self {
+            shares: AtomicBool::new(true),
+            ..Self::default()
+        })
+    }
+    fn is_aged(&self, age: Duration) {
+        *self.age.lock().unwrap() = age;
+    }
+    fn only(&self) -> Loaded<Written> {
         let kept = self.kept.lock().unwrap();
         assert_eq!(kept.len(), 1);
         kept.values().next().unwrap().clone()
@@ -83,47 +101,42 @@ impl FakeCache {
 }
 
 #[async_trait]
-impl Cache for FakeCache {
-    async fn get(&self, _: &Context, key: &CacheKey) -> Result<Option<Cached>, Fault> {
-        self.check()?;
+impl AnswerCache for FakeAnswers {
+    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, LlmError> {
+        self.wishes.lock().unwrap().push(wish);
+        self.note.lock().unwrap().iter().for_each(|how| cx.notes.add(*how));
+        if let Some(found) = self.next.lock().unwrap().take() {
+            return found;
+        }
         let age = *self.age.lock().unwrap();
-        Ok(self
-            .kept
-            .lock()
-            .unwrap()
-            .get(key.as_str())
-            .filter(|(_, ttl)| age < *ttl)
-            .map(|(bytes, _)| Cached {
-                bytes: bytes.clone(),
-                age,
-            }))
-    }
-    async fn put(&self, _: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<(), Fault> {
-        self.check()?;
-        self.kept.lock().unwrap().insert(key.as_str().into(), (bytes, ttl));
-        Ok(())
-    }
-    async fn remove(&self, _: &Context, key: &CacheKey) -> Result<(), Fault> {
-        self.check()?;
-        self.kept.lock().unwrap().remove(key.as_str());
-        Ok(())
-    }
-    async fn put_if_absent(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<bool, Fault> {
-        let is_absent = self.get(cx, key).await?.is_none();
-        if is_absent {
-            self.put(cx, key, bytes, ttl).await?;
+        let kept = self.kept.lock().unwrap().get(key.as_str()).cloned();
+        let kept = kept.filter(|_| wish.cache != CacheUse::Bypass);
+        if let Some(Loaded { value, fresh_for }) = &kept
+            && wish.cache == CacheUse::Use
+            && fresh_for.is_some_and(|fresh_for| age < fresh_for)
+        {
+            let value = value.clone();
+            return if self.shares.load(Ordering::Relaxed) {
+                Found::Loaded { value, shared: true }
+            } else {
+                Found::Hit { value, age }
+            };
         }
-        Ok(is_absent)
-    }
-    async fn remove_if(&self, cx: &Context, key: &CacheKey, bytes: Bytes) -> Result<bool, Fault> {
-        let is_it = self.get(cx, key).await?.is_some_and(|found| found.bytes == bytes);
-        if is_it {
-            self.remove(cx, key).await?;
+        match load(cx.clone()).await {
+            Ok(loaded) => {
+                if loaded.fresh_for.is_some() && wish.cache != CacheUse::Bypass {
+                    self.kept.lock().unwrap().insert(key.as_str().into(), loaded.clone());
+                }
+                Found::Loaded {
+                    value: loaded.value,
+                    shared: false,
+                }
+            }
+            Err(error) => Found::Failed {
+                error,
+                stale: kept.filter(|_| wish.stale).map(|loaded| (loaded.value, age)),
+            },
         }
-        Ok(is_it)
-    }
-    fn invalidations(&self) -> Invalidations {
-        Box::pin(futures_util::stream::pending())
     }
 }
 
@@ -209,22 +222,22 @@ fn knowing(users: &[(&'static str, Preferences)]) -> MockUserStore {
     store
 }
 
-fn engine(users: MockUserStore, captions: MockCaptionStore, cache: &Arc<FakeCache>, llm: MockLlmProvider) -> Engine {
+fn engine(users: MockUserStore, captions: MockCaptionStore, cache: &Arc<FakeAnswers>, llm: MockLlmProvider) -> Engine {
     Engine {
         users: Arc::new(users),
         captions: Arc::new(captions),
-        cache: Arc::clone(cache) as Arc<dyn Cache>,
+        answers: Arc::clone(cache) as Arc<dyn AnswerCache>,
         llm: Arc::new(llm),
         rungs: Vec::new(),
         options: Options {
             caption_ttl: Duration::from_secs(3600),
-            stale_ttl: Duration::from_secs(86_400),
+            stale: true,
         },
     }
 }
 
 /// An engine whose parts all work.
-fn healthy(cache: &Arc<FakeCache>, llm: MockLlmProvider) -> Engine {
+fn healthy(cache: &Arc<FakeAnswers>, llm: MockLlmProvider) -> Engine {
     engine(knowing(&[]), keeping(), cache, llm)
 }
 

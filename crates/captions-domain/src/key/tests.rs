@@ -1,11 +1,14 @@
 use std::collections::HashSet;
 
+mod near;
+
 use super::*;
 use crate::{
     choice::{Emoji, Tone},
     request::{CaptionRequest, Description, Variants},
 };
 
+#[derive(Clone)]
 struct Asked {
     tenant: TenantId,
     user: Option<UserId>,

@@ -69,7 +69,7 @@ async fn a_call_that_finds_no_free_connection_is_refused_as_overload() {
         async move { create(&store).await }
     });
     until("the only connection is busy", || {
-        backends(&url).len() == 1 && store.in_use() == 1
+        backends(&url).len() == 1 && store.pool().in_use == 1
     })
     .await;
 
@@ -102,7 +102,7 @@ async fn many_calls_at_once_share_the_connections_that_are_allowed() {
     }
 
     assert_eq!(backends(&url).len(), 3);
-    assert_eq!((store.pool_size(), store.idle(), store.in_use()), (3, 3, 0));
+    assert_eq!(shape(&store), (3, 3, 0));
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn without_a_pool_no_connection_is_kept() {
 
     create(&store).await.unwrap();
 
-    assert_eq!(store.idle(), 0);
+    assert_eq!(store.pool().idle, 0);
     until("the connection is closed", || backends(&url).is_empty()).await;
 }
 
@@ -132,7 +132,7 @@ async fn an_old_connection_is_not_kept() {
 
     create(&store).await.unwrap();
 
-    assert_eq!(store.idle(), 0);
+    assert_eq!(store.pool().idle, 0);
     until("the connection is closed", || backends(&url).is_empty()).await;
 }
 
@@ -157,7 +157,7 @@ async fn a_closed_store_says_good_bye_and_takes_no_calls() {
         async move { create(&store).await }
     });
     until("the last statement is under way", || {
-        backends(&url).len() == 1 && store.in_use() == 1
+        backends(&url).len() == 1 && store.pool().in_use == 1
     })
     .await;
 
@@ -179,7 +179,7 @@ async fn a_closed_store_says_good_bye_and_takes_no_calls() {
 fn a_store_needs_no_server_and_no_runtime_to_begin() {
     let store = PgStore::new(options("postgres://db.example/captions")).unwrap();
 
-    assert_eq!((store.pool_size(), store.idle(), store.in_use()), (4, 0, 0));
+    assert_eq!(shape(&store), (4, 0, 0));
 }
 
 #[test]
@@ -193,5 +193,54 @@ fn settings_that_cannot_work_are_refused_at_once() {
     assert_eq!(
         PgStore::new(options("mysql://db.example/captions")).err().unwrap().kind,
         FaultKind::Internal
+    );
+}
+
+#[tokio::test]
+async fn the_pool_tells_who_works_who_waits_and_what_broke() {
+    let (store, url) = store_with(|options| options.pool_size = 1).await;
+    let holder = hold_users(&url).await;
+    let call = || {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { create(&store).await })
+    };
+    let busy = call();
+    until("the only connection is busy", || {
+        backends(&url).len() == 1 && store.pool().in_use == 1
+    })
+    .await;
+    let left = call();
+    until("somebody waits for it", || store.pool().waiting == 1).await;
+
+    assert_eq!(
+        store.pool(),
+        PoolSnapshot {
+            limit: 1,
+            in_use: 1,
+            waiting: 1,
+            opened: 1,
+            ..PoolSnapshot::default()
+        }
+    );
+    left.abort();
+    until("whoever leaves waits no longer", || store.pool().waiting == 0).await;
+    busy.abort();
+    until("a call that is dropped gives its place back", || {
+        store.pool().in_use == 0
+    })
+    .await;
+    assert_eq!((store.pool().broken, store.pool().idle), (1, 0));
+
+    drop(holder);
+    create(&store).await.unwrap();
+    assert_eq!(
+        store.pool(),
+        PoolSnapshot {
+            limit: 1,
+            idle: 1,
+            opened: 2,
+            broken: 1,
+            ..PoolSnapshot::default()
+        }
     );
 }

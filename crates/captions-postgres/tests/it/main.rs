@@ -14,7 +14,7 @@ use captions_domain::{
     fault::{FaultKind, StoreError},
     ports::{Expect, UserStore},
 };
-use captions_postgres::{PgOptions, PgStore};
+use captions_postgres::{PgOptions, PgStore, PoolSnapshot};
 use captions_testkit::{build, postgres::fresh_database};
 
 /// Limits that no healthy call of a test meets, even on a busy machine.
@@ -53,6 +53,12 @@ async fn create(store: &PgStore) -> Result<u64, StoreError> {
     store
         .write(&build::context(), &build::user_full("ann"), Expect::Absent)
         .await
+}
+
+/// The most connections, those that wait for work, and those at work.
+fn shape(store: &PgStore) -> (usize, usize, usize) {
+    let pool = store.pool();
+    (pool.limit, pool.idle, pool.in_use)
 }
 
 #[track_caller]

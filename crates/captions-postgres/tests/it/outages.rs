@@ -7,7 +7,7 @@ use super::*;
 /// Opens this many connections.
 async fn warm_up(store: &Arc<PgStore>, connections: usize) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while store.idle() < connections {
+    while store.pool().idle < connections {
         assert!(Instant::now() < deadline, "the store does not open its connections");
         let calls: Vec<_> = (0..connections)
             .map(|_| {
@@ -105,5 +105,5 @@ async fn a_server_that_answers_is_pinged() {
 
     store.ping().await.unwrap();
 
-    assert_eq!(store.idle(), 1);
+    assert_eq!(store.pool().idle, 1);
 }

@@ -33,7 +33,7 @@ async fn store_behind_relay() -> (Arc<PgStore>, Relay) {
 /// Opens both connections, however slow the machine is.
 async fn warm_up(store: &PgStore) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while store.idle() < 2 {
+    while store.pool().idle < 2 {
         assert!(Instant::now() < deadline, "the store does not open its connections");
         drop(tokio::join!(look_up(store), look_up(store)));
     }
@@ -46,7 +46,7 @@ async fn recover(store: &PgStore) {
         assert!(Instant::now() < deadline, "the store does not recover: {error:?}");
     }
     warm_up(store).await;
-    assert_eq!(store.in_use(), 0);
+    assert_eq!(store.pool().in_use, 0);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn calls_to_a_silent_server_end_in_time_and_leak_nothing() {
         let ended = look_up(&store).await;
         assert_eq!(kind(ended), FaultKind::Timeout);
         assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
-        assert_eq!(store.in_use(), 0, "the slot is free at once");
+        assert_eq!(store.pool().in_use, 0, "the slot is free at once");
     }
 
     relay.speak();
@@ -74,7 +74,7 @@ async fn calls_dropped_while_the_server_is_silent_leak_nothing() {
     for _ in 0..6 {
         let cut = tokio::time::timeout(LIMIT / 4, look_up(&store)).await;
         assert!(cut.is_err(), "the call was to be cut off");
-        assert_eq!(store.in_use(), 0, "the slot is free at once");
+        assert_eq!(store.pool().in_use, 0, "the slot is free at once");
     }
 
     relay.speak();
@@ -112,7 +112,7 @@ async fn one_call_pays_for_all_connections_that_fell_silent() {
     assert_eq!(kind(look_up(&store).await), FaultKind::Timeout);
 
     let opened = relay.accepted();
-    assert_eq!(store.idle(), 0);
+    assert_eq!(store.pool().idle, 0);
     recover(&store).await;
     assert!(relay.accepted() > opened);
 }
@@ -136,7 +136,7 @@ async fn a_server_that_takes_connections_and_never_answers_gives_a_timeout() {
     assert_eq!(kind(look_up(&store).await), FaultKind::Timeout);
     assert_eq!(store.ping().await.unwrap_err().kind, FaultKind::Timeout);
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
-    assert_eq!(store.in_use(), 0);
+    assert_eq!(store.pool().in_use, 0);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
-//! The cache against real Redis servers: its contract, outages of every kind, foreign values, logins and TLS.
+//! The cache and the limits against real Redis servers: their contracts, outages of every kind, foreign values, logins and TLS.
 #![expect(clippy::unwrap_used, reason = "a failed step must fail the test")]
 
 mod access;
 mod foreign;
 mod outages;
+mod quota;
 
 use std::{
     sync::Arc,

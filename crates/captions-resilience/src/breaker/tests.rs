@@ -3,7 +3,7 @@ use rstest::rstest;
 use tokio::{task::JoinSet, time::advance};
 
 use super::*;
-use crate::samples::{ms, rate_limited};
+use crate::samples::{Lines, ms, rate_limited};
 
 fn breaker(failure_threshold: u32) -> Arc<Breaker> {
     let settings = BreakerSettings {
@@ -213,47 +213,10 @@ fn refusals_of_the_domain_say_nothing_about_health() {
     assert_eq!(Verdict::of(&LlmError::Refused), Verdict::Neutral);
 }
 
-/// Counts the lines that name this breaker.
-struct Lines(Mutex<Vec<String>>);
-
-impl tracing::Subscriber for Lines {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::INFO
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct To(String);
-        impl tracing::field::Visit for To {
-            fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
-                if field.name() == "to" {
-                    value.clone_into(&mut self.0);
-                }
-            }
-
-            fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
-        }
-        let mut to = To(String::new());
-        event.record(&mut to);
-        self.0.lock().unwrap().push(to.0);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test(start_paused = true)]
 async fn every_change_of_state_is_one_line_in_the_log() {
-    let lines = Arc::new(Lines(Mutex::default()));
-    let _scope = tracing::subscriber::set_default(Arc::clone(&lines));
+    let lines = Lines::of("to");
+    let _scope = tracing::subscriber::set_default(lines.clone());
     let breaker = breaker(2);
 
     for _ in 0..2 {
@@ -278,5 +241,5 @@ async fn every_change_of_state_is_one_line_in_the_log() {
         "forced_open",
         "closed",
     ];
-    assert_eq!(*lines.0.lock().unwrap(), expected);
+    assert_eq!(lines.all(), expected);
 }

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use captions_domain::{
     caption::{Caption, Source, Verdict as Used},
     choice::Platform,
@@ -291,4 +293,65 @@ async fn errors_that_are_not_transient_are_not_repeated_and_count_only_if_nobody
     }
 
     assert_eq!(provider.policy().snapshot().unwrap().state, expected);
+}
+
+/// A cache whose first answer to each question takes its time.
+#[derive(Default)]
+struct Sluggish {
+    gets: AtomicUsize,
+    puts: AtomicUsize,
+}
+
+impl Sluggish {
+    async fn answer(calls: &AtomicUsize) {
+        let is_first = calls.fetch_add(1, Ordering::Relaxed) == 0;
+        tokio::time::sleep(ms(if is_first { 400 } else { 1 })).await;
+    }
+}
+
+#[async_trait]
+impl Cache for Sluggish {
+    async fn get(&self, _: &Context, _: &CacheKey) -> Result<Option<Cached>, Fault> {
+        Self::answer(&self.gets).await;
+        Ok(None)
+    }
+
+    async fn put(&self, _: &Context, _: &CacheKey, _: Bytes, _: Duration) -> Result<(), Fault> {
+        Self::answer(&self.puts).await;
+        Ok(())
+    }
+
+    async fn remove(&self, _: &Context, _: &CacheKey) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn put_if_absent(&self, _: &Context, _: &CacheKey, _: Bytes, _: Duration) -> Result<bool, Fault> {
+        Ok(true)
+    }
+
+    async fn remove_if(&self, _: &Context, _: &CacheKey, _: Bytes) -> Result<bool, Fault> {
+        Ok(true)
+    }
+
+    fn invalidations(&self) -> Invalidations {
+        Box::pin(futures_util::stream::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_may_have_a_second_one_beside_them_and_writes_may_not() {
+    let settings = PolicySettings {
+        hedge_after: Some(ms(50)),
+        ..PolicySettings::standard("test")
+    };
+    let cache = Guarded::new(Arc::new(Sluggish::default()), Policy::new(settings));
+    let (cx, start) = (relaxed(), tokio::time::Instant::now());
+
+    cache.get(&cx, &key()).await.unwrap();
+    assert_eq!(start.elapsed(), ms(51));
+    cache.put(&cx, &key(), Bytes::new(), ms(5)).await.unwrap();
+    assert_eq!(start.elapsed(), ms(451));
+
+    let count = |calls: &AtomicUsize| calls.load(Ordering::Relaxed);
+    assert_eq!((count(&cache.inner.gets), count(&cache.inner.puts)), (2, 1));
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Monitor;
+use crate::readthrough::CacheCounts;
 
 /// A pool of connections at one instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -20,6 +21,12 @@ pub struct PoolStats {
     pub waiting: u64,
     /// At work for longer than any statement may take.
     pub leaked: u64,
+    /// Connections opened since the start.
+    pub opened: u64,
+    /// Connections closed in the middle of their work since the start.
+    pub broken: u64,
+    /// Callers that waited for one in vain since the start.
+    pub refused: u64,
 }
 
 /// The limits that we keep toward one provider.
@@ -102,6 +109,8 @@ pub(super) struct Sources {
     pub(super) memory: Source<MemoryStats>,
     pub(super) spool: Source<SpoolStats>,
     pub(super) process: Source<ProcessStats>,
+    /// By the kind of what is kept.
+    pub(super) caches: Vec<(&'static str, Source<CacheCounts>)>,
     /// By provider.
     pub(super) limiters: Vec<(String, Source<LimiterStats>)>,
 }
@@ -116,6 +125,11 @@ impl Monitor {
     /// Where the figures of the cache in memory are.
     pub fn memory(&self, source: impl Fn() -> MemoryStats + Send + Sync + 'static) {
         self.parts().sources.memory = Source::new(source);
+    }
+
+    /// Where the figures of a read-through cache are, one for each kind of what is kept.
+    pub fn cache(&self, kind: &'static str, source: impl Fn() -> CacheCounts + Send + Sync + 'static) {
+        self.parts().sources.caches.push((kind, Source::new(source)));
     }
 
     /// Where the figures of the spool are.

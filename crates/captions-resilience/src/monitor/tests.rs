@@ -13,6 +13,7 @@ use crate::{
     breaker::BreakerSettings,
     guarded::Guarded,
     policy::PolicySettings,
+    readthrough::CacheCounts,
     retry::RetrySettings,
     samples::{Actor, Line, fault, ms, prompt, relaxed},
     slots::SlotSettings,
@@ -225,6 +226,7 @@ async fn calls_that_were_not_made_are_told_apart_by_why() {
             max_concurrent: 1,
             queue_length: 0,
             queue_wait: ms(1),
+            adaptive: None,
         }),
         ..PolicySettings::off("p")
     };
@@ -297,8 +299,17 @@ async fn sources_are_asked_when_a_summary_is_made() {
         in_use: 2,
         waiting: 3,
         leaked: 0,
+        opened: 5,
+        ..PoolStats::default()
     };
     monitor.pool(move || pool);
+    monitor.cache("captions", || CacheCounts {
+        memory_hits: 2,
+        shared_hits: 1,
+        stale: 1,
+        misses: 4,
+        ..CacheCounts::default()
+    });
     monitor.memory(|| MemoryStats {
         entries: 7,
         ..MemoryStats::default()
@@ -319,6 +330,8 @@ async fn sources_are_asked_when_a_summary_is_made() {
     let summary = monitor.summary();
 
     assert_eq!(summary.database.pool, Some(pool));
+    let kind = summary.cache.kinds["captions"];
+    assert_eq!((kind.look_ups, kind.hits, kind.hit_rate), (8, 3, secs(0.375)));
     assert_eq!(summary.cache.memory.map(|memory| memory.entries), Some(7));
     assert_eq!(summary.database.spool.map(|spool| spool.waiting), Some(8));
     assert_eq!(summary.process.map(|process| process.open_files), Some(9));

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use captions_domain::fault::Fault;
+use captions_domain::fault::{Fault, FaultKind};
 
 use crate::{
     breaker::{Permit, Verdict},
     monitor::{Outcome, Recorder, Timer},
-    slots::Slot,
+    slots::{Load, Slot},
 };
 
 /// The breaker's permit and the slot of one attempt. Dropped, it frees both and says nothing about the other side.
 #[derive(Debug)]
 pub(crate) struct Held {
     permit: Option<Permit>,
-    #[expect(dead_code, reason = "held only to be dropped")]
     slot: Option<Slot>,
     /// Counts the call, from its beginning.
     timer: Option<Timer>,
@@ -39,6 +38,9 @@ impl Held {
         if let Some(permit) = &mut self.permit {
             permit.begin();
         }
+        if let Some(slot) = &mut self.slot {
+            slot.begin();
+        }
     }
 
     /// The other side has answered; the rest of the answer goes at the reader's pace too and does not make it slow.
@@ -55,24 +57,40 @@ impl Held {
 
     /// The same for a call that ended with a fault, if it was one.
     pub(crate) fn fail(self, verdict: Verdict, fault: Option<&Fault>) {
-        self.end(verdict, Outcome::of_call(verdict, fault));
+        self.end(verdict, Outcome::of_call(verdict, fault), load(verdict, fault));
     }
 
     /// The same for a call that was given up. One that had less than its time was left, and did not fail.
     pub(crate) fn cut(self, verdict: Verdict) {
-        let outcome = match verdict {
-            Verdict::Sick => Outcome::Failed,
-            Verdict::Healthy | Verdict::Neutral => Outcome::Cancelled,
+        let (outcome, load) = match verdict {
+            Verdict::Sick => (Outcome::Failed, Load::TooMuch),
+            Verdict::Healthy | Verdict::Neutral => (Outcome::Cancelled, Load::Unknown),
         };
-        self.end(verdict, outcome);
+        self.end(verdict, outcome, load);
     }
 
-    fn end(mut self, verdict: Verdict, outcome: Outcome) {
+    fn end(mut self, verdict: Verdict, outcome: Outcome, load: Load) {
+        if let Some(slot) = &mut self.slot {
+            slot.ended(load);
+        }
         if let Some(timer) = self.timer.take() {
             timer.end(outcome);
         }
         if let Some(permit) = self.permit.take() {
             permit.settle(verdict);
+        }
+    }
+}
+
+/// What the end of a call says about the number of calls at once. Only what means "too much" lowers it: an outage is the
+/// breaker's matter, and fewer calls would not end it.
+fn load(verdict: Verdict, fault: Option<&Fault>) -> Load {
+    match fault.map(|fault| fault.kind) {
+        None if verdict == Verdict::Healthy => Load::Borne,
+        Some(FaultKind::RateLimited { .. } | FaultKind::Timeout | FaultKind::Overloaded) => Load::TooMuch,
+        None
+        | Some(FaultKind::Unavailable | FaultKind::CircuitOpen { .. } | FaultKind::Corrupt | FaultKind::Internal) => {
+            Load::Unknown
         }
     }
 }

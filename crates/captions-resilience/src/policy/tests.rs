@@ -1,3 +1,5 @@
+mod adaptive;
+mod hedge;
 mod steps;
 mod together;
 

@@ -397,7 +397,7 @@ fn show(
             Rule::SecretUrl if *key == "database.url" => quoted(&settings.database.url.redacted()),
             Rule::SecretUrl => quoted(&SecretUrl::new(text()?).redacted()),
             Rule::HookUrl => quoted(&only_host(&text()?)),
-            Rule::Flag | Rule::Seconds(..) | Rule::Number(..) | Rule::Whole(..) => text()?,
+            Rule::Flag | Rule::Seconds(..) | Rule::Whole(..) => text()?,
             Rule::AutoOrWhole(..) => {
                 let text = text()?;
                 if text == "auto" { quoted(&text) } else { text }

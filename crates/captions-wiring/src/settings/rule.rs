@@ -12,8 +12,8 @@ pub(super) enum Rule {
     Flag,
     /// Both ends included.
     Seconds(f64, f64),
-    /// Both ends included.
-    Number(f64, f64),
+    /// From 0 to 1, both included.
+    Share,
     /// Both ends included.
     Whole(i64, i64),
     /// The word `auto` or a whole number.
@@ -47,7 +47,7 @@ impl fmt::Display for Rule {
         match self {
             Self::Flag => f.write_str("true or false"),
             Self::Seconds(min, max) => write!(f, "seconds, {min} to {max}"),
-            Self::Number(min, max) => write!(f, "number, {min} to {max}"),
+            Self::Share => f.write_str("number, 0 to 1"),
             Self::Whole(min, max) => write!(f, "whole number, {min} to {max}"),
             Self::AutoOrWhole(min, max) => write!(f, "auto, or whole number, {min} to {max}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
@@ -89,9 +89,8 @@ impl Rule {
     pub(super) fn admits(self, value: &Value) -> bool {
         match (self, value) {
             (Self::Flag, Value::Boolean(_)) | (Self::Providers, Value::Array(_)) => true,
-            (Self::Seconds(min, max) | Self::Number(min, max), _) => {
-                number(value).is_some_and(|number| (min..=max).contains(&number))
-            }
+            (Self::Seconds(min, max), _) => number(value).is_some_and(|seconds| (min..=max).contains(&seconds)),
+            (Self::Share, _) => number(value).is_some_and(|share| (0.0..=1.0).contains(&share)),
             (Self::Whole(min, max) | Self::AutoOrWhole(min, max), Value::Integer(count)) => (min..=max).contains(count),
             (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
             (_, Value::String(text)) => self.admits_text(text),
@@ -134,9 +133,7 @@ impl Rule {
                         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
             }
             Self::Text => !text.trim().is_empty(),
-            Self::Flag | Self::Seconds(..) | Self::Number(..) | Self::Whole(..) | Self::Headers | Self::Providers => {
-                false
-            }
+            Self::Flag | Self::Seconds(..) | Self::Share | Self::Whole(..) | Self::Headers | Self::Providers => false,
         }
     }
 
@@ -148,7 +145,7 @@ impl Rule {
         match self {
             Self::Flag => trimmed.parse().map_or_else(|_| plain(), Value::Boolean),
             Self::Whole(..) | Self::AutoOrWhole(..) => trimmed.parse().map_or_else(|_| plain(), Value::Integer),
-            Self::Seconds(..) | Self::Number(..) => trimmed.parse().map_or_else(|_| plain(), Value::Float),
+            Self::Seconds(..) | Self::Share => trimmed.parse().map_or_else(|_| plain(), Value::Float),
             Self::Providers => {
                 let table = toml::from_str::<toml::Table>(&format!("list = {trimmed}"));
                 table
@@ -197,6 +194,11 @@ pub(super) fn of(rules: &[(&str, Rule)], key: &str) -> Option<Rule> {
 }
 
 const FAILURES: Rule = Rule::Whole(1, 1000);
+const CALLS: Rule = Rule::Whole(1, 100_000);
+const WINDOW: Rule = Rule::Seconds(1.0, 3600.0);
+const SLOW: Rule = Rule::Seconds(0.001, 600.0);
+const WAITING: Rule = Rule::Whole(0, 65_536);
+const HEDGE: Rule = Rule::Seconds(0.0, 60.0);
 const RECOVERY: Rule = Rule::Seconds(0.5, 3600.0);
 const CONNECT: Rule = Rule::Seconds(0.01, 60.0);
 const CALL: Rule = Rule::Seconds(0.01, 600.0);
@@ -204,7 +206,6 @@ const LIFETIME: Rule = Rule::Seconds(1.0, 86_400.0);
 const KEPT: f64 = 2_592_000.0;
 const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
 const ATTEMPTS: Rule = Rule::Whole(1, 10);
-const SHARE: Rule = Rule::Number(0.0, 1.0);
 const LEAST: Rule = Rule::Whole(0, 1_000_000_000);
 const LOOKS: Rule = Rule::Whole(1, 1000);
 
@@ -225,19 +226,32 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("database.idle_timeout", LIFETIME),
     ("database.max_lifetime", LIFETIME),
     ("database.max_attempts", ATTEMPTS),
+    ("database.hedge", HEDGE),
+    ("database.queue_length", WAITING),
     ("database.migrate", Rule::OneOf(&["auto", "check", "never"])),
     ("database.breaker.enabled", Rule::Flag),
     ("database.breaker.failure_threshold", FAILURES),
     ("database.breaker.recovery_timeout", RECOVERY),
+    ("database.breaker.window", WINDOW),
+    ("database.breaker.minimum_calls", CALLS),
+    ("database.breaker.failure_rate", Rule::Share),
+    ("database.breaker.slow_rate", Rule::Share),
+    ("database.breaker.slow_call", SLOW),
     ("redis.url", Rule::SecretUrl),
     ("redis.ca_file", Rule::Path),
     ("redis.pool_size", Rule::AutoOrWhole(1, 64)),
     ("redis.connect_timeout", CONNECT),
     ("redis.read_timeout", Rule::Seconds(0.001, 60.0)),
     ("redis.write_timeout", Rule::Seconds(0.001, 60.0)),
+    ("redis.hedge", HEDGE),
     ("redis.breaker.enabled", Rule::Flag),
     ("redis.breaker.failure_threshold", FAILURES),
     ("redis.breaker.recovery_timeout", RECOVERY),
+    ("redis.breaker.window", WINDOW),
+    ("redis.breaker.minimum_calls", CALLS),
+    ("redis.breaker.failure_rate", Rule::Share),
+    ("redis.breaker.slow_rate", Rule::Share),
+    ("redis.breaker.slow_call", SLOW),
     ("cache.enabled", Rule::Flag),
     ("cache.memory_bytes", Rule::Whole(1_048_576, 68_719_476_736)),
     ("cache.caption", Rule::Seconds(1.0, KEPT)),
@@ -248,11 +262,22 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("api.connect_timeout", CONNECT),
     ("api.max_attempts", ATTEMPTS),
     ("api.retry_delay", Rule::Seconds(0.0, 60.0)),
+    ("api.retry_budget", Rule::Share),
+    ("api.hedge", HEDGE),
     ("api.max_connections", IN_FLIGHT),
     ("api.max_per_host", IN_FLIGHT),
+    ("api.queue_length", WAITING),
+    ("api.queue_wait", Rule::Seconds(0.0, 60.0)),
+    ("api.adaptive", Rule::Flag),
+    ("api.adaptive_min", IN_FLIGHT),
     ("api.breaker.enabled", Rule::Flag),
     ("api.breaker.failure_threshold", FAILURES),
     ("api.breaker.recovery_timeout", RECOVERY),
+    ("api.breaker.window", WINDOW),
+    ("api.breaker.minimum_calls", CALLS),
+    ("api.breaker.failure_rate", Rule::Share),
+    ("api.breaker.slow_rate", Rule::Share),
+    ("api.breaker.slow_call", SLOW),
     ("llm.providers", Rule::Providers),
     ("fallback.stale", Rule::Flag),
     ("fallback.local", Rule::Flag),
@@ -266,10 +291,10 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("admin.allow_remote", Rule::Flag),
     ("alerts.enabled", Rule::Flag),
     ("alerts.interval", Rule::Seconds(0.1, 3600.0)),
-    ("alerts.database_error_rate", SHARE),
+    ("alerts.database_error_rate", Rule::Share),
     ("alerts.api_response", Rule::Seconds(0.001, 600.0)),
     ("alerts.breaker_open", Rule::Seconds(0.0, 86_400.0)),
-    ("alerts.hit_rate_drop", SHARE),
+    ("alerts.hit_rate_drop", Rule::Share),
     ("alerts.pool_waiting", Rule::Whole(0, 65_536)),
     ("alerts.overload_refused", LEAST),
     ("alerts.event_loop_lag", Rule::Seconds(0.001, 60.0)),

@@ -54,7 +54,7 @@ fn completed(last: &Result<Event, GenerateError>) -> &Answer {
 
 #[tokio::test]
 async fn a_stream_shows_the_text_as_it_comes_and_ends_with_the_checked_answer() {
-    let cache: Arc<FakeCache> = Arc::default();
+    let cache: Arc<FakeAnswers> = Arc::default();
     let llm = chunks(vec![
         text("Fresh sourdough is out "),
         text("on the counter. Come and smell the bakery."),
@@ -71,7 +71,7 @@ async fn a_stream_shows_the_text_as_it_comes_and_ends_with_the_checked_answer() 
 
 #[tokio::test]
 async fn a_hit_is_streamed_whole() {
-    let cache: Arc<FakeCache> = Arc::default();
+    let cache: Arc<FakeAnswers> = Arc::default();
     healthy(&cache, writing(CAPTION, 1))
         .generate(&context(), &request())
         .await

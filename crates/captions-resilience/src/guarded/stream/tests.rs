@@ -29,6 +29,7 @@ fn strict() -> PolicySettings {
             max_concurrent: 1,
             queue_length: 0,
             queue_wait: ms(0),
+            adaptive: None,
         }),
         ledger: true,
         ..PolicySettings::standard("test")

@@ -216,11 +216,11 @@ async fn retry_after_beyond_the_longest_wait_ends_the_call_at_once() {
 async fn retry_budget_bounds_what_an_outage_costs(#[case] on: bool, #[case] most: usize) {
     let retry = RetrySettings {
         base_delay: ms(0),
-        budget: on.then(BudgetSettings::default),
         ..retry()
     };
     let policy = policy(PolicySettings {
         retry: Some(retry),
+        budget: on.then(BudgetSettings::default),
         breaker: None,
         ..settings()
     });

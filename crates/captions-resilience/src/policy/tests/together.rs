@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
+use captions_domain::context::Class;
 use rstest::rstest;
 use tokio::{join, time::advance};
 
@@ -213,7 +214,7 @@ async fn a_call_dropped_at_any_point_leaks_nothing() {
             ..one_slot(1)
         });
         let (remote, cx) = (Remote::new(vec![(ms(60), unavailable())]), relaxed());
-        let blocker = policy.slots().unwrap().take(None).await.unwrap();
+        let blocker = policy.slots().unwrap().take(Class::Interactive, None).await.unwrap();
         let mut blocker = Some(blocker);
         {
             let mut call = pin!(run(&policy, &cx, &remote));
@@ -261,7 +262,7 @@ async fn a_probe_dropped_at_any_point_does_not_wedge_the_circuit() {
         );
         run(&policy, &cx, &sick).await.unwrap_err();
         advance(ms(500)).await;
-        let mut blocker = Some(policy.slots().unwrap().take(None).await.unwrap());
+        let mut blocker = Some(policy.slots().unwrap().take(Class::Interactive, None).await.unwrap());
         {
             let mut probe = pin!(run(&policy, &cx, &slow));
             for step in 0..steps {
@@ -282,16 +283,12 @@ async fn a_probe_dropped_at_any_point_does_not_wedge_the_circuit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_pause_gives_its_token_back() {
-    let retry = RetrySettings {
+    let policy = policy(PolicySettings {
         budget: Some(BudgetSettings {
             ratio: 0.0,
             floor: 1.0,
             per_second: 0.0,
         }),
-        ..retry()
-    };
-    let policy = policy(PolicySettings {
-        retry: Some(retry),
         breaker: None,
         ..settings()
     });

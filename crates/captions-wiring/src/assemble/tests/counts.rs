@@ -79,7 +79,7 @@ async fn what_a_request_asks_of_each_port_is_counted_and_each_call_by_itself() {
 }
 
 fn cpus() -> u32 {
-    u32::try_from(std::thread::available_parallelism().unwrap().get()).unwrap()
+    u32::try_from(thread::available_parallelism().unwrap().get()).unwrap()
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_task_that_blocks_is_noticed_only_if_the_settings_say_so() {
         assembled.watch_event_loop();
         // The detector begins, and is kept from its turn by a thread that does not wait but block.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        std::thread::sleep(Duration::from_millis(300));
+        thread::sleep(Duration::from_millis(300));
         tokio::time::sleep(Duration::from_millis(20)).await;
 
         let seen = assembled.monitor.summary().event_loop;

@@ -258,3 +258,23 @@ async fn the_local_model_is_loaded_before_the_first_caption_if_its_file_is_there
         );
     }
 }
+
+#[tokio::test]
+async fn a_second_call_goes_beside_a_silent_one_only_if_the_settings_ask_for_it() {
+    for (hedge, calls) in [("0.05", 2), ("0", 1)] {
+        let server = FakeLlm::start().await;
+        server.reply(Turn::silence()).always(Turn::fitting());
+        let machine = machine_with(&[&server]).flag("api.hedge", hedge);
+        // A retry would come too late.
+        let machine = machine.flag("api.timeout", "30").flag("engine.deadline", "3");
+        let assembled = assembled(&machine).await;
+
+        let answer = generate(&assembled, BRIEF).await.unwrap();
+
+        assert_eq!(
+            (server.count(), answer.attempts),
+            (calls, u32::try_from(calls).unwrap())
+        );
+        assert_eq!(answer.source == Source::Provider, calls == 2);
+    }
+}

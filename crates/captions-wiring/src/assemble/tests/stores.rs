@@ -98,6 +98,9 @@ async fn an_empty_postgres_gets_its_tables() {
 
     remembers(&assembled, "ana").await;
     assert!(until(&assembled, "store", true).await.why.is_none());
+    let pool = assembled.pool().unwrap();
+    assert!(pool.limit > 1 && pool.opened > 0 && pool.idle > 0, "{pool:?}");
+    assert_eq!((pool.in_use, pool.waiting, pool.leaked), (0, 0, 0));
     assembled.shutdown().await;
 }
 

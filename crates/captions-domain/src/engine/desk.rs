@@ -1,0 +1,311 @@
+//! The desk at which one request's caption is written: asked for, checked, put into the history, labelled.
+//!
+//! What is written here may go to several readers who ask the same at the same time, and may go on after the one who
+//! began it has left. So a desk owns all that it needs, and what it gives says nothing of the request that it was for.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+
+use super::Rung;
+use crate::{
+    answers::{Load, Loaded, Written},
+    brief::Brief,
+    caption::{Caption, CaptionId, Degraded, Record, Source, Variant, Warning},
+    check::Violation,
+    context::{Context, Notes},
+    fault::LlmError,
+    platform::RULES_AS_OF,
+    polish::polish,
+    ports::{CaptionStore, Completion, Credit, LlmProvider},
+    prompt::{self, Format, Prompt},
+    reply,
+    request::CaptionRequest,
+};
+
+/// How long a caption of a later provider, or too few variants, are served: the first one gets its chance again soon.
+const SECOND_BEST_TTL: Duration = Duration::from_secs(30);
+
+/// What the chain leaves of a reader's time, where something stands below it, for putting what it wrote into the history.
+pub(super) const KEEPING: Duration = Duration::from_millis(100);
+
+/// The warning of a caption that was to be stored and is not.
+const NOT_STORED: &str = "not_stored";
+
+/// One request, and all that it takes to write its caption.
+pub(super) struct Desk {
+    pub(super) llm: Arc<dyn LlmProvider>,
+    pub(super) captions: Arc<dyn CaptionStore>,
+    pub(super) request: CaptionRequest,
+    pub(super) brief: Brief,
+    /// How long a caption of the first provider is fresh.
+    pub(super) caption_ttl: Duration,
+    /// Whether something may answer where the chain does not.
+    pub(super) has_ladder: bool,
+    /// What went less well before the writing; the history keeps it with the caption.
+    pub(super) noted: Vec<Degraded>,
+}
+
+impl Desk {
+    /// Writes by the chain, whole.
+    pub(super) fn whole(self: &Arc<Self>) -> Load {
+        let desk = Arc::clone(self);
+        load(move |cx| async move { desk.write_whole(&cx).await })
+    }
+
+    pub(super) async fn write_whole(&self, cx: &Context) -> Result<Loaded<Written>, LlmError> {
+        let (variants, credit) = write(&self.time_of_the_chain(cx), &self.brief, &self.request, &*self.llm).await?;
+        Ok(self.keep(cx, variants, credit).await)
+    }
+
+    /// Writes by a rung below the chain, for this one reader. `None` if it cannot.
+    pub(super) async fn by_rung(&self, cx: &Context, rung: &Rung) -> Option<Written> {
+        if !rung.llm.describe().writes(&self.brief.language) {
+            return None;
+        }
+        let (variants, credit) = write(cx, &self.brief, &self.request, &*rung.llm).await.ok()?;
+        cx.notes.add(if rung.source == Source::Local {
+            Degraded::LocalFallback
+        } else {
+            Degraded::TemplateFallback
+        });
+        // The load that failed this reader may still succeed for others, and has the request's own id then.
+        let id = CaptionId(beside(cx.fresh_id));
+        Some(self.store(cx, id, variants, credit, rung.source).await)
+    }
+
+    /// The context of calls to the chain: they end early where something may still answer after them.
+    pub(super) fn time_of_the_chain(&self, cx: &Context) -> Context {
+        match cx.deadline.checked_sub(KEEPING) {
+            Some(deadline) if self.has_ladder => cx.until(deadline),
+            _ => cx.clone(),
+        }
+    }
+
+    /// Puts into the history what the chain wrote, and says for how long it is fresh.
+    pub(super) async fn keep(&self, cx: &Context, variants: Vec<Variant>, credit: Credit) -> Loaded<Written> {
+        let is_best = credit.first_choice && variants.len() >= self.wanted();
+        let is_publishable = variants.iter().all(|variant| variant.publishable);
+        if !credit.first_choice {
+            cx.notes.add(Degraded::FallbackProvider);
+        }
+        let ttl = if is_best {
+            self.caption_ttl
+        } else {
+            SECOND_BEST_TTL.min(self.caption_ttl)
+        };
+        Loaded {
+            value: self
+                .store(cx, CaptionId(cx.fresh_id), variants, credit, Source::Provider)
+                .await,
+            fresh_for: (is_publishable && !ttl.is_zero()).then_some(ttl),
+        }
+    }
+
+    /// Wraps up what was written, and puts it into the history as far as that was asked for.
+    async fn store(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        variants: Vec<Variant>,
+        credit: Credit,
+        source: Source,
+    ) -> Written {
+        let wanted = self.wanted();
+        // About the content, so it stays with it; what the request itself caused is the request's alone.
+        let mut warnings = Vec::new();
+        if variants.len() < wanted {
+            warnings.push(Warning::new(
+                "fewer_variants",
+                format!(
+                    "{wanted} captions were asked for, {} different ones were written",
+                    variants.len()
+                ),
+            ));
+        }
+        let caption = Caption {
+            variants,
+            platform: self.brief.platform,
+            language: self.brief.language.clone(),
+            provider: credit.provider,
+            model: credit.model,
+            grade: credit.grade.as_str().to_owned(),
+            provider_request_id: credit.provider_request_id,
+            usage: credit.usage,
+            created_at: cx.now,
+            rules_as_of: RULES_AS_OF.to_owned(),
+            warnings,
+        };
+        let mut written = Written {
+            id,
+            is_stored: false,
+            caption,
+            attempts: cx.attempts.begun(),
+            degraded: Vec::new(),
+            warnings: Vec::new(),
+            source,
+        };
+        if self.request.store {
+            self.enter(cx, &mut written).await;
+        }
+        written.degraded = cx.notes.all();
+        written
+    }
+
+    /// For a reader who wants in the history what was written for somebody who did not. All who do so give it the same
+    /// id, so it stands there once.
+    pub(super) async fn store_found(&self, cx: &Context, written: &mut Written) {
+        if !self.request.store {
+            written.warnings.retain(|warning| warning.code != NOT_STORED);
+        }
+        // Whoever shares a writing shares its attempt to store, too.
+        let was_tried = written.warnings.iter().any(|warning| warning.code == NOT_STORED);
+        if self.request.store && !written.is_stored && !was_tried {
+            self.enter(cx, written).await;
+        }
+    }
+
+    async fn enter(&self, cx: &Context, written: &mut Written) {
+        let degraded = Notes::default();
+        let told = self.noted.iter().copied().chain(cx.notes.all());
+        told.for_each(|how| degraded.add(how));
+        let record = Record {
+            id: written.id,
+            request_id: cx.request_id.to_string(),
+            user: self.request.user.clone(),
+            campaign: self.request.campaign.clone(),
+            description: self.request.description.clone(),
+            caption: written.caption.clone(),
+            source: written.source,
+            attempts: written.attempts,
+            degraded: degraded.all(),
+            feedback: None,
+        };
+        match self.captions.append(cx, &record).await {
+            Ok(()) => written.is_stored = true,
+            Err(_) => written.warnings.push(Warning::new(
+                NOT_STORED,
+                "the history could not be written; this answer is the only copy",
+            )),
+        }
+    }
+
+    fn wanted(&self) -> usize {
+        self.request.variants.get().into()
+    }
+}
+
+/// A load with notes of its own: what goes less well while it runs is told to everybody who waits for it
+/// ([`Written::degraded`]), what went less well for one reader before is not.
+pub(super) fn load<W, F>(writing: W) -> Load
+where
+    W: FnOnce(Context) -> F + Send + 'static,
+    F: Future<Output = Result<Loaded<Written>, LlmError>> + Send + 'static,
+{
+    Box::new(|cx| {
+        async move {
+            let notes: Arc<Notes> = Arc::default();
+            let ended = writing(Context {
+                notes: Arc::clone(&notes),
+                ..cx.clone()
+            });
+            let ended = ended.await;
+            // An error carries none.
+            notes.all().into_iter().for_each(|how| cx.notes.add(how));
+            ended
+        }
+        .boxed()
+    })
+}
+
+/// Another id of the same request, for a second thing that it creates: the same time, and as unlikely to meet any other.
+fn beside(id: uuid::Uuid) -> uuid::Uuid {
+    uuid::Uuid::from_u128(id.as_u128() ^ 1)
+}
+
+/// Has one writer write, and checks what it wrote. An answer that cannot be used, or that no rule could mend, is asked
+/// for once more; whether there is time and budget for that, the guarded port decides.
+pub(super) async fn write(
+    cx: &Context,
+    brief: &Brief,
+    request: &CaptionRequest,
+    llm: &dyn LlmProvider,
+) -> Result<(Vec<Variant>, Credit), LlmError> {
+    let prompt = prompt::render(brief, Format::Variants, request.provider.clone());
+    match ask(cx, &prompt, llm).await {
+        Ok((variants, credit)) if variants.iter().any(|variant| variant.publishable) => Ok((variants, credit)),
+        Ok((variants, credit)) => {
+            let again = prompt::ask_again(&prompt, broken_rules(&variants));
+            match ask(cx, &again, llm).await {
+                Ok((better, second)) if better.iter().any(|variant| variant.publishable) => {
+                    Ok((better, second.after(&credit)))
+                }
+                // Still broken, or no second answer: the first one is kept and says that it is not publishable.
+                Ok((_, second)) => Ok((variants, second.after(&credit))),
+                Err(_) => Ok((variants, credit)),
+            }
+        }
+        Err(LlmError::Unusable { detail }) => {
+            // A model that cannot keep to a form may still write a plain caption.
+            let simpler = if brief.variants.get() == 1 {
+                prompt::render(brief, Format::Plain, request.provider.clone())
+            } else {
+                prompt
+            };
+            ask(cx, &simpler, llm).await.map_err(|second| match second {
+                LlmError::Refused => second,
+                _ => LlmError::Unusable { detail },
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// One question, its answer checked, mended and scored, best first.
+pub(super) async fn ask(
+    cx: &Context,
+    prompt: &Prompt,
+    llm: &dyn LlmProvider,
+) -> Result<(Vec<Variant>, Credit), LlmError> {
+    let Completion { text, credit } = llm.complete(cx, prompt).await?;
+    let mut drafts = reply::read(&text, prompt, credit.grade)?;
+    // A few more than were asked for make up for duplicates; a flood of them is not worth the time.
+    drafts.truncate(2 * usize::from(prompt.brief.variants.get()));
+    let variants = rank(
+        drafts.iter().map(|draft| polish(draft, &prompt.brief)).collect(),
+        &prompt.brief,
+    );
+    if variants.is_empty() {
+        return Err(LlmError::unusable("nothing is left of the answer after the rules"));
+    }
+    Ok((variants, credit))
+}
+
+/// Publishable ones first, then by score; without duplicates, at most as many as were asked for.
+pub(super) fn rank(mut variants: Vec<Variant>, brief: &Brief) -> Vec<Variant> {
+    variants.retain(|variant| !variant.caption.trim().is_empty());
+    variants.sort_by(|a, b| {
+        b.publishable
+            .cmp(&a.publishable)
+            .then(b.quality.score.total_cmp(&a.quality.score))
+    });
+    let mut kept: Vec<Variant> = Vec::new();
+    for variant in variants {
+        if kept.iter().all(|other| !is_same_text(&other.caption, &variant.caption)) {
+            kept.push(variant);
+        }
+    }
+    kept.truncate(brief.variants.get().into());
+    kept
+}
+
+/// The same words in the same order, whatever case, signs and emoji.
+fn is_same_text(a: &str, b: &str) -> bool {
+    crate::text::words(a)
+        .map(str::to_lowercase)
+        .eq(crate::text::words(b).map(str::to_lowercase))
+}
+
+fn broken_rules(variants: &[Variant]) -> &[Violation] {
+    variants.first().map_or(&[], |variant| &variant.violations)
+}
