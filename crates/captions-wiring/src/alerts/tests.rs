@@ -212,6 +212,7 @@ async fn a_policy_without_room_is_an_overload_and_of_the_store_a_wait_in_vain() 
             max_concurrent: 1,
             queue_length: 0,
             queue_wait: Duration::ZERO,
+            ..captions_resilience::slots::SlotSettings::default()
         };
         let settings = PolicySettings {
             slots: Some(slots),

@@ -9,6 +9,9 @@ use super::{Origin, Origins, SettingsError, Sources, path_or_none, providers::co
 
 /// What every secret begins with, by the standard; the rest is looked at where it is used.
 const SECRET: &str = "whsec_";
+const URL: &str = "alerts.webhook_url";
+const VARIABLE: &str = "alerts.webhook_secret_env";
+const FILE: &str = "alerts.webhook_secret_file";
 
 /// What counts as wrong, how often it is looked at, and who is told.
 #[derive(Debug, Clone, Deserialize)]
@@ -56,9 +59,6 @@ impl Alerts {
     pub(super) fn read_secrets(&mut self, sources: &Sources, origins: &Origins) -> Result<(), SettingsError> {
         let origin = |key: &str| origins.get(key).cloned().unwrap_or(Origin::Default);
         let fail = |key: &str, what: &str| Err(contradiction(key, what, &origin(key)));
-        const URL: &str = "alerts.webhook_url";
-        const VARIABLE: &str = "alerts.webhook_secret_env";
-        const FILE: &str = "alerts.webhook_secret_file";
         let (key, text) = match (&self.webhook_url, &self.webhook_secret_env, &self.webhook_secret_file) {
             (None, None, None) => return Ok(()),
             (_, Some(_), Some(_)) => {
