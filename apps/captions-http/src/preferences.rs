@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     openapi::{ChangingUser, ErasingUser, ReadingUser},
     state::AppState,
-    users::{change, etag, known},
+    users::{change, etag, to_show},
 };
 
 fn shown(user: User) -> Response {
@@ -39,7 +39,7 @@ pub(crate) async fn read(
     call: Call,
     UserPath(id): UserPath,
 ) -> Result<Response, Failure> {
-    known(&state, &call, &id).await.map(shown)
+    to_show(&state, &call, &id).await.map(shown)
 }
 
 /// Change preferences

@@ -97,6 +97,7 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
+    state.shown_users = Arc::clone(&assembled.shown_users);
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use captions_domain::engine::Engine;
+use captions_domain::{engine::Engine, ports::UserStore};
 use captions_wiring::monitor::Monitor;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -13,6 +13,8 @@ use utoipa::ToSchema;
 #[derive(Clone)]
 pub struct AppState {
     pub engine: Arc<Engine>,
+    /// Where a user is read who is only shown. Who is to be changed is read from the engine's store.
+    pub shown_users: Arc<dyn UserStore>,
     pub limits: Limits,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
@@ -25,6 +27,7 @@ impl AppState {
     /// A server of `engine` with no components to report and figures of its own.
     pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
         Self {
+            shown_users: Arc::clone(&engine.users),
             engine,
             limits,
             components: Arc::new(|| Box::pin(async { Vec::new() })),

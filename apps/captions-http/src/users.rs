@@ -11,7 +11,7 @@ use captions_api::{
 };
 use captions_domain::{
     fault::StoreError,
-    ports::Expect,
+    ports::{Expect, UserStore},
     request::{Invalid, UserId},
     user::User,
 };
@@ -93,7 +93,7 @@ pub(crate) async fn read(
     call: Call,
     UserPath(id): UserPath,
 ) -> Result<Response, Failure> {
-    let user = known(&state, &call, &id).await?;
+    let user = to_show(&state, &call, &id).await?;
     Ok((etag(user.version), Json(UserDocument::from(&user))).into_response())
 }
 
@@ -178,10 +178,19 @@ pub(crate) async fn erase(
     }))
 }
 
-/// The user, who has to exist.
-pub(crate) async fn known(state: &AppState, call: &Call, id: &UserId) -> Result<User, Failure> {
+/// The user as the store has them now, who has to exist: what a change starts from, and what `If-Match` is compared with.
+async fn known(state: &AppState, call: &Call, id: &UserId) -> Result<User, Failure> {
+    read_from(&*state.engine.users, state, call, id).await
+}
+
+/// The user to show, who has to exist; a copy of a moment ago will do.
+pub(crate) async fn to_show(state: &AppState, call: &Call, id: &UserId) -> Result<User, Failure> {
+    read_from(&*state.shown_users, state, call, id).await
+}
+
+async fn read_from(users: &dyn UserStore, state: &AppState, call: &Call, id: &UserId) -> Result<User, Failure> {
     let user = call
-        .within(state, Code::StoreUnavailable, state.engine.users.read(&call.cx, id))
+        .within(state, Code::StoreUnavailable, users.read(&call.cx, id))
         .await??;
     user.ok_or_else(not_found)
 }

@@ -5,7 +5,7 @@
 //! [`CacheOptions::memory_age`] at most. With the store away what was kept last is served, and noted as
 //! [`Degraded::PreferencesStale`].
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use captions_domain::{
@@ -51,6 +51,15 @@ pub struct CachedUsers {
     times: UserTimes,
     /// Whether [`UserStore::read`] may answer with a copy.
     reads_copies: bool,
+}
+
+impl fmt::Debug for CachedUsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedUsers")
+            .field("times", &self.times)
+            .field("reads_copies", &self.reads_copies)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CachedUsers {

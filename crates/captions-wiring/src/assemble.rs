@@ -10,17 +10,13 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
-    ports::Cache,
+    ports::UserStore,
 };
-use captions_embedded::memory::MemoryCache;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
-    guarded::Guarded,
-    jitter::Jitter,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
-    readthrough::{CacheOptions, Layers, ReadThrough},
     tasks::Tasks,
 };
 use time::OffsetDateTime;
@@ -28,6 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     alerts,
+    caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
     gauges, policies,
     readiness::{Component, Probe, Readiness},
@@ -35,8 +32,6 @@ use crate::{
     store::{Store, Tables},
 };
 
-/// A larger value is not put into Redis: no caption comes near it.
-const LARGEST_CACHED: usize = 1 << 20;
 /// Pieces of background work at once, endless ones left out: far more than a healthy service has, and a bound for a sick one.
 const MOST_TASKS: usize = 1024;
 /// What the background work of a failed start has to notice that it is over.
@@ -91,6 +86,10 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// The users for those who only show them: a copy of a moment ago will do.
+    pub shown_users: Arc<dyn UserStore>,
+    /// What is kept.
+    pub caches: Caches,
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
@@ -179,7 +178,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     if let Some(process) = gauges::process() {
         monitor.process(process);
     }
-    let (layers, cache_component) = layers(settings, cpus, tasks, &monitor)?;
+    let (layers, cache_component) = caches::layers(settings, cpus, tasks, &monitor)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings, &monitor),
@@ -193,13 +192,14 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         cold,
     } = writers?;
 
-    let policy = monitor.watch(
-        Dependency::Database,
-        Policy::new(policies::store(&settings.database, cpus)),
-    );
+    let policy = Policy::new(policies::store(&settings.database, cpus));
+    let policy = monitor.watch(Dependency::Database, policy);
     let pool = store.clone();
     monitor.pool(move || gauges::pool(&pool));
     let (users, captions) = store.guarded(&policy);
+    let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
+    let counted = caches.clone();
+    monitor.caches(move || counted.counts());
     let probe = Probe::Store {
         store: store.clone(),
         tables_are_current: tables.current(),
@@ -207,24 +207,22 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     components.insert(0, Component::new("store", Some(policy), probe));
     components.insert(1, cache_component);
 
-    let answers = ReadThrough::new(layers, kept(settings), Jitter::random());
-    let counted = answers.clone();
-    monitor.cache("captions", move || counted.counts());
-
     let engine = Engine {
         users: Arc::new(Watched::new(users, monitor.clone())),
         captions: Arc::new(Watched::new(captions, monitor.clone())),
-        answers: Arc::new(Watched::new(Arc::new(answers), monitor.clone())),
+        answers: caches.answers(&monitor),
         llm: Arc::new(Watched::new(chain, monitor.clone())),
         rungs,
         options: Options {
-            caption_ttl: settings.cache.caption,
+            caption_ttl: settings.cache.caption(),
             stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
         },
     };
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
+        caches,
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
         deadline: settings.engine.deadline,
@@ -234,50 +232,6 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })
-}
-
-/// How captions are kept.
-fn kept(settings: &Settings) -> CacheOptions {
-    CacheOptions {
-        stale: if settings.fallback.stale {
-            settings.cache.stale
-        } else {
-            Duration::ZERO
-        },
-        largest: LARGEST_CACHED,
-        refresh_time: settings.engine.deadline,
-        refresh_attempts: settings.api.max_attempts,
-        ..CacheOptions::default()
-    }
-}
-
-/// Memory over Redis, as far as the settings have them.
-fn layers(
-    settings: &Settings,
-    cpus: u32,
-    tasks: &Tasks,
-    monitor: &Monitor,
-) -> Result<(Arc<Layers>, Component), AssembleError> {
-    let over = |memory, shared| Layers::new(memory, shared, tasks.clone());
-    let unguarded = || Component::new("cache", None, Probe::None);
-    if !settings.cache.enabled {
-        return Ok((over(None, None), unguarded()));
-    }
-    // Nothing in it can fail or take long, so there is nothing to guard.
-    let memory = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
-    let looked_at = Arc::clone(&memory);
-    monitor.memory(move || gauges::memory(&looked_at));
-    let Some(url) = &settings.redis.url else {
-        return Ok((over(Some(memory), None), unguarded()));
-    };
-    let redis = Arc::new(redis(url, &settings.redis, cpus)?);
-    let policy = monitor.watch(Dependency::Cache, Policy::new(policies::redis(&settings.redis)));
-    let shared = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
-    let shared = Arc::new(Watched::new(shared, monitor.clone()));
-    Ok((
-        over(Some(memory), Some(shared)),
-        Component::new("cache", Some(policy), Probe::Redis(redis)),
-    ))
 }
 
 /// Connects to nothing yet.

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod assemble;
+mod caches;
 mod chain;
 mod crypto;
 mod doctor;
@@ -20,6 +21,7 @@ mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
+pub use caches::Caches;
 pub use captions_postgres::PoolSnapshot;
 /// The counts, for those who count what only they can see: the operations that callers ask for.
 pub use captions_resilience::monitor;

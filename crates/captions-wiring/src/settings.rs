@@ -207,15 +207,52 @@ impl<'de> Deserialize<'de> for PoolSize {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
     pub enabled: bool,
     pub memory_bytes: u64,
     #[serde(deserialize_with = "seconds")]
-    pub caption: Duration,
+    ttl: Duration,
+    #[serde(deserialize_with = "seconds")]
+    caption: Duration,
+    #[serde(deserialize_with = "seconds")]
+    preferences: Duration,
+    #[serde(deserialize_with = "seconds")]
+    profile: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub negative: Duration,
     #[serde(deserialize_with = "seconds")]
     pub stale: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub revalidate: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub memory_age: Duration,
+    pub early_refresh: bool,
+    pub coalesce: bool,
+    pub compress: bool,
+}
+
+impl Cache {
+    /// How long a caption is fresh.
+    pub fn caption(&self) -> Duration {
+        self.own_or_ttl(self.caption)
+    }
+
+    /// How long a user's preferences are fresh.
+    pub fn preferences(&self) -> Duration {
+        self.own_or_ttl(self.preferences)
+    }
+
+    /// How long a whole user is fresh, where it is only shown.
+    pub fn profile(&self) -> Duration {
+        self.own_or_ttl(self.profile)
+    }
+
+    fn own_or_ttl(&self, own: Duration) -> Duration {
+        if own.is_zero() { self.ttl } else { own }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,6 +1,6 @@
 //! Figures that other parts keep, asked for when a summary is made.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -110,7 +110,7 @@ pub(super) struct Sources {
     pub(super) spool: Source<SpoolStats>,
     pub(super) process: Source<ProcessStats>,
     /// By the kind of what is kept.
-    pub(super) caches: Vec<(&'static str, Source<CacheCounts>)>,
+    pub(super) caches: Source<BTreeMap<&'static str, CacheCounts>>,
     /// By provider.
     pub(super) limiters: Vec<(String, Source<LimiterStats>)>,
 }
@@ -127,9 +127,9 @@ impl Monitor {
         self.parts().sources.memory = Source::new(source);
     }
 
-    /// Where the figures of a read-through cache are, one for each kind of what is kept.
-    pub fn cache(&self, kind: &'static str, source: impl Fn() -> CacheCounts + Send + Sync + 'static) {
-        self.parts().sources.caches.push((kind, Source::new(source)));
+    /// Where the figures of the read-through caches are, by the kind of what they keep.
+    pub fn caches(&self, source: impl Fn() -> BTreeMap<&'static str, CacheCounts> + Send + Sync + 'static) {
+        self.parts().sources.caches = Source::new(source);
     }
 
     /// Where the figures of the spool are.

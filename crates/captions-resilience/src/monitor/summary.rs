@@ -472,8 +472,10 @@ impl Monitor {
             },
             kinds: sources
                 .caches
-                .iter()
-                .filter_map(|(kind, source)| Some(((*kind).to_owned(), source.ask()?.into())))
+                .ask()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(kind, counts)| (kind.to_owned(), counts.into()))
                 .collect(),
             memory: sources.memory.ask(),
             shared: self.parts().cache.as_ref().map(|part| SharedCacheStats {

@@ -303,13 +303,14 @@ async fn sources_are_asked_when_a_summary_is_made() {
         ..PoolStats::default()
     };
     monitor.pool(move || pool);
-    monitor.cache("captions", || CacheCounts {
+    let counts = CacheCounts {
         memory_hits: 2,
         shared_hits: 1,
         stale: 1,
         misses: 4,
         ..CacheCounts::default()
-    });
+    };
+    monitor.caches(move || [("captions", counts)].into());
     monitor.memory(|| MemoryStats {
         entries: 7,
         ..MemoryStats::default()

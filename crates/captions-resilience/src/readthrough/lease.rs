@@ -9,7 +9,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use captions_domain::{context::Context, fault::Fault, ports::Cache, ports::CacheKey};
 use rand::Rng;
-use tokio::time::sleep;
+use tokio::{runtime::Handle, time::sleep};
 
 use super::{
     entry::Place,
@@ -92,14 +92,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.is_held {
+        // Outside of a runtime nothing can be done; then, or if it is refused, it runs out by itself.
+        if !self.is_held || Handle::try_current().is_err() {
             return;
         }
         let (shared, place, token) = (Arc::clone(&self.shared), self.place.clone(), self.token.clone());
         let give_back = async move {
             drop(shared.remove_if(&housekeeping(&place), &place.key, token).await);
         };
-        // Refused: it runs out by itself.
         drop(self.tasks.spawn("lease", give_back));
     }
 }

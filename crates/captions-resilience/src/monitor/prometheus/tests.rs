@@ -28,9 +28,11 @@ fn full(providers: usize) -> Monitor {
     }
     monitor.pool(PoolStats::default);
     monitor.memory(MemoryStats::default);
-    for kind in ["captions", "preferences", "profiles"] {
-        monitor.cache(kind, CacheCounts::default);
-    }
+    monitor.caches(|| {
+        ["captions", "preferences", "profiles"]
+            .map(|kind| (kind, CacheCounts::default()))
+            .into()
+    });
     monitor.spool(SpoolStats::default);
     monitor.process(ProcessStats::default);
     monitor

@@ -1,5 +1,5 @@
-use captions_domain::caption::Source;
-use captions_testkit::redis;
+use captions_domain::{caption::Source, choice::Tone, ports::Expect, user::User};
+use captions_testkit::{build, redis};
 
 use super::*;
 use crate::machine::Page;
@@ -73,4 +73,105 @@ async fn authorities_that_cannot_be_read_are_refused() {
         error.contains("redis.url") && error.contains("/nowhere/ca.pem"),
         "{error}"
     );
+}
+
+fn anna(tone: Tone) -> User {
+    let mut user = build::user_bare("anna");
+    user.preferences.tone = Some(tone);
+    user
+}
+
+/// The tone of Anna's preferences as this process sees them.
+async fn tone(assembled: &Assembled) -> Option<Tone> {
+    let users = &assembled.engine.users;
+    let found = users
+        .preferences(&context(assembled), &build::user_id("anna"))
+        .await
+        .unwrap();
+    found.and_then(|found| found.tone)
+}
+
+/// Two processes over the same store: the second one has read Anna's preferences, then the first one changes them.
+async fn changed_by_another(machine: &Machine) -> (Assembled, Assembled) {
+    let (first, second) = (assembled(machine).await, assembled(machine).await);
+    let cx = context(&first);
+    let users = &first.engine.users;
+    users.write(&cx, &anna(Tone::Warm), Expect::Absent).await.unwrap();
+    assert_eq!(tone(&first).await, Some(Tone::Warm));
+    until_tone(&second, Tone::Warm).await;
+    users.write(&cx, &anna(Tone::Funny), Expect::Version(1)).await.unwrap();
+    (first, second)
+}
+
+async fn until_tone(assembled: &Assembled, expected: Tone) {
+    let look = async {
+        while tone(assembled).await != Some(expected) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, look).await.unwrap();
+}
+
+#[tokio::test]
+async fn processes_that_share_a_redis_see_each_others_changes_of_preferences() {
+    let server = redis::Server::start();
+    // Never by age.
+    let machine = machine()
+        .env("REDIS_URL", &server.url())
+        .flag("cache.memory_age", "3600");
+
+    let (first, second) = changed_by_another(&machine).await;
+
+    assert_eq!(tone(&first).await, Some(Tone::Funny));
+    until_tone(&second, Tone::Funny).await;
+}
+
+#[tokio::test]
+async fn without_redis_a_copy_of_preferences_is_used_as_long_as_its_age_allows() {
+    for (age, seen) in [("3600", Tone::Warm), ("0", Tone::Funny)] {
+        let machine = machine().flag("cache.memory_age", age);
+
+        let (first, second) = changed_by_another(&machine).await;
+
+        assert_eq!(tone(&first).await, Some(Tone::Funny));
+        assert_eq!(tone(&second).await, Some(seen), "age {age}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_cache_preferences_are_read_each_time() {
+    let machine = machine()
+        .flag("cache.enabled", "false")
+        .flag("cache.memory_age", "3600");
+
+    let (first, second) = changed_by_another(&machine).await;
+
+    assert_eq!(tone(&second).await, Some(Tone::Funny));
+    assert!(first.caches.counts().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_changes_a_user_reads_the_store_and_whoever_shows_one_a_copy() {
+    let machine = machine().flag("cache.memory_age", "3600");
+    let (first, second) = (assembled(&machine).await, assembled(&machine).await);
+    let (cx, id) = (context(&first), build::user_id("anna"));
+    first
+        .engine
+        .users
+        .write(&cx, &anna(Tone::Warm), Expect::Absent)
+        .await
+        .unwrap();
+    let version = async |users: &dyn UserStore| users.read(&cx, &id).await.unwrap().unwrap().version;
+    assert_eq!(version(&*second.shown_users).await, 1);
+
+    first
+        .engine
+        .users
+        .write(&cx, &anna(Tone::Funny), Expect::Version(1))
+        .await
+        .unwrap();
+
+    assert_eq!(version(&*second.shown_users).await, 1);
+    assert_eq!(version(&*second.engine.users).await, 2);
+    assert_eq!(version(&*first.shown_users).await, 2);
 }
