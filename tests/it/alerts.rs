@@ -2,7 +2,6 @@
 //! of the documentation.
 
 use std::{
-    collections::BTreeMap,
     io::Write as _,
     process::{Command, Stdio},
     time::Duration,
@@ -145,19 +144,18 @@ async fn a_store_that_goes_away_is_told_once_signed_and_told_to_be_back_and_not_
     assert!(requests[0].line.starts_with("POST /hook "));
 
     // Every way of being false is noticed.
-    let refused = |change: &dyn Fn(&mut BTreeMap<String, String>, &mut Vec<u8>)| {
+    let refused = |change: fn(&mut Received)| {
         let mut request = requests[1].clone();
-        change(&mut request.headers, &mut request.body);
+        change(&mut request);
         verified(&request, SECRET).unwrap_err()
     };
-    assert!(
-        verified(&requests[1], OTHER_SECRET)
-            .unwrap_err()
-            .contains("not signed with this secret")
-    );
-    assert!(refused(&|_, body| body.push(b' ')).contains("not signed"));
-    assert!(refused(&|headers, _| drop(headers.insert("webhook-id".into(), "x".into()))).contains("not signed"));
-    assert!(refused(&|headers, _| drop(headers.insert("webhook-timestamp".into(), "1".into()))).contains("too old"));
+    let other_id = |request: &mut Received| drop(request.headers.insert("webhook-id".into(), "x".into()));
+    let other_time = |request: &mut Received| drop(request.headers.insert("webhook-timestamp".into(), "1".into()));
+    let other_secret = verified(&requests[1], OTHER_SECRET).unwrap_err();
+    assert!(other_secret.contains("not signed with this secret"), "{other_secret}");
+    assert!(refused(|request| request.body.push(b' ')).contains("not signed"));
+    assert!(refused(other_id).contains("not signed"));
+    assert!(refused(other_time).contains("too old"));
 
     assert_eq!(nobody.connections(), 0);
     on.stop().await;
