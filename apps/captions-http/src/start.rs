@@ -1,6 +1,6 @@
 //! From settings to a running server: the only part of this app that knows the composition root.
 
-use std::{io, path::PathBuf, pin::pin, sync::Arc};
+use std::{borrow::Cow, io, path::PathBuf, pin::pin, sync::Arc};
 
 use anyhow::Context;
 use captions_wiring::{
@@ -125,6 +125,6 @@ fn component(status: Status) -> Component {
         } else {
             ComponentStatus::Degraded
         },
-        detail: status.why.map(Into::into),
+        detail: status.why.map(Cow::into_owned),
     }
 }

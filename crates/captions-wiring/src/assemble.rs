@@ -12,6 +12,7 @@ use captions_domain::{
     fault::{Fault, LlmError},
     ports::UserStore,
 };
+use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
@@ -29,6 +30,7 @@ use crate::{
     gauges, policies,
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
+    spool::Spool,
     store::{Store, Tables},
 };
 
@@ -97,6 +99,7 @@ pub struct Assembled {
     max_attempts: u32,
     cold: Option<Cold>,
     store: Store,
+    spool: Spool,
     tasks: Tasks,
     time_for_background: Duration,
 }
@@ -152,10 +155,18 @@ impl Assembled {
         }
     }
 
-    /// Ends the background work and closes the store. What was begun may end within [`Server::time_for_background`](crate::settings::Server::time_for_background); the
-    /// rest is dropped. Requests in flight must have ended. A second call does nothing.
+    /// What waits on disk for the store; `None` if there is no such place. Quick enough to be asked at any time.
+    pub fn spool(&self) -> Option<SpoolCounts> {
+        self.spool.counts()
+    }
+
+    /// Ends the background work, delivers what waits on disk and closes the stores. What was begun may end within
+    /// [`Server::time_for_background`](crate::settings::Server::time_for_background); the rest is dropped. Requests in
+    /// flight must have ended. A second call does nothing.
     pub async fn shutdown(&self) {
+        let until = tokio::time::Instant::now() + self.time_for_background;
         self.tasks.drain(self.time_for_background).await;
+        self.spool.close(until).await;
         self.store.close().await;
     }
 }
@@ -197,6 +208,8 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let pool = store.clone();
     monitor.pool(move || gauges::pool(&pool));
     let (users, captions) = store.guarded(&policy);
+    let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
+    let captions = spool.captions(captions);
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
     let counted = caches.clone();
     monitor.caches(move || counted.counts());
@@ -206,6 +219,9 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     };
     components.insert(0, Component::new("store", Some(policy), probe));
     components.insert(1, cache_component);
+    if let Some(spool) = spool.component() {
+        components.insert(1, spool);
+    }
 
     let engine = Engine {
         users: Arc::new(Watched::new(users, monitor.clone())),
@@ -229,6 +245,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         max_attempts: settings.api.max_attempts,
         cold,
         store,
+        spool,
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })

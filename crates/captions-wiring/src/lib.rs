@@ -17,11 +17,13 @@ pub mod model;
 mod policies;
 mod readiness;
 pub mod settings;
+mod spool;
 mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
 pub use caches::Caches;
+pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
 /// The counts, for those who count what only they can see: the operations that callers ask for.
 pub use captions_resilience::monitor;

@@ -66,6 +66,7 @@ pub struct Settings {
     pub server: Server,
     pub engine: Engine,
     pub database: Database,
+    pub spool: Spool,
     pub redis: Redis,
     pub cache: Cache,
     pub api: Api,
@@ -159,6 +160,17 @@ pub enum Migrate {
     Auto,
     Check,
     Never,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spool {
+    pub enabled: bool,
+    /// Absolute; `None` on a machine without HOME if no path is set.
+    #[serde(deserialize_with = "path_or_none")]
+    pub path: Option<PathBuf>,
+    pub max_rows: u64,
+    pub max_bytes: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

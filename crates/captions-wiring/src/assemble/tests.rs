@@ -3,6 +3,7 @@
 mod caches;
 mod counts;
 mod providers;
+mod spool;
 mod stores;
 
 use std::{

@@ -1,6 +1,10 @@
 //! The layers, one over the other, each checked before it is laid down.
 
-use std::{collections::BTreeMap, fmt, fs, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
@@ -94,11 +98,15 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     settings.cache_folder = sources
         .folder("XDG_CACHE_HOME", ".cache")
         .map(|folder| folder.join("captions"));
+    let data = sources
+        .folder("XDG_DATA_HOME", ".local/share")
+        .map(|folder| folder.join("captions"));
+    settings.spool.path = match settings.spool.path {
+        Some(path) => Some(sources.cwd.join(path)),
+        None => data.as_ref().map(|data| data.join("spool.db")),
+    };
     if settings.database.url.expose().is_empty() {
-        let data = sources
-            .folder("XDG_DATA_HOME", ".local/share")
-            .ok_or(SettingsError::NoDataFolder)?;
-        let path = data.join("captions/captions.db");
+        let path = data.ok_or(SettingsError::NoDataFolder)?.join("captions.db");
         settings.database.url = SecretUrl::new(format!("sqlite:{}", path.display()));
     }
 
@@ -397,6 +405,10 @@ fn show(
             Rule::SecretUrl if *key == "database.url" => quoted(&settings.database.url.redacted()),
             Rule::SecretUrl => quoted(&SecretUrl::new(text()?).redacted()),
             Rule::HookUrl => quoted(&only_host(&text()?)),
+            Rule::Path if *key == "spool.path" => {
+                let path = settings.spool.path.as_deref().unwrap_or(Path::new(""));
+                quoted(&path.display().to_string())
+            }
             Rule::Flag | Rule::Seconds(..) | Rule::Whole(..) => text()?,
             Rule::AutoOrWhole(..) => {
                 let text = text()?;
