@@ -210,6 +210,10 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let (users, captions) = store.guarded(&policy);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
+    if spool.counts().is_some() {
+        let spool = spool.clone();
+        monitor.spool(move || gauges::spool(spool.counts().unwrap_or_default()));
+    }
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
     let counted = caches.clone();
     monitor.caches(move || counted.counts());

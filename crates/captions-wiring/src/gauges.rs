@@ -5,8 +5,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use captions_embedded::memory::MemoryCache;
-use captions_resilience::monitor::{MemoryStats, PoolStats, ProcessStats};
+use captions_embedded::{memory::MemoryCache, spool::Counts};
+use captions_resilience::monitor::{MemoryStats, PoolStats, ProcessStats, SpoolStats};
 
 use crate::store::Store;
 
@@ -31,6 +31,16 @@ pub(crate) fn pool(store: &Store) -> PoolStats {
             idle: store.idle() as u64,
             ..PoolStats::default()
         },
+    }
+}
+
+/// What waits on disk for the store.
+pub(crate) fn spool(counts: Counts) -> SpoolStats {
+    SpoolStats {
+        waiting: counts.waiting,
+        bytes: counts.bytes,
+        delivered: counts.delivered,
+        dropped: counts.lost,
     }
 }
 
