@@ -4,6 +4,7 @@
 mod alert_rules;
 mod alerts;
 mod architecture;
+mod coalescing;
 mod contracts;
 mod figures;
 mod leaving;
@@ -16,3 +17,4 @@ mod stack;
 mod stores;
 mod support;
 mod wall;
+mod warm_up;

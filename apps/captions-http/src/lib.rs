@@ -19,6 +19,7 @@ mod state;
 mod stats;
 mod stream;
 mod users;
+mod warm_up;
 
 use axum::{Router, middleware, routing::get};
 use bytes::Bytes;

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, io, path::PathBuf, pin::pin, sync::Arc};
 
 use anyhow::Context;
+use captions_domain::context::TenantId;
 use captions_wiring::{
     Assembled, Status, assemble,
     settings::{Settings, Sources, load},
@@ -13,7 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting};
+use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         never = serve_starting(&listener, limits(&settings)) => match never {},
         () = &mut stop => return Ok(End::InGoodOrder),
     };
-    assembled.warm();
+    warm(&settings, &assembled);
     assembled.watch_event_loop();
     assembled.raise_alerts(&settings.alerts)?;
     let state = state(&settings, &assembled);
@@ -91,6 +92,19 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Begins in the background what makes the first requests quick: the local model is loaded, and the captions of the
+/// warm-up list are written. Nothing waits for either, and both end with the server.
+pub fn warm(settings: &Settings, assembled: &Arc<Assembled>) {
+    assembled.warm();
+    if let Some(list) = settings.cache.warm_up.clone() {
+        let warming = Arc::clone(assembled);
+        assembled.tasks().spawn_endless("warm-up list", async move {
+            let context = |name| warming.context(TenantId::local(), name, None);
+            warm_up::run(&warming.engine, context, &list).await;
+        });
+    }
 }
 
 /// What the handlers are given, as the settings say.

@@ -244,6 +244,8 @@ pub struct Cache {
     pub early_refresh: bool,
     pub coalesce: bool,
     pub compress: bool,
+    #[serde(deserialize_with = "path_or_none")]
+    pub warm_up: Option<PathBuf>,
 }
 
 impl Cache {

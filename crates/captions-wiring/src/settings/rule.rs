@@ -269,6 +269,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("cache.early_refresh", Rule::Flag),
     ("cache.coalesce", Rule::Flag),
     ("cache.compress", Rule::Flag),
+    ("cache.warm_up", Rule::Path),
     ("api.timeout", CALL),
     ("api.first_byte_timeout", CALL),
     ("api.idle_timeout", CALL),
