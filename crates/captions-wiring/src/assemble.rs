@@ -10,6 +10,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
+    limiter::Limiter,
     ports::UserStore,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
@@ -27,7 +28,7 @@ use crate::{
     alerts,
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
-    gauges, policies,
+    gauges, limits, policies,
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
@@ -88,6 +89,8 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
+    pub callers: Option<Limiter>,
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
@@ -190,9 +193,10 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         monitor.process(process);
     }
     let (layers, cache_component) = caches::layers(settings, cpus, tasks, &monitor)?;
+    let quota = limits::quota(settings, cpus, &cache_component)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
-        writers(settings, &monitor),
+        writers(settings, &quota, &monitor),
         cache_component.greet()
     );
     let tables = tables?;
@@ -210,9 +214,9 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let (users, captions) = store.guarded(&policy);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
-    if spool.counts().is_some() {
-        let spool = spool.clone();
-        monitor.spool(move || gauges::spool(spool.counts().unwrap_or_default()));
+    if let Spool::Open(waiting) = &spool {
+        let waiting = Arc::clone(waiting);
+        monitor.spool(move || gauges::spool(waiting.counts()));
     }
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
     let counted = caches.clone();
@@ -241,6 +245,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        callers: limits::callers(&settings.limits, &quota),
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
         monitor,

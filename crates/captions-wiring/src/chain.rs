@@ -9,12 +9,16 @@ use captions_domain::{
     ports::LlmProvider,
 };
 use captions_embedded::template::TemplateWriter;
-use captions_openai::{OpenAi, options::OpenAiOptions};
+use captions_openai::{
+    OpenAi,
+    options::{Listener, OpenAiOptions},
+};
 use captions_resilience::{
     failover::Failover,
     guarded::Guarded,
     monitor::{Dependency, Monitor},
     policy::Policy,
+    rate::shared::SharedQuota,
     traced::Traced,
 };
 use secrecy::ExposeSecret;
@@ -22,7 +26,7 @@ use tokio::time::timeout;
 
 use crate::{
     assemble::AssembleError,
-    policies,
+    limits, policies,
     readiness::{Component, Probe},
     settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
 };
@@ -77,7 +81,11 @@ pub(crate) struct Writers {
 }
 
 /// Starts the local model's thread if it is used, and asks a provider that names no model for its first one.
-pub(crate) async fn writers(settings: &Settings, monitor: &Monitor) -> Result<Writers, AssembleError> {
+pub(crate) async fn writers(
+    settings: &Settings,
+    quota: &Arc<SharedQuota>,
+    monitor: &Monitor,
+) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
     let mut components = Vec::new();
@@ -87,9 +95,18 @@ pub(crate) async fn writers(settings: &Settings, monitor: &Monitor) -> Result<Wr
         let member = match provider.kind {
             ProviderKind::Openai => {
                 let policy = Policy::new(policies::provider(provider, &settings.api, position, listed.len()));
+                let longest_wait = policy
+                    .settings()
+                    .retry
+                    .map_or(policies::SHORT_WAIT, |retry| retry.longest_wait);
+                let toward = limits::toward(provider, &settings.api, quota, longest_wait);
+                let policy = match toward.rate {
+                    Some(rate) => policy.limited(rate),
+                    None => policy,
+                };
                 let policy = monitor.watch(Dependency::Provider(name), policy);
                 components.push(Component::new(name, Some(policy.clone()), Probe::None));
-                let openai = openai(provider, &settings.api).await?;
+                let openai = openai(provider, &settings.api, toward.listener).await?;
                 let (host, port) = place(provider);
                 let traced = Traced::new(Arc::new(openai), host, port);
                 Arc::new(Guarded::new(Arc::new(traced), policy))
@@ -198,8 +215,11 @@ pub(crate) fn options(provider: &Provider, api: &Api) -> OpenAiOptions {
     }
 }
 
-async fn openai(provider: &Provider, api: &Api) -> Result<OpenAi, AssembleError> {
-    let mut options = options(provider, api);
+async fn openai(provider: &Provider, api: &Api, listener: Option<Listener>) -> Result<OpenAi, AssembleError> {
+    let mut options = OpenAiOptions {
+        listener,
+        ..options(provider, api)
+    };
     if provider.model.is_none() {
         options.model = first_model(&options, provider.timeout.unwrap_or(api.timeout)).await?;
     }

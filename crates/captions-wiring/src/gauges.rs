@@ -34,22 +34,22 @@ pub(crate) fn pool(store: &Store) -> PoolStats {
     }
 }
 
-/// What waits on disk for the store.
-pub(crate) fn spool(counts: Counts) -> SpoolStats {
-    SpoolStats {
-        waiting: counts.waiting,
-        bytes: counts.bytes,
-        delivered: counts.delivered,
-        dropped: counts.lost,
-    }
-}
-
 /// The cache in memory.
 pub(crate) fn memory(cache: &MemoryCache) -> MemoryStats {
     MemoryStats {
         entries: cache.entries() as u64,
         bytes: cache.used_bytes(),
         limit: cache.max_bytes(),
+    }
+}
+
+/// The waiting room on disk.
+pub(crate) const fn spool(counts: Counts) -> SpoolStats {
+    SpoolStats {
+        waiting: counts.waiting,
+        bytes: counts.bytes,
+        delivered: counts.delivered,
+        dropped: counts.lost,
     }
 }
 

@@ -10,6 +10,7 @@ mod chain;
 mod crypto;
 mod doctor;
 mod gauges;
+mod limits;
 #[cfg(test)]
 mod machine;
 #[cfg(feature = "local-llm")]

@@ -73,6 +73,7 @@ pub struct Settings {
     pub llm: Llm,
     pub fallback: Fallback,
     pub local: Local,
+    pub limits: Limits,
     pub monitor: Monitor,
     pub admin: Admin,
     pub alerts: Alerts,
@@ -289,6 +290,10 @@ pub struct Api {
     pub hedge: Option<Duration>,
     pub max_connections: usize,
     pub max_per_host: usize,
+    pub requests_per_minute: u64,
+    pub requests_per_hour: u64,
+    pub tokens_per_minute: u64,
+    pub quota_headers: bool,
     pub queue_length: usize,
     #[serde(deserialize_with = "seconds")]
     pub queue_wait: Duration,
@@ -339,6 +344,16 @@ pub struct Local {
     pub model_path: Option<PathBuf>,
     pub queue: usize,
     pub candidates: u32,
+}
+
+/// Of one caller; 0 is no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub requests_per_minute: u64,
+    pub requests_per_hour: u64,
+    pub tokens_per_minute: u64,
+    pub replicas: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

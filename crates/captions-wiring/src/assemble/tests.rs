@@ -2,6 +2,7 @@
 
 mod caches;
 mod counts;
+mod limits;
 mod providers;
 mod spool;
 mod stores;

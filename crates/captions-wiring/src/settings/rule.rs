@@ -204,6 +204,9 @@ const CONNECT: Rule = Rule::Seconds(0.01, 60.0);
 const CALL: Rule = Rule::Seconds(0.01, 600.0);
 const LIFETIME: Rule = Rule::Seconds(1.0, 86_400.0);
 const KEPT: f64 = 2_592_000.0;
+const PER_MINUTE: Rule = Rule::Whole(0, 10_000_000);
+const PER_HOUR: Rule = Rule::Whole(0, 100_000_000);
+const TOKENS: Rule = Rule::Whole(0, 1_000_000_000);
 const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
 const ATTEMPTS: Rule = Rule::Whole(1, 10);
 const LEAST: Rule = Rule::Whole(0, 1_000_000_000);
@@ -280,6 +283,10 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("api.hedge", HEDGE),
     ("api.max_connections", IN_FLIGHT),
     ("api.max_per_host", IN_FLIGHT),
+    ("api.requests_per_minute", PER_MINUTE),
+    ("api.requests_per_hour", PER_HOUR),
+    ("api.tokens_per_minute", TOKENS),
+    ("api.quota_headers", Rule::Flag),
     ("api.queue_length", WAITING),
     ("api.queue_wait", Rule::Seconds(0.0, 60.0)),
     ("api.adaptive", Rule::Flag),
@@ -299,6 +306,10 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("local.model_path", Rule::Path),
     ("local.queue", Rule::Whole(1, 1024)),
     ("local.candidates", Rule::Whole(1, 16)),
+    ("limits.requests_per_minute", PER_MINUTE),
+    ("limits.requests_per_hour", PER_HOUR),
+    ("limits.tokens_per_minute", TOKENS),
+    ("limits.replicas", Rule::Whole(1, 1000)),
     ("monitor.window", Rule::Seconds(1.0, 3600.0)),
     ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
     ("admin.listen", Rule::AddressOrNone),
