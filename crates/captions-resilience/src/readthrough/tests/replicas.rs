@@ -400,6 +400,29 @@ async fn a_writer_who_leaves_in_the_middle_is_told_of_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_its_end_a_process_tries_once_more_to_tell_of_its_writes() {
+    for is_back in [true, false] {
+        let (shelf, tasks) = (Shelf::new(), Tasks::new(10));
+        let layers = layers(Some(&shelf), 0, &tasks).await;
+        let (cx, place) = (relaxed(), key("a"));
+        shelf
+            .side(0)
+            .put(&cx, &place, Bytes::from_static(b"old"), TIME)
+            .await
+            .unwrap();
+        shelf.shut(true);
+        layers.owe(&cx, std::slice::from_ref(&place)).settle(&cx).await;
+        settle().await;
+        shelf.shut(!is_back);
+
+        assert_eq!(tasks.drain(seconds(10)).await, 0);
+
+        assert_eq!(layers.owed_writes(), usize::from(!is_back));
+        assert_eq!(shelf.bytes(&place).unwrap() != "old", is_back);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_was_never_made_costs_nothing() {
     let (two, source) = (two(changing()).await, Source::new("one", ms(0)));
     read(&two.caches[0], USE, &source).await;
