@@ -11,4 +11,5 @@ mod parity;
 mod stack;
 mod stores;
 mod support;
+mod users;
 mod wall;

@@ -468,9 +468,8 @@ async fn listen(layers: Weak<Layers>, told: Invalidations) {
         let Some(layers) = layers.upgrade() else { return };
         match heard {
             Ok(Some(told)) => layers.hear(told).await,
-            Ok(None) => {}
             Err(_) if layers.owed_writes() > 0 => layers.settle_in_background(),
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
     }
 }

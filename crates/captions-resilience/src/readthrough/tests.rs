@@ -159,6 +159,10 @@ impl Cache for Side {
 
     async fn put(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<(), Fault> {
         self.open()?;
+        let takes = *self.shelf.takes.lock().unwrap();
+        if !takes.is_zero() {
+            sleep(takes).await;
+        }
         let place = (cx.tenant.clone(), key.clone());
         let entry = (bytes, Instant::now(), ttl);
         self.shelf.entries.lock().unwrap().insert(place, entry);

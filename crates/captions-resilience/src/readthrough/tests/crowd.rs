@@ -65,9 +65,9 @@ async fn plays(readers: Vec<Reader>, weathers: Vec<Weather>) -> Result<(), TestC
             sleep(ms(weather.at)).await;
             source.takes(ms(weather.takes));
             if weather.fails {
-                source.fails()
+                source.fails();
             } else {
-                source.gives("one")
+                source.gives("one");
             }
         }
     });
