@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should say where")]
 
 mod architecture;
+mod coalescing;
 mod contracts;
+mod figures;
 mod leaving;
 mod models;
 mod outages;
@@ -13,3 +15,4 @@ mod stores;
 mod support;
 mod users;
 mod wall;
+mod warm_up;

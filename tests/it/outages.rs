@@ -56,9 +56,15 @@ async fn a_postgres_that_is_away_at_the_start_is_taken_into_use_once_it_is_back(
     body["user_id"] = json!("ana");
 
     let (status, written) = service.post("/v1/captions", &body).await;
-    assert_eq!((status, &written["caption"]), (200, &json!(CAPTION)), "{written}");
-    assert_eq!(written["degraded"], json!(["preferences_default"]));
-    assert_eq!(written["warnings"][0]["code"], "not_stored");
+    assert_eq!((status, &written["caption"]), (201, &json!(CAPTION)), "{written}");
+    assert_eq!(written["degraded"], json!(["preferences_default", "history_delayed"]));
+    assert_eq!(written["warnings"], json!([]));
+    let (_, health) = service.get("/readyz?verbose").await;
+    let parts = health["components"].as_array().unwrap();
+    for part in ["store", "spool"] {
+        let part = parts.iter().find(|other| other["name"] == part).unwrap();
+        assert_eq!(part["status"], "degraded", "{part}");
+    }
     let (status, problem) = service.get("/v1/users/ana").await;
     assert_eq!(
         (status, &problem["retryable"]),
@@ -69,11 +75,18 @@ async fn a_postgres_that_is_away_at_the_start_is_taken_into_use_once_it_is_back(
     server.restart();
     let stored = until("a caption is stored", async || {
         let (status, written) = service.post("/v1/captions", &asked()).await;
-        (status == 201).then_some(written)
+        (status == 201 && written["degraded"] == json!([])).then_some(written)
     })
     .await;
 
-    assert_eq!(stored["degraded"], json!([]));
+    assert_eq!(stored["warnings"], json!([]));
+    let waited = written["id"].as_str().unwrap();
+    let found = format!("SELECT count(*) FROM captions WHERE id = '{waited}'");
+    let database = database.rsplit('/').next().unwrap();
+    until("what waited is in the table", async || {
+        (server.sql(database, &found) == "1").then_some(())
+    })
+    .await;
     service.stop().await;
 }
 

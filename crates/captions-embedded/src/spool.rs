@@ -21,7 +21,7 @@ use captions_domain::{
 };
 use time::OffsetDateTime;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep, timeout},
 };
 
@@ -71,6 +71,19 @@ pub struct Snapshot {
     pub set_aside: u64,
 }
 
+/// What one process knows of its waiting room without looking.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Captions in the file when this process last touched it.
+    pub waiting: u64,
+    /// Their bytes as JSON.
+    pub bytes: u64,
+    /// Captions that this process has delivered after they had waited.
+    pub delivered: u64,
+    /// Captions that neither the store nor the file took: they are in no history.
+    pub lost: u64,
+}
+
 /// A store of captions with a bounded waiting room on disk.
 ///
 /// A caption that the store does not take now (it is away, slow, or kept from being called) is written to the file, and
@@ -85,6 +98,7 @@ pub struct SpooledCaptions {
     file: File,
     state: Mutex<State>,
     news: Notify,
+    held: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -97,6 +111,7 @@ struct State {
     moved: u64,
     /// The file could take no more, and the log says so.
     refusing: bool,
+    counts: Counts,
 }
 
 /// How a delivery went.
@@ -113,19 +128,38 @@ impl SpooledCaptions {
     pub async fn open(inner: Arc<dyn CaptionStore>, options: SpoolOptions) -> Result<Self, Fault> {
         let file = File::open(options).await?;
         file.give_another_chance().await?;
-        let rows = file.snapshot().await?.rows;
-        if rows > 0 {
-            tracing::info!(rows, "captions wait on disk for the store");
+        let found = file.snapshot().await?;
+        if found.rows > 0 {
+            tracing::info!(rows = found.rows, "captions wait on disk for the store");
         }
-        Ok(Self {
+        let spooled = Self {
             inner,
             file,
             state: Mutex::new(State {
-                waiting: rows > 0,
+                waiting: found.rows > 0,
                 ..State::default()
             }),
             news: Notify::new(),
-        })
+            held: watch::Sender::new(false),
+        };
+        spooled.take_stock(&found);
+        Ok(spooled)
+    }
+
+    /// From now until [`SpooledCaptions::release`] every caption waits, and none is delivered: the store may be reached, but
+    /// it is not yet in a state to take any, and would refuse them for good.
+    pub fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    /// The store is as it should be.
+    pub fn release(&self) {
+        self.held.send_replace(false);
+    }
+
+    /// What is known without looking into the file; other processes that share it are seen only now and then.
+    pub fn counts(&self) -> Counts {
+        self.state().counts
     }
 
     /// What waits in a file now, without making or changing anything; `None` if there is no file.
@@ -172,17 +206,25 @@ impl SpooledCaptions {
             self.file.remove(&delivered).await?;
             let moved = u64::try_from(delivered.len()).unwrap_or(u64::MAX);
             drained.moved += moved;
-            self.state().moved += moved;
+            {
+                let mut state = self.state();
+                state.moved += moved;
+                state.counts.delivered += moved;
+            }
+            self.take_stock(&self.file.snapshot().await?);
             outcome?;
         }
     }
 
-    /// Delivers whatever waits as soon as the store takes it, until `stop` is ready; then once more, within two seconds.
+    /// Delivers whatever waits as soon as the store takes it, until `stop` is ready; then once more, within two seconds. May
+    /// be dropped at any moment.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let work = async {
             let mut pause = Duration::ZERO;
             loop {
+                // Fails only without a sender, and that is here.
+                drop(self.held.subscribe().wait_for(|held| !held).await);
                 sleep(pause).await;
                 let longest = match self.drain().await {
                     Ok(Drained { refused: 0, .. }) => {
@@ -204,7 +246,7 @@ impl SpooledCaptions {
             () = &mut stop => {}
             () = work => {}
         }
-        if self.state().waiting && !matches!(timeout(LAST, self.drain()).await, Ok(Ok(_))) {
+        if self.state().waiting && !self.is_held() && !matches!(timeout(LAST, self.drain()).await, Ok(Ok(_))) {
             tracing::warn!("captions that wait for the store stay on disk until the next start");
         }
     }
@@ -250,9 +292,10 @@ impl SpooledCaptions {
 
     /// Says so if everything has arrived. `kept`: the rows written before the look that found nothing.
     async fn settle(&self, kept: u64) -> Result<(), Fault> {
-        let rows = self.file.snapshot().await?.rows;
+        let found = self.file.snapshot().await?;
+        self.take_stock(&found);
         let mut state = self.state();
-        if rows > 0 {
+        if found.rows > 0 {
             state.waiting = true;
         } else if state.kept == kept {
             state.waiting = false;
@@ -266,9 +309,28 @@ impl SpooledCaptions {
         Ok(())
     }
 
+    fn take_stock(&self, found: &Snapshot) {
+        let mut state = self.state();
+        state.counts.waiting = found.rows;
+        state.counts.bytes = found.bytes;
+    }
+
+    /// Writes it to the file, and says so in the context's notes; else the store's own fault is the answer.
+    async fn keep(&self, cx: &Context, record: &Record, fault: Fault) -> Result<(), StoreError> {
+        if self.write(cx, record).await {
+            cx.notes.add(Degraded::HistoryDelayed);
+            return Ok(());
+        }
+        self.state().counts.lost += 1;
+        Err(fault.into())
+    }
+
     /// Writes it to the file; `false` if that cannot be done.
-    async fn keep(&self, cx: &Context, record: &Record) -> bool {
+    async fn write(&self, cx: &Context, record: &Record) -> bool {
         let kept = self.file.keep(cx, record).await;
+        if let (Ok(Kept::Yes), Ok(found)) = (&kept, self.file.snapshot().await) {
+            self.take_stock(&found);
+        }
         let mut state = self.state();
         match kept {
             Ok(Kept::Yes) => {
@@ -307,6 +369,10 @@ impl SpooledCaptions {
         self.state().waiting
     }
 
+    fn is_held(&self) -> bool {
+        *self.held.borrow()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -320,15 +386,12 @@ fn may_pass(fault: &Fault) -> bool {
 #[async_trait]
 impl CaptionStore for SpooledCaptions {
     async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
+        if self.is_held() {
+            let fault = Fault::because(FaultKind::Unavailable, "the store is not ready to take captions");
+            return self.keep(cx, record, fault).await;
+        }
         match self.inner.append(cx, record).await {
-            Err(StoreError::Fault(fault)) if may_pass(&fault) => {
-                if self.keep(cx, record).await {
-                    cx.notes.add(Degraded::HistoryDelayed);
-                    Ok(())
-                } else {
-                    Err(fault.into())
-                }
-            }
+            Err(StoreError::Fault(fault)) if may_pass(&fault) => self.keep(cx, record, fault).await,
             outcome => outcome,
         }
     }
@@ -391,6 +454,11 @@ impl CaptionStore for SpooledCaptions {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         let turn = self.file.turn(Instant::from_std(cx.deadline)).await?;
         let waited = self.file.erase(cx, user).await?;
+        if waited > 0
+            && let Ok(found) = self.file.snapshot().await
+        {
+            self.take_stock(&found);
+        }
         drop(turn);
         Ok(waited + self.inner.erase(cx, user).await?)
     }

@@ -128,4 +128,6 @@ impl Slots {
 }
 
 #[cfg(test)]
+mod interleavings;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use captions_domain::fault::{LlmError, Rejection};
+use captions_embedded::spool::SpooledCaptions;
 use captions_openai::OpenAi;
 use tokio::time::timeout;
 
@@ -10,6 +11,7 @@ use crate::{
     assemble::redis,
     chain,
     settings::{Loaded, Migrate, Provider, ProviderKind, SecretUrl, Settings},
+    spool::Spool,
     store::Store,
 };
 
@@ -19,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// `settings`, `store`, `cache`, `provider NAME` or `local model`.
+    /// `settings`, `store`, `spool`, `cache`, `provider NAME` or `local model`.
     pub name: String,
     pub ok: bool,
     /// What was found; free of secrets.
@@ -57,6 +59,9 @@ pub async fn doctor(loaded: &Loaded) -> Vec<Check> {
         .map_or("no file".to_owned(), |path| path.display().to_string());
     let mut checks = vec![Check::ok("settings", file)];
     checks.push(bounded("store", store(settings)).await);
+    if Spool::is_wanted(settings) {
+        checks.push(bounded("spool", spool(settings)).await);
+    }
     checks.push(bounded("cache", cache(settings)).await);
     for provider in &settings.llm.providers {
         let name = format!("provider {}", provider.name);
@@ -111,6 +116,36 @@ async fn store(settings: &Settings) -> Check {
     };
     store.close().await;
     check
+}
+
+/// What waits for the store on this machine.
+async fn spool(settings: &Settings) -> Check {
+    const NAME: &str = "spool";
+    let mend = "name a file that can be written in spool.path (CAPTIONS_SPOOL__PATH)";
+    let Some(path) = settings.spool.path.clone() else {
+        return Check::broken(NAME, "there is no folder for it", format!("set HOME, or {mend}"));
+    };
+    let shown = path.display().to_string();
+    match SpooledCaptions::look(path).await {
+        Ok(None) => Check::ok(NAME, format!("{shown}, made at the next start")),
+        Ok(Some(found)) if found.set_aside > 0 => Check::broken(
+            NAME,
+            format!(
+                "{shown}: {} captions wait, {} of them were refused by the store for good",
+                found.rows, found.set_aside
+            ),
+            "see the store's own log for why; each start tries them again",
+        ),
+        Ok(Some(found)) if found.rows > 0 => Check::ok(
+            NAME,
+            format!(
+                "{shown}: {} captions wait, until the next start with the store in reach",
+                found.rows
+            ),
+        ),
+        Ok(Some(_)) => Check::ok(NAME, format!("{shown}, nothing waits")),
+        Err(fault) => Check::broken(NAME, format!("{shown}: {}", told(&fault)), mend),
+    }
 }
 
 async fn cache(settings: &Settings) -> Check {

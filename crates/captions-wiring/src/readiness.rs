@@ -1,17 +1,12 @@
 //! How the parts are, for readiness pages.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use captions_embedded::spool::SpooledCaptions;
 use captions_redis::RedisCache;
 use captions_resilience::{breaker::State, policy::Policy};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     time::{Instant, timeout},
 };
 
@@ -31,11 +26,11 @@ pub struct Readiness {
 /// How one part is. A part that is not ok costs quality or speed; the service answers all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// `store`, `cache`, or a provider's name.
+    /// `store`, `spool`, `cache`, or a provider's name.
     pub name: String,
     pub ok: bool,
     /// Why it is not ok: short, without addresses and secrets.
-    pub why: Option<&'static str>,
+    pub why: Option<Cow<'static, str>>,
     /// Its circuit breaker, if it has one: `closed`, `open`, `half_open`.
     pub breaker: Option<&'static str>,
 }
@@ -83,8 +78,10 @@ pub(crate) enum Probe {
     None,
     Store {
         store: Store,
-        tables_are_current: Arc<AtomicBool>,
+        tables_are_current: watch::Receiver<bool>,
     },
+    /// Where captions wait for the store; `None` if there is no place for it.
+    Spool(Option<Arc<SpooledCaptions>>),
     Redis(Arc<RedisCache>),
     #[cfg(feature = "local-llm")]
     Model(Arc<captions_local_llm::ModelFiles>),
@@ -101,7 +98,7 @@ impl Probe {
         Self::None
     }
 
-    async fn ask(&self) -> Result<(), &'static str> {
+    async fn ask(&self) -> Result<(), Cow<'static, str>> {
         match self {
             Self::None => Ok(()),
             Self::Store {
@@ -109,17 +106,23 @@ impl Probe {
                 tables_are_current,
             } => {
                 store.ping().await.map_err(|_| "not reachable")?;
-                if tables_are_current.load(Ordering::Relaxed) {
+                if *tables_are_current.borrow() {
                     Ok(())
                 } else {
-                    Err("its tables are not up to date")
+                    Err("its tables are not up to date".into())
                 }
             }
-            Self::Redis(redis) => redis.ping().await.map_err(|_| "not reachable"),
+            Self::Spool(None) => Err("its file cannot be used".into()),
+            Self::Spool(Some(spool)) => match spool.snapshot().await {
+                Ok(found) if found.rows == 0 => Ok(()),
+                Ok(found) => Err(format!("{} captions wait for the store", found.rows).into()),
+                Err(_) => Err("its file cannot be read".into()),
+            },
+            Self::Redis(redis) => redis.ping().await.map_err(|_| "not reachable".into()),
             #[cfg(feature = "local-llm")]
             Self::Model(files) => match captions_local_llm::locate(files) {
                 Some(_) => Ok(()),
-                None => Err("its model file is missing: captions model pull"),
+                None => Err("its model file is missing: captions model pull".into()),
             },
         }
     }
@@ -131,6 +134,14 @@ impl Component {
             name: name.into(),
             policy,
             probe,
+        }
+    }
+
+    /// The Redis server and the policy of all calls to it, if that is what this part is.
+    pub(crate) fn redis(&self) -> Option<(&RedisCache, &Policy)> {
+        match (&self.probe, &self.policy) {
+            (Probe::Redis(redis), Some(policy)) => Some((redis, policy)),
+            _ => None,
         }
     }
 
@@ -148,11 +159,11 @@ impl Component {
             .map(|snapshot| snapshot.state);
         let outcome = match state {
             // What keeps calls away from it keeps us away too.
-            Some(State::Open | State::ForcedOpen) => Err("its circuit is open"),
-            Some(State::HalfOpen) if matches!(self.probe, Probe::None) => Err("its circuit waits for a probe"),
+            Some(State::Open | State::ForcedOpen) => Err("its circuit is open".into()),
+            Some(State::HalfOpen) if matches!(self.probe, Probe::None) => Err("its circuit waits for a probe".into()),
             Some(State::HalfOpen | State::Closed | State::ForcedClosed) | None => timeout(LIMIT, self.probe.ask())
                 .await
-                .unwrap_or(Err("no answer in time")),
+                .unwrap_or(Err("no answer in time".into())),
         };
         Status {
             name: self.name.to_string(),

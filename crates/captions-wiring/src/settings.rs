@@ -64,12 +64,16 @@ pub struct Settings {
     pub server: Server,
     pub engine: Engine,
     pub database: Database,
+    pub spool: Spool,
     pub redis: Redis,
     pub cache: Cache,
     pub api: Api,
     pub llm: Llm,
     pub fallback: Fallback,
     pub local: Local,
+    pub limits: Limits,
+    pub monitor: Monitor,
+    pub admin: Admin,
     pub log: Log,
     /// The folder below which a fetched model is kept; `None` on a machine without HOME.
     #[serde(skip)]
@@ -158,6 +162,17 @@ pub enum Migrate {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Spool {
+    pub enabled: bool,
+    /// Absolute; `None` on a machine without HOME if no path is set.
+    #[serde(deserialize_with = "path_or_none")]
+    pub path: Option<PathBuf>,
+    pub max_rows: u64,
+    pub max_bytes: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Redis {
     #[serde(deserialize_with = "url_or_none")]
     pub url: Option<SecretUrl>,
@@ -227,6 +242,8 @@ pub struct Cache {
     pub early_refresh: bool,
     pub coalesce: bool,
     pub compress: bool,
+    #[serde(deserialize_with = "path_or_none")]
+    pub warm_up: Option<PathBuf>,
 }
 
 impl Cache {
@@ -270,6 +287,10 @@ pub struct Api {
     pub hedge: Option<Duration>,
     pub max_connections: usize,
     pub max_per_host: usize,
+    pub requests_per_minute: u64,
+    pub requests_per_hour: u64,
+    pub tokens_per_minute: u64,
+    pub quota_headers: bool,
     pub queue_length: usize,
     #[serde(deserialize_with = "seconds")]
     pub queue_wait: Duration,
@@ -322,6 +343,34 @@ pub struct Local {
     pub candidates: u32,
 }
 
+/// Of one caller; 0 is no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub requests_per_minute: u64,
+    pub requests_per_hour: u64,
+    pub tokens_per_minute: u64,
+    pub replicas: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Monitor {
+    #[serde(deserialize_with = "seconds")]
+    pub window: Duration,
+    /// Zero: nobody looks.
+    #[serde(deserialize_with = "seconds")]
+    pub stall_limit: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    #[serde(deserialize_with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+    pub allow_remote: bool,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
@@ -357,6 +406,14 @@ fn share_or_never<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f
 fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretUrl>, D::Error> {
     let url = SecretUrl::deserialize(deserializer)?;
     Ok((!url.expose().is_empty()).then_some(url))
+}
+
+fn address_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

@@ -1,12 +1,6 @@
 //! The store: which one the URL names, and when its tables are brought up to date.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     fault::{Fault, FaultKind},
@@ -16,7 +10,7 @@ use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
 use captions_postgres::{PgOptions, PgStore, PoolSnapshot};
 use captions_resilience::{guarded::Guarded, policy::Policy, tasks::Tasks};
 use tokio::{
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{sleep, timeout},
 };
 
@@ -143,7 +137,7 @@ fn sqlite_path(url: &str) -> Option<&str> {
 
 /// The state of the tables.
 pub(crate) struct Tables {
-    current: Arc<AtomicBool>,
+    current: watch::Receiver<bool>,
 }
 
 impl Tables {
@@ -166,12 +160,9 @@ impl Tables {
     }
 
     async fn bring_up_to_date(store: &Store, tasks: &Tasks) -> Result<Self, AssembleError> {
-        let current = Arc::new(AtomicBool::new(false));
+        let (tell, current) = watch::channel(false);
         let (sender, first) = oneshot::channel();
-        tasks.spawn_endless(
-            "tables",
-            migrate_until_done(store.clone(), Arc::clone(&current), sender),
-        );
+        tasks.spawn_endless("tables", migrate_until_done(store.clone(), tell, sender));
         match timeout(PATIENCE, first).await {
             Ok(Ok(Err(fault))) if !fault.is_transient() => return Err(AssembleError::Store(fault)),
             Ok(Ok(Ok(()))) => {}
@@ -186,19 +177,19 @@ impl Tables {
 
     fn settled() -> Self {
         Self {
-            current: Arc::new(AtomicBool::new(true)),
+            current: watch::Sender::new(true).subscribe(),
         }
     }
 
     /// True once nothing is left to be done, as far as this process is to do it.
-    pub(crate) fn current(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.current)
+    pub(crate) fn current(&self) -> watch::Receiver<bool> {
+        self.current.clone()
     }
 }
 
-async fn migrate_until_done(store: Store, current: Arc<AtomicBool>, first: oneshot::Sender<Result<(), Fault>>) {
+async fn migrate_until_done(store: Store, current: watch::Sender<bool>, first: oneshot::Sender<Result<(), Fault>>) {
     let mut outcome = store.migrate().await;
-    current.store(outcome.is_ok(), Ordering::Relaxed);
+    current.send_replace(outcome.is_ok());
     // Nobody listens any more if it took longer than the start's patience.
     let mut told = first.send(outcome.clone()).is_ok();
     let mut complained = false;
@@ -221,6 +212,6 @@ async fn migrate_until_done(store: Store, current: Arc<AtomicBool>, first: onesh
         told = false;
         sleep(LOOK_AGAIN).await;
         outcome = store.migrate().await;
-        current.store(outcome.is_ok(), Ordering::Relaxed);
+        current.send_replace(outcome.is_ok());
     }
 }

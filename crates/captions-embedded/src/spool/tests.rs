@@ -232,9 +232,17 @@ async fn a_full_file_gives_the_stores_own_fault() {
     );
     assert_eq!(late.notes.all(), []);
     spooled.append(&cx, &first).await.unwrap();
+    let counts = spooled.counts();
+    assert_eq!((counts.waiting, counts.delivered, counts.lost), (2, 0, 1));
+    assert_eq!(counts.bytes, spooled.snapshot().await.unwrap().bytes);
 
     inner.becomes(Mood::Works);
     spooled.drain().await.unwrap();
+    let counts = spooled.counts();
+    assert_eq!(
+        (counts.waiting, counts.bytes, counts.delivered, counts.lost),
+        (0, 0, 2, 1)
+    );
     inner.becomes(AWAY);
     spooled.append(&late, &build::record_bare()).await.unwrap();
 }
@@ -572,6 +580,31 @@ async fn the_loop_delivers_soon_after_the_store_is_back_and_once_more_at_its_end
     spooled.close().await;
     let left = SpooledCaptions::look(options(&folder).path).await.unwrap().unwrap();
     assert_eq!(left.rows, 0);
+}
+
+#[tokio::test]
+async fn while_the_store_is_not_ready_it_is_left_alone_and_everything_waits() {
+    let (_folder, inner, spooled) = all().await;
+    let spooled = Arc::new(spooled);
+    spooled.hold();
+    let cx = build::context();
+    let record = build::record_bare();
+
+    spooled.append(&cx, &record).await.unwrap();
+    spooled.run(std::future::ready(())).await;
+
+    assert_eq!(cx.notes.all(), [Degraded::HistoryDelayed]);
+    assert_eq!((inner.appends(), rows(&spooled).await), (0, 1));
+    let running = tokio::spawn({
+        let spooled = Arc::clone(&spooled);
+        async move { spooled.run(std::future::pending()).await }
+    });
+    spooled.release();
+    until("it has arrived", async || rows(&spooled).await == 0).await;
+    running.abort();
+    assert!(inner.read(&cx, record.id).await.unwrap().is_some());
+    spooled.append(&cx, &build::record_bare()).await.unwrap();
+    assert_eq!(rows(&spooled).await, 0);
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {

@@ -1,8 +1,11 @@
-use captions_domain::fault::{LlmError, StoreError};
+use std::sync::Arc;
+
+use captions_domain::fault::{Fault, LlmError, StoreError};
 use rstest::rstest;
 use tokio::{task::JoinSet, time::advance};
 
 use super::*;
+use crate::jitter::Jitter;
 use crate::samples::{Lines, ms, rate_limited};
 
 fn breaker(failure_threshold: u32) -> Arc<Breaker> {

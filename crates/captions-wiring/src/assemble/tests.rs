@@ -1,7 +1,10 @@
 //! The whole thing put together, over real parts.
 
 mod caches;
+mod counts;
+mod limits;
 mod providers;
+mod spool;
 mod stores;
 
 use std::{

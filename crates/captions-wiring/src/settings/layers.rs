@@ -1,12 +1,16 @@
 //! The layers, one over the other, each checked before it is laid down.
 
-use std::{collections::BTreeMap, fmt, fs, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
 
 use super::{
-    Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
+    Admin, Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
     rule::{self, KEYS, Rule, SHORT_NAMES},
 };
 
@@ -91,13 +95,19 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     settings.cache_folder = sources
         .folder("XDG_CACHE_HOME", ".cache")
         .map(|folder| folder.join("captions"));
+    let data = sources
+        .folder("XDG_DATA_HOME", ".local/share")
+        .map(|folder| folder.join("captions"));
+    settings.spool.path = match settings.spool.path {
+        Some(path) => Some(sources.cwd.join(path)),
+        None => data.as_ref().map(|data| data.join("spool.db")),
+    };
     if settings.database.url.expose().is_empty() {
-        let data = sources
-            .folder("XDG_DATA_HOME", ".local/share")
-            .ok_or(SettingsError::NoDataFolder)?;
-        let path = data.join("captions/captions.db");
+        let path = data.ok_or(SettingsError::NoDataFolder)?.join("captions.db");
         settings.database.url = SecretUrl::new(format!("sqlite:{}", path.display()));
     }
+
+    check_admin(&settings.admin, &origins)?;
 
     let shown = show(&config, &settings, &origins, &chain.shown)?;
     Ok(Loaded {
@@ -106,6 +116,21 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         file: path,
         shown,
     })
+}
+
+/// Whoever reaches the admin listener may read everything and force breakers, so only an operator's word opens it to others.
+fn check_admin(admin: &Admin, origins: &Origins) -> Result<(), SettingsError> {
+    match admin.listen {
+        Some(address) if !address.ip().is_loopback() && !admin.allow_remote => Err(SettingsError::Contradiction {
+            key: "admin.listen".to_owned(),
+            what: format!(
+                "is {address}, which others can reach, and it asks nobody who they are; choose a loopback address, or set \
+                 admin.allow_remote = true if only operators can reach it"
+            ),
+            origin: origins.get("admin.listen").cloned().unwrap_or(Origin::Default),
+        }),
+        _ => Ok(()),
+    }
 }
 
 struct Leaf {
@@ -376,6 +401,10 @@ fn show(
             }
             Rule::SecretUrl if *key == "database.url" => quoted(&settings.database.url.redacted()),
             Rule::SecretUrl => quoted(&SecretUrl::new(text()?).redacted()),
+            Rule::Path if *key == "spool.path" => {
+                let path = settings.spool.path.as_deref().unwrap_or(Path::new(""));
+                quoted(&path.display().to_string())
+            }
             Rule::Flag | Rule::Seconds(..) | Rule::Whole(..) => text()?,
             Rule::AutoOrWhole(..) => {
                 let text = text()?;

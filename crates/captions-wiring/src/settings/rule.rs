@@ -20,6 +20,7 @@ pub(super) enum Rule {
     AutoOrWhole(i64, i64),
     OneOf(&'static [&'static str]),
     Address,
+    AddressOrNone,
     Filter,
     Path,
     /// May hold a password, so it is neither printed nor repeated in errors.
@@ -47,6 +48,7 @@ impl fmt::Display for Rule {
             Self::AutoOrWhole(min, max) => write!(f, "auto, or whole number, {min} to {max}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Address => f.write_str("address and port, such as 127.0.0.1:8080 or [::1]:8080"),
+            Self::AddressOrNone => f.write_str("address and port, such as 127.0.0.1:9091, or empty"),
             Self::Filter => f.write_str("filter directives"),
             Self::Path => f.write_str("path, or empty"),
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
@@ -87,6 +89,7 @@ impl Rule {
             Self::AutoOrWhole(..) => text == "auto",
             Self::OneOf(words) => words.contains(&text),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::AddressOrNone => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
             Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
             Self::Path => !text.contains('\0'),
             Self::SecretUrl => {
@@ -136,6 +139,7 @@ impl Rule {
             }
             Self::OneOf(_)
             | Self::Address
+            | Self::AddressOrNone
             | Self::Filter
             | Self::Path
             | Self::SecretUrl
@@ -182,6 +186,9 @@ const CONNECT: Rule = Rule::Seconds(0.01, 60.0);
 const CALL: Rule = Rule::Seconds(0.01, 600.0);
 const LIFETIME: Rule = Rule::Seconds(1.0, 86_400.0);
 const KEPT: f64 = 2_592_000.0;
+const PER_MINUTE: Rule = Rule::Whole(0, 10_000_000);
+const PER_HOUR: Rule = Rule::Whole(0, 100_000_000);
+const TOKENS: Rule = Rule::Whole(0, 1_000_000_000);
 const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
 const ATTEMPTS: Rule = Rule::Whole(1, 10);
 
@@ -213,6 +220,10 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("database.breaker.failure_rate", Rule::Share),
     ("database.breaker.slow_rate", Rule::Share),
     ("database.breaker.slow_call", SLOW),
+    ("spool.enabled", Rule::Flag),
+    ("spool.path", Rule::Path),
+    ("spool.max_rows", Rule::Whole(1, 10_000_000)),
+    ("spool.max_bytes", Rule::Whole(65_536, 1_099_511_627_776)),
     ("redis.url", Rule::SecretUrl),
     ("redis.ca_file", Rule::Path),
     ("redis.pool_size", Rule::AutoOrWhole(1, 64)),
@@ -241,6 +252,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("cache.early_refresh", Rule::Flag),
     ("cache.coalesce", Rule::Flag),
     ("cache.compress", Rule::Flag),
+    ("cache.warm_up", Rule::Path),
     ("api.timeout", CALL),
     ("api.first_byte_timeout", CALL),
     ("api.idle_timeout", CALL),
@@ -251,6 +263,10 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("api.hedge", HEDGE),
     ("api.max_connections", IN_FLIGHT),
     ("api.max_per_host", IN_FLIGHT),
+    ("api.requests_per_minute", PER_MINUTE),
+    ("api.requests_per_hour", PER_HOUR),
+    ("api.tokens_per_minute", TOKENS),
+    ("api.quota_headers", Rule::Flag),
     ("api.queue_length", WAITING),
     ("api.queue_wait", Rule::Seconds(0.0, 60.0)),
     ("api.adaptive", Rule::Flag),
@@ -270,6 +286,14 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("local.model_path", Rule::Path),
     ("local.queue", Rule::Whole(1, 1024)),
     ("local.candidates", Rule::Whole(1, 16)),
+    ("limits.requests_per_minute", PER_MINUTE),
+    ("limits.requests_per_hour", PER_HOUR),
+    ("limits.tokens_per_minute", TOKENS),
+    ("limits.replicas", Rule::Whole(1, 1000)),
+    ("monitor.window", Rule::Seconds(1.0, 3600.0)),
+    ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
+    ("admin.listen", Rule::AddressOrNone),
+    ("admin.allow_remote", Rule::Flag),
     ("log.filter", Rule::Filter),
     ("log.format", Rule::OneOf(&["auto", "text", "json"])),
 ];

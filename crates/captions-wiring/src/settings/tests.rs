@@ -4,6 +4,7 @@ mod defaults;
 mod layers;
 mod providers;
 mod secrets;
+mod v14;
 
 use super::{Loaded, Origin};
 use crate::machine::Machine;

@@ -154,9 +154,10 @@ async fn a_postgres_that_comes_later_gets_its_tables_then() {
 
     assert!(log.text().contains("the store cannot be reached"), "{}", log.text());
 
-    // It writes meanwhile, and says that the store is away.
+    // It writes meanwhile, and what it writes waits for the store.
     let answer = generate(&assembled, "golden hour at our cafe in Lisbon").await.unwrap();
-    assert!(answer.id.is_none() || !answer.degraded.is_empty());
+    assert!(answer.id.is_some());
+    assert_eq!(assembled.spool().unwrap().waiting, 1);
     assert!(until(&assembled, "store", false).await.why.is_some());
 
     server.restart();

@@ -103,6 +103,10 @@ fn with_nothing_set_the_store_is_a_file_in_the_data_folder_and_the_writer_is_the
 
     let expected = machine.path("home/.local/share/captions/captions.db");
     assert_eq!(settings.database.url.expose(), format!("sqlite:{}", expected.display()));
+    assert_eq!(
+        settings.spool.path,
+        Some(machine.path("home/.local/share/captions/spool.db"))
+    );
     assert_eq!(settings.cache_folder, Some(machine.path("home/.cache/captions")));
     let [provider] = settings.llm.providers.as_slice() else {
         panic!("one provider")
@@ -138,6 +142,19 @@ fn a_machine_without_a_home_needs_a_database_url() {
     assert!(machine.fails().contains("set HOME, XDG_DATA_HOME or database.url"));
     let settings = machine.env("DATABASE_URL", "sqlite:/tmp/x.db").loads().settings;
     assert_eq!(settings.cache_folder, None);
+    assert_eq!(settings.spool.path, None);
+}
+
+#[test]
+fn the_path_of_the_spool_starts_from_the_folder_and_is_shown_whole() {
+    let machine = Machine::new().flag("spool.path", "waiting.db");
+
+    let loaded = machine.loads();
+
+    let expected = machine.path("here/waiting.db");
+    assert_eq!(loaded.settings.spool.path.as_deref(), Some(expected.as_path()));
+    let shown = loaded.show().iter().find(|shown| shown.key == "spool.path").unwrap();
+    assert_eq!(shown.value, format!("\"{}\"", expected.display()));
 }
 
 #[test]

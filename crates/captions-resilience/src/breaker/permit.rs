@@ -1,0 +1,193 @@
+//! The state machine behind a lock, and the right to make one call.
+
+use std::{
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use captions_domain::fault::{Fault, FaultKind};
+use tokio::time::Instant;
+
+use super::{
+    BreakerSettings, Snapshot, State, Verdict,
+    lock::{Mutex, MutexGuard},
+    machine::{Change, Done, Machine, Ticket},
+};
+use crate::jitter::Jitter;
+
+/// The breaker of one dependency.
+#[derive(Debug)]
+pub struct Breaker {
+    dependency: Arc<str>,
+    jitter: Jitter,
+    machine: Mutex<Machine>,
+    opened: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl Breaker {
+    /// A closed breaker. `dependency` is its name in logs.
+    pub fn new(dependency: Arc<str>, settings: BreakerSettings, jitter: Jitter) -> Self {
+        Self {
+            dependency,
+            jitter,
+            machine: Mutex::new(Machine::new(settings)),
+            opened: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks to make one call. A refusal is a [`FaultKind::CircuitOpen`] fault with the time until the next probe.
+    pub fn admit(self: &Arc<Self>) -> Result<Permit, Fault> {
+        let now = Instant::now();
+        let (admitted, change) = self.machine().admit(now);
+        self.tell(change);
+        match admitted {
+            Ok(ticket) => Ok(Permit {
+                breaker: Arc::clone(self),
+                ticket: Some(ticket),
+                begun: now,
+                took: None,
+            }),
+            Err(retry_after) => {
+                self.rejected.fetch_add(1, Ordering::Relaxed);
+                Err(Fault::new(FaultKind::CircuitOpen { retry_after }))
+            }
+        }
+    }
+
+    /// True if a call made after `pause` would be refused, as far as one can tell now.
+    pub(crate) fn refuses_after(&self, pause: Duration) -> bool {
+        self.machine()
+            .time_closed_off(Instant::now())
+            .is_some_and(|left| left > pause)
+    }
+
+    /// Where it stands now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.machine().snapshot(Instant::now())
+    }
+
+    /// How often it has opened by itself, and how many calls it has turned away, since it was made.
+    pub fn counts(&self) -> (u64, u64) {
+        (
+            self.opened.load(Ordering::Relaxed),
+            self.rejected.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Lets nobody pass until [`Breaker::automatic`]. Nobody knows when that will be: refusals name the recovery timeout.
+    pub fn force_open(&self) {
+        let change = self.machine().force_open();
+        self.tell(change);
+    }
+
+    /// Lets everybody pass and counts nothing until [`Breaker::automatic`].
+    pub fn force_closed(&self) {
+        let change = self.machine().force_closed();
+        self.tell(change);
+    }
+
+    /// Ends a forced state: closed, with nothing counted. Changes nothing if no state is forced.
+    pub fn automatic(&self) {
+        let change = self.machine().automatic();
+        self.tell(change);
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        // No code of others runs under the lock, so a poisoned one still holds a whole machine.
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line for each change of state, written outside the lock.
+    fn tell(&self, change: Option<Change>) {
+        let Some(Change { from, to, opens }) = change else {
+            return;
+        };
+        let (dependency, from, to_name) = (&*self.dependency, from.as_str(), to.as_str());
+        match to {
+            State::Open => {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+                let open_ms = opens.map(|opens| u64::try_from(opens.time.as_millis()).unwrap_or(u64::MAX));
+                tracing::warn!(
+                    dependency,
+                    from,
+                    to = to_name,
+                    reason = opens.map(|opens| opens.reason.as_str()),
+                    open_ms,
+                    "circuit opened: the dependency is not called"
+                );
+            }
+            State::HalfOpen => tracing::info!(dependency, from, to = to_name, "circuit half open: one probe goes"),
+            State::Closed => tracing::info!(dependency, from, to = to_name, "circuit closed: calls pass again"),
+            State::ForcedOpen | State::ForcedClosed => {
+                tracing::warn!(dependency, from, to = to_name, "circuit forced by an operator");
+            }
+        }
+    }
+}
+
+/// The right to make one call. It belongs to the state in which it was given: settled after that state has ended, it
+/// changes nothing. Dropped unsettled it is neutral, and the place of a probe is free again.
+#[derive(Debug)]
+#[must_use = "a dropped permit says nothing about the call"]
+pub struct Permit {
+    breaker: Arc<Breaker>,
+    ticket: Option<Ticket>,
+    begun: Instant,
+    /// The time that the call took, once it is known before the verdict.
+    took: Option<Duration>,
+}
+
+impl Permit {
+    /// The call begins now: what its caller waited for since the permit was given is not its time.
+    pub(crate) fn begin(&mut self) {
+        self.begun = Instant::now();
+    }
+
+    /// The other side has answered; what follows goes at the reader's pace too and is not its time.
+    pub(crate) fn answered(&mut self) {
+        self.took = Some(self.begun.elapsed());
+    }
+
+    /// False if the breaker has changed its state since the permit was given.
+    pub fn is_current(&self) -> bool {
+        self.ticket
+            .as_ref()
+            .is_some_and(|ticket| self.breaker.machine().is_current(ticket))
+    }
+
+    /// Tells how the call went. It took the time since the permit was given.
+    pub fn settle(mut self, verdict: Verdict) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        let failed = match verdict {
+            Verdict::Healthy => false,
+            Verdict::Sick => true,
+            Verdict::Neutral => {
+                self.breaker.machine().release(&ticket);
+                return;
+            }
+        };
+        let now = Instant::now();
+        let took = self.took.unwrap_or_else(|| now.saturating_duration_since(self.begun));
+        let done = Done { failed, took };
+        let change = self
+            .breaker
+            .machine()
+            .finish(&ticket, now, done, || self.breaker.jitter.unit());
+        self.breaker.tell(change);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.machine().release(&ticket);
+        }
+    }
+}
