@@ -16,5 +16,6 @@ mod runbooks;
 mod stack;
 mod stores;
 mod support;
+mod users;
 mod wall;
 mod warm_up;
