@@ -90,6 +90,8 @@ problems! {
     ErasingUser = ALWAYS, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that changes a user.
     ChangingUser = ALWAYS, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    /// Of the figures.
+    ReadingStats = ALWAYS;
     /// Of the explanations of errors, and of every address that there is not.
     Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
 }

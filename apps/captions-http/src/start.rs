@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_starting, warm_up};
+use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,13 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
+    let operators = match settings.admin.listen {
+        None => None,
+        Some(listen) => {
+            let bound = TcpListener::bind(listen).await;
+            Some(bound.with_context(|| format!("listening for operators on {listen}"))?)
+        }
+    };
     let assembled = tokio::select! {
         biased;
         assembled = assemble(&settings) => Arc::new(assembled?),
@@ -46,10 +53,23 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         () = &mut stop => return Ok(End::InGoodOrder),
     };
     warm(&settings, &assembled);
+<<<<<<< HEAD
     let told_again = async {
         second.next().await;
         second.next().await;
     };
+=======
+    assembled.watch_event_loop();
+    assembled.raise_alerts(&settings.alerts)?;
+    let state = state(&settings, &assembled);
+    if let Some(operators) = operators {
+        let answers = serve_admin(operators, state.clone());
+        assembled
+            .tasks()
+            .spawn_endless("admin", async move { match answers.await {} });
+    }
+    let draining = state.lifecycle.draining.clone();
+>>>>>>> main
     let in_good_order = async {
         let served = serve(listener, state(&settings, &assembled), stop).await;
         assembled.shutdown().await;
@@ -105,6 +125,7 @@ pub fn warm(settings: &Settings, assembled: &Arc<Assembled>) {
 /// What the handlers are given, as the settings say.
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
+    state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
