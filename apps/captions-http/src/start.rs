@@ -53,12 +53,6 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         () = &mut stop => return Ok(End::InGoodOrder),
     };
     warm(&settings, &assembled);
-<<<<<<< HEAD
-    let told_again = async {
-        second.next().await;
-        second.next().await;
-    };
-=======
     assembled.watch_event_loop();
     assembled.raise_alerts(&settings.alerts)?;
     let state = state(&settings, &assembled);
@@ -68,10 +62,12 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
             .tasks()
             .spawn_endless("admin", async move { match answers.await {} });
     }
-    let draining = state.lifecycle.draining.clone();
->>>>>>> main
+    let told_again = async {
+        second.next().await;
+        second.next().await;
+    };
     let in_good_order = async {
-        let served = serve(listener, state(&settings, &assembled), stop).await;
+        let served = serve(listener, state, stop).await;
         assembled.shutdown().await;
         served
     };
