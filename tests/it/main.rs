@@ -5,6 +5,7 @@ mod architecture;
 mod coalescing;
 mod contracts;
 mod leaving;
+mod limits;
 mod models;
 mod outages;
 mod overload;

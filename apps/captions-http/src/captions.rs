@@ -52,6 +52,7 @@ pub(crate) async fn create(
     let request = generate::parse(&body)?;
     let work = state.engine.generate(&call.cx, &request);
     let answer = call.within(&state, Code::ProviderTimeout, work).await??;
+    call.settle(&answer);
     let elapsed = call.started.elapsed();
     let document = CaptionDocument::of_answer(&answer, &call.cx.request_id, elapsed);
     let mut headers = credits(&answer);

@@ -6,6 +6,7 @@
 
 mod body;
 mod call;
+mod callers;
 mod captions;
 mod failure;
 mod health;
@@ -41,6 +42,7 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
@@ -62,7 +64,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 fn operations() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let mut router = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(captions::create))
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
@@ -77,5 +79,7 @@ fn operations() -> OpenApiRouter<AppState> {
         ))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::explain))
+        .routes(routes!(health::explain));
+    openapi::tell_limits(router.get_openapi_mut());
+    router
 }

@@ -96,6 +96,7 @@ pub fn warm(settings: &Settings, assembled: &Arc<Assembled>) {
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.shown_users = Arc::clone(&assembled.shown_users);
+    state.callers.clone_from(&assembled.callers);
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

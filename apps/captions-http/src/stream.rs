@@ -119,10 +119,12 @@ fn tell(
                 // Has no event of its own: keep-alive comments say that the writer is at work.
                 Ok(Event::Progress { .. }) => continue,
                 Ok(Event::Completed(answer)) => {
+                    call.settle(&answer);
                     let document = CaptionDocument::of_answer(&answer, &request_id, call.started.elapsed());
                     StreamEvent::Completed(Box::new(document))
                 }
                 Err(problem) => {
+                    call.settle_without_answer();
                     // The response has long begun, so the request layer does not see this one.
                     failure::log(&problem);
                     StreamEvent::Failed(Box::new(problem.of_request(&request_id, PATH)))
