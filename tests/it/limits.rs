@@ -148,6 +148,14 @@ async fn replicas_share_their_limit_toward_a_provider() {
         (llm.count(), written_by("provider"), written_by("template")),
         (20, 20, 20)
     );
+    let (mut allowed, mut refused) = (0, 0);
+    for service in &services {
+        let (_, stats) = service.get("/v1/stats").await;
+        let limiter = &stats["api"]["providers"]["openai"]["limiter"];
+        allowed += limiter["allowed"].as_u64().unwrap();
+        refused += limiter["refused"].as_u64().unwrap();
+    }
+    assert_eq!((allowed, refused), (20, 20));
     // Who may not fall back is told when to come back.
     let mut strict = asked();
     strict["allow_fallback"] = json!(false);

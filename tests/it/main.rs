@@ -4,6 +4,7 @@
 mod architecture;
 mod coalescing;
 mod contracts;
+mod figures;
 mod leaving;
 mod limits;
 mod models;

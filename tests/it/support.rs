@@ -10,6 +10,7 @@ use std::{
 
 use axum::Router;
 use captions_cli::{Exit, Process, Sink};
+use captions_http::AppState;
 use captions_wiring::{assemble, install_crypto, settings};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -42,6 +43,8 @@ pub(crate) fn model_cache() -> String {
 pub(crate) struct Service {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
+    /// What its handlers are given.
+    pub(crate) state: AppState,
     /// The whole app, to be asked without a socket.
     pub(crate) app: Router,
     stop: oneshot::Sender<()>,
@@ -67,6 +70,7 @@ impl Service {
         let state = captions_http::start::state(&settings, &assembled);
         let app = captions_http::router(state.clone());
         let (stop, stopped) = oneshot::channel::<()>();
+        let given = state.clone();
         let served = tokio::spawn(async move {
             let stopped = async {
                 drop(stopped.await);
@@ -77,6 +81,7 @@ impl Service {
         Self {
             base,
             client: reqwest::Client::new(),
+            state: given,
             app,
             stop,
             served,

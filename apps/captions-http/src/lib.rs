@@ -1,9 +1,10 @@
-//! The HTTP API: [`router`] for the addresses, [`serve()`] for the connections. Knows the engine and no adapter;
-//! [`start`] is the only part that knows the composition root.
+//! The HTTP API: [`router`] for the addresses, [`serve()`] for the connections. Knows the engine and no adapter; of the
+//! composition root it knows the counts, and only [`start`] the rest.
 //!
 //! A handler turns a body into a checked request, asks the engine or a store, and turns the answer into a document of
 //! `captions-api`. Whatever goes wrong becomes a problem document in one place, the request layer.
 
+mod admin;
 mod body;
 mod call;
 mod callers;
@@ -16,6 +17,7 @@ mod preferences;
 mod serve;
 pub mod start;
 mod state;
+mod stats;
 mod stream;
 mod users;
 mod warm_up;
@@ -27,7 +29,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use serve::{serve, serve_starting};
+pub use admin::admin_router;
+pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
 
 /// Every address of the API.
@@ -77,6 +80,7 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::explain));

@@ -93,6 +93,8 @@ problems! {
     ErasingUser = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that changes a user.
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    /// Of the figures.
+    ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.
     Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
 }

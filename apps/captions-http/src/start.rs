@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_starting, warm_up};
+use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,13 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
+    let operators = match settings.admin.listen {
+        None => None,
+        Some(listen) => {
+            let bound = TcpListener::bind(listen).await;
+            Some(bound.with_context(|| format!("listening for operators on {listen}"))?)
+        }
+    };
     let assembled = tokio::select! {
         biased;
         assembled = assemble(&settings) => Arc::new(assembled?),
@@ -45,7 +52,14 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         () = &mut stop => return Ok(End::InGoodOrder),
     };
     warm(&settings, &assembled);
+    assembled.watch_event_loop();
     let state = state(&settings, &assembled);
+    if let Some(operators) = operators {
+        let answers = serve_admin(operators, state.clone());
+        assembled
+            .tasks()
+            .spawn_endless("admin", async move { match answers.await {} });
+    }
     let draining = state.lifecycle.draining.clone();
     let in_good_order = async {
         let served = serve(listener, state, stop).await;
@@ -95,6 +109,7 @@ pub fn warm(settings: &Settings, assembled: &Arc<Assembled>) {
 /// What the handlers are given, as the settings say.
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
+    state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
     state.callers.clone_from(&assembled.callers);
     let assembled = Arc::clone(assembled);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::{engine::Engine, limiter::Limiter, ports::UserStore};
+use captions_wiring::monitor::Monitor;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +21,12 @@ pub struct AppState {
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     pub lifecycle: Lifecycle,
+    /// Counts the captions that are asked for.
+    pub monitor: Monitor,
 }
 
 impl AppState {
-    /// A server of `engine` with no components to report.
+    /// A server of `engine` with no components to report and figures of its own.
     pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
         Self {
             shown_users: Arc::clone(&engine.users),
@@ -32,6 +35,7 @@ impl AppState {
             callers: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
+            monitor: Monitor::default(),
         }
     }
 }

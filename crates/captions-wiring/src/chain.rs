@@ -13,7 +13,14 @@ use captions_openai::{
     OpenAi,
     options::{Listener, OpenAiOptions},
 };
-use captions_resilience::{failover::Failover, guarded::Guarded, policy::Policy, rate::shared::SharedQuota};
+use captions_resilience::{
+    failover::Failover,
+    guarded::Guarded,
+    monitor::{Dependency, LimiterStats, Monitor},
+    policy::Policy,
+    rate::shared::SharedQuota,
+    traced::Traced,
+};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
@@ -74,7 +81,11 @@ pub(crate) struct Writers {
 }
 
 /// Starts the local model's thread if it is used, and asks a provider that names no model for its first one.
-pub(crate) async fn writers(settings: &Settings, quota: &Arc<SharedQuota>) -> Result<Writers, AssembleError> {
+pub(crate) async fn writers(
+    settings: &Settings,
+    quota: &Arc<SharedQuota>,
+    monitor: &Monitor,
+) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
     let mut components = Vec::new();
@@ -90,12 +101,22 @@ pub(crate) async fn writers(settings: &Settings, quota: &Arc<SharedQuota>) -> Re
                     .map_or(policies::SHORT_WAIT, |retry| retry.longest_wait);
                 let toward = limits::toward(provider, &settings.api, quota, longest_wait);
                 let policy = match toward.rate {
-                    Some(rate) => policy.limited(rate),
+                    Some(rate) => {
+                        let (decisions, quota) = (Arc::clone(&rate.decisions), Arc::clone(quota));
+                        monitor.limiter(name, move || LimiterStats {
+                            alone: quota.alone(),
+                            ..decisions.stats()
+                        });
+                        policy.limited(rate)
+                    }
                     None => policy,
                 };
+                let policy = monitor.watch(Dependency::Provider(name), policy);
                 components.push(Component::new(name, Some(policy.clone()), Probe::None));
                 let openai = openai(provider, &settings.api, toward.listener).await?;
-                Arc::new(Guarded::new(Arc::new(openai), policy))
+                let (host, port) = place(provider);
+                let traced = Traced::new(Arc::new(openai), host, port);
+                Arc::new(Guarded::new(Arc::new(traced), policy))
             }
             ProviderKind::Local => {
                 components.push(Component::new(name, None, Probe::model(settings)));
@@ -136,6 +157,14 @@ pub(crate) async fn writers(settings: &Settings, quota: &Arc<SharedQuota>) -> Re
     })
 }
 
+/// The host and the port at which a provider is reached.
+fn place(provider: &Provider) -> (Option<String>, Option<u16>) {
+    let url = provider.base_url.as_ref().and_then(|url| url.expose().parse().ok());
+    url.map_or((None, None), |url: url::Url| {
+        (url.host_str().map(Into::into), url.port_or_known_default())
+    })
+}
+
 fn template(name: &str, is_member: bool) -> Arc<dyn LlmProvider> {
     let policy = Policy::new(policies::in_process(name, is_member));
     Arc::new(Guarded::new(Arc::new(TemplateWriter::new(name)), policy))
@@ -155,8 +184,9 @@ fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Started, As
     .map_err(AssembleError::Local)?;
     let policy = Policy::new(policies::in_process(name, is_member));
     let local = Arc::new(local);
+    let traced = Traced::new(Arc::clone(&local), None, None);
     Ok(Started {
-        guarded: Arc::new(Guarded::new(Arc::clone(&local), policy)),
+        guarded: Arc::new(Guarded::new(Arc::new(traced), policy)),
         cold: crate::model::path(settings).map(|_| Cold(local)),
     })
 }

@@ -8,6 +8,7 @@ mod caches;
 mod chain;
 mod crypto;
 mod doctor;
+mod gauges;
 mod limits;
 #[cfg(test)]
 mod machine;
@@ -24,6 +25,8 @@ pub use assemble::{AssembleError, Assembled, assemble};
 pub use caches::Caches;
 pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
+/// The counts, for those who count what only they can see: the operations that callers ask for.
+pub use captions_resilience::monitor;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
 pub use readiness::{Readiness, Status};

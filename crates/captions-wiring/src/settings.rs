@@ -72,6 +72,8 @@ pub struct Settings {
     pub fallback: Fallback,
     pub local: Local,
     pub limits: Limits,
+    pub monitor: Monitor,
+    pub admin: Admin,
     pub log: Log,
     /// The folder below which a fetched model is kept; `None` on a machine without HOME.
     #[serde(skip)]
@@ -353,6 +355,24 @@ pub struct Limits {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Monitor {
+    #[serde(deserialize_with = "seconds")]
+    pub window: Duration,
+    /// Zero: nobody looks.
+    #[serde(deserialize_with = "seconds")]
+    pub stall_limit: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    #[serde(deserialize_with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+    pub allow_remote: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     pub filter: String,
     pub format: LogFormat,
@@ -386,6 +406,14 @@ fn share_or_never<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f
 fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretUrl>, D::Error> {
     let url = SecretUrl::deserialize(deserializer)?;
     Ok((!url.expose().is_empty()).then_some(url))
+}
+
+fn address_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

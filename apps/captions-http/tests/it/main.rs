@@ -17,5 +17,6 @@ mod problems;
 mod server;
 mod shutdown;
 mod starting;
+mod stats;
 mod stream;
 mod users;

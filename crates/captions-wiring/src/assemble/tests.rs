@@ -1,6 +1,7 @@
 //! The whole thing put together, over real parts.
 
 mod caches;
+mod counts;
 mod limits;
 mod providers;
 mod spool;

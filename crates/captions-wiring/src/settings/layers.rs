@@ -10,7 +10,7 @@ use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
 
 use super::{
-    Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
+    Admin, Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
     rule::{self, KEYS, Rule, SHORT_NAMES},
 };
 
@@ -107,6 +107,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         settings.database.url = SecretUrl::new(format!("sqlite:{}", path.display()));
     }
 
+    check_admin(&settings.admin, &origins)?;
+
     let shown = show(&config, &settings, &origins, &chain.shown)?;
     Ok(Loaded {
         settings,
@@ -114,6 +116,21 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         file: path,
         shown,
     })
+}
+
+/// Whoever reaches the admin listener may read everything and force breakers, so only an operator's word opens it to others.
+fn check_admin(admin: &Admin, origins: &Origins) -> Result<(), SettingsError> {
+    match admin.listen {
+        Some(address) if !address.ip().is_loopback() && !admin.allow_remote => Err(SettingsError::Contradiction {
+            key: "admin.listen".to_owned(),
+            what: format!(
+                "is {address}, which others can reach, and it asks nobody who they are; choose a loopback address, or set \
+                 admin.allow_remote = true if only operators can reach it"
+            ),
+            origin: origins.get("admin.listen").cloned().unwrap_or(Origin::Default),
+        }),
+        _ => Ok(()),
+    }
 }
 
 struct Leaf {

@@ -20,6 +20,7 @@ pub(super) enum Rule {
     AutoOrWhole(i64, i64),
     OneOf(&'static [&'static str]),
     Address,
+    AddressOrNone,
     Filter,
     Path,
     /// May hold a password, so it is neither printed nor repeated in errors.
@@ -47,6 +48,7 @@ impl fmt::Display for Rule {
             Self::AutoOrWhole(min, max) => write!(f, "auto, or whole number, {min} to {max}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Address => f.write_str("address and port, such as 127.0.0.1:8080 or [::1]:8080"),
+            Self::AddressOrNone => f.write_str("address and port, such as 127.0.0.1:9091, or empty"),
             Self::Filter => f.write_str("filter directives"),
             Self::Path => f.write_str("path, or empty"),
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
@@ -87,6 +89,7 @@ impl Rule {
             Self::AutoOrWhole(..) => text == "auto",
             Self::OneOf(words) => words.contains(&text),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::AddressOrNone => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
             Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
             Self::Path => !text.contains('\0'),
             Self::SecretUrl => {
@@ -136,6 +139,7 @@ impl Rule {
             }
             Self::OneOf(_)
             | Self::Address
+            | Self::AddressOrNone
             | Self::Filter
             | Self::Path
             | Self::SecretUrl
@@ -286,6 +290,10 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.requests_per_hour", PER_HOUR),
     ("limits.tokens_per_minute", TOKENS),
     ("limits.replicas", Rule::Whole(1, 1000)),
+    ("monitor.window", Rule::Seconds(1.0, 3600.0)),
+    ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
+    ("admin.listen", Rule::AddressOrNone),
+    ("admin.allow_remote", Rule::Flag),
     ("log.filter", Rule::Filter),
     ("log.format", Rule::OneOf(&["auto", "text", "json"])),
 ];
