@@ -17,5 +17,6 @@ mod runbooks;
 mod stack;
 mod stores;
 mod support;
+mod users;
 mod wall;
 mod warm_up;
