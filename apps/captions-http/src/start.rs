@@ -123,6 +123,7 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
+    state.callers.clone_from(&assembled.callers);
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

@@ -311,3 +311,22 @@ fn a_listener_for_operators_that_others_can_reach_is_refused_unless_it_is_meant(
         "{said}"
     );
 }
+
+#[test]
+fn a_webhook_for_alerts_that_can_never_work_ends_in_3_without_telling_its_key() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("captions.toml"), SETTINGS).unwrap();
+
+    let ended = binary(home.path())
+        .env("HOOK_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+        .args(["--set", "alerts.webhook_url=https://127.0.0.1:9/services/T0KEN"])
+        .args(["--set", "alerts.webhook_secret_env=HOOK_SECRET"])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(said.contains("`alerts.webhook_url` cannot be used"), "{said}");
+    assert!(said.contains("not public"), "{said}");
+    assert!(!said.contains("T0KEN") && !said.contains("whsec_MDEy"), "{said}");
+}

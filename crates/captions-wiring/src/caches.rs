@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use captions_domain::{
-    answers::{AnswerCache, Uncached, Written},
-    fault::LlmError,
+    answers::{AnswerCache, Uncached, Unwritten, Written},
     ports::UserStore,
 };
 use captions_embedded::memory::MemoryCache;
@@ -36,7 +35,7 @@ const USER_SCHEMA: u32 = 1;
 /// What this process keeps.
 #[derive(Debug, Clone, Default)]
 pub struct Caches {
-    captions: Option<ReadThrough<Written, LlmError>>,
+    captions: Option<ReadThrough<Written, Unwritten>>,
     users: Option<CachedUsers>,
 }
 

@@ -11,6 +11,7 @@ use std::{
 use captions_domain::{
     answers::{Found, Loaded, Wish},
     choice::CacheUse,
+    fault::LlmError,
     ports::CacheKey,
 };
 use captions_resilience::readthrough::Load;
