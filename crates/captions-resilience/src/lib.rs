@@ -32,3 +32,5 @@ pub mod users;
 
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod simulation;

@@ -1,5 +1,6 @@
 mod adaptive;
 mod hedge;
+mod outages;
 mod steps;
 mod together;
 
