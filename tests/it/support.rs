@@ -8,8 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::Router;
 use captions_cli::{Exit, Process, Sink};
-use captions_wiring::{assemble, install_crypto, settings};
+use captions_http::AppState;
+use captions_wiring::{Caches, assemble, install_crypto, settings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -41,6 +43,12 @@ pub(crate) fn model_cache() -> String {
 pub(crate) struct Service {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
+    /// What its handlers are given.
+    pub(crate) state: AppState,
+    /// The whole app, to be asked without a socket.
+    pub(crate) app: Router,
+    /// What it keeps.
+    pub(crate) caches: Caches,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     _home: TempDir,
@@ -60,8 +68,14 @@ impl Service {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let assembled = Arc::new(assemble(&settings).await.unwrap());
+        captions_http::start::warm(&settings, &assembled);
+        assembled.watch_event_loop();
+        assembled.raise_alerts(&settings.alerts).unwrap();
         let state = captions_http::start::state(&settings, &assembled);
+        let app = captions_http::router(state.clone());
+        let caches = assembled.caches.clone();
         let (stop, stopped) = oneshot::channel::<()>();
+        let given = state.clone();
         let served = tokio::spawn(async move {
             let stopped = async {
                 drop(stopped.await);
@@ -72,6 +86,9 @@ impl Service {
         Self {
             base,
             client: reqwest::Client::new(),
+            state: given,
+            app,
+            caches,
             stop,
             served,
             _home: home,

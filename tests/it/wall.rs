@@ -391,7 +391,8 @@ async fn tell(service: &Service, form: Form, body: &Value) -> Told {
     }
 }
 
-/// A service with this chain, with short times and breakers that keep out of the way.
+/// A service with this chain, with short times, with breakers that keep out of the way, and without an ear for quotas: a
+/// refusal for the rate would keep the next case's call from the provider.
 async fn service(files: &TempDir, chain: &[(&str, &FakeLlm)], secure: bool) -> Service {
     let mut config = String::new();
     for (index, (name, llm)) in chain.iter().enumerate() {
@@ -408,6 +409,7 @@ async fn service(files: &TempDir, chain: &[(&str, &FakeLlm)], secure: bool) -> S
     let path = files.path().join(format!("{}.toml", chain.len()));
     std::fs::write(&path, config).unwrap();
     Service::start(&[
+        ("CAPTIONS_API__QUOTA_HEADERS", "false"),
         ("CAPTIONS_CONFIG", &path.display().to_string()),
         ("CAPTIONS_ENGINE__DEADLINE", &DEADLINE.to_string()),
         ("API_TIMEOUT", "0.8"),

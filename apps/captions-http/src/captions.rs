@@ -14,6 +14,7 @@ use captions_domain::{
     caption::{Answer, CaptionId, Degraded, Source},
     choice::nearest,
 };
+use captions_wiring::monitor::{Operation, Outcome};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
@@ -49,9 +50,23 @@ pub(crate) async fn create(
     call: Call,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
-    let request = generate::parse(&body)?;
+    // Dropped with the rest if the caller leaves, and then counted as cancelled.
+    let timer = state.monitor.begin(Operation::CaptionGeneration);
+    let request = match generate::parse(&body) {
+        Ok(request) => request,
+        Err(invalid) => {
+            timer.end(Outcome::Refused);
+            return Err(invalid.into());
+        }
+    };
     let work = state.engine.generate(&call.cx, &request);
-    let answer = call.within(&state, Code::ProviderTimeout, work).await??;
+    let generated = call.within(&state, Code::ProviderTimeout, work).await;
+    timer.end(match &generated {
+        Ok(generated) => Outcome::of_generation(generated),
+        Err(_) => Outcome::Failed,
+    });
+    let answer = generated??;
+    call.settle(&answer);
     let elapsed = call.started.elapsed();
     let document = CaptionDocument::of_answer(&answer, &call.cx.request_id, elapsed);
     let mut headers = credits(&answer);

@@ -1,11 +1,13 @@
-//! The HTTP API: [`router`] for the addresses, [`serve()`] for the connections. Knows the engine and no adapter;
-//! [`start`] is the only part that knows the composition root.
+//! The HTTP API: [`router`] for the addresses, [`serve()`] for the connections. Knows the engine and no adapter; of the
+//! composition root it knows the counts, and only [`start`] the rest.
 //!
 //! A handler turns a body into a checked request, asks the engine or a store, and turns the answer into a document of
 //! `captions-api`. Whatever goes wrong becomes a problem document in one place, the request layer.
 
+mod admin;
 mod body;
 mod call;
+mod callers;
 mod captions;
 mod failure;
 mod health;
@@ -15,8 +17,10 @@ mod preferences;
 mod serve;
 pub mod start;
 mod state;
+mod stats;
 mod stream;
 mod users;
+mod warm_up;
 
 use axum::{Router, middleware, routing::get};
 use bytes::Bytes;
@@ -25,7 +29,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use serve::{serve, serve_starting};
+pub use admin::admin_router;
+pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
 
 /// Every address of the API.
@@ -40,6 +45,7 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
@@ -61,7 +67,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 fn operations() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let mut router = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(captions::create))
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
@@ -74,7 +80,10 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::explain))
+        .routes(routes!(health::explain));
+    openapi::tell_limits(router.get_openapi_mut());
+    router
 }

@@ -1,6 +1,6 @@
 //! Accepts connections, and stops in good order.
 
-use std::{future::Future, io, pin::pin, time::Duration};
+use std::{convert::Infallible, future::Future, io, pin::pin, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    admin::admin_router,
     router, starting_router,
     state::{AppState, Limits},
 };
@@ -99,8 +100,21 @@ pub async fn serve(
 }
 
 /// Answers with [`starting_router`] for as long as it is polled. Its connections end with it.
-pub async fn serve_starting(listener: &TcpListener, limits: Limits) -> std::convert::Infallible {
-    let app = starting_router();
+pub async fn serve_starting(listener: &TcpListener, limits: Limits) -> Infallible {
+    serve_endlessly(listener, starting_router(), limits).await
+}
+
+/// Answers operators with [`admin_router`] for as long as it is polled, also while the server drains: that is when they look.
+/// Its connections end with it.
+pub async fn serve_admin(listener: TcpListener, state: AppState) -> Infallible {
+    let limits = state.limits;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "listening for operators");
+    }
+    serve_endlessly(&listener, admin_router(state), limits).await
+}
+
+async fn serve_endlessly(listener: &TcpListener, app: Router, limits: Limits) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

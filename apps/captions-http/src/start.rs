@@ -3,6 +3,7 @@
 use std::{borrow::Cow, io, path::PathBuf, pin::pin, sync::Arc};
 
 use anyhow::Context;
+use captions_domain::context::TenantId;
 use captions_wiring::{
     Assembled, Status, assemble,
     settings::{Settings, Sources, load},
@@ -13,7 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_starting};
+use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +38,29 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
+    let operators = match settings.admin.listen {
+        None => None,
+        Some(listen) => {
+            let bound = TcpListener::bind(listen).await;
+            Some(bound.with_context(|| format!("listening for operators on {listen}"))?)
+        }
+    };
     let assembled = tokio::select! {
         biased;
         assembled = assemble(&settings) => Arc::new(assembled?),
         never = serve_starting(&listener, limits(&settings)) => match never {},
         () = &mut stop => return Ok(End::InGoodOrder),
     };
-    assembled.warm();
+    warm(&settings, &assembled);
+    assembled.watch_event_loop();
+    assembled.raise_alerts(&settings.alerts)?;
     let state = state(&settings, &assembled);
+    if let Some(operators) = operators {
+        let answers = serve_admin(operators, state.clone());
+        assembled
+            .tasks()
+            .spawn_endless("admin", async move { match answers.await {} });
+    }
     let draining = state.lifecycle.draining.clone();
     let in_good_order = async {
         let served = serve(listener, state, stop).await;
@@ -78,10 +94,25 @@ fn told_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
     })
 }
 
+/// Begins in the background what makes the first requests quick: the local model is loaded, and the captions of the
+/// warm-up list are written. Nothing waits for either, and both end with the server.
+pub fn warm(settings: &Settings, assembled: &Arc<Assembled>) {
+    assembled.warm();
+    if let Some(list) = settings.cache.warm_up.clone() {
+        let warming = Arc::clone(assembled);
+        assembled.tasks().spawn_endless("warm-up list", async move {
+            let context = |name| warming.context(TenantId::local(), name, None);
+            warm_up::run(&warming.engine, context, &list).await;
+        });
+    }
+}
+
 /// What the handlers are given, as the settings say.
 pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
+    state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
+    state.callers.clone_from(&assembled.callers);
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

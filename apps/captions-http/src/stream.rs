@@ -16,6 +16,7 @@ use captions_api::{
     stream::StreamEvent,
 };
 use captions_domain::engine::{Event, EventStream};
+use captions_wiring::monitor::{Operation, Outcome, Timer};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, header};
 
@@ -55,7 +56,15 @@ pub(crate) async fn create(
     call: Call,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
-    let request = generate::parse(&body)?;
+    // Goes with the stream: if the caller leaves, it is dropped with it and counted as cancelled.
+    let timer = state.monitor.begin(Operation::CaptionStream);
+    let request = match generate::parse(&body) {
+        Ok(request) => request,
+        Err(invalid) => {
+            timer.end(Outcome::Refused);
+            return Err(invalid.into());
+        }
+    };
     let mut events = Arc::clone(&state.engine).generate_stream(call.cx.clone(), request);
     let first = tokio::select! {
         biased;
@@ -63,11 +72,14 @@ pub(crate) async fn create(
         () = tokio::time::sleep(FIRST_EVENT) => None,
     };
     let first = match first {
-        Some(Err(problem)) => return Err(problem.into()),
+        Some(Err((failure, outcome))) => {
+            timer.end(outcome);
+            return Err(failure);
+        }
         Some(Ok(event)) => Some(event),
         None => None,
     };
-    let told = tell(events, first, call, state)
+    let told = tell(events, first, timer, call, state)
         .map(|event| Ok::<_, Infallible>(Frame::default().event(event.name()).data(event.data())));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
     let mut response = Sse::new(in_this_span(told)).keep_alive(keep_alive).into_response();
@@ -81,20 +93,24 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-/// The next event of the engine; the problem in which it ended, or by which it was cut off.
-async fn next(events: &mut EventStream, call: &Call, state: &AppState) -> Result<Event, Problem> {
+/// The problem in which the writing ended, and what that counts as.
+type Ending = (Failure, Outcome);
+
+/// The next event of the engine, or how it ended, or was cut off.
+async fn next(events: &mut EventStream, call: &Call, state: &AppState) -> Result<Event, Ending> {
+    let failed = |problem: Problem| Err((problem.into(), Outcome::Failed));
     // A panic in here would otherwise take the connection with it, and the caller would never learn why.
     let next = AssertUnwindSafe(events.next()).catch_unwind();
     tokio::select! {
         biased;
         next = next => match next {
             Ok(Some(Ok(event))) => Ok(event),
-            Ok(Some(Err(error))) => Err(Problem::from(&error)),
-            Ok(None) => Err(Problem::new(Code::Internal, "the writing stopped without an end")),
-            Err(panic) => Err(panicked(panic)),
+            Ok(Some(Err(error))) => Err((Problem::from(&error).into(), Outcome::of_failure(&error))),
+            Ok(None) => failed(Problem::new(Code::Internal, "the writing stopped without an end")),
+            Err(panic) => failed(panicked(panic)),
         },
-        () = state.lifecycle.closing.cancelled() => Err(call.cut_off(Code::ShuttingDown)),
-        () = tokio::time::sleep_until(call.latest()) => Err(call.cut_off(Code::ProviderTimeout)),
+        () = state.lifecycle.closing.cancelled() => failed(call.cut_off(Code::ShuttingDown)),
+        () = tokio::time::sleep_until(call.latest()) => failed(call.cut_off(Code::ProviderTimeout)),
     }
 }
 
@@ -102,11 +118,13 @@ async fn next(events: &mut EventStream, call: &Call, state: &AppState) -> Result
 fn tell(
     mut events: EventStream,
     mut first: Option<Event>,
+    timer: Timer,
     call: Call,
     state: AppState,
 ) -> impl Stream<Item = StreamEvent> + Send {
     async_stream::stream! {
         let request_id = Arc::clone(&call.cx.request_id);
+        let mut timer = Some(timer);
         yield StreamEvent::Created { request_id: request_id.to_string() };
         loop {
             let next = match first.take() {
@@ -119,10 +137,19 @@ fn tell(
                 // Has no event of its own: keep-alive comments say that the writer is at work.
                 Ok(Event::Progress { .. }) => continue,
                 Ok(Event::Completed(answer)) => {
+                    call.settle(&answer);
+                    // Before it goes out: who has the last event may never come back for more.
+                    if let Some(timer) = timer.take() {
+                        timer.end(Outcome::of_answer(&answer));
+                    }
                     let document = CaptionDocument::of_answer(&answer, &request_id, call.started.elapsed());
                     StreamEvent::Completed(Box::new(document))
                 }
-                Err(problem) => {
+                Err((Failure(problem), outcome)) => {
+                    call.settle_without_answer();
+                    if let Some(timer) = timer.take() {
+                        timer.end(outcome);
+                    }
                     // The response has long begun, so the request layer does not see this one.
                     failure::log(&problem);
                     StreamEvent::Failed(Box::new(problem.of_request(&request_id, PATH)))

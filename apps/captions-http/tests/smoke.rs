@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected stops")]
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
@@ -164,4 +165,80 @@ fn a_signal_also_ends_a_server_that_is_still_starting() {
 
     assert!(told.success() && ended.success(), "{ended}");
     drop(asked);
+}
+
+/// The addresses of the next so many lines of the log that say where the server listens, by what they say.
+fn listening(log: &mut impl Iterator<Item = String>, lines: usize) -> BTreeMap<String, String> {
+    let told = log.filter_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let words = line["message"].as_str()?.to_owned();
+        let address = line["address"].as_str()?.to_owned();
+        words.starts_with("listening").then_some((words, address))
+    });
+    told.take(lines).collect()
+}
+
+#[test]
+fn operators_have_a_listener_only_if_the_settings_name_one() {
+    let [metrics, livez] =
+        ["/metrics", "/livez"].map(|path| format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n"));
+    for (listen, lines) in [("", 1), ("127.0.0.1:0", 2)] {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("captions.toml"), SETTINGS).unwrap();
+        let admin = format!("admin.listen={listen}");
+        let mut server = Running(binary(home.path()).args(["--set", &admin]).spawn().unwrap());
+        let mut log = BufReader::new(server.0.stderr.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let addresses = listening(&mut log, lines);
+
+        let callers = exchange(&addresses["listening"], &metrics);
+        assert!(callers.starts_with("HTTP/1.1 404"), "{callers}");
+        let Some(operators) = addresses.get("listening for operators") else {
+            assert_eq!(listen, "");
+            continue;
+        };
+        let page = exchange(operators, &metrics);
+        assert!(
+            page.starts_with("HTTP/1.1 200") && page.contains("captions_uptime_seconds"),
+            "{page}"
+        );
+        assert!(exchange(operators, &livez).starts_with("HTTP/1.1 200"));
+    }
+}
+
+#[test]
+fn a_listener_for_operators_that_others_can_reach_is_refused_unless_it_is_meant() {
+    let home = tempfile::tempdir().unwrap();
+
+    let ended = binary(home.path())
+        .args(["--set", "admin.listen=0.0.0.0:0"])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("admin.listen") && said.contains("admin.allow_remote"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_webhook_for_alerts_that_can_never_work_ends_in_3_without_telling_its_key() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("captions.toml"), SETTINGS).unwrap();
+
+    let ended = binary(home.path())
+        .env("HOOK_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+        .args(["--set", "alerts.webhook_url=https://127.0.0.1:9/services/T0KEN"])
+        .args(["--set", "alerts.webhook_secret_env=HOOK_SECRET"])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(said.contains("`alerts.webhook_url` cannot be used"), "{said}");
+    assert!(said.contains("not public"), "{said}");
+    assert!(!said.contains("T0KEN") && !said.contains("whsec_MDEy"), "{said}");
 }

@@ -4,7 +4,8 @@
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`].
-//! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in [`quota`].
+//! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
+//! [`quota`], and how one asks for leave in [`limiter`].
 
 pub mod answers;
 pub mod brief;
@@ -16,6 +17,7 @@ pub mod engine;
 pub mod fault;
 pub mod hashtags;
 pub mod key;
+pub mod limiter;
 pub mod phrases;
 pub mod platform;
 pub mod polish;

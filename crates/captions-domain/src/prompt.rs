@@ -43,6 +43,13 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// What a call with it may cost in tokens, question and answer together: a guess that is seldom too low, for limits that
+    /// count before the real figure is known.
+    pub fn tokens(&self) -> u64 {
+        // Four bytes a token is usual for English; other scripts have more bytes a character, and about as many a token.
+        (self.system.len() + self.user.len()) as u64 / 4 + u64::from(self.max_tokens)
+    }
+
     /// Sampling temperature, 0-2.
     pub fn temperature(&self) -> f32 {
         self.brief

@@ -104,12 +104,22 @@ impl MemoryCache {
     pub fn used_bytes(&self) -> u64 {
         self.store.weight()
     }
+
+    /// The most bytes that it holds.
+    pub fn max_bytes(&self) -> u64 {
+        self.store.capacity()
+    }
+
+    /// Entries held now, those that are past their time and not yet noticed included.
+    pub fn entries(&self) -> usize {
+        self.store.len()
+    }
 }
 
 impl fmt::Debug for MemoryCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryCache")
-            .field("max_bytes", &self.store.capacity())
+            .field("max_bytes", &self.max_bytes())
             .field("used_bytes", &self.used_bytes())
             .finish()
     }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use captions_domain::fault::{Fault, FaultKind, LlmError};
+use captions_domain::{
+    fault::{Fault, FaultKind, LlmError},
+    quota::Notice,
+};
 use reqwest::{
     Certificate, Client, RequestBuilder, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SERVER},
@@ -19,7 +22,7 @@ use serde_json::Value;
 
 use crate::{
     failure::{Document, Failure},
-    options::OpenAiOptions,
+    options::{Listener, OpenAiOptions},
     profile::{Auth, Profile},
     wait,
 };
@@ -49,6 +52,7 @@ pub(crate) struct Line {
     /// llama.cpp promises to keep a connection and closes it after every stream. A request that follows at once would
     /// be written to a closing connection, so its streams get connections of their own.
     closes_after_streams: AtomicBool,
+    listener: Option<Listener>,
 }
 
 /// A response whose head is here and whose body is not.
@@ -108,6 +112,7 @@ impl Line {
             client,
             base,
             closes_after_streams: AtomicBool::new(profile == Profile::LlamaCpp),
+            listener: options.listener.clone(),
         })
     }
 
@@ -145,8 +150,10 @@ impl Line {
         {
             self.closes_after_streams.store(true, Ordering::Relaxed);
         }
+        let notice = wait::left(response.headers(), SystemTime::now());
         let mut answer = Answer { response, read: 0 };
         if (200..300).contains(&status) {
+            self.tell(notice);
             return Ok(Ok(answer));
         }
         let wait = answer.wait();
@@ -159,7 +166,23 @@ impl Line {
             }
         }
         let document = Document::of(&body);
-        Ok(Err(Failure { status, document, wait }))
+        let failure = Failure { status, document, wait };
+        // Of what else it may have said no, only this one is about the rate.
+        let hold = match failure.error() {
+            LlmError::Fault(Fault {
+                kind: FaultKind::RateLimited { retry_after },
+                ..
+            }) => retry_after,
+            _ => None,
+        };
+        self.tell(Notice { hold, ..notice });
+        Ok(Err(failure))
+    }
+
+    fn tell(&self, notice: Notice) {
+        if let Some(listener) = &self.listener {
+            listener.tell(notice);
+        }
     }
 
     /// `path` below the base URL, whose query is kept.

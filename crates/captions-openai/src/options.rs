@@ -1,7 +1,8 @@
 //! What one provider is: where it stands, what to call it, how long to wait for it.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
+use captions_domain::quota::Notice;
 use secrecy::SecretString;
 
 use crate::profile::Profile;
@@ -31,6 +32,31 @@ pub struct OpenAiOptions {
     pub max_idle: usize,
     /// Sent with every request, after our own.
     pub headers: Vec<(String, String)>,
+    /// Told what the answers of the provider say of its limits. Called in the course of a call, so it must not wait.
+    pub listener: Option<Listener>,
+}
+
+/// Whom to tell of a provider's limits.
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(Notice) + Send + Sync>);
+
+impl Listener {
+    pub fn new(listen: impl Fn(Notice) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listen))
+    }
+
+    /// Passes on what says something.
+    pub(crate) fn tell(&self, notice: Notice) {
+        if notice.says_something() {
+            (self.0)(notice);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 impl OpenAiOptions {
@@ -47,6 +73,7 @@ impl OpenAiOptions {
             read_timeout: Duration::from_secs(30),
             max_idle: 64,
             headers: Vec::new(),
+            listener: None,
         }
     }
 }
@@ -68,6 +95,7 @@ impl fmt::Debug for OpenAiOptions {
             .field("read_timeout", &self.read_timeout)
             .field("max_idle", &self.max_idle)
             .field("headers", &headers)
+            .field("listener", &self.listener)
             .finish()
     }
 }

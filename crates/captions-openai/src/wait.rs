@@ -1,7 +1,8 @@
-//! How long a provider asks us to wait, in all the ways in which they say it.
+//! How long a provider asks us to wait and what it says is left of its limits, in all the ways in which they say it.
 
 use std::time::{Duration, SystemTime};
 
+use captions_domain::quota::{Notice, Reading};
 use reqwest::header::HeaderMap;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -43,6 +44,46 @@ pub(crate) fn asked_for(headers: &HeaderMap, now: SystemTime) -> Option<Duration
         }
     }
     waits.into_iter().flatten().max().map(|wait| wait.min(CAP))
+}
+
+/// What the headers say is left of the provider's limits: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` and
+/// `anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}`. A limit without both what is left and when it is whole
+/// again is not told.
+pub(crate) fn left(headers: &HeaderMap, now: SystemTime) -> Notice {
+    let text = |name: String| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |name: String| {
+        let number = text(name)?.parse::<f64>().ok()?;
+        // Not a negative number, nor none at all; a larger one than fits stays the largest.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a cast saturates"
+        )]
+        (number >= 0.0).then_some(number as u64)
+    };
+    let of = |what: &str| {
+        let usual = || {
+            Some(Reading {
+                limit: number(format!("x-ratelimit-limit-{what}")),
+                remaining: number(format!("x-ratelimit-remaining-{what}"))?,
+                reset: go_duration(text(format!("x-ratelimit-reset-{what}"))?)?,
+            })
+        };
+        let other = || {
+            let reset = OffsetDateTime::parse(text(format!("anthropic-ratelimit-{what}-reset"))?, &Rfc3339).ok()?;
+            Some(Reading {
+                limit: number(format!("anthropic-ratelimit-{what}-limit")),
+                remaining: number(format!("anthropic-ratelimit-{what}-remaining"))?,
+                reset: until(reset.into(), now),
+            })
+        };
+        usual().or_else(other)
+    };
+    Notice {
+        hold: None,
+        requests: of("requests"),
+        tokens: of("tokens"),
+    }
 }
 
 /// A wait told in the body: `17s`, `1.5s`. At most 120 s.

@@ -15,16 +15,17 @@ use captions_domain::{
     fault::{Fault, LlmError, StoreError},
     ports::{
         Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
-        LlmProvider, UserStore,
+        LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
+    quota::{Decision, Plan, Take},
     request::UserId,
     user::{Preferences, User},
 };
 
 use crate::{
     breaker::Verdict,
-    policy::{Policy, Repeat},
+    policy::{Policy, Repeat, Size},
 };
 
 /// A port with its policy.
@@ -168,13 +169,32 @@ impl<P: Cache + ?Sized> Cache for Guarded<P> {
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
+impl<P: Quota + ?Sized> Quota for Guarded<P> {
+    async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
+        // What a lost answer has taken would be taken once more.
+        self.policy
+            .run(cx, "quota.take", Repeat::Never, || self.inner.take(cx, key, plan, take))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
 impl<P: LlmProvider + ?Sized> LlmProvider for Guarded<P> {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
-        self.policy
-            .run_judged(cx, "llm.complete", Repeat::Read, judge, || {
+        let size = Size {
+            limit: self.policy.settings().attempt_timeout,
+            tokens: prompt.tokens(),
+        };
+        let (completion, mut held) = self
+            .policy
+            .hold(cx, "llm.complete", Repeat::Read, size, judge, || {
                 self.inner.complete(cx, prompt)
             })
-            .await
+            .await?;
+        held.used(completion.credit.usage);
+        held.settle(Verdict::Healthy);
+        Ok(completion)
     }
 
     async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {

@@ -1,9 +1,9 @@
 //! One policy for every port.
 //!
-//! [`policy::Policy`] takes one call through deadline, retry, circuit breaker, concurrency slot and attempt timeout, in
+//! [`policy::Policy`] takes one call through deadline, retry, circuit breaker, concurrency slot, rate and attempt timeout, in
 //! that order. [`guarded::Guarded`] puts a policy around any implementation of a port and is itself that port;
 //! [`failover::Failover`] asks several providers in order. The steps are plain values with small verbs:
-//! [`retry`], [`breaker`], [`slots`]. All time is tokio's, so that tests run on a paused clock, and all chance comes
+//! [`retry`], [`breaker`], [`slots`], [`rate`]. All time is tokio's, so that tests run on a paused clock, and all chance comes
 //! from a [`jitter::Jitter`] that is passed in.
 //!
 //! [`monitor`] counts what is asked and what is called, and [`traced`] makes spans of the calls to language models.
@@ -23,6 +23,7 @@ pub mod guarded;
 pub mod jitter;
 pub mod monitor;
 pub mod policy;
+pub mod rate;
 pub mod readthrough;
 pub mod retry;
 pub mod slots;

@@ -33,8 +33,8 @@ pub use self::{
     sources::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
     stalls::{EventLoop, watch_event_loop},
     summary::{
-        ApiStats, BreakerStats, CacheStats, CallStats, DatabaseStats, EventLoopStats, OperationStats, Outcomes,
-        ProviderStats, RecentCalls, RecentLookUps, RecentOperations, SharedCacheStats, Summary, Tokens,
+        ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, DatabaseStats, EventLoopStats, OperationStats,
+        Outcomes, ProviderStats, RecentCalls, RecentLookUps, RecentOperations, SharedCacheStats, Summary, Tokens,
     },
 };
 use self::{sources::Sources, summary::Part};
@@ -58,6 +58,7 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    AnswersRead,
     CacheGet,
     CachePut,
     CacheRemove,
@@ -69,7 +70,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::UsersRead,
@@ -81,6 +82,7 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
         Self::CacheRemove,
@@ -107,6 +109,7 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",
             Self::CacheRemove => "cache.remove",
@@ -185,6 +188,9 @@ impl Outcome {
 
     /// What a caption counts as.
     pub fn of_answer(answer: &Answer) -> Self {
+        if answer.shared {
+            return Self::Coalesced;
+        }
         match answer.source {
             Source::Cache => Self::Hit,
             Source::Stale => Self::Stale,

@@ -17,6 +17,7 @@ use crate::{
     breaker::{Breaker, BreakerSettings, Snapshot, Verdict},
     jitter::Jitter,
     monitor::Recorder,
+    rate::Rate,
     retry::{Budget, BudgetSettings, Reserved, RetrySettings},
     slots::{Crowd, SlotSettings, Slots},
 };
@@ -104,15 +105,24 @@ pub struct Policy {
     budget: Option<Arc<Budget>>,
     breaker: Option<Arc<Breaker>>,
     slots: Option<Arc<Slots>>,
+    rate: Option<Arc<Rate>>,
     watch: Option<Arc<Recorder>>,
+}
+
+/// What one attempt may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    /// Time; `None` is all that the request has.
+    pub(crate) limit: Option<Duration>,
+    /// Tokens, as far as can be guessed.
+    pub(crate) tokens: u64,
 }
 
 /// What every attempt of one call goes by.
 struct Bounds<'a, E> {
     cx: &'a Context,
     deadline: Option<Instant>,
-    /// The time of one attempt.
-    limit: Option<Duration>,
+    size: Size,
     judge: fn(&E) -> Verdict,
 }
 
@@ -162,8 +172,16 @@ impl Policy {
                 .map(|slots| Arc::new(Slots::new(Arc::clone(&dependency), slots))),
             settings: Arc::new(settings),
             jitter,
+            rate: None,
             watch: None,
         }
+    }
+
+    /// The same, with limits on how often calls are made.
+    #[must_use]
+    pub fn limited(mut self, rate: Rate) -> Self {
+        self.rate = Some(Arc::new(rate));
+        self
     }
 
     /// The same, with every call counted there.
@@ -226,20 +244,23 @@ impl Policy {
         E: PortError + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
-        let limit = self.settings.attempt_timeout;
-        let (value, held) = self.hold(cx, op, repeat, limit, judge, call).await?;
+        let size = Size {
+            limit: self.settings.attempt_timeout,
+            tokens: 0,
+        };
+        let (value, held) = self.hold(cx, op, repeat, size, judge, call).await?;
         held.settle(Verdict::Healthy);
         Ok(value)
     }
 
-    /// Makes the call and hands out what it holds, for values that are not finished when they are returned. `limit` is
-    /// the time of one attempt.
+    /// Makes the call and hands out what it holds, for values that are not finished when they are returned. `size` is
+    /// what one attempt may take.
     pub(crate) async fn hold<T, E, F>(
         &self,
         cx: &Context,
         op: &'static str,
         repeat: Repeat,
-        limit: Option<Duration>,
+        size: Size,
         judge: fn(&E) -> Verdict,
         call: impl Fn() -> F + Send + Sync,
     ) -> Result<(T, Held), E>
@@ -257,7 +278,7 @@ impl Policy {
             let bounds = Bounds {
                 cx,
                 deadline,
-                limit,
+                size,
                 judge,
             };
             if let Some(budget) = &self.budget {
@@ -415,9 +436,57 @@ impl Policy {
         let Bounds {
             cx,
             deadline,
-            limit,
+            size: Size { limit, tokens },
             judge,
         } = *bounds;
+        let mut held = self.enter(bounds, room).await?;
+        // 5. Rate, so close to the call that only calls take from it, and every retry does. Its turn is given beforehand, so
+        //    whoever has to wait for it keeps nobody from the slot meanwhile.
+        if let Some(rate) = &self.rate {
+            let leave = rate.ask(cx, tokens, deadline, room == Room::Await).await;
+            let leave = leave.map_err(Miss::NotMade)?;
+            if !leave.wait.is_zero() {
+                drop(held);
+                sleep(leave.wait).await;
+                held = self.enter(bounds, room).await?;
+            }
+            held.allow(leave);
+        }
+        // The ledger counts calls and nothing else, so it is entered last. No other wait comes after it.
+        if self.settings.ledger && !cx.attempts.begin() {
+            let why = "this request has used up its attempts";
+            return Err(Miss::NotMade(Fault::because(FaultKind::Overloaded, why)));
+        }
+        if let Some(token) = paid {
+            token.spend();
+        }
+        // 6. Attempt timeout, innermost: it measures the other side alone, and no waiting of ours.
+        held.count(self.watch.as_ref());
+        let begun = Instant::now();
+        held.begin();
+        let until = earlier(limit.and_then(|limit| begun.checked_add(limit)), deadline);
+        let answer = match until {
+            None => call().await,
+            Some(until) => {
+                let Ok(answer) = timeout_at(until, call()).await else {
+                    held.cut(slowness(limit, until - begun));
+                    return Err(Miss::Failed(Fault::new(FaultKind::Timeout).into()));
+                };
+                answer
+            }
+        };
+        match answer {
+            Ok(value) => Ok((value, held)),
+            Err(error) => {
+                held.fail(judge(&error), error.fault());
+                Err(Miss::Failed(error))
+            }
+        }
+    }
+
+    /// The breaker's permit and a slot, for a call that is to be made now.
+    async fn enter<E: Send>(&self, bounds: &Bounds<'_, E>, room: Room) -> Result<Held, Miss<E>> {
+        let Bounds { cx, deadline, .. } = *bounds;
         // An answer to an expired request is for nobody, so nothing is taken for it.
         expired(deadline)?;
         // 3. Breaker, before the slot: while the dependency is out, callers are turned away at once instead of queueing.
@@ -443,38 +512,8 @@ impl Policy {
         {
             permit = Some(breaker.admit().map_err(Miss::NotMade)?);
         }
-        let mut held = Held::new(permit, slot);
         expired(deadline)?;
-        // The ledger counts calls and nothing else, so it is entered last. No other wait comes after it.
-        if self.settings.ledger && !cx.attempts.begin() {
-            let why = "this request has used up its attempts";
-            return Err(Miss::NotMade(Fault::because(FaultKind::Overloaded, why)));
-        }
-        if let Some(token) = paid {
-            token.spend();
-        }
-        // 5. Attempt timeout, innermost: it measures the other side alone, and no waiting of ours.
-        held.count(self.watch.as_ref());
-        let begun = Instant::now();
-        held.begin();
-        let until = earlier(limit.and_then(|limit| begun.checked_add(limit)), deadline);
-        let answer = match until {
-            None => call().await,
-            Some(until) => {
-                let Ok(answer) = timeout_at(until, call()).await else {
-                    held.cut(slowness(limit, until - begun));
-                    return Err(Miss::Failed(Fault::new(FaultKind::Timeout).into()));
-                };
-                answer
-            }
-        };
-        match answer {
-            Ok(value) => Ok((value, held)),
-            Err(error) => {
-                held.fail(judge(&error), error.fault());
-                Err(Miss::Failed(error))
-            }
-        }
+        Ok(Held::new(permit, slot))
     }
 
     #[cfg(test)]

@@ -10,21 +10,27 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
+    limiter::Limiter,
     ports::UserStore,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
-use captions_resilience::{policy::Policy, tasks::Tasks};
+use captions_resilience::{
+    monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
+    policy::Policy,
+    tasks::Tasks,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    alerts,
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
-    policies,
+    gauges, limits, policies,
     readiness::{Component, Probe, Readiness},
-    settings::{Redis, SecretUrl, Settings},
+    settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
     store::{Store, Tables},
 };
@@ -52,6 +58,8 @@ pub enum AssembleError {
     Pending(String),
     #[error("`redis.url` cannot be used")]
     Redis(#[source] Fault),
+    #[error("`alerts.webhook_url` cannot be used")]
+    Webhook(#[source] Fault),
     #[error("the provider `{name}` cannot be used")]
     Provider {
         name: String,
@@ -81,10 +89,15 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
+    pub callers: Option<Limiter>,
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
     pub caches: Caches,
+    /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
+    pub monitor: Monitor,
+    stall_limit: Option<Duration>,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -113,6 +126,23 @@ impl Assembled {
     /// What runs beside the requests. Whatever is to outlive a call is started here, and nowhere else.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// Looks for stalls of the event loop from now on, unless `monitor.stall_limit` is 0. For processes that serve many: in
+    /// one that does one thing and ends, nobody waits for anybody.
+    pub fn watch_event_loop(&self) {
+        if let Some(limit) = self.stall_limit {
+            let gauges = self.monitor.event_loop();
+            self.tasks.spawn_endless("event loop", watch_event_loop(gauges, limit));
+        }
+    }
+
+    /// Looks for what is wrong with the service from now on and tells operators, unless `alerts.enabled` is false. For
+    /// processes that serve many. The error is a webhook that can never work.
+    pub fn raise_alerts(&self, settings: &settings::Alerts) -> Result<(), AssembleError> {
+        alerts::start(settings, &self.monitor, &self.tasks)
+            .map(drop)
+            .map_err(AssembleError::Webhook)
     }
 
     /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
@@ -158,10 +188,15 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let store = Store::open(&settings.database, cpus)?;
-    let (layers, cache_component) = caches::layers(settings, cpus, tasks)?;
+    let monitor = Monitor::new(settings.monitor.window);
+    if let Some(process) = gauges::process() {
+        monitor.process(process);
+    }
+    let (layers, cache_component) = caches::layers(settings, cpus, tasks, &monitor)?;
+    let quota = limits::quota(settings, cpus, &cache_component)?;
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
-        writers(settings),
+        writers(settings, &quota, &monitor),
         cache_component.greet()
     );
     let tables = tables?;
@@ -173,10 +208,19 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     } = writers?;
 
     let policy = Policy::new(policies::store(&settings.database, cpus));
+    let policy = monitor.watch(Dependency::Database, policy);
+    let pool = store.clone();
+    monitor.pool(move || gauges::pool(&pool));
     let (users, captions) = store.guarded(&policy);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
+    if let Spool::Open(waiting) = &spool {
+        let waiting = Arc::clone(waiting);
+        monitor.spool(move || gauges::spool(waiting.counts()));
+    }
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
+    let counted = caches.clone();
+    monitor.caches(move || counted.counts());
     let probe = Probe::Store {
         store: store.clone(),
         tables_are_current: tables.current(),
@@ -188,10 +232,10 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     }
 
     let engine = Engine {
-        users,
-        captions,
-        answers: caches.answers(),
-        llm: chain,
+        users: Arc::new(Watched::new(users, monitor.clone())),
+        captions: Arc::new(Watched::new(captions, monitor.clone())),
+        answers: caches.answers(&monitor),
+        llm: Arc::new(Watched::new(chain, monitor.clone())),
         rungs,
         options: Options {
             caption_ttl: settings.cache.caption(),
@@ -201,8 +245,11 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
-        shown_users,
+        callers: limits::callers(&settings.limits, &quota),
+        shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
+        monitor,
+        stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,

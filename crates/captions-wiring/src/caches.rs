@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use captions_domain::{
-    answers::{AnswerCache, Uncached, Written},
-    fault::LlmError,
-    ports::{Cache, UserStore},
+    answers::{AnswerCache, Uncached, Unwritten, Written},
+    ports::UserStore,
 };
 use captions_embedded::memory::MemoryCache;
 use captions_resilience::{
     guarded::Guarded,
     jitter::Jitter,
+    monitor::{Dependency, Monitor, watched::Watched},
     policy::Policy,
     readthrough::{CacheCounts, CacheOptions, Layers, ReadThrough},
     tasks::Tasks,
@@ -19,7 +19,7 @@ use captions_resilience::{
 
 use crate::{
     assemble::{AssembleError, redis},
-    policies,
+    gauges, policies,
     readiness::{Component, Probe},
     settings::Settings,
 };
@@ -35,7 +35,7 @@ const USER_SCHEMA: u32 = 1;
 /// What this process keeps.
 #[derive(Debug, Clone, Default)]
 pub struct Caches {
-    captions: Option<ReadThrough<Written, LlmError>>,
+    captions: Option<ReadThrough<Written, Unwritten>>,
     users: Option<CachedUsers>,
 }
 
@@ -51,10 +51,10 @@ impl Caches {
         captions.chain(users).collect()
     }
 
-    /// Captions, as the engine reads them.
-    pub(crate) fn answers(&self) -> Arc<dyn AnswerCache> {
+    /// Captions, as the engine reads them. Where nothing is kept, nothing is looked up that could be counted.
+    pub(crate) fn answers(&self, monitor: &Monitor) -> Arc<dyn AnswerCache> {
         match &self.captions {
-            Some(captions) => Arc::new(captions.clone()),
+            Some(captions) => Arc::new(Watched::new(Arc::new(captions.clone()), monitor.clone())),
             None => Arc::new(Uncached),
         }
     }
@@ -65,21 +65,25 @@ pub(crate) fn layers(
     settings: &Settings,
     cpus: u32,
     tasks: &Tasks,
+    monitor: &Monitor,
 ) -> Result<(Option<Arc<Layers>>, Component), AssembleError> {
     let unguarded = || Component::new("cache", None, Probe::None);
     if !settings.cache.enabled {
         return Ok((None, unguarded()));
     }
     // Nothing in it can fail or take long, so there is nothing to guard.
-    let memory: Arc<dyn Cache> = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
+    let memory = Arc::new(MemoryCache::new(settings.cache.memory_bytes));
+    let looked_at = Arc::clone(&memory);
+    monitor.memory(move || gauges::memory(&looked_at));
     let Some(url) = &settings.redis.url else {
         let layers = Layers::new(Some(memory), None, tasks.clone());
         return Ok((Some(layers), unguarded()));
     };
     let redis = Arc::new(redis(url, &settings.redis, cpus)?);
-    let policy = Policy::new(policies::redis(&settings.redis));
-    let guarded: Arc<dyn Cache> = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
-    let layers = Layers::new(Some(memory), Some(guarded), tasks.clone());
+    let policy = monitor.watch(Dependency::Cache, Policy::new(policies::redis(&settings.redis)));
+    let guarded = Arc::new(Guarded::new(Arc::clone(&redis), policy.clone()));
+    let shared = Arc::new(Watched::new(guarded, monitor.clone()));
+    let layers = Layers::new(Some(memory), Some(shared), tasks.clone());
     let component = Component::new("cache", Some(policy), Probe::Redis(redis));
     Ok((Some(layers), component))
 }

@@ -9,14 +9,24 @@ use captions_domain::{
     ports::LlmProvider,
 };
 use captions_embedded::template::TemplateWriter;
-use captions_openai::{OpenAi, options::OpenAiOptions};
-use captions_resilience::{failover::Failover, guarded::Guarded, policy::Policy};
+use captions_openai::{
+    OpenAi,
+    options::{Listener, OpenAiOptions},
+};
+use captions_resilience::{
+    failover::Failover,
+    guarded::Guarded,
+    monitor::{Dependency, LimiterStats, Monitor},
+    policy::Policy,
+    rate::shared::SharedQuota,
+    traced::Traced,
+};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use crate::{
     assemble::AssembleError,
-    policies,
+    limits, policies,
     readiness::{Component, Probe},
     settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
 };
@@ -71,7 +81,11 @@ pub(crate) struct Writers {
 }
 
 /// Starts the local model's thread if it is used, and asks a provider that names no model for its first one.
-pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleError> {
+pub(crate) async fn writers(
+    settings: &Settings,
+    quota: &Arc<SharedQuota>,
+    monitor: &Monitor,
+) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
     let mut components = Vec::new();
@@ -81,9 +95,28 @@ pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleErro
         let member = match provider.kind {
             ProviderKind::Openai => {
                 let policy = Policy::new(policies::provider(provider, &settings.api, position, listed.len()));
+                let longest_wait = policy
+                    .settings()
+                    .retry
+                    .map_or(policies::SHORT_WAIT, |retry| retry.longest_wait);
+                let toward = limits::toward(provider, &settings.api, quota, longest_wait);
+                let policy = match toward.rate {
+                    Some(rate) => {
+                        let (decisions, quota) = (Arc::clone(&rate.decisions), Arc::clone(quota));
+                        monitor.limiter(name, move || LimiterStats {
+                            alone: quota.alone(),
+                            ..decisions.stats()
+                        });
+                        policy.limited(rate)
+                    }
+                    None => policy,
+                };
+                let policy = monitor.watch(Dependency::Provider(name), policy);
                 components.push(Component::new(name, Some(policy.clone()), Probe::None));
-                let openai = openai(provider, &settings.api).await?;
-                Arc::new(Guarded::new(Arc::new(openai), policy))
+                let openai = openai(provider, &settings.api, toward.listener).await?;
+                let (host, port) = place(provider);
+                let traced = Traced::new(Arc::new(openai), host, port);
+                Arc::new(Guarded::new(Arc::new(traced), policy))
             }
             ProviderKind::Local => {
                 components.push(Component::new(name, None, Probe::model(settings)));
@@ -124,6 +157,14 @@ pub(crate) async fn writers(settings: &Settings) -> Result<Writers, AssembleErro
     })
 }
 
+/// The host and the port at which a provider is reached.
+fn place(provider: &Provider) -> (Option<String>, Option<u16>) {
+    let url = provider.base_url.as_ref().and_then(|url| url.expose().parse().ok());
+    url.map_or((None, None), |url: url::Url| {
+        (url.host_str().map(Into::into), url.port_or_known_default())
+    })
+}
+
 fn template(name: &str, is_member: bool) -> Arc<dyn LlmProvider> {
     let policy = Policy::new(policies::in_process(name, is_member));
     Arc::new(Guarded::new(Arc::new(TemplateWriter::new(name)), policy))
@@ -143,8 +184,9 @@ fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Started, As
     .map_err(AssembleError::Local)?;
     let policy = Policy::new(policies::in_process(name, is_member));
     let local = Arc::new(local);
+    let traced = Traced::new(Arc::clone(&local), None, None);
     Ok(Started {
-        guarded: Arc::new(Guarded::new(Arc::clone(&local), policy)),
+        guarded: Arc::new(Guarded::new(Arc::new(traced), policy)),
         cold: crate::model::path(settings).map(|_| Cold(local)),
     })
 }
@@ -180,8 +222,11 @@ pub(crate) fn options(provider: &Provider, api: &Api) -> OpenAiOptions {
     }
 }
 
-async fn openai(provider: &Provider, api: &Api) -> Result<OpenAi, AssembleError> {
-    let mut options = options(provider, api);
+async fn openai(provider: &Provider, api: &Api, listener: Option<Listener>) -> Result<OpenAi, AssembleError> {
+    let mut options = OpenAiOptions {
+        listener,
+        ..options(provider, api)
+    };
     if provider.model.is_none() {
         options.model = first_model(&options, provider.timeout.unwrap_or(api.timeout)).await?;
     }

@@ -3,11 +3,14 @@
 //! [`settings`] reads and checks what the operator wants; [`assemble()`] puts every port's adapter behind its policy and
 //! hands the engine out; [`doctor()`] looks at each part on its own.
 
+mod alerts;
 mod assemble;
 mod caches;
 mod chain;
 mod crypto;
 mod doctor;
+mod gauges;
+mod limits;
 #[cfg(test)]
 mod machine;
 #[cfg(feature = "local-llm")]
@@ -23,6 +26,8 @@ pub use assemble::{AssembleError, Assembled, assemble};
 pub use caches::Caches;
 pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
+/// The counts, for those who count what only they can see: the operations that callers ask for.
+pub use captions_resilience::monitor;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
 pub use readiness::{Readiness, Status};

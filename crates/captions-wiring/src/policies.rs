@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Commands in flight to Redis; its connections are multiplexed, so this bounds memory and not sockets.
 const REDIS_IN_FLIGHT: usize = 512;
 /// What an earlier provider of a chain may ask us to wait before the next one is asked instead.
-const SHORT_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) fn store(database: &Database, cpus: u32) -> PolicySettings {
     PolicySettings {

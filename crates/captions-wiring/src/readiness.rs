@@ -137,6 +137,14 @@ impl Component {
         }
     }
 
+    /// The Redis server and the policy of all calls to it, if that is what this part is.
+    pub(crate) fn redis(&self) -> Option<(&RedisCache, &Policy)> {
+        match (&self.probe, &self.policy) {
+            (Probe::Redis(redis), Some(policy)) => Some((redis, policy)),
+            _ => None,
+        }
+    }
+
     /// Has it connect now, so that one that is away is in the log from the start.
     pub(crate) async fn greet(&self) {
         // The adapter logs it, and the start goes on either way.

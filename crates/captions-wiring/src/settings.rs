@@ -3,6 +3,7 @@
 //! [`defaults.toml`](defaults_toml) is the documentation of every key. Only
 //! [`Sources::of_this_process`] reads the process environment.
 
+mod alerts;
 mod error;
 mod layers;
 mod origin;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
+    alerts::Alerts,
     error::SettingsError,
     layers::load,
     origin::{Origin, Origins, Shown},
@@ -71,6 +73,10 @@ pub struct Settings {
     pub llm: Llm,
     pub fallback: Fallback,
     pub local: Local,
+    pub limits: Limits,
+    pub monitor: Monitor,
+    pub admin: Admin,
+    pub alerts: Alerts,
     pub log: Log,
     /// The folder below which a fetched model is kept; `None` on a machine without HOME.
     #[serde(skip)]
@@ -239,6 +245,8 @@ pub struct Cache {
     pub early_refresh: bool,
     pub coalesce: bool,
     pub compress: bool,
+    #[serde(deserialize_with = "path_or_none")]
+    pub warm_up: Option<PathBuf>,
 }
 
 impl Cache {
@@ -282,6 +290,10 @@ pub struct Api {
     pub hedge: Option<Duration>,
     pub max_connections: usize,
     pub max_per_host: usize,
+    pub requests_per_minute: u64,
+    pub requests_per_hour: u64,
+    pub tokens_per_minute: u64,
+    pub quota_headers: bool,
     pub queue_length: usize,
     #[serde(deserialize_with = "seconds")]
     pub queue_wait: Duration,
@@ -334,6 +346,34 @@ pub struct Local {
     pub candidates: u32,
 }
 
+/// Of one caller; 0 is no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub requests_per_minute: u64,
+    pub requests_per_hour: u64,
+    pub tokens_per_minute: u64,
+    pub replicas: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Monitor {
+    #[serde(deserialize_with = "seconds")]
+    pub window: Duration,
+    /// Zero: nobody looks.
+    #[serde(deserialize_with = "seconds")]
+    pub stall_limit: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    #[serde(deserialize_with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+    pub allow_remote: bool,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
@@ -369,6 +409,14 @@ fn share_or_never<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f
 fn url_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretUrl>, D::Error> {
     let url = SecretUrl::deserialize(deserializer)?;
     Ok((!url.expose().is_empty()).then_some(url))
+}
+
+fn address_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

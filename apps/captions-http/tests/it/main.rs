@@ -10,11 +10,13 @@
 mod captions;
 mod client;
 mod input;
+mod limits;
 mod openapi;
 mod ports;
 mod problems;
 mod server;
 mod shutdown;
 mod starting;
+mod stats;
 mod stream;
 mod users;

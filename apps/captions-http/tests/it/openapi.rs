@@ -51,6 +51,7 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         "get /livez",
         "get /readyz",
         "get /v1/captions/{id}",
+        "get /v1/stats",
         "get /v1/users/{id}",
         "get /v1/users/{id}/captions",
         "get /v1/users/{id}/preferences",

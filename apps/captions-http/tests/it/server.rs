@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use captions_domain::engine::{Engine, Options};
 use captions_http::{AppState, Limits, serve};
+use captions_wiring::monitor::Monitor;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::ports::{Shelf, Store, Turn, Writer};
@@ -16,6 +17,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<Store>,
     pub(crate) writer: Arc<Writer>,
+    pub(crate) monitor: Monitor,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<anyhow::Result<()>>,
 }
@@ -40,6 +42,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let monitor = state.monitor.clone();
         let ended = tokio::spawn(serve(listener, state, async move {
             let _ = stopped.await;
         }));
@@ -47,6 +50,7 @@ impl Server {
             address,
             store,
             writer,
+            monitor,
             stop: Some(stop),
             ended,
         }

@@ -3,17 +3,26 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rstest::rstest;
 
-use super::{asked_for, told};
+use captions_domain::quota::{Notice, Reading};
+
+use super::{asked_for, left, told};
 
 /// 2026-11-23 12:00:00 UTC
 const NOW: u64 = 1_795_435_200;
 
-fn wait(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
-    let headers: HeaderMap = headers
+fn headers(headers: &[(&'static str, &'static str)]) -> HeaderMap {
+    headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-        .collect();
-    asked_for(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
+        .collect()
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(NOW)
+}
+
+fn wait(told: &[(&'static str, &'static str)]) -> Option<Duration> {
+    asked_for(&headers(told), now())
 }
 
 #[rstest]
@@ -79,4 +88,63 @@ fn a_wait_in_the_body_is_read_and_capped() {
     assert_eq!(told("17s"), Some(Duration::from_secs(17)));
     assert_eq!(told("900s"), Some(Duration::from_secs(120)));
     assert_eq!(told("later"), None);
+}
+
+#[test]
+fn what_is_left_is_read_in_both_ways_of_telling_it() {
+    let told = left(
+        &headers(&[
+            ("x-ratelimit-limit-requests", "500"),
+            ("x-ratelimit-remaining-requests", "499"),
+            ("x-ratelimit-reset-requests", "120ms"),
+            ("x-ratelimit-remaining-tokens", "29150.5"),
+            ("x-ratelimit-reset-tokens", "1m0.5s"),
+        ]),
+        now(),
+    );
+    let expected = Notice {
+        hold: None,
+        requests: Some(Reading {
+            limit: Some(500),
+            remaining: 499,
+            reset: Duration::from_millis(120),
+        }),
+        tokens: Some(Reading {
+            limit: None,
+            remaining: 29_150,
+            reset: Duration::from_millis(60_500),
+        }),
+    };
+    assert_eq!(told, expected);
+
+    let told = left(
+        &headers(&[
+            ("anthropic-ratelimit-tokens-limit", "50000"),
+            ("anthropic-ratelimit-tokens-remaining", "0"),
+            ("anthropic-ratelimit-tokens-reset", "2026-11-23T12:00:09Z"),
+            ("anthropic-ratelimit-requests-remaining", "3"),
+            ("anthropic-ratelimit-requests-reset", "2026-11-23T11:59:00Z"),
+        ]),
+        now(),
+    );
+    assert_eq!(
+        told.tokens
+            .map(|left| (left.limit, left.remaining, left.reset.as_secs())),
+        Some((Some(50_000), 0, 9))
+    );
+    assert_eq!(
+        told.requests.map(|left| (left.remaining, left.reset.as_secs())),
+        Some((3, 0))
+    );
+}
+
+#[rstest]
+#[case::no_reset(&[("x-ratelimit-remaining-requests", "1")])]
+#[case::no_remaining(&[("x-ratelimit-reset-requests", "1s"), ("x-ratelimit-limit-requests", "5")])]
+#[case::negative(&[("x-ratelimit-remaining-requests", "-1"), ("x-ratelimit-reset-requests", "1s")])]
+#[case::words(&[("x-ratelimit-remaining-tokens", "many"), ("x-ratelimit-reset-tokens", "1s")])]
+#[case::not_a_number(&[("x-ratelimit-remaining-tokens", "NaN"), ("x-ratelimit-reset-tokens", "1s")])]
+#[case::nothing(&[])]
+fn half_a_word_is_none(#[case] told: &[(&'static str, &'static str)]) {
+    assert!(!left(&headers(told), now()).says_something());
 }

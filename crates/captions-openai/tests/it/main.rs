@@ -4,6 +4,7 @@
 mod faults;
 mod http2;
 mod ladder;
+mod limits;
 mod llama;
 mod refusals;
 mod sockets;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::judge;
 use crate::{
     breaker::Verdict,
-    policy::{Held, Policy, Repeat, earlier},
+    policy::{Held, Policy, Repeat, Size, earlier},
 };
 
 /// Opens a stream. Until its first chunk nobody has seen anything of it, so up to there a failure is one of the attempt:
@@ -26,9 +26,12 @@ pub(super) async fn open<P: LlmProvider + ?Sized>(
     cx: &Context,
     prompt: &Prompt,
 ) -> Result<ChunkStream, LlmError> {
-    let limit = policy.settings().first_chunk_timeout;
+    let size = Size {
+        limit: policy.settings().first_chunk_timeout,
+        tokens: prompt.tokens(),
+    };
     let ((first, rest), mut held) = policy
-        .hold(cx, "llm.stream", Repeat::Safe, limit, judge, || async {
+        .hold(cx, "llm.stream", Repeat::Safe, size, judge, || async {
             let mut rest = inner.stream(cx, prompt).await?;
             let first = rest.next().await.unwrap_or_else(|| Err(cut_off()))?;
             Ok((first, rest))
@@ -49,14 +52,15 @@ pub(super) async fn open<P: LlmProvider + ?Sized>(
 fn relay(
     first: Chunk,
     mut rest: ChunkStream,
-    held: Held,
+    mut held: Held,
     idle: Option<Duration>,
     deadline: Option<Instant>,
 ) -> ChunkStream {
     Box::pin(stream! {
         let mut next = first;
         loop {
-            if matches!(next, Chunk::End(_)) {
+            if let Chunk::End(credit) = &next {
+                held.used(credit.usage);
                 held.settle(Verdict::Healthy);
                 drop(rest);
                 yield Ok(next);

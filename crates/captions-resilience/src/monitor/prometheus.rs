@@ -12,7 +12,7 @@ use super::{
 use crate::breaker::State;
 
 /// Providers that have series of their own. What is called beyond these counts in the sums of all providers.
-const MOST_PROVIDERS: usize = 12;
+const MOST_PROVIDERS: usize = 10;
 
 /// The most series that there can be.
 #[cfg(test)]
@@ -53,6 +53,15 @@ fn outcomes(operation: Operation) -> &'static [Outcome] {
     match operation {
         Operation::CaptionGeneration | Operation::CaptionStream => &Outcome::ALL,
         Operation::UsersPreferences => &READ,
+        Operation::AnswersRead => &[
+            Outcome::Ok,
+            Outcome::Hit,
+            Outcome::Stale,
+            Outcome::Coalesced,
+            Outcome::Refused,
+            Outcome::Failed,
+            Outcome::Cancelled,
+        ],
         Operation::CacheGet => &LOOK_UP,
         Operation::LlmComplete | Operation::LlmStream => &WRITTEN,
         _ => &PORT,
@@ -87,6 +96,7 @@ impl Summary {
         self.dependencies(&mut page);
         self.tokens_and_limits(&mut page);
         self.stores(&mut page);
+        self.caches(&mut page);
         self.process(&mut page);
         page.0
     }
@@ -304,6 +314,14 @@ impl Summary {
                 "Connections at work for longer than any statement may take.",
                 pool.leaked,
             );
+            page.family(
+                "captions_pool_events_total",
+                "counter",
+                "Connections opened and broken, and callers that waited for one in vain.",
+            );
+            page.sample("", &[("event", "opened")], pool.opened);
+            page.sample("", &[("event", "broken")], pool.broken);
+            page.sample("", &[("event", "refused")], pool.refused);
         }
         if let Some(spool) = self.database.spool {
             page.single(
@@ -326,6 +344,9 @@ impl Summary {
             page.sample("", &[("how", "delivered")], spool.delivered);
             page.sample("", &[("how", "dropped")], spool.dropped);
         }
+    }
+
+    fn caches(&self, page: &mut Page) {
         page.single(
             "captions_cache_look_ups_total",
             "counter",
@@ -338,6 +359,39 @@ impl Summary {
             "Those that found something.",
             self.cache.hits,
         );
+        page.family(
+            "captions_cache_reads_total",
+            "counter",
+            "Look-ups by the kind of what is kept, and by where it was found.",
+        );
+        for (kind, stats) in &self.cache.kinds {
+            for (found, count) in [
+                ("memory", stats.counts.memory_hits),
+                ("shared", stats.counts.shared_hits),
+                ("stale", stats.counts.stale),
+                ("nowhere", stats.counts.misses),
+            ] {
+                page.sample("", &[("kind", kind), ("found", found)], count);
+            }
+        }
+        page.family(
+            "captions_cache_events_total",
+            "counter",
+            "What else happened to what is kept, by kind.",
+        );
+        for (kind, stats) in &self.cache.kinds {
+            for (event, count) in [
+                ("coalesced", stats.counts.coalesced),
+                ("corrupt", stats.counts.corrupt),
+                ("load", stats.counts.loads),
+                ("load_failed", stats.counts.load_failures),
+                ("refresh", stats.counts.refreshes),
+                ("rescued", stats.counts.rescued),
+                ("unavailable", stats.counts.unavailable),
+            ] {
+                page.sample("", &[("kind", kind), ("event", event)], count);
+            }
+        }
         if let Some(memory) = self.cache.memory {
             page.single(
                 "captions_memory_cache_entries",
@@ -375,6 +429,12 @@ impl Summary {
         );
         page.single("captions_uptime_seconds", "gauge", "Time since the start.", self.uptime);
         if let Some(process) = self.process {
+            page.single(
+                "process_start_time_seconds",
+                "gauge",
+                "When the process began, in seconds since 1970.",
+                process.started,
+            );
             page.single(
                 "process_resident_memory_bytes",
                 "gauge",

@@ -80,7 +80,7 @@ impl Reading {
     }
 }
 
-/// Something under way. Dropped without an outcome it counts as [`Outcome::Cancelled`].
+/// Something under way. Dropped without an outcome it counts as [`Outcome::Cancelled`], by a panic as [`Outcome::Failed`].
 #[derive(Debug)]
 #[must_use = "dropped at once, it counts as cancelled"]
 pub struct Timer {
@@ -107,6 +107,10 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.finish(Outcome::Cancelled);
+        self.finish(if std::thread::panicking() {
+            Outcome::Failed
+        } else {
+            Outcome::Cancelled
+        });
     }
 }

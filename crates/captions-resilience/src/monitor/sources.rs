@@ -1,11 +1,12 @@
 //! Figures that other parts keep, asked for when a summary is made.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Monitor;
+use crate::readthrough::CacheCounts;
 
 /// A pool of connections at one instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -20,6 +21,12 @@ pub struct PoolStats {
     pub waiting: u64,
     /// At work for longer than any statement may take.
     pub leaked: u64,
+    /// Connections opened since the start.
+    pub opened: u64,
+    /// Connections closed in the middle of their work since the start.
+    pub broken: u64,
+    /// Callers that waited for one in vain since the start.
+    pub refused: u64,
 }
 
 /// The limits that we keep toward one provider.
@@ -60,8 +67,10 @@ pub struct SpoolStats {
 }
 
 /// The process as the machine sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct ProcessStats {
+    /// When it began: seconds since 1970 began in UTC.
+    pub started: f64,
     /// Bytes of memory in use.
     pub resident_bytes: u64,
     /// Open files and sockets.
@@ -100,6 +109,8 @@ pub(super) struct Sources {
     pub(super) memory: Source<MemoryStats>,
     pub(super) spool: Source<SpoolStats>,
     pub(super) process: Source<ProcessStats>,
+    /// By the kind of what is kept.
+    pub(super) caches: Source<BTreeMap<&'static str, CacheCounts>>,
     /// By provider.
     pub(super) limiters: Vec<(String, Source<LimiterStats>)>,
 }
@@ -114,6 +125,11 @@ impl Monitor {
     /// Where the figures of the cache in memory are.
     pub fn memory(&self, source: impl Fn() -> MemoryStats + Send + Sync + 'static) {
         self.parts().sources.memory = Source::new(source);
+    }
+
+    /// Where the figures of the read-through caches are, by the kind of what they keep.
+    pub fn caches(&self, source: impl Fn() -> BTreeMap<&'static str, CacheCounts> + Send + Sync + 'static) {
+        self.parts().sources.caches = Source::new(source);
     }
 
     /// Where the figures of the spool are.

@@ -20,9 +20,10 @@ use utoipa::ToSchema;
 use super::{
     LimiterStats, MemoryStats, Monitor, Operation, Outcome, PoolStats, ProcessStats, Recorder, SpoolStats,
     recorder::Reading,
+    sources::Sources,
     window::{CIRCUIT_OPEN, OVERLOADED, Span, Totals},
 };
-use crate::{breaker::Breaker, policy::Policy};
+use crate::{breaker::Breaker, policy::Policy, readthrough::CacheCounts};
 
 /// Everything that is counted. Times are in seconds.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -226,21 +227,47 @@ pub struct DatabaseStats {
     pub spool: Option<SpoolStats>,
 }
 
-/// The cache of captions.
+/// The cache of captions. A request that passes it over, or wants a new caption, looks nothing up and is not counted.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct CacheStats {
     /// Look-ups that have ended since the start, whatever they found.
     pub look_ups: u64,
-    /// Those that found something.
+    /// Those that found something within its time.
     pub hits: u64,
     /// `hits` over `look_ups`.
     pub hit_rate: Option<f64>,
     /// The same within the window.
     pub recent: RecentLookUps,
+    /// Each kind of what is kept by its name, in more detail.
+    pub kinds: BTreeMap<String, CacheKindStats>,
     /// The cache inside the process, where it tells.
     pub memory: Option<MemoryStats>,
     /// The shared cache, if there is one.
     pub shared: Option<SharedCacheStats>,
+}
+
+/// What is kept of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
+pub struct CacheKindStats {
+    /// Look-ups that have ended since the start, whatever they found.
+    pub look_ups: u64,
+    /// Those that found something within its time.
+    pub hits: u64,
+    /// `hits` over `look_ups`.
+    pub hit_rate: Option<f64>,
+    /// All that was counted.
+    pub counts: CacheCounts,
+}
+
+impl From<CacheCounts> for CacheKindStats {
+    fn from(counts: CacheCounts) -> Self {
+        Self {
+            look_ups: counts.look_ups(),
+            hits: counts.hits(),
+            hit_rate: counts.hit_rate(),
+            counts,
+        }
+    }
 }
 
 /// Look-ups within the window.
@@ -367,7 +394,7 @@ impl Monitor {
             if Operation::OF_CALLERS.contains(operation) {
                 all.add(reading);
             }
-            if *operation == Operation::CacheGet {
+            if *operation == Operation::AnswersRead {
                 look_ups = reading.clone();
             }
         }
@@ -396,7 +423,7 @@ impl Monitor {
                 .map(|(operation, reading)| (operation.as_str().to_owned(), operation_stats(reading)))
                 .collect(),
             database,
-            cache: self.cache(&look_ups, sources.memory.ask()),
+            cache: self.cache_stats(&look_ups, &sources),
             api,
             event_loop: self.inner.event_loop.stats(),
             process: sources.process.ask(),
@@ -426,7 +453,7 @@ impl Monitor {
         }
     }
 
-    fn cache(&self, look_ups: &Reading, memory: Option<MemoryStats>) -> CacheStats {
+    fn cache_stats(&self, look_ups: &Reading, sources: &Sources) -> CacheStats {
         // One that was left before its end found nothing and missed nothing.
         let counted = |counts: &[u64]| {
             let all: u64 = Outcome::ALL.iter().map(|outcome| counts[*outcome as usize]).sum();
@@ -443,7 +470,14 @@ impl Monitor {
                 hits: recent_hits,
                 hit_rate: share(recent_hits, recent),
             },
-            memory,
+            kinds: sources
+                .caches
+                .ask()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(kind, counts)| (kind.to_owned(), counts.into()))
+                .collect(),
+            memory: sources.memory.ask(),
             shared: self.parts().cache.as_ref().map(|part| SharedCacheStats {
                 calls: call_stats(&part.calls.read()),
                 breaker: part.breaker(),

@@ -13,6 +13,7 @@ use crate::{
     breaker::BreakerSettings,
     guarded::Guarded,
     policy::PolicySettings,
+    readthrough::CacheCounts,
     retry::RetrySettings,
     samples::{Actor, Line, fault, ms, prompt, relaxed},
     slots::SlotSettings,
@@ -76,6 +77,21 @@ async fn what_is_dropped_counts_as_cancelled_and_as_neither_success_nor_failure(
     let stats = &monitor.summary().operations["caption_stream"];
     assert_eq!((stats.total, stats.in_flight, stats.outcomes.cancelled), (1, 0, 1));
     assert_eq!((stats.success_rate, stats.recent.avg_duration), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_panic_ends_counts_as_failed() {
+    let monitor = Monitor::default();
+    let timer = monitor.begin(Operation::CaptionGeneration);
+
+    let panicked = tokio::spawn(async move {
+        let _timer = timer;
+        panic!("a fault of ours");
+    });
+
+    assert!(panicked.await.unwrap_err().is_panic());
+    let stats = &monitor.summary().operations["caption_generation"];
+    assert_eq!((stats.outcomes.failed, stats.outcomes.cancelled), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -283,8 +299,18 @@ async fn sources_are_asked_when_a_summary_is_made() {
         in_use: 2,
         waiting: 3,
         leaked: 0,
+        opened: 5,
+        ..PoolStats::default()
     };
     monitor.pool(move || pool);
+    let counts = CacheCounts {
+        memory_hits: 2,
+        shared_hits: 1,
+        stale: 1,
+        misses: 4,
+        ..CacheCounts::default()
+    };
+    monitor.caches(move || [("captions", counts)].into());
     monitor.memory(|| MemoryStats {
         entries: 7,
         ..MemoryStats::default()
@@ -305,6 +331,8 @@ async fn sources_are_asked_when_a_summary_is_made() {
     let summary = monitor.summary();
 
     assert_eq!(summary.database.pool, Some(pool));
+    let kind = summary.cache.kinds["captions"];
+    assert_eq!((kind.look_ups, kind.hits, kind.hit_rate), (8, 3, secs(0.375)));
     assert_eq!(summary.cache.memory.map(|memory| memory.entries), Some(7));
     assert_eq!(summary.database.spool.map(|spool| spool.waiting), Some(8));
     assert_eq!(summary.process.map(|process| process.open_files), Some(9));

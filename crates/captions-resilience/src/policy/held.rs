@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use captions_domain::fault::{Fault, FaultKind};
+use captions_domain::{
+    caption::Usage,
+    fault::{Fault, FaultKind},
+};
 
 use crate::{
     breaker::{Permit, Verdict},
     monitor::{Outcome, Recorder, Timer},
+    rate::Leave,
     slots::{Load, Slot},
 };
 
@@ -15,6 +19,8 @@ use crate::{
 pub(crate) struct Held {
     permit: Option<Permit>,
     slot: Option<Slot>,
+    /// Taken back if the call is not made.
+    leave: Option<Leave>,
     /// Counts the call, from its beginning.
     timer: Option<Timer>,
 }
@@ -24,7 +30,22 @@ impl Held {
         Self {
             permit,
             slot,
+            leave: None,
             timer: None,
+        }
+    }
+
+    /// It may be called that often.
+    pub(super) fn allow(&mut self, leave: Leave) {
+        self.leave = Some(leave);
+    }
+
+    /// What the call has cost, if the other side has told.
+    pub(crate) fn used(&mut self, usage: Option<Usage>) {
+        if let Some(usage) = usage
+            && let Some(leave) = self.leave.take()
+        {
+            leave.used(usage.input_tokens.saturating_add(usage.output_tokens));
         }
     }
 
@@ -40,6 +61,9 @@ impl Held {
         }
         if let Some(slot) = &mut self.slot {
             slot.begin();
+        }
+        if let Some(leave) = &mut self.leave {
+            leave.begin();
         }
     }
 

@@ -1,6 +1,7 @@
 mod adaptive;
 mod hedge;
 mod outages;
+mod rate;
 mod steps;
 mod together;
 

@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 /// What a read-through cache has done since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CacheCounts {
     /// Look-ups that found a value within its time in memory.
     pub memory_hits: u64,

@@ -1,6 +1,8 @@
 //! The whole thing put together, over real parts.
 
 mod caches;
+mod counts;
+mod limits;
 mod providers;
 mod spool;
 mod stores;

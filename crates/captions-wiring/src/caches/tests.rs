@@ -11,6 +11,7 @@ use std::{
 use captions_domain::{
     answers::{Found, Loaded, Wish},
     choice::CacheUse,
+    fault::LlmError,
     ports::CacheKey,
 };
 use captions_resilience::readthrough::Load;
@@ -109,7 +110,7 @@ fn process(server: &redis::Server) -> Arc<Layers> {
         .flag("redis.write_timeout", "10")
         .loads()
         .settings;
-    let (layers, ..) = layers(&settings, 1, &Tasks::new(1000)).unwrap();
+    let (layers, ..) = layers(&settings, 1, &Tasks::new(1000), &Monitor::default()).unwrap();
     layers.unwrap()
 }
 

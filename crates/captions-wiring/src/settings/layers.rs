@@ -10,7 +10,7 @@ use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
 
 use super::{
-    Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
+    Admin, Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
     rule::{self, KEYS, Rule, SHORT_NAMES},
 };
 
@@ -88,7 +88,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
 
     let chain = providers::chain(&settings.llm.providers, sources, &mut origins)?;
     settings.llm.providers = chain.providers;
-    if let Some((variable, key)) = unknown.into_iter().find(|(name, _)| !chain.variables.contains(name)) {
+    settings.alerts.read_secrets(sources, &origins)?;
+    let is_known =
+        |name: &String| chain.variables.contains(name) || settings.alerts.webhook_secret_env.as_ref() == Some(name);
+    if let Some((variable, key)) = unknown.into_iter().find(|(name, _)| !is_known(name)) {
         return Err(unknown_variable(variable, key));
     }
 
@@ -107,6 +110,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         settings.database.url = SecretUrl::new(format!("sqlite:{}", path.display()));
     }
 
+    check_admin(&settings.admin, &origins)?;
+
     let shown = show(&config, &settings, &origins, &chain.shown)?;
     Ok(Loaded {
         settings,
@@ -114,6 +119,21 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         file: path,
         shown,
     })
+}
+
+/// Whoever reaches the admin listener may read everything and force breakers, so only an operator's word opens it to others.
+fn check_admin(admin: &Admin, origins: &Origins) -> Result<(), SettingsError> {
+    match admin.listen {
+        Some(address) if !address.ip().is_loopback() && !admin.allow_remote => Err(SettingsError::Contradiction {
+            key: "admin.listen".to_owned(),
+            what: format!(
+                "is {address}, which others can reach, and it asks nobody who they are; choose a loopback address, or set \
+                 admin.allow_remote = true if only operators can reach it"
+            ),
+            origin: origins.get("admin.listen").cloned().unwrap_or(Origin::Default),
+        }),
+        _ => Ok(()),
+    }
 }
 
 struct Leaf {
@@ -384,6 +404,7 @@ fn show(
             }
             Rule::SecretUrl if *key == "database.url" => quoted(&settings.database.url.redacted()),
             Rule::SecretUrl => quoted(&SecretUrl::new(text()?).redacted()),
+            Rule::HookUrl => quoted(&only_host(&text()?)),
             Rule::Path if *key == "spool.path" => {
                 let path = settings.spool.path.as_deref().unwrap_or(Path::new(""));
                 quoted(&path.display().to_string())
@@ -403,6 +424,17 @@ fn show(
         });
     }
     Ok(shown)
+}
+
+/// The URL of a receiver: what stands behind the host may be a key.
+fn only_host(url: &str) -> String {
+    if url.is_empty() {
+        return String::new();
+    }
+    let host = url::Url::parse(url).ok();
+    host.map_or("***".to_owned(), |url| {
+        format!("{}/***", url.origin().ascii_serialization())
+    })
 }
 
 /// A TOML string.

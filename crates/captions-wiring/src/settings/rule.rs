@@ -20,6 +20,7 @@ pub(super) enum Rule {
     AutoOrWhole(i64, i64),
     OneOf(&'static [&'static str]),
     Address,
+    AddressOrNone,
     Filter,
     Path,
     /// May hold a password, so it is neither printed nor repeated in errors.
@@ -28,6 +29,10 @@ pub(super) enum Rule {
     BaseUrl,
     /// Upper case only, so that a key pasted here by mistake is refused instead of being taken for a name.
     VariableName,
+    /// The same, or empty for none.
+    VariableOrNone,
+    /// As [`Rule::BaseUrl`], or empty for none. Receivers put keys into the path too, so no more than its host is printed.
+    HookUrl,
     /// 1 to 64 of `[a-z0-9_-]`.
     Name,
     /// Not empty.
@@ -47,11 +52,16 @@ impl fmt::Display for Rule {
             Self::AutoOrWhole(min, max) => write!(f, "auto, or whole number, {min} to {max}"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Address => f.write_str("address and port, such as 127.0.0.1:8080 or [::1]:8080"),
+            Self::AddressOrNone => f.write_str("address and port, such as 127.0.0.1:9091, or empty"),
             Self::Filter => f.write_str("filter directives"),
             Self::Path => f.write_str("path, or empty"),
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
             Self::BaseUrl => f.write_str("http or https URL without user and password"),
             Self::VariableName => f.write_str("name of an environment variable: A-Z, 0-9 and _, at most 64"),
+            Self::VariableOrNone => f.write_str("name of an environment variable, or empty"),
+            Self::HookUrl => {
+                f.write_str("https or http URL without user and password, or empty; only its host is printed")
+            }
             Self::Name => f.write_str("1 to 64 of a-z, 0-9, _ and -"),
             Self::Text => f.write_str("text, not empty"),
             Self::Headers => f.write_str("table of header names and texts"),
@@ -65,7 +75,13 @@ impl Rule {
     pub(super) const fn hides_its_value(self) -> bool {
         matches!(
             self,
-            Self::SecretUrl | Self::BaseUrl | Self::VariableName | Self::Headers | Self::Providers
+            Self::SecretUrl
+                | Self::BaseUrl
+                | Self::VariableName
+                | Self::VariableOrNone
+                | Self::HookUrl
+                | Self::Headers
+                | Self::Providers
         )
     }
 
@@ -87,6 +103,7 @@ impl Rule {
             Self::AutoOrWhole(..) => text == "auto",
             Self::OneOf(words) => words.contains(&text),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::AddressOrNone => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
             Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
             Self::Path => !text.contains('\0'),
             Self::SecretUrl => {
@@ -107,6 +124,8 @@ impl Rule {
                         .chars()
                         .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
             }
+            Self::VariableOrNone => text.is_empty() || Self::VariableName.admits_text(text),
+            Self::HookUrl => text.is_empty() || Self::BaseUrl.admits_text(text),
             Self::Name => {
                 (1..=64).contains(&text.len())
                     && text
@@ -136,11 +155,14 @@ impl Rule {
             }
             Self::OneOf(_)
             | Self::Address
+            | Self::AddressOrNone
             | Self::Filter
             | Self::Path
             | Self::SecretUrl
             | Self::BaseUrl
             | Self::VariableName
+            | Self::VariableOrNone
+            | Self::HookUrl
             | Self::Name
             | Self::Text
             // Only inside a list, which is read as a whole.
@@ -160,7 +182,7 @@ fn is_header(name: &str, value: &Value) -> bool {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Float(number) => Some(*number),
-        // Exact for every whole number of seconds that a rule allows.
+        // Exact for every whole number that a rule allows.
         Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
         _ => None,
     }
@@ -182,8 +204,13 @@ const CONNECT: Rule = Rule::Seconds(0.01, 60.0);
 const CALL: Rule = Rule::Seconds(0.01, 600.0);
 const LIFETIME: Rule = Rule::Seconds(1.0, 86_400.0);
 const KEPT: f64 = 2_592_000.0;
+const PER_MINUTE: Rule = Rule::Whole(0, 10_000_000);
+const PER_HOUR: Rule = Rule::Whole(0, 100_000_000);
+const TOKENS: Rule = Rule::Whole(0, 1_000_000_000);
 const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
 const ATTEMPTS: Rule = Rule::Whole(1, 10);
+const LEAST: Rule = Rule::Whole(0, 1_000_000_000);
+const LOOKS: Rule = Rule::Whole(1, 1000);
 
 /// Every key, in the order of `defaults.toml`.
 pub(super) const KEYS: &[(&str, Rule)] = &[
@@ -245,6 +272,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("cache.early_refresh", Rule::Flag),
     ("cache.coalesce", Rule::Flag),
     ("cache.compress", Rule::Flag),
+    ("cache.warm_up", Rule::Path),
     ("api.timeout", CALL),
     ("api.first_byte_timeout", CALL),
     ("api.idle_timeout", CALL),
@@ -255,6 +283,10 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("api.hedge", HEDGE),
     ("api.max_connections", IN_FLIGHT),
     ("api.max_per_host", IN_FLIGHT),
+    ("api.requests_per_minute", PER_MINUTE),
+    ("api.requests_per_hour", PER_HOUR),
+    ("api.tokens_per_minute", TOKENS),
+    ("api.quota_headers", Rule::Flag),
     ("api.queue_length", WAITING),
     ("api.queue_wait", Rule::Seconds(0.0, 60.0)),
     ("api.adaptive", Rule::Flag),
@@ -274,6 +306,34 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("local.model_path", Rule::Path),
     ("local.queue", Rule::Whole(1, 1024)),
     ("local.candidates", Rule::Whole(1, 16)),
+    ("limits.requests_per_minute", PER_MINUTE),
+    ("limits.requests_per_hour", PER_HOUR),
+    ("limits.tokens_per_minute", TOKENS),
+    ("limits.replicas", Rule::Whole(1, 1000)),
+    ("monitor.window", Rule::Seconds(1.0, 3600.0)),
+    ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
+    ("admin.listen", Rule::AddressOrNone),
+    ("admin.allow_remote", Rule::Flag),
+    ("alerts.enabled", Rule::Flag),
+    ("alerts.interval", Rule::Seconds(0.1, 3600.0)),
+    ("alerts.database_error_rate", Rule::Share),
+    ("alerts.api_response", Rule::Seconds(0.001, 600.0)),
+    ("alerts.breaker_open", Rule::Seconds(0.0, 86_400.0)),
+    ("alerts.hit_rate_drop", Rule::Share),
+    ("alerts.pool_waiting", Rule::Whole(0, 65_536)),
+    ("alerts.overload_refused", LEAST),
+    ("alerts.event_loop_lag", Rule::Seconds(0.001, 60.0)),
+    ("alerts.spool_rows", LEAST),
+    ("alerts.min_calls", LEAST),
+    ("alerts.min_lookups", LEAST),
+    ("alerts.fire_after", LOOKS),
+    ("alerts.resolve_after", LOOKS),
+    ("alerts.cool_down", Rule::Seconds(0.0, 86_400.0)),
+    ("alerts.repeat", LIFETIME),
+    ("alerts.webhook_url", Rule::HookUrl),
+    ("alerts.webhook_secret_env", Rule::VariableOrNone),
+    ("alerts.webhook_secret_file", Rule::Path),
+    ("alerts.webhook_allow_private", Rule::Flag),
     ("log.filter", Rule::Filter),
     ("log.format", Rule::OneOf(&["auto", "text", "json"])),
 ];

@@ -1,9 +1,11 @@
 //! What people may set, and what they are told when it is wrong.
 
+mod alerts;
 mod defaults;
 mod layers;
 mod providers;
 mod secrets;
+mod v14;
 
 use super::{Loaded, Origin};
 use crate::machine::Machine;

@@ -7,6 +7,7 @@ use crate::{
     breaker::BreakerSettings,
     monitor::{Dependency, LimiterStats, MemoryStats, Monitor, PoolStats, ProcessStats, SpoolStats},
     policy::{Policy, PolicySettings},
+    readthrough::CacheCounts,
 };
 
 /// Everything that a monitor can know, with this many providers.
@@ -27,6 +28,11 @@ fn full(providers: usize) -> Monitor {
     }
     monitor.pool(PoolStats::default);
     monitor.memory(MemoryStats::default);
+    monitor.caches(|| {
+        ["captions", "preferences", "profiles"]
+            .map(|kind| (kind, CacheCounts::default()))
+            .into()
+    });
     monitor.spool(SpoolStats::default);
     monitor.process(ProcessStats::default);
     monitor

@@ -126,7 +126,7 @@ fn lists_and_words_and_numbers_can_come_from_the_environment() {
 #[rstest]
 #[case::section("[databse]\nurl = 'x'", "`databse.url`", "`database.url`")]
 #[case::key("[database]\npol_size = 3", "`database.pol_size`", "`database.pool_size`")]
-#[case::top("listen = 'x'", "`listen`", "`server.listen`")]
+#[case::top("listn = 'x'", "`listn`", ".listen`")]
 #[case::empty_section("[fallbak]", "`fallbak`", "`fallback.")]
 #[case::nested("[api.braker]\nenabled = true", "`api.braker.enabled`", "`api.breaker.enabled`")]
 fn an_unknown_key_in_the_file_is_refused_with_the_nearest(#[case] text: &str, #[case] key: &str, #[case] near: &str) {
@@ -258,4 +258,32 @@ fn a_syntax_error_names_the_file_and_the_line() {
     let machine = Machine::new().file("here/captions.toml", "[api]\ntimeout = 3\nmax_attempts =\n");
 
     assert!(machine.fails().contains("here/captions.toml, line 3: "));
+}
+
+#[rstest]
+#[case::none("", "false", true)]
+#[case::loopback("127.0.0.1:9091", "false", true)]
+#[case::loopback_6("[::1]:9091", "false", true)]
+#[case::everybody("0.0.0.0:9091", "false", false)]
+#[case::a_neighbour("192.168.1.2:9091", "false", false)]
+#[case::meant("0.0.0.0:9091", "true", true)]
+fn the_listener_for_operators_is_reached_by_others_only_if_that_is_meant(
+    #[case] listen: &str,
+    #[case] allow_remote: &str,
+    #[case] is_taken: bool,
+) {
+    let machine = Machine::new()
+        .env("CAPTIONS_ADMIN__LISTEN", listen)
+        .flag("admin.allow_remote", allow_remote);
+
+    if is_taken {
+        let admin = machine.loads().settings.admin;
+        assert_eq!(admin.listen.is_none(), listen.is_empty());
+    } else {
+        let error = machine.fails();
+        assert!(
+            error.contains("CAPTIONS_ADMIN__LISTEN") && error.contains("admin.allow_remote = true"),
+            "{error}"
+        );
+    }
 }

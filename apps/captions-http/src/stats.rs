@@ -1,0 +1,22 @@
+//! What the server has done so far, in figures.
+
+use axum::{Json, extract::State};
+use captions_wiring::monitor::Summary;
+
+use crate::{openapi::ReadingStats, state::AppState};
+
+/// Statistics
+///
+/// What this process was asked for and what it asked of its store, its cache and its providers: how often, how that ended,
+/// how long it took. Counts and sums are those since the start; parts named `recent`, and the rates and times of `database`
+/// and `api`, those of the last `window` seconds. `null` where there is nothing to divide by. Nothing in it names a user.
+#[utoipa::path(
+    get,
+    path = "/v1/stats",
+    operation_id = "read_stats",
+    tag = "health",
+    responses((status = 200, description = "The figures", body = Summary), ReadingStats)
+)]
+pub(crate) async fn read(State(state): State<AppState>) -> Json<Summary> {
+    Json(state.monitor.summary())
+}

@@ -1,0 +1,143 @@
+//! Limits that several processes count together, and each alone while what they share is away.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use captions_domain::{
+    caption::Degraded,
+    context::Context,
+    fault::Fault,
+    ports::{Quota, QuotaKey},
+    quota::{Decision, Plan, Take},
+};
+
+/// A quota that is shared with other processes, or counted here where it cannot be reached.
+///
+/// Alone, this process allows its share of the limit, one of `replicas`; a decision made so is counted, and noted as
+/// [`Degraded::LimitsLocal`]. Without a quota to share all are made so, and none is noted: that is how it was set up.
+pub struct SharedQuota {
+    shared: Option<Arc<dyn Quota>>,
+    local: Arc<dyn Quota>,
+    replicas: u32,
+    alone: AtomicU64,
+}
+
+impl SharedQuota {
+    /// `shared` is expected to be guarded, so that a breaker keeps an outage from costing every decision its time-out.
+    pub fn new(shared: Option<Arc<dyn Quota>>, local: Arc<dyn Quota>, replicas: u32) -> Self {
+        Self {
+            shared,
+            local,
+            replicas: replicas.max(1),
+            alone: AtomicU64::new(0),
+        }
+    }
+
+    /// Decisions made alone because the shared quota was away.
+    pub fn alone(&self) -> u64 {
+        self.alone.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for SharedQuota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedQuota")
+            .field("is_shared", &self.shared.is_some())
+            .field("replicas", &self.replicas)
+            .field("alone", &self.alone())
+            .finish_non_exhaustive()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl Quota for SharedQuota {
+    async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
+        if let Some(shared) = &self.shared {
+            match shared.take(cx, key, plan, take).await {
+                Ok(decision) => return Ok(decision),
+                // The policy around it has told why.
+                Err(fault) => {
+                    tracing::debug!(kind = fault.kind.as_str(), "limits are counted by this process alone");
+                    self.alone.fetch_add(1, Ordering::Relaxed);
+                    cx.notes.add(Degraded::LimitsLocal);
+                }
+            }
+        }
+        self.local.take(cx, key, &plan.divided(self.replicas), take).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use captions_domain::{
+        fault::FaultKind,
+        ports::MockQuota,
+        quota::{Amount, Unit, Window},
+    };
+
+    use super::*;
+    use crate::samples::relaxed;
+
+    fn plan() -> Plan {
+        Plan::new([Window::new(Unit::Requests, 90, Duration::from_mins(1))])
+    }
+
+    fn answer(plan: &Plan, is_taken: bool) -> Decision {
+        plan.decision(&plan.costs(&Take::default()), is_taken, 0, &[0])
+    }
+
+    /// One that tells by its room which plan it was asked with.
+    fn local() -> Arc<dyn Quota> {
+        let mut local = MockQuota::new();
+        local.expect_take().returning(|_, _, plan, _| Ok(answer(plan, true)));
+        Arc::new(local)
+    }
+
+    async fn ask(quota: &SharedQuota, cx: &Context) -> Decision {
+        let take = Take {
+            amount: Amount::request(0),
+            ..Take::default()
+        };
+        let key = QuotaKey::new("test", "a");
+        quota.take(cx, &key, &plan(), &take).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_shared_quota_decides_while_it_answers() {
+        let mut shared = MockQuota::new();
+        shared.expect_take().returning(|_, _, plan, _| Ok(answer(plan, false)));
+        let (quota, cx) = (SharedQuota::new(Some(Arc::new(shared)), local(), 3), relaxed());
+
+        assert!(!ask(&quota, &cx).await.is_taken);
+        assert_eq!((quota.alone(), cx.notes.all()), (0, vec![]));
+    }
+
+    #[tokio::test]
+    async fn alone_it_gives_its_share_and_says_so() {
+        let mut shared = MockQuota::new();
+        shared
+            .expect_take()
+            .returning(|_, _, _, _| Err(Fault::new(FaultKind::Unavailable)));
+        let (quota, cx) = (SharedQuota::new(Some(Arc::new(shared)), local(), 3), relaxed());
+
+        assert_eq!(ask(&quota, &cx).await.room[0].left, 30);
+        assert_eq!((quota.alone(), cx.notes.all()), (1, vec![Degraded::LimitsLocal]));
+    }
+
+    #[tokio::test]
+    async fn with_nothing_to_share_it_is_no_news() {
+        let (quota, cx) = (SharedQuota::new(None, local(), 2), relaxed());
+
+        assert_eq!(ask(&quota, &cx).await.room[0].left, 45);
+        assert_eq!((quota.alone(), cx.notes.all()), (0, vec![]));
+    }
+}

@@ -1,0 +1,109 @@
+//! Limits of rate: where they are counted, those toward providers and those of callers.
+
+use std::{sync::Arc, time::Duration};
+
+use captions_domain::{
+    limiter::Limiter,
+    ports::{Quota, QuotaKey},
+    quota::Plan,
+};
+use captions_embedded::quota::MemoryQuota;
+use captions_openai::options::Listener;
+use captions_resilience::{
+    guarded::Guarded,
+    policy::Policy,
+    rate::{Headroom, Rate, shared::SharedQuota},
+};
+
+use crate::{
+    assemble::{self, AssembleError},
+    policies,
+    readiness::Component,
+    settings::{Api, Limits, Provider, SecretUrl, Settings},
+};
+
+/// Callers and hosts that are counted in memory at the same time.
+const MOST_KEYS: usize = 65_536;
+
+/// Counts in Redis where there is one, over the connections and behind the breaker of the cache, and else alone.
+pub(crate) fn quota(settings: &Settings, cpus: u32, cache: &Component) -> Result<Arc<SharedQuota>, AssembleError> {
+    let guarded = |quota, policy| -> Arc<dyn Quota> { Arc::new(Guarded::new(Arc::new(quota), policy)) };
+    let shared = match (cache.redis(), &settings.redis.url) {
+        (Some((redis, policy)), _) => Some(guarded(redis.quota(), policy.clone())),
+        // Nothing is cached, and limits are shared all the same.
+        (None, Some(url)) if counts(settings) => {
+            let redis = assemble::redis(url, &settings.redis, cpus)?;
+            Some(guarded(redis.quota(), Policy::new(policies::redis(&settings.redis))))
+        }
+        (None, _) => None,
+    };
+    let local = Arc::new(MemoryQuota::new(MOST_KEYS));
+    Ok(Arc::new(SharedQuota::new(shared, local, settings.limits.replicas)))
+}
+
+/// Whether there is any limit to count.
+fn counts(settings: &Settings) -> bool {
+    !toward_hosts(&settings.api).is_unlimited() || !of_callers(&settings.limits).is_unlimited()
+}
+
+fn toward_hosts(api: &Api) -> Plan {
+    Plan::per_minute_and_hour(api.requests_per_minute, api.requests_per_hour, api.tokens_per_minute)
+}
+
+fn of_callers(limits: &Limits) -> Plan {
+    Plan::per_minute_and_hour(
+        limits.requests_per_minute,
+        limits.requests_per_hour,
+        limits.tokens_per_minute,
+    )
+}
+
+/// The limits toward one provider.
+pub(crate) struct Toward {
+    /// `None` if there are none.
+    pub(crate) rate: Option<Rate>,
+    /// Whom its adapter tells what it says of its own.
+    pub(crate) listener: Option<Listener>,
+}
+
+/// The limits toward a provider whose calls wait no longer than `longest_wait` for their turn.
+pub(crate) fn toward(provider: &Provider, api: &Api, quota: &Arc<SharedQuota>, longest_wait: Duration) -> Toward {
+    let plan = toward_hosts(api);
+    let limit = (!plan.is_unlimited()).then(|| {
+        let quota: Arc<dyn Quota> = Arc::<SharedQuota>::clone(quota);
+        (Limiter::new(quota, plan), QuotaKey::new("host", &host(provider)))
+    });
+    // What it says may be about one model alone, so it is heard for each provider of a host apart.
+    let headroom = api.quota_headers.then(Arc::<Headroom>::default);
+    let listener = headroom
+        .clone()
+        .map(|headroom| Listener::new(move |notice| headroom.observe(notice)));
+    let rate = (limit.is_some() || headroom.is_some()).then_some(Rate {
+        limit,
+        headroom,
+        longest_wait,
+        decisions: Arc::default(),
+    });
+    Toward { rate, listener }
+}
+
+/// Where a provider is reached: host and port.
+fn host(provider: &Provider) -> String {
+    let url = provider.base_url.as_ref().map(SecretUrl::expose).unwrap_or_default();
+    // The settings admit no URL that cannot be read.
+    let read = url::Url::parse(url).ok();
+    let place = read
+        .as_ref()
+        .and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    place.map_or_else(|| provider.name.clone(), |(host, port)| format!("{host}:{port}"))
+}
+
+/// The limits of callers; `None` if there are none.
+pub(crate) fn callers(limits: &Limits, quota: &Arc<SharedQuota>) -> Option<Limiter> {
+    let plan = of_callers(limits);
+    let quota: Arc<dyn Quota> = Arc::<SharedQuota>::clone(quota);
+    (!plan.is_unlimited()).then(|| Limiter::new(quota, plan))
+}
+
+#[cfg(test)]
+mod tests;
