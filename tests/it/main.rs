@@ -8,6 +8,7 @@ mod coalescing;
 mod contracts;
 mod figures;
 mod leaving;
+mod limits;
 mod models;
 mod outages;
 mod overload;

@@ -7,7 +7,13 @@
 mod headroom;
 pub mod shared;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use captions_domain::{
     context::Context,
@@ -20,6 +26,7 @@ use tokio::time::Instant;
 
 pub use self::headroom::Headroom;
 use self::headroom::Inside;
+use crate::monitor::LimiterStats;
 
 /// A call for which a wait would leave less time than this before the deadline is refused instead.
 const LEAST_TIME: Duration = Duration::from_millis(100);
@@ -34,6 +41,43 @@ pub struct Rate {
     /// The longest that a call waits for its turn. Where it would have to wait longer, or past the deadline, it is refused
     /// at once, so that somebody else can be asked.
     pub longest_wait: Duration,
+    /// What was decided, for whoever wants to know.
+    pub decisions: Arc<Decisions>,
+}
+
+/// Counts what was decided since the start.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    allowed: AtomicU64,
+    refused: AtomicU64,
+    waited: AtomicU64,
+}
+
+impl Decisions {
+    /// The figures, of which `alone` is not known here.
+    pub fn stats(&self) -> LimiterStats {
+        LimiterStats {
+            allowed: self.allowed.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+            alone: 0,
+        }
+    }
+
+    fn count(&self, leave: Result<&Leave, &Fault>) {
+        let count = |figure: &AtomicU64| figure.fetch_add(1, Ordering::Relaxed);
+        match leave {
+            Err(_) => {
+                count(&self.refused);
+            }
+            Ok(leave) => {
+                count(&self.allowed);
+                if !leave.wait.is_zero() {
+                    count(&self.waited);
+                }
+            }
+        }
+    }
 }
 
 /// The leave to make one call.
@@ -67,6 +111,18 @@ impl Rate {
     /// Asks for leave for a call of about so many tokens; with `may_wait`, also for one that comes later. Does not wait
     /// itself. Those who wait are served in the order in which they asked.
     pub(crate) async fn ask(
+        &self,
+        cx: &Context,
+        tokens: u64,
+        deadline: Option<Instant>,
+        may_wait: bool,
+    ) -> Result<Leave, Fault> {
+        let leave = self.decide(cx, tokens, deadline, may_wait).await;
+        self.decisions.count(leave.as_ref());
+        leave
+    }
+
+    async fn decide(
         &self,
         cx: &Context,
         tokens: u64,

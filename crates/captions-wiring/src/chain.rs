@@ -16,7 +16,7 @@ use captions_openai::{
 use captions_resilience::{
     failover::Failover,
     guarded::Guarded,
-    monitor::{Dependency, Monitor},
+    monitor::{Dependency, LimiterStats, Monitor},
     policy::Policy,
     rate::shared::SharedQuota,
     traced::Traced,
@@ -101,7 +101,14 @@ pub(crate) async fn writers(
                     .map_or(policies::SHORT_WAIT, |retry| retry.longest_wait);
                 let toward = limits::toward(provider, &settings.api, quota, longest_wait);
                 let policy = match toward.rate {
-                    Some(rate) => policy.limited(rate),
+                    Some(rate) => {
+                        let (decisions, quota) = (Arc::clone(&rate.decisions), Arc::clone(quota));
+                        monitor.limiter(name, move || LimiterStats {
+                            alone: quota.alone(),
+                            ..decisions.stats()
+                        });
+                        policy.limited(rate)
+                    }
                     None => policy,
                 };
                 let policy = monitor.watch(Dependency::Provider(name), policy);
