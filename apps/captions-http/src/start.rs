@@ -31,7 +31,7 @@ pub enum End {
 /// Errors: settings or parts that cannot be used; an [`io::Error`] if the address cannot be listened on.
 pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<End> {
     let settings = load(&Sources::of_this_process(flags, config)?)?.settings;
-    telemetry::install(&settings.log)?;
+    let traces = telemetry::install_with_traces(&settings.log, &settings.telemetry)?;
     let mut stop = pin!(told_to_stop()?);
     let listen = settings.server.listen;
     // First of all: whoever connects while the parts are put together is told so instead of being refused.
@@ -64,6 +64,7 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     let in_good_order = async {
         let served = serve(listener, state, stop).await;
         assembled.shutdown().await;
+        traces.shutdown().await;
         served
     };
     let told_again = async {

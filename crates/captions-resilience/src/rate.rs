@@ -7,7 +7,13 @@
 mod headroom;
 pub mod shared;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use captions_domain::{
     context::Context,
@@ -97,6 +103,48 @@ impl Rate {
         let wait = pass.as_ref().map_or(Duration::ZERO, |pass| pass.wait);
         let wait = inside.as_ref().map_or(wait, |inside| inside.wait.max(wait));
         Ok(Leave { pass, inside, wait })
+    }
+}
+
+/// What the limits toward one provider have said since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateCounts {
+    /// Calls that had leave, those that had to wait for it included.
+    pub allowed: u64,
+    /// Calls that were turned away.
+    pub refused: u64,
+    /// Calls that had to wait for their turn.
+    pub waited: u64,
+}
+
+/// [`RateCounts`] in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Decisions {
+    allowed: AtomicU64,
+    refused: AtomicU64,
+    waited: AtomicU64,
+}
+
+impl Decisions {
+    pub(crate) fn count(&self, decided: &Result<Leave, Fault>) {
+        let counter = match decided {
+            Ok(leave) => {
+                if !leave.wait.is_zero() {
+                    self.waited.fetch_add(1, Ordering::Relaxed);
+                }
+                &self.allowed
+            }
+            Err(_) => &self.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn counts(&self) -> RateCounts {
+        RateCounts {
+            allowed: self.allowed.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+        }
     }
 }
 

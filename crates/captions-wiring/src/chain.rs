@@ -26,6 +26,7 @@ use tokio::time::timeout;
 
 use crate::{
     assemble::AssembleError,
+    gauges,
     limits, policies,
     readiness::{Component, Probe},
     settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
@@ -105,6 +106,10 @@ pub(crate) async fn writers(
                     None => policy,
                 };
                 let policy = monitor.watch(Dependency::Provider(name), policy);
+                if policy.rate_counts().is_some() {
+                    let (policy, quota) = (policy.clone(), Arc::clone(quota));
+                    monitor.limiter(name, move || gauges::limiter(&policy, &quota));
+                }
                 components.push(Component::new(name, Some(policy.clone()), Probe::None));
                 let openai = openai(provider, &settings.api, toward.listener).await?;
                 let (host, port) = place(provider);

@@ -18,4 +18,5 @@ mod shutdown;
 mod starting;
 mod stats;
 mod stream;
+mod traces;
 mod users;

@@ -21,6 +21,8 @@ pub(super) enum Rule {
     OneOf(&'static [&'static str]),
     Address,
     AddressOrNone,
+    /// As [`Rule::BaseUrl`], or empty for none.
+    EndpointOrNone,
     Filter,
     Path,
     /// May hold a password, so it is neither printed nor repeated in errors.
@@ -49,6 +51,7 @@ impl fmt::Display for Rule {
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Address => f.write_str("address and port, such as 127.0.0.1:8080 or [::1]:8080"),
             Self::AddressOrNone => f.write_str("address and port, such as 127.0.0.1:9091, or empty"),
+            Self::EndpointOrNone => f.write_str("http or https URL without user and password, or empty"),
             Self::Filter => f.write_str("filter directives"),
             Self::Path => f.write_str("path, or empty"),
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
@@ -67,7 +70,12 @@ impl Rule {
     pub(super) const fn hides_its_value(self) -> bool {
         matches!(
             self,
-            Self::SecretUrl | Self::BaseUrl | Self::VariableName | Self::Headers | Self::Providers
+            Self::SecretUrl
+                | Self::BaseUrl
+                | Self::EndpointOrNone
+                | Self::VariableName
+                | Self::Headers
+                | Self::Providers
         )
     }
 
@@ -89,6 +97,7 @@ impl Rule {
             Self::AutoOrWhole(..) => text == "auto",
             Self::OneOf(words) => words.contains(&text),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::EndpointOrNone => text.is_empty() || Self::BaseUrl.admits_text(text),
             Self::AddressOrNone => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
             Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
             Self::Path => !text.contains('\0'),
@@ -140,6 +149,7 @@ impl Rule {
             Self::OneOf(_)
             | Self::Address
             | Self::AddressOrNone
+            | Self::EndpointOrNone
             | Self::Filter
             | Self::Path
             | Self::SecretUrl
@@ -294,6 +304,9 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
     ("admin.listen", Rule::AddressOrNone),
     ("admin.allow_remote", Rule::Flag),
+    ("telemetry.otlp_endpoint", Rule::EndpointOrNone),
+    ("telemetry.service_name", Rule::Text),
+    ("telemetry.sample_ratio", Rule::Share),
     ("log.filter", Rule::Filter),
     ("log.format", Rule::OneOf(&["auto", "text", "json"])),
 ];

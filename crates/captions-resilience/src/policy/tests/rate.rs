@@ -104,6 +104,8 @@ async fn calls_beyond_the_limit_wait_for_their_turn_in_order(#[case] on: bool, #
         expected.iter().map(|millis| ms(*millis)).collect::<Vec<_>>()
     );
     assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+    let counted = policy.rate_counts().map(|counts| (counts.allowed, counts.refused, counts.waited));
+    assert_eq!(counted, on.then_some((5, 0, 3)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,6 +126,8 @@ async fn who_would_wait_too_long_is_told_when_to_come_back_and_costs_nothing() {
     assert_eq!((remote.calls(), cx.attempts.begun(), start.elapsed()), (1, 1, ms(0)));
     tokio::time::advance(ms(1000)).await;
     assert_eq!(run(&policy, &cx, &remote).await, Ok("done"));
+    let counts = policy.rate_counts().unwrap();
+    assert_eq!((counts.allowed, counts.refused, counts.waited), (2, 10, 0));
 }
 
 #[tokio::test(start_paused = true)]
