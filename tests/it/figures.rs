@@ -32,14 +32,14 @@ fn asked(about: &str) -> Value {
 }
 
 /// The listener for operators of a running service.
-struct Operators {
-    base: String,
+pub(crate) struct Operators {
+    pub(crate) base: String,
     client: reqwest::Client,
     task: JoinHandle<()>,
 }
 
 impl Operators {
-    async fn of(service: &Service) -> Self {
+    pub(crate) async fn of(service: &Service) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let state = service.state.clone();
@@ -73,7 +73,7 @@ impl Operators {
         (reply.status(), reply.json().await.unwrap())
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.task.abort();
         drop(self.task.await);
     }

@@ -1,6 +1,8 @@
 //! Whole-system tests: the real apps over real stores, caches and models, and the rules of the source tree itself.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails should say where")]
 
+mod alert_rules;
+mod alerts;
 mod architecture;
 mod coalescing;
 mod contracts;
@@ -10,6 +12,7 @@ mod models;
 mod outages;
 mod overload;
 mod parity;
+mod runbooks;
 mod stack;
 mod stores;
 mod support;

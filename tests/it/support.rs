@@ -67,6 +67,8 @@ impl Service {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let assembled = Arc::new(assemble(&settings).await.unwrap());
         captions_http::start::warm(&settings, &assembled);
+        assembled.watch_event_loop();
+        assembled.raise_alerts(&settings.alerts).unwrap();
         let state = captions_http::start::state(&settings, &assembled);
         let app = captions_http::router(state.clone());
         let (stop, stopped) = oneshot::channel::<()>();

@@ -53,6 +53,7 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     };
     warm(&settings, &assembled);
     assembled.watch_event_loop();
+    assembled.raise_alerts(&settings.alerts)?;
     let state = state(&settings, &assembled);
     if let Some(operators) = operators {
         let answers = serve_admin(operators, state.clone());

@@ -9,5 +9,6 @@ pub mod llama;
 pub mod llm;
 pub mod model;
 pub mod postgres;
+pub mod receiver;
 pub mod redis;
 mod watch;

@@ -25,11 +25,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    alerts,
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
     gauges, limits, policies,
     readiness::{Component, Probe, Readiness},
-    settings::{Redis, SecretUrl, Settings},
+    settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
     store::{Store, Tables},
 };
@@ -57,6 +58,8 @@ pub enum AssembleError {
     Pending(String),
     #[error("`redis.url` cannot be used")]
     Redis(#[source] Fault),
+    #[error("`alerts.webhook_url` cannot be used")]
+    Webhook(#[source] Fault),
     #[error("the provider `{name}` cannot be used")]
     Provider {
         name: String,
@@ -132,6 +135,14 @@ impl Assembled {
             let gauges = self.monitor.event_loop();
             self.tasks.spawn_endless("event loop", watch_event_loop(gauges, limit));
         }
+    }
+
+    /// Looks for what is wrong with the service from now on and tells operators, unless `alerts.enabled` is false. For
+    /// processes that serve many. The error is a webhook that can never work.
+    pub fn raise_alerts(&self, settings: &settings::Alerts) -> Result<(), AssembleError> {
+        alerts::start(settings, &self.monitor, &self.tasks)
+            .map(drop)
+            .map_err(AssembleError::Webhook)
     }
 
     /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.

@@ -26,8 +26,7 @@ use tokio::time::timeout;
 
 use crate::{
     assemble::AssembleError,
-    gauges,
-    limits, policies,
+    gauges, limits, policies,
     readiness::{Component, Probe},
     settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
 };

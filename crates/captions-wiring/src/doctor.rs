@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// `settings`, `store`, `spool`, `cache`, `provider NAME` or `local model`.
+    /// `settings`, `store`, `spool`, `cache`, `provider NAME`, `local model` or `alerts`.
     pub name: String,
     pub ok: bool,
     /// What was found; free of secrets.
@@ -75,6 +75,7 @@ pub async fn doctor(loaded: &Loaded) -> Vec<Check> {
     if crate::model::is_used(settings) {
         checks.push(model(settings));
     }
+    checks.extend(webhook(settings));
     checks
 }
 
@@ -229,6 +230,23 @@ fn model(settings: &Settings) -> Check {
             "captions model pull",
         ),
     }
+}
+
+/// Nothing is sent: a receiver would take it for an alert.
+fn webhook(settings: &Settings) -> Option<Check> {
+    const NAME: &str = "alerts";
+    let alerts = &settings.alerts;
+    if !alerts.enabled || alerts.webhook_url.is_none() {
+        return None;
+    }
+    Some(match crate::alerts::sinks(alerts) {
+        Ok(_) => Check::ok(NAME, "are posted to alerts.webhook_url; it was not called"),
+        Err(fault) => Check::broken(
+            NAME,
+            format!("alerts.webhook_url: {}", told(&fault)),
+            "mend alerts.webhook_url and the secret, or set alerts.webhook_allow_private",
+        ),
+    })
 }
 
 /// The error with its causes.

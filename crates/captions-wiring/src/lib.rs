@@ -3,6 +3,7 @@
 //! [`settings`] reads and checks what the operator wants; [`assemble()`] puts every port's adapter behind its policy and
 //! hands the engine out; [`doctor()`] looks at each part on its own.
 
+mod alerts;
 mod assemble;
 mod caches;
 mod chain;

@@ -3,6 +3,7 @@
 //! [`defaults.toml`](defaults_toml) is the documentation of every key. Only
 //! [`Sources::of_this_process`] reads the process environment.
 
+mod alerts;
 mod error;
 mod layers;
 mod origin;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
+    alerts::Alerts,
     error::SettingsError,
     layers::load,
     origin::{Origin, Origins, Shown},
@@ -75,6 +77,7 @@ pub struct Settings {
     pub monitor: Monitor,
     pub admin: Admin,
     pub telemetry: Telemetry,
+    pub alerts: Alerts,
     pub log: Log,
     /// The folder below which a fetched model is kept; `None` on a machine without HOME.
     #[serde(skip)]

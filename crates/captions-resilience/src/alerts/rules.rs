@@ -41,7 +41,7 @@ impl Default for Thresholds {
             hit_rate_drop: 0.5,
             pool_waiting: 10,
             overload_refused: 10,
-            event_loop_lag: Duration::from_millis(100),
+            event_loop_lag: Duration::from_millis(250),
             spool_rows: 1000,
             min_calls: 20,
             min_lookups: 100,
@@ -123,11 +123,7 @@ pub(super) fn judge(vitals: &Vitals, limits: &Thresholds) -> Findings {
     for breaker in breakers.iter().take(MAX_BREAKERS) {
         let open = breaker.open_for.unwrap_or_default().as_secs_f64();
         let finding = above(open, limits.breaker_open.as_secs_f64(), || {
-            format!(
-                "{} has not worked for {open:.0} s ({})",
-                breaker.name,
-                breaker.state.as_str()
-            )
+            format!("{} has not worked for {open:.0} s ({})", breaker.name, breaker.state)
         });
         by_key.insert((Alert::BreakerOpen, Bounded::new(&breaker.name)), finding);
     }

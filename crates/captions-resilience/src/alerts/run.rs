@@ -23,7 +23,9 @@ use super::{Alerts, Bounded, Notice, Phase, vitals::Vitals};
 /// Notices that wait for one sink; of more, the oldest go.
 const QUEUE: usize = 64;
 /// Failed tries after which a notice is given up: an hour of them at an interval of a minute.
-const TRIES: u32 = 60;
+const TRIES: u32 = 65;
+/// The pause after the first failed try. It doubles up to the interval of the looks.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Time for one notice.
 const TELL_LIMIT: Duration = Duration::from_secs(30);
 /// The most that a sink may ask us to wait.
@@ -35,8 +37,9 @@ pub trait Sink: Send + Sync {
     /// The name used in logs.
     fn name(&self) -> &'static str;
 
-    /// Tells one notice. After a transient fault, a panic or 30 s it is told again an interval later, under the same
-    /// number; after another fault it is given up. Dropped when the time is up.
+    /// Tells one notice. After a transient fault, a panic or 30 s it is told again, under the same number: a second later,
+    /// then after ever longer, at most an interval, and given up after an hour or so. After another fault it is given up at
+    /// once. Dropped when the time is up.
     async fn tell(&self, notice: &Notice) -> Result<(), Fault>;
 }
 
@@ -221,22 +224,21 @@ impl Outlet {
 
     /// Never ends.
     async fn run(&self, interval: Duration, counts: &Counts) {
-        let mut is_failing = false;
         loop {
             self.news.notified().await;
+            let mut pause = Duration::ZERO;
             while let Round::Failed(fault) = self.round(counts).await {
-                if !is_failing {
+                if pause.is_zero() {
                     let error = Bounded::new(&format!("{fault:?}"));
                     tracing::warn!(sink = self.sink.name(), %error, "alerts are not delivered");
                 }
-                is_failing = true;
+                pause = (pause * 2).max(FIRST_PAUSE).min(interval);
                 // What comes meanwhile waits behind what failed: the order tells what holds now.
-                sleep(interval.max(fault.retry_after().unwrap_or_default().min(LONGEST_WAIT))).await;
+                sleep(pause.max(fault.retry_after().unwrap_or_default().min(LONGEST_WAIT))).await;
             }
-            if is_failing {
+            if !pause.is_zero() {
                 tracing::info!(sink = self.sink.name(), "alerts are delivered again");
             }
-            is_failing = false;
         }
     }
 

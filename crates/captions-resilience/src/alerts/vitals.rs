@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::breaker::State;
-
-/// The numbers of one window: what happened since the last look, and how things stand now. `None` is a figure that
+/// The numbers of one window: what happened in it, and how things stand now. `None` is a figure that
 /// nobody could give; the rules that need it are passed over in this window.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vitals {
@@ -51,8 +49,8 @@ pub struct ApiCalls {
 pub struct BreakerVital {
     /// Its dependency.
     pub name: String,
-    /// Its state.
-    pub state: State,
+    /// The name of its state, as in `half_open`.
+    pub state: String,
     /// For how long nothing has worked; `None` while it is closed or forced.
     pub open_for: Option<Duration>,
 }

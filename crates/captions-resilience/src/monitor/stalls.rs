@@ -30,6 +30,8 @@ struct Gauges {
     stalled: AtomicBool,
     lag_micros: AtomicU64,
     max_lag_micros: AtomicU64,
+    /// Since it was last taken.
+    longest_micros: AtomicU64,
 }
 
 impl EventLoop {
@@ -44,10 +46,16 @@ impl EventLoop {
         }
     }
 
+    /// The longest lag since this was last asked, or since the start. One reader only: it is forgotten by being told.
+    pub fn take_longest(&self) -> Duration {
+        Duration::from_micros(self.0.longest_micros.swap(0, Ordering::Relaxed))
+    }
+
     fn saw(&self, lag: Duration, is_stall: bool) {
         let micros = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
         self.0.lag_micros.store(micros, Ordering::Relaxed);
         self.0.max_lag_micros.fetch_max(micros, Ordering::Relaxed);
+        self.0.longest_micros.fetch_max(micros, Ordering::Relaxed);
         if is_stall {
             self.0.stalls.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,18 +1,15 @@
 //! The webhook against real receivers on loopback.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod receiver;
-
 use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use captions_domain::fault::{Fault, FaultKind};
+use captions_testkit::receiver::{Received, Receiver};
 use captions_webhook::{Webhook, WebhookOptions};
 use ring::hmac;
 use rstest::rstest;
 use time::OffsetDateTime;
-
-use self::receiver::{Received, Receiver};
 
 const KEYS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
 const EVENT: &[u8] = br#"{"type":"test.event","data":{}}"#;
@@ -59,14 +56,16 @@ async fn an_event_arrives_whole_and_signed_with_every_secret() {
     let at = now();
     webhook.send("evt_1", at, EVENT).await.unwrap();
 
-    let got = receiver.only();
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 1);
+    let got = &requests[0];
     assert_eq!(got.line, "POST /hook?a=b HTTP/1.1");
     assert_eq!(got.headers["content-type"], "application/json");
     assert_eq!(got.headers["webhook-id"], "evt_1");
     assert_eq!(got.headers["webhook-timestamp"], at.unix_timestamp().to_string());
     assert_eq!(got.body, EVENT);
-    assert!(is_signed(&got, &KEYS[0]) && is_signed(&got, &KEYS[1]));
-    assert!(!is_signed(&got, &[3; 32]));
+    assert!(is_signed(got, &KEYS[0]) && is_signed(got, &KEYS[1]));
+    assert!(!is_signed(got, &[3; 32]));
 }
 
 #[tokio::test]
@@ -82,7 +81,7 @@ async fn a_redirect_is_not_followed() {
     let fault = webhook.send("evt_1", now(), EVENT).await.unwrap_err();
 
     assert_eq!(fault.kind, FaultKind::Internal);
-    assert_eq!((receiver.requests(), target.connections()), (1, 0));
+    assert_eq!((receiver.requests().len(), target.connections()), (1, 0));
 }
 
 #[rstest]
@@ -127,7 +126,7 @@ async fn a_name_that_resolves_to_a_private_address_is_not_connected_to() {
         .send("evt_1", now(), EVENT)
         .await
         .unwrap();
-    assert_eq!(receiver.requests(), 1);
+    assert_eq!(receiver.requests().len(), 1);
 }
 
 #[rstest]
@@ -172,7 +171,7 @@ async fn a_status_becomes_the_fault_that_it_means(#[case] status: &str, #[case] 
     let fault = webhook.send("evt_1", now(), EVENT).await.unwrap_err();
 
     assert_eq!(fault.kind, kind);
-    assert_eq!(receiver.requests(), 1, "it is not tried again here");
+    assert_eq!(receiver.requests().len(), 1, "it is not tried again here");
 }
 
 #[tokio::test]

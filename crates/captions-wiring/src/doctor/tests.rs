@@ -102,3 +102,31 @@ async fn a_provider_is_asked_for_its_models() {
     assert!(unknown.fix.unwrap().contains("alpha, beta"));
     assert!(locked.fix.unwrap().contains("OPENAI_API_KEY"));
 }
+
+#[tokio::test]
+async fn a_webhook_that_can_never_work_is_a_finding_and_none_is_none() {
+    let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+    let hooked = |url: &str, secret: &str| {
+        Machine::new()
+            .flag("alerts.webhook_url", url)
+            .flag("alerts.webhook_secret_env", "HOOK_SECRET")
+            .env("HOOK_SECRET", secret)
+    };
+
+    let fine = find(checks(&hooked("https://203.0.114.1/hush", secret)).await, "alerts");
+    let private = find(checks(&hooked("https://127.0.0.1/hush", secret)).await, "alerts");
+    let unsigned = find(checks(&hooked("https://203.0.114.1/", "whsec_hush")).await, "alerts");
+    let off = checks(&hooked("https://127.0.0.1/", secret).flag("alerts.enabled", "false")).await;
+    let none = checks(&Machine::new()).await;
+
+    assert!(fine.ok, "{fine:?}");
+    assert!(!private.ok && private.detail.contains("not public"), "{private:?}");
+    assert!(
+        !unsigned.ok && unsigned.detail.contains("base64 of 24 to 64 bytes"),
+        "{unsigned:?}"
+    );
+    for check in [&fine, &private, &unsigned] {
+        assert!(!format!("{check:?}").contains("hush"), "{check:?}");
+    }
+    assert!(off.iter().chain(&none).all(|check| check.name != "alerts"));
+}

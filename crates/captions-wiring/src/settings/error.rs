@@ -33,6 +33,8 @@ pub enum SettingsError {
     },
     #[error("{origin}: the key that `{key}` names is empty or holds characters that no header may carry")]
     UnusableKey { key: String, origin: Origin },
+    #[error("{origin}: what `{key}` names is no webhook secret: whsec_ and base64, several parted by spaces")]
+    UnusableSecret { key: String, origin: Origin },
     #[error("the file {} cannot be read", path.display())]
     File {
         path: PathBuf,

@@ -88,7 +88,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
 
     let chain = providers::chain(&settings.llm.providers, sources, &mut origins)?;
     settings.llm.providers = chain.providers;
-    if let Some((variable, key)) = unknown.into_iter().find(|(name, _)| !chain.variables.contains(name)) {
+    settings.alerts.read_secrets(sources, &origins)?;
+    let is_known =
+        |name: &String| chain.variables.contains(name) || settings.alerts.webhook_secret_env.as_ref() == Some(name);
+    if let Some((variable, key)) = unknown.into_iter().find(|(name, _)| !is_known(name)) {
         return Err(unknown_variable(variable, key));
     }
 
@@ -401,6 +404,7 @@ fn show(
             }
             Rule::SecretUrl if *key == "database.url" => quoted(&settings.database.url.redacted()),
             Rule::SecretUrl => quoted(&SecretUrl::new(text()?).redacted()),
+            Rule::HookUrl => quoted(&only_host(&text()?)),
             Rule::Path if *key == "spool.path" => {
                 let path = settings.spool.path.as_deref().unwrap_or(Path::new(""));
                 quoted(&path.display().to_string())
@@ -420,6 +424,17 @@ fn show(
         });
     }
     Ok(shown)
+}
+
+/// The URL of a receiver: what stands behind the host may be a key.
+fn only_host(url: &str) -> String {
+    if url.is_empty() {
+        return String::new();
+    }
+    let host = url::Url::parse(url).ok();
+    host.map_or("***".to_owned(), |url| {
+        format!("{}/***", url.origin().ascii_serialization())
+    })
 }
 
 /// A TOML string.

@@ -379,7 +379,7 @@ fn api_key(
     Ok(Some(SecretString::from(text)))
 }
 
-fn contradiction(key: &str, what: &str, origin: &Origin) -> SettingsError {
+pub(super) fn contradiction(key: &str, what: &str, origin: &Origin) -> SettingsError {
     SettingsError::Contradiction {
         key: key.to_owned(),
         what: what.to_owned(),

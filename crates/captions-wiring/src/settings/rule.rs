@@ -31,6 +31,10 @@ pub(super) enum Rule {
     BaseUrl,
     /// Upper case only, so that a key pasted here by mistake is refused instead of being taken for a name.
     VariableName,
+    /// The same, or empty for none.
+    VariableOrNone,
+    /// As [`Rule::BaseUrl`], or empty for none. Receivers put keys into the path too, so no more than its host is printed.
+    HookUrl,
     /// 1 to 64 of `[a-z0-9_-]`.
     Name,
     /// Not empty.
@@ -57,6 +61,10 @@ impl fmt::Display for Rule {
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
             Self::BaseUrl => f.write_str("http or https URL without user and password"),
             Self::VariableName => f.write_str("name of an environment variable: A-Z, 0-9 and _, at most 64"),
+            Self::VariableOrNone => f.write_str("name of an environment variable, or empty"),
+            Self::HookUrl => {
+                f.write_str("https or http URL without user and password, or empty; only its host is printed")
+            }
             Self::Name => f.write_str("1 to 64 of a-z, 0-9, _ and -"),
             Self::Text => f.write_str("text, not empty"),
             Self::Headers => f.write_str("table of header names and texts"),
@@ -74,6 +82,8 @@ impl Rule {
                 | Self::BaseUrl
                 | Self::EndpointOrNone
                 | Self::VariableName
+                | Self::VariableOrNone
+                | Self::HookUrl
                 | Self::Headers
                 | Self::Providers
         )
@@ -97,7 +107,7 @@ impl Rule {
             Self::AutoOrWhole(..) => text == "auto",
             Self::OneOf(words) => words.contains(&text),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
-            Self::EndpointOrNone => text.is_empty() || Self::BaseUrl.admits_text(text),
+            Self::EndpointOrNone | Self::HookUrl => text.is_empty() || Self::BaseUrl.admits_text(text),
             Self::AddressOrNone => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
             Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
             Self::Path => !text.contains('\0'),
@@ -119,6 +129,7 @@ impl Rule {
                         .chars()
                         .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
             }
+            Self::VariableOrNone => text.is_empty() || Self::VariableName.admits_text(text),
             Self::Name => {
                 (1..=64).contains(&text.len())
                     && text
@@ -155,6 +166,8 @@ impl Rule {
             | Self::SecretUrl
             | Self::BaseUrl
             | Self::VariableName
+            | Self::VariableOrNone
+            | Self::HookUrl
             | Self::Name
             | Self::Text
             // Only inside a list, which is read as a whole.
@@ -174,7 +187,7 @@ fn is_header(name: &str, value: &Value) -> bool {
 fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Float(number) => Some(*number),
-        // Exact for every whole number of seconds that a rule allows.
+        // Exact for every whole number that a rule allows.
         Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
         _ => None,
     }
@@ -201,6 +214,8 @@ const PER_HOUR: Rule = Rule::Whole(0, 100_000_000);
 const TOKENS: Rule = Rule::Whole(0, 1_000_000_000);
 const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
 const ATTEMPTS: Rule = Rule::Whole(1, 10);
+const LEAST: Rule = Rule::Whole(0, 1_000_000_000);
+const LOOKS: Rule = Rule::Whole(1, 1000);
 
 /// Every key, in the order of `defaults.toml`.
 pub(super) const KEYS: &[(&str, Rule)] = &[
@@ -307,6 +322,26 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("telemetry.otlp_endpoint", Rule::EndpointOrNone),
     ("telemetry.service_name", Rule::Text),
     ("telemetry.sample_ratio", Rule::Share),
+    ("alerts.enabled", Rule::Flag),
+    ("alerts.interval", Rule::Seconds(0.1, 3600.0)),
+    ("alerts.database_error_rate", Rule::Share),
+    ("alerts.api_response", Rule::Seconds(0.001, 600.0)),
+    ("alerts.breaker_open", Rule::Seconds(0.0, 86_400.0)),
+    ("alerts.hit_rate_drop", Rule::Share),
+    ("alerts.pool_waiting", Rule::Whole(0, 65_536)),
+    ("alerts.overload_refused", LEAST),
+    ("alerts.event_loop_lag", Rule::Seconds(0.001, 60.0)),
+    ("alerts.spool_rows", LEAST),
+    ("alerts.min_calls", LEAST),
+    ("alerts.min_lookups", LEAST),
+    ("alerts.fire_after", LOOKS),
+    ("alerts.resolve_after", LOOKS),
+    ("alerts.cool_down", Rule::Seconds(0.0, 86_400.0)),
+    ("alerts.repeat", LIFETIME),
+    ("alerts.webhook_url", Rule::HookUrl),
+    ("alerts.webhook_secret_env", Rule::VariableOrNone),
+    ("alerts.webhook_secret_file", Rule::Path),
+    ("alerts.webhook_allow_private", Rule::Flag),
     ("log.filter", Rule::Filter),
     ("log.format", Rule::OneOf(&["auto", "text", "json"])),
 ];

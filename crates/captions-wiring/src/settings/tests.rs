@@ -1,5 +1,6 @@
 //! What people may set, and what they are told when it is wrong.
 
+mod alerts;
 mod defaults;
 mod layers;
 mod providers;

@@ -153,7 +153,7 @@ async fn breakers_fire_apart_and_one_that_is_gone_is_resolved_and_forgotten() {
                 .iter()
                 .map(|name| BreakerVital {
                     name: (*name).to_owned(),
-                    state: crate::breaker::State::Open,
+                    state: "open".to_owned(),
                     open_for: Some(Duration::from_secs(100)),
                 })
                 .collect(),

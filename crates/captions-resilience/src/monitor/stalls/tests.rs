@@ -40,6 +40,8 @@ async fn a_late_waking_is_a_stall_and_an_episode_ends_after_quiet() {
     let later = gauges.stats();
     assert_eq!((later.stalls, later.stalled), (2, false));
     assert_eq!((later.lag, later.max_lag), (0.0, 0.375));
+    assert_eq!(gauges.take_longest(), Duration::from_millis(375));
+    assert_eq!(gauges.take_longest(), Duration::ZERO, "it was told");
     task.abort();
 }
 

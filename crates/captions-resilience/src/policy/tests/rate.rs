@@ -104,7 +104,9 @@ async fn calls_beyond_the_limit_wait_for_their_turn_in_order(#[case] on: bool, #
         expected.iter().map(|millis| ms(*millis)).collect::<Vec<_>>()
     );
     assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
-    let counted = policy.rate_counts().map(|counts| (counts.allowed, counts.refused, counts.waited));
+    let counted = policy
+        .rate_counts()
+        .map(|counts| (counts.allowed, counts.refused, counts.waited));
     assert_eq!(counted, on.then_some((5, 0, 3)));
 }
 
