@@ -173,6 +173,38 @@ async fn another_user_who_asks_the_same_at_the_same_time_has_a_call_of_their_own
     service.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_shared_call_fails_everybody_falls_back_by_their_own_wish_and_nobody_calls_again() {
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::unavailable().after(THINKS));
+    let service = replica(&llm, &[("CAPTIONS_API__MAX_ATTEMPTS", "1")]).await;
+    let body = asked();
+    let mut strict = body.clone();
+    strict["allow_fallback"] = json!(false);
+
+    let mut crowd = JoinSet::new();
+    for number in 0..20 {
+        let body = if number % 2 == 0 { &body } else { &strict };
+        crowd.spawn(ask(service.app.clone(), body.clone()));
+    }
+    let answers = crowd.join_all().await;
+
+    assert_eq!(llm.count(), 1);
+    let (written, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|(status, _)| *status == 201);
+    assert_eq!((written.len(), refused.len()), (10, 10));
+    for (_, answer) in written {
+        assert_eq!(
+            (&answer["source"], &answer["attempts"]),
+            (&json!("template"), &json!(1))
+        );
+    }
+    for (status, problem) in refused {
+        assert_eq!((*status, &problem["code"]), (502, &json!("provider_unavailable")));
+        assert_eq!(problem["attempts"], 1, "{problem}");
+    }
+    service.stop().await;
+}
+
 /// Status, source and caption.
 fn shown((status, answer): &(u16, Value)) -> (u16, &str, &str) {
     let text = |field: &str| answer[field].as_str().unwrap();
@@ -312,10 +344,13 @@ async fn what_was_tampered_with_in_redis_is_written_anew_and_never_served() {
     llm.always(Turn::caption(OTHER));
     let calls = llm.count();
     let reading = replica(&llm, &env).await;
+    let corrupt = || reading.caches.counts()["captions"].corrupt;
     for (body, (what, _)) in poisoned.iter().zip(POISONS) {
+        let before = corrupt();
         let anew = reading.post("/v1/captions", body).await;
         assert_eq!(shown(&anew), (201, "provider", OTHER), "{what}");
         assert_eq!(anew.1["degraded"], json!([]), "{what}: the cache is not away");
+        assert!(corrupt() > before, "{what}: it is counted");
     }
     assert_eq!(llm.count(), calls + POISONS.len());
     assert_eq!(

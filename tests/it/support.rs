@@ -11,7 +11,7 @@ use std::{
 use axum::Router;
 use captions_cli::{Exit, Process, Sink};
 use captions_http::AppState;
-use captions_wiring::{assemble, install_crypto, settings};
+use captions_wiring::{Caches, assemble, install_crypto, settings};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -47,6 +47,8 @@ pub(crate) struct Service {
     pub(crate) state: AppState,
     /// The whole app, to be asked without a socket.
     pub(crate) app: Router,
+    /// What it keeps.
+    pub(crate) caches: Caches,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     _home: TempDir,
@@ -71,6 +73,7 @@ impl Service {
         assembled.raise_alerts(&settings.alerts).unwrap();
         let state = captions_http::start::state(&settings, &assembled);
         let app = captions_http::router(state.clone());
+        let caches = assembled.caches.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let given = state.clone();
         let served = tokio::spawn(async move {
@@ -85,6 +88,7 @@ impl Service {
             client: reqwest::Client::new(),
             state: given,
             app,
+            caches,
             stop,
             served,
             _home: home,

@@ -67,7 +67,7 @@ impl From<Code> for Exit {
             | Code::ProviderUnavailable
             | Code::ProviderCircuitOpen
             | Code::ProviderTimeout => Self::Provider,
-            Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
+            Code::RateLimited | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
             Code::RouteNotFound
             | Code::CaptionNotFound
             | Code::UserNotFound
@@ -95,6 +95,7 @@ mod tests {
     #[case(Code::StoreUnavailable, 3)]
     #[case(Code::ProviderAuth, 4)]
     #[case(Code::ProviderTimeout, 5)]
+    #[case(Code::RateLimited, 8)]
     #[case(Code::ProviderRateLimited, 8)]
     #[case(Code::UserNotFound, 1)]
     fn a_problem_ends_the_process_with_its_own_number(#[case] code: Code, #[case] number: u8) {

@@ -124,7 +124,9 @@ fn counted(count: usize, what: &str) -> String {
 const fn in_words(degraded: Degraded) -> &'static str {
     match degraded {
         Degraded::FallbackProvider => "a later provider of the chain wrote it",
-        Degraded::StaleAnswer => "no provider answered; this is an older caption for the same request",
+        Degraded::StaleAnswer => {
+            "no provider answered, or a newer one is being written; this is an older caption for the same request"
+        }
         Degraded::LocalFallback => "no provider answered; the local model wrote it",
         Degraded::TemplateFallback => "no provider answered; a template was filled in",
         Degraded::PreferencesStale => "the preferences are an older copy",

@@ -16,7 +16,7 @@ use http::request::Parts;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{failure::Failure, state::AppState};
+use crate::{callers::Admission, failure::Failure, state::AppState};
 
 /// The header by which a caller asks for an earlier answer, in milliseconds.
 pub(crate) const TIMEOUT_HEADER: &str = "request-timeout-ms";
@@ -33,12 +33,18 @@ pub(crate) struct RequestId(pub(crate) Arc<str>);
 pub(crate) struct Call {
     pub(crate) cx: Context,
     pub(crate) started: Instant,
+    /// Empty where nothing is limited.
+    pub(crate) admission: Admission,
 }
 
 impl FromRequestParts<AppState> for Call {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        // The one that was admitted, where limits are kept.
+        if let Some(call) = parts.extensions.get::<Self>() {
+            return Ok(call.clone());
+        }
         let started = Instant::now();
         let allowed = match parts.headers.get(TIMEOUT_HEADER) {
             None => state.limits.deadline,
@@ -72,6 +78,7 @@ impl FromRequestParts<AppState> for Call {
                 notes: Arc::default(),
             },
             started,
+            admission: Admission::default(),
         })
     }
 }

@@ -66,6 +66,7 @@ pub(crate) async fn create(
         Err(_) => Outcome::Failed,
     });
     let answer = generated??;
+    call.settle(&answer);
     let elapsed = call.started.elapsed();
     let document = CaptionDocument::of_answer(&answer, &call.cx.request_id, elapsed);
     let mut headers = credits(&answer);

@@ -7,6 +7,7 @@
 mod admin;
 mod body;
 mod call;
+mod callers;
 mod captions;
 mod failure;
 mod health;
@@ -44,6 +45,7 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
@@ -65,7 +67,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 fn operations() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let mut router = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(captions::create))
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
@@ -81,5 +83,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::explain))
+        .routes(routes!(health::explain));
+    openapi::tell_limits(router.get_openapi_mut());
+    router
 }

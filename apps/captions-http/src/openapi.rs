@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use captions_api::problem::{Code, Problem};
 use utoipa::{
     IntoResponses, OpenApi, ToSchema,
-    openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, Response, ResponseBuilder},
+    openapi::{ContentBuilder, HeaderBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Type},
 };
 
 /// The document without its operations, which the router adds.
@@ -42,6 +42,9 @@ const BODY: &[Code] = &[
     Code::InvalidRequest,
 ];
 
+/// Every address with a version can be asked too often.
+const LIMITED: &[Code] = &[Code::RateLimited];
+
 const STORE: &[Code] = &[Code::StoreUnavailable, Code::StoreCorrupt, Code::Overloaded];
 
 const PROVIDER: &[Code] = &[
@@ -77,23 +80,60 @@ macro_rules! problems {
 
 problems! {
     /// Of an operation that writes a caption.
-    Generating = ALWAYS, BODY, PROVIDER;
+    Generating = ALWAYS, LIMITED, BODY, PROVIDER;
     /// Of an operation that reads one caption.
-    ReadingCaption = ALWAYS, STORE, &[Code::CaptionNotFound];
+    ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that reads a list of captions.
-    ReadingHistory = ALWAYS, STORE, &[Code::InvalidCursor];
+    ReadingHistory = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
     /// Of an operation that creates a user.
-    CreatingUser = ALWAYS, BODY, STORE, &[Code::UserExists];
+    CreatingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserExists];
     /// Of an operation that reads of a user.
-    ReadingUser = ALWAYS, STORE, &[Code::UserNotFound];
+    ReadingUser = ALWAYS, LIMITED, STORE, &[Code::UserNotFound];
     /// Of an operation that removes of a user.
-    ErasingUser = ALWAYS, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    ErasingUser = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that changes a user.
-    ChangingUser = ALWAYS, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of the figures.
-    ReadingStats = ALWAYS;
+    ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.
     Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
+}
+
+/// Adds to everything that is limited how its answers tell of the limits.
+pub(crate) fn tell_limits(document: &mut utoipa::openapi::OpenApi) {
+    let text = |about: &str| {
+        let schema = Object::with_type(Type::String);
+        RefOr::T(
+            HeaderBuilder::new()
+                .schema(Some(schema))
+                .description(Some(about))
+                .build(),
+        )
+    };
+    let limited = document
+        .paths
+        .paths
+        .iter_mut()
+        .filter(|(path, _)| path.starts_with("/v1/"));
+    for (_, item) in limited {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            for response in operation.responses.responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    let state = "Where callers are limited: what is left of each limit, and in how many seconds all of it is there again";
+                    response.headers.insert("RateLimit".to_owned(), text(state));
+                    let policy = "Where callers are limited: each limit, and its seconds";
+                    response.headers.insert("RateLimit-Policy".to_owned(), text(policy));
+                }
+            }
+        }
+    }
 }
 
 /// One response a status, which names its codes.

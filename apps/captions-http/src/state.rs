@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use captions_domain::{engine::Engine, ports::UserStore};
+use captions_domain::{engine::Engine, limiter::Limiter, ports::UserStore};
 use captions_wiring::monitor::Monitor;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -16,6 +16,8 @@ pub struct AppState {
     /// Where a user is read who is only shown. Who is to be changed is read from the engine's store.
     pub shown_users: Arc<dyn UserStore>,
     pub limits: Limits,
+    /// How much each caller may ask; `None`: as much as it likes.
+    pub callers: Option<Limiter>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     pub lifecycle: Lifecycle,
@@ -30,6 +32,7 @@ impl AppState {
             shown_users: Arc::clone(&engine.users),
             engine,
             limits,
+            callers: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),

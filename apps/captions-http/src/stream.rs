@@ -137,6 +137,7 @@ fn tell(
                 // Has no event of its own: keep-alive comments say that the writer is at work.
                 Ok(Event::Progress { .. }) => continue,
                 Ok(Event::Completed(answer)) => {
+                    call.settle(&answer);
                     // Before it goes out: who has the last event may never come back for more.
                     if let Some(timer) = timer.take() {
                         timer.end(Outcome::of_answer(&answer));
@@ -145,6 +146,7 @@ fn tell(
                     StreamEvent::Completed(Box::new(document))
                 }
                 Err((Failure(problem), outcome)) => {
+                    call.settle_without_answer();
                     if let Some(timer) = timer.take() {
                         timer.end(outcome);
                     }

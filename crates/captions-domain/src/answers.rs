@@ -13,7 +13,7 @@ use crate::{
     caption::{Caption, CaptionId, Degraded, Source, Warning},
     choice::CacheUse,
     context::Context,
-    fault::LlmError,
+    fault::{Fault, LlmError, PortError},
     ports::CacheKey,
 };
 
@@ -51,6 +51,39 @@ fn with_variants<'de, D: Deserializer<'de>>(input: D) -> Result<Caption, D::Erro
     Ok(caption)
 }
 
+/// Why a caption was not written, and what it took: everybody who waited for it is told.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{error}")]
+pub struct Unwritten {
+    pub error: LlmError,
+    /// Provider calls begun for it.
+    pub attempts: u32,
+    /// What went less well while it was tried.
+    pub degraded: Vec<Degraded>,
+}
+
+impl From<LlmError> for Unwritten {
+    fn from(error: LlmError) -> Self {
+        Self {
+            error,
+            attempts: 0,
+            degraded: Vec::new(),
+        }
+    }
+}
+
+impl From<Fault> for Unwritten {
+    fn from(fault: Fault) -> Self {
+        LlmError::from(fault).into()
+    }
+}
+
+impl PortError for Unwritten {
+    fn fault(&self) -> Option<&Fault> {
+        self.error.fault()
+    }
+}
+
 /// What a reader accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wish {
@@ -82,7 +115,7 @@ pub enum Found<T, E> {
 
 /// Writes a caption. Called at most once, with the context that the writing is to keep to: the reader's own, or one of a
 /// refresh for which nobody waits.
-pub type Load = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Loaded<Written>, LlmError>> + Send>;
+pub type Load = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Loaded<Written>, Unwritten>> + Send>;
 
 /// A read-through cache of captions.
 ///
@@ -93,7 +126,7 @@ pub type Load = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Loaded<Writ
 /// [`Degraded::CacheUnavailable`] in [`Context::notes`].
 #[async_trait]
 pub trait AnswerCache: Send + Sync {
-    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, LlmError>;
+    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten>;
 }
 
 /// Keeps nothing and shares nothing: every reader loads.
@@ -102,7 +135,7 @@ pub struct Uncached;
 
 #[async_trait]
 impl AnswerCache for Uncached {
-    async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, LlmError> {
+    async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, Unwritten> {
         match load(cx.clone()).await {
             Ok(Loaded { value, .. }) => Found::Loaded { value, shared: false },
             Err(error) => Found::Failed { error, stale: None },

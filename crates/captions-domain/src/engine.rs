@@ -12,7 +12,7 @@ use futures_util::stream::BoxStream;
 use self::desk::Desk;
 
 use crate::{
-    answers::{AnswerCache, Found, Wish, Written},
+    answers::{AnswerCache, Found, Unwritten, Wish, Written},
     brief::Brief,
     caption::{Answer, Degraded, Source, Warning},
     choice::nearest,
@@ -42,7 +42,7 @@ pub enum GenerateError {
     #[error("{error}")]
     Provider {
         error: LlmError,
-        /// Provider calls begun by this request; 0 if it shared the failure of another's.
+        /// Provider calls begun for it, by this request or by the one whose failure it shared.
         attempts: u32,
     },
 }
@@ -175,34 +175,23 @@ impl Engine {
     }
 
     /// What was found, or what stands below it, as an answer to this reader.
-    async fn answer(&self, cx: &Context, job: Job, found: Found<Written, LlmError>) -> Result<Answer, GenerateError> {
+    async fn answer(&self, cx: &Context, job: Job, found: Found<Written, Unwritten>) -> Result<Answer, GenerateError> {
         let (mut written, source, age, shared) = match found {
             Found::Hit { value, age } => (found_later(value), Source::Cache, Some(age), false),
+            Found::Stale { value, age } => (found_later(value), Source::Stale, Some(age), false),
             Found::Loaded { value, shared } => {
                 let source = value.source;
                 (value, source, None, shared)
             }
-            // A refusal is an answer. Asking somebody else would be a way around it.
-            Found::Failed { error, .. } if !job.desk.request.allow_fallback || matches!(error, LlmError::Refused) => {
-                let attempts = cx.attempts.begun();
-                return Err(GenerateError::Provider { error, attempts });
-            }
-            Found::Stale { value, age }
-            | Found::Failed {
-                stale: Some((value, age)),
-                ..
-            } => (found_later(value), Source::Stale, Some(age), false),
-            Found::Failed { error, stale: None } => {
-                let written = self.by_rungs(cx, &job.desk, error).await?;
-                let source = written.source;
-                (written, source, None, false)
+            Found::Failed { error, stale } => {
+                let (written, source, age) = self.fall_back(cx, &job.desk, error, stale).await?;
+                (written, source, age, false)
             }
         };
         if source == Source::Stale {
             cx.notes.add(Degraded::StaleAnswer);
         }
-        let is_mine = age.is_none() && !shared;
-        if !is_mine {
+        if age.is_some() || shared {
             job.desk.store_found(cx, &mut written).await;
         }
         written.degraded.iter().for_each(|how| cx.notes.add(*how));
@@ -212,12 +201,7 @@ impl Engine {
             id: written.is_stored.then_some(written.id),
             caption: written.caption,
             source,
-            // Of a kept one none was begun for this answer, unless they failed before it was taken.
-            attempts: if age.is_none() {
-                written.attempts
-            } else {
-                cx.attempts.begun()
-            },
+            attempts: written.attempts,
             degraded: cx.notes.all(),
             warnings,
             age,
@@ -225,14 +209,34 @@ impl Engine {
         })
     }
 
-    /// The writers that need no network, in order.
-    async fn by_rungs(&self, cx: &Context, desk: &Desk, error: LlmError) -> Result<Written, GenerateError> {
+    /// The rungs below the chain: an older answer to the same question, then the writers that need no network.
+    async fn fall_back(
+        &self,
+        cx: &Context,
+        desk: &Desk,
+        failure: Unwritten,
+        stale: Option<(Written, Duration)>,
+    ) -> Result<(Written, Source, Option<Duration>), GenerateError> {
+        failure.degraded.iter().for_each(|how| cx.notes.add(*how));
+        // A failure that came because this reader's time was up does not know of the calls.
+        let attempts = failure.attempts.max(cx.attempts.begun());
+        let error = failure.error;
+        // A refusal is an answer. Asking somebody else would be a way around it.
+        if !desk.request.allow_fallback || matches!(error, LlmError::Refused) {
+            return Err(GenerateError::Provider { error, attempts });
+        }
+        if let Some((value, age)) = stale {
+            let written = Written {
+                attempts,
+                ..found_later(value)
+            };
+            return Ok((written, Source::Stale, Some(age)));
+        }
         for rung in &self.rungs {
-            if let Some(written) = desk.by_rung(cx, rung).await {
-                return Ok(written);
+            if let Some(written) = desk.by_rung(cx, rung, attempts).await {
+                return Ok((written, rung.source, None));
             }
         }
-        let attempts = cx.attempts.begun();
         Err(GenerateError::Provider { error, attempts })
     }
 }

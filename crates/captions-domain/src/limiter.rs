@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -34,19 +31,6 @@ struct Inner {
     quota: Arc<dyn Quota>,
     plan: Plan,
     pending: Mutex<HashMap<QuotaKey, Correction>>,
-    allowed: AtomicU64,
-    refused: AtomicU64,
-    waited: AtomicU64,
-}
-
-/// What a limiter has decided since its start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Decided {
-    /// Let pass, those that had to wait included.
-    pub allowed: u64,
-    pub refused: u64,
-    /// Let pass after a wait.
-    pub waited: u64,
 }
 
 /// Why nothing was taken, and when to come back.
@@ -64,22 +48,11 @@ impl Limiter {
             quota,
             plan,
             pending: Mutex::default(),
-            allowed: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            waited: AtomicU64::new(0),
         }))
     }
 
     pub fn plan(&self) -> &Plan {
         &self.0.plan
-    }
-
-    pub fn decided(&self) -> Decided {
-        Decided {
-            allowed: self.0.allowed.load(Ordering::Relaxed),
-            refused: self.0.refused.load(Ordering::Relaxed),
-            waited: self.0.waited.load(Ordering::Relaxed),
-        }
     }
 
     /// Takes the amount, if it is there within `patience`. Never waits itself, but for the quota's answer.
@@ -100,7 +73,6 @@ impl Limiter {
         let (wait, room) = match self.0.quota.take(cx, key, plan, &take).await {
             Ok(decision) if decision.is_taken => (decision.wait, decision.room),
             Ok(decision) => {
-                self.0.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Refused {
                     wait: decision.wait,
                     room: decision.room,
@@ -108,10 +80,6 @@ impl Limiter {
             }
             Err(_) => (Duration::ZERO, Vec::new()),
         };
-        self.0.allowed.fetch_add(1, Ordering::Relaxed);
-        if !wait.is_zero() {
-            self.0.waited.fetch_add(1, Ordering::Relaxed);
-        }
         Ok(Pass {
             limiter: self.clone(),
             key: key.clone(),
@@ -135,7 +103,7 @@ impl Limiter {
         *all = all.and(correction);
     }
 
-    fn pending(&self) -> std::sync::MutexGuard<'_, HashMap<QuotaKey, Correction>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<QuotaKey, Correction>> {
         self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -144,7 +112,6 @@ impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limiter")
             .field("plan", &self.0.plan)
-            .field("decided", &self.decided())
             .finish_non_exhaustive()
     }
 }
@@ -266,26 +233,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_counts_what_it_decides() {
+    async fn a_refusal_and_a_pass_tell_the_wait() {
         let limiter = limiter(Plan::per_minute_and_hour(1, 0, 0));
         take(&limiter, "ana", 0).await.unwrap().used(0);
 
         let refused = take(&limiter, "ana", 0).await.unwrap_err();
         let key = QuotaKey::new("test", "ana");
         let hour = Duration::from_hours(1);
-        let mut waited = limiter.take(&cx(), &key, Amount::request(0), hour).await.unwrap();
-        waited.begin();
+        let waiting = limiter.take(&cx(), &key, Amount::request(0), hour).await.unwrap();
 
         assert_eq!(
-            (refused.wait, waited.wait),
+            (refused.wait, waiting.wait),
             (Duration::from_mins(1), Duration::from_mins(1))
         );
-        let told = Decided {
-            allowed: 2,
-            refused: 1,
-            waited: 1,
-        };
-        assert_eq!(limiter.decided(), told);
     }
 
     #[tokio::test]

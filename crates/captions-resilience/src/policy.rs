@@ -17,7 +17,7 @@ use crate::{
     breaker::{Breaker, BreakerSettings, Snapshot, Verdict},
     jitter::Jitter,
     monitor::Recorder,
-    rate::{Decisions, Rate, RateCounts},
+    rate::Rate,
     retry::{Budget, BudgetSettings, Reserved, RetrySettings},
     slots::{Crowd, SlotSettings, Slots},
 };
@@ -105,7 +105,7 @@ pub struct Policy {
     budget: Option<Arc<Budget>>,
     breaker: Option<Arc<Breaker>>,
     slots: Option<Arc<Slots>>,
-    rate: Option<Arc<(Rate, Decisions)>>,
+    rate: Option<Arc<Rate>>,
     watch: Option<Arc<Recorder>>,
 }
 
@@ -180,13 +180,8 @@ impl Policy {
     /// The same, with limits on how often calls are made.
     #[must_use]
     pub fn limited(mut self, rate: Rate) -> Self {
-        self.rate = Some(Arc::new((rate, Decisions::default())));
+        self.rate = Some(Arc::new(rate));
         self
-    }
-
-    /// What its limits on how often calls are made have said; `None` if there are none.
-    pub fn rate_counts(&self) -> Option<RateCounts> {
-        self.rate.as_ref().map(|rate| rate.1.counts())
     }
 
     /// The same, with every call counted there.
@@ -447,9 +442,8 @@ impl Policy {
         let mut held = self.enter(bounds, room).await?;
         // 5. Rate, so close to the call that only calls take from it, and every retry does. Its turn is given beforehand, so
         //    whoever has to wait for it keeps nobody from the slot meanwhile.
-        if let Some((rate, decisions)) = self.rate.as_deref() {
+        if let Some(rate) = &self.rate {
             let leave = rate.ask(cx, tokens, deadline, room == Room::Await).await;
-            decisions.count(&leave);
             let leave = leave.map_err(Miss::NotMade)?;
             if !leave.wait.is_zero() {
                 drop(held);

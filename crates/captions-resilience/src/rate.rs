@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 pub use self::headroom::Headroom;
 use self::headroom::Inside;
+use crate::monitor::LimiterStats;
 
 /// A call for which a wait would leave less time than this before the deadline is refused instead.
 const LEAST_TIME: Duration = Duration::from_millis(100);
@@ -40,6 +41,43 @@ pub struct Rate {
     /// The longest that a call waits for its turn. Where it would have to wait longer, or past the deadline, it is refused
     /// at once, so that somebody else can be asked.
     pub longest_wait: Duration,
+    /// What was decided, for whoever wants to know.
+    pub decisions: Arc<Decisions>,
+}
+
+/// Counts what was decided since the start.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    allowed: AtomicU64,
+    refused: AtomicU64,
+    waited: AtomicU64,
+}
+
+impl Decisions {
+    /// The figures, of which `alone` is not known here.
+    pub fn stats(&self) -> LimiterStats {
+        LimiterStats {
+            allowed: self.allowed.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            waited: self.waited.load(Ordering::Relaxed),
+            alone: 0,
+        }
+    }
+
+    fn count(&self, leave: Result<&Leave, &Fault>) {
+        let count = |figure: &AtomicU64| figure.fetch_add(1, Ordering::Relaxed);
+        match leave {
+            Err(_) => {
+                count(&self.refused);
+            }
+            Ok(leave) => {
+                count(&self.allowed);
+                if !leave.wait.is_zero() {
+                    count(&self.waited);
+                }
+            }
+        }
+    }
 }
 
 /// The leave to make one call.
@@ -79,6 +117,18 @@ impl Rate {
         deadline: Option<Instant>,
         may_wait: bool,
     ) -> Result<Leave, Fault> {
+        let leave = self.decide(cx, tokens, deadline, may_wait).await;
+        self.decisions.count(leave.as_ref());
+        leave
+    }
+
+    async fn decide(
+        &self,
+        cx: &Context,
+        tokens: u64,
+        deadline: Option<Instant>,
+        may_wait: bool,
+    ) -> Result<Leave, Fault> {
         let patience = if may_wait {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             left.map_or(self.longest_wait, |left| {
@@ -103,48 +153,6 @@ impl Rate {
         let wait = pass.as_ref().map_or(Duration::ZERO, |pass| pass.wait);
         let wait = inside.as_ref().map_or(wait, |inside| inside.wait.max(wait));
         Ok(Leave { pass, inside, wait })
-    }
-}
-
-/// What the limits toward one provider have said since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RateCounts {
-    /// Calls that had leave, those that had to wait for it included.
-    pub allowed: u64,
-    /// Calls that were turned away.
-    pub refused: u64,
-    /// Calls that had to wait for their turn.
-    pub waited: u64,
-}
-
-/// [`RateCounts`] in the making.
-#[derive(Debug, Default)]
-pub(crate) struct Decisions {
-    allowed: AtomicU64,
-    refused: AtomicU64,
-    waited: AtomicU64,
-}
-
-impl Decisions {
-    pub(crate) fn count(&self, decided: &Result<Leave, Fault>) {
-        let counter = match decided {
-            Ok(leave) => {
-                if !leave.wait.is_zero() {
-                    self.waited.fetch_add(1, Ordering::Relaxed);
-                }
-                &self.allowed
-            }
-            Err(_) => &self.refused,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn counts(&self) -> RateCounts {
-        RateCounts {
-            allowed: self.allowed.load(Ordering::Relaxed),
-            refused: self.refused.load(Ordering::Relaxed),
-            waited: self.waited.load(Ordering::Relaxed),
-        }
     }
 }
 

@@ -36,11 +36,11 @@ use std::{
 
 use async_trait::async_trait;
 use captions_domain::{
-    answers::{AnswerCache, Found, Loaded, Wish, Written},
+    answers::{AnswerCache, Found, Loaded, Unwritten, Wish, Written},
     caption::Degraded,
     choice::CacheUse,
     context::Context,
-    fault::{LlmError, PortError},
+    fault::PortError,
     ports::CacheKey,
 };
 use futures_util::future::BoxFuture;
@@ -191,14 +191,14 @@ impl<T, E> fmt::Debug for ReadThrough<T, E> {
 }
 
 #[async_trait]
-impl AnswerCache for ReadThrough<Written, LlmError> {
+impl AnswerCache for ReadThrough<Written, Unwritten> {
     async fn read(
         &self,
         cx: &Context,
         key: &CacheKey,
         wish: Wish,
         load: captions_domain::answers::Load,
-    ) -> Found<Written, LlmError> {
+    ) -> Found<Written, Unwritten> {
         Self::read(self, cx, key, wish, load).await
     }
 }

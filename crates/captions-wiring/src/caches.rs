@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use captions_domain::{
-    answers::{AnswerCache, Uncached, Written},
-    fault::LlmError,
+    answers::{AnswerCache, Uncached, Unwritten, Written},
     ports::UserStore,
 };
 use captions_embedded::memory::MemoryCache;
@@ -36,7 +35,7 @@ const USER_SCHEMA: u32 = 1;
 /// What this process keeps.
 #[derive(Debug, Clone, Default)]
 pub struct Caches {
-    captions: Option<ReadThrough<Written, LlmError>>,
+    captions: Option<ReadThrough<Written, Unwritten>>,
     users: Option<CachedUsers>,
 }
 
@@ -120,6 +119,8 @@ fn caption_options(settings: &Settings) -> CacheOptions {
     CacheOptions {
         schema: CAPTION_SCHEMA,
         changes: false,
+        // To write one takes longer than anybody should wait for a store; past `revalidate` a new one is worth the wait.
+        patience: None,
         // A caption that may not be served past its time is not kept past it either.
         stale: if settings.fallback.stale {
             settings.cache.stale

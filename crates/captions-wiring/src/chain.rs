@@ -16,7 +16,7 @@ use captions_openai::{
 use captions_resilience::{
     failover::Failover,
     guarded::Guarded,
-    monitor::{Dependency, Monitor},
+    monitor::{Dependency, LimiterStats, Monitor},
     policy::Policy,
     rate::shared::SharedQuota,
     traced::Traced,
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use crate::{
     assemble::AssembleError,
-    gauges, limits, policies,
+    limits, policies,
     readiness::{Component, Probe},
     settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
 };
@@ -101,14 +101,17 @@ pub(crate) async fn writers(
                     .map_or(policies::SHORT_WAIT, |retry| retry.longest_wait);
                 let toward = limits::toward(provider, &settings.api, quota, longest_wait);
                 let policy = match toward.rate {
-                    Some(rate) => policy.limited(rate),
+                    Some(rate) => {
+                        let (decisions, quota) = (Arc::clone(&rate.decisions), Arc::clone(quota));
+                        monitor.limiter(name, move || LimiterStats {
+                            alone: quota.alone(),
+                            ..decisions.stats()
+                        });
+                        policy.limited(rate)
+                    }
                     None => policy,
                 };
                 let policy = monitor.watch(Dependency::Provider(name), policy);
-                if policy.rate_counts().is_some() {
-                    let (policy, quota) = (policy.clone(), Arc::clone(quota));
-                    monitor.limiter(name, move || gauges::limiter(&policy, &quota));
-                }
                 components.push(Component::new(name, Some(policy.clone()), Probe::None));
                 let openai = openai(provider, &settings.api, toward.listener).await?;
                 let (host, port) = place(provider);

@@ -6,11 +6,7 @@ use std::{
 };
 
 use captions_embedded::{memory::MemoryCache, spool::Counts};
-use captions_resilience::{
-    monitor::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
-    policy::Policy,
-    rate::shared::SharedQuota,
-};
+use captions_resilience::monitor::{MemoryStats, PoolStats, ProcessStats, SpoolStats};
 
 use crate::store::Store;
 
@@ -54,17 +50,6 @@ pub(crate) const fn spool(counts: Counts) -> SpoolStats {
         bytes: counts.bytes,
         delivered: counts.delivered,
         dropped: counts.lost,
-    }
-}
-
-/// The limits toward a provider. What was decided alone is counted for all limits together.
-pub(crate) fn limiter(policy: &Policy, quota: &SharedQuota) -> LimiterStats {
-    let counts = policy.rate_counts().unwrap_or_default();
-    LimiterStats {
-        allowed: counts.allowed,
-        refused: counts.refused,
-        waited: counts.waited,
-        alone: quota.alone(),
     }
 }
 

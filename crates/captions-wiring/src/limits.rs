@@ -82,6 +82,7 @@ pub(crate) fn toward(provider: &Provider, api: &Api, quota: &Arc<SharedQuota>, l
         limit,
         headroom,
         longest_wait,
+        decisions: Arc::default(),
     });
     Toward { rate, listener }
 }

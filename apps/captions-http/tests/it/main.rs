@@ -10,6 +10,7 @@
 mod captions;
 mod client;
 mod input;
+mod limits;
 mod openapi;
 mod ports;
 mod problems;

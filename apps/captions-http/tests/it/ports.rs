@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use captions_domain::{
-    answers::{AnswerCache, Found, Load, Loaded, Wish, Written},
+    answers::{AnswerCache, Found, Load, Loaded, Unwritten, Wish, Written},
     caption::{CaptionId, Feedback, Record, Usage},
     choice::CacheUse,
     context::Context,
@@ -154,7 +154,7 @@ pub(crate) struct Shelf(Mutex<HashMap<CacheKey, Written>>);
 
 #[async_trait]
 impl AnswerCache for Shelf {
-    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, LlmError> {
+    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten> {
         let kept = self.0.lock().unwrap().get(key).cloned();
         if let Some(value) = kept.filter(|_| wish.cache == CacheUse::Use) {
             let age = Duration::from_secs(7);

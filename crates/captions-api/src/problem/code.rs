@@ -101,6 +101,8 @@ codes! {
         "Describe the post in another way.";
     PromptTooLong = "prompt_too_long", 422, Never, "The request is too long for the model",
         "Shorten the description, the instructions or the lists of words, or ask for fewer variants.";
+    RateLimited = "rate_limited", 429, After(1000), "Too many requests",
+        "Try again after the wait; RateLimit tells what is left of each limit.";
     Internal = "internal", 500, Never, "A fault of ours",
         "Report it with the request_id.";
     StoreCorrupt = "store_corrupt", 500, Never, "Stored data cannot be read",

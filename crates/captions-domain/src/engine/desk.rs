@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use super::Rung;
 use crate::{
-    answers::{Load, Loaded, Written},
+    answers::{Load, Loaded, Unwritten, Written},
     brief::Brief,
     caption::{Caption, CaptionId, Degraded, Record, Source, Variant, Warning},
     check::Violation,
@@ -58,8 +58,8 @@ impl Desk {
         Ok(self.keep(cx, variants, credit).await)
     }
 
-    /// Writes by a rung below the chain, for this one reader. `None` if it cannot.
-    pub(super) async fn by_rung(&self, cx: &Context, rung: &Rung) -> Option<Written> {
+    /// Writes by a rung below the chain, for this one reader, after so many calls of the chain. `None` if it cannot.
+    pub(super) async fn by_rung(&self, cx: &Context, rung: &Rung, attempts: u32) -> Option<Written> {
         if !rung.llm.describe().writes(&self.brief.language) {
             return None;
         }
@@ -71,7 +71,7 @@ impl Desk {
         });
         // The load that failed this reader may still succeed for others, and has the request's own id then.
         let id = CaptionId(beside(cx.fresh_id));
-        Some(self.store(cx, id, variants, credit, rung.source).await)
+        Some(self.store(cx, id, variants, credit, rung.source, attempts).await)
     }
 
     /// The context of calls to the chain: they end early where something may still answer after them.
@@ -94,15 +94,15 @@ impl Desk {
         } else {
             SECOND_BEST_TTL.min(self.caption_ttl)
         };
+        let id = CaptionId(cx.fresh_id);
         Loaded {
-            value: self
-                .store(cx, CaptionId(cx.fresh_id), variants, credit, Source::Provider)
-                .await,
+            value: self.store(cx, id, variants, credit, Source::Provider, 0).await,
             fresh_for: (is_publishable && !ttl.is_zero()).then_some(ttl),
         }
     }
 
-    /// Wraps up what was written, and puts it into the history as far as that was asked for.
+    /// Wraps up what was written, and puts it into the history as far as that was asked for. `attempts` were begun for it by
+    /// whichever request.
     async fn store(
         &self,
         cx: &Context,
@@ -110,6 +110,7 @@ impl Desk {
         variants: Vec<Variant>,
         credit: Credit,
         source: Source,
+        attempts: u32,
     ) -> Written {
         let wanted = self.wanted();
         // About the content, so it stays with it; what the request itself caused is the request's alone.
@@ -140,7 +141,7 @@ impl Desk {
             id,
             is_stored: false,
             caption,
-            attempts: cx.attempts.begun(),
+            attempts: attempts.max(cx.attempts.begun()),
             degraded: Vec::new(),
             warnings: Vec::new(),
             source,
@@ -195,8 +196,8 @@ impl Desk {
     }
 }
 
-/// A load with notes of its own: what goes less well while it runs is told to everybody who waits for it
-/// ([`Written::degraded`]), what went less well for one reader before is not.
+/// A load with notes of its own: what goes less well while it runs is told to everybody who waits for it, what went less
+/// well for one reader before is not.
 pub(super) fn load<W, F>(writing: W) -> Load
 where
     W: FnOnce(Context) -> F + Send + 'static,
@@ -204,15 +205,15 @@ where
 {
     Box::new(|cx| {
         async move {
-            let notes: Arc<Notes> = Arc::default();
-            let ended = writing(Context {
-                notes: Arc::clone(&notes),
-                ..cx.clone()
-            });
-            let ended = ended.await;
-            // An error carries none.
-            notes.all().into_iter().for_each(|how| cx.notes.add(how));
-            ended
+            let cx = Context {
+                notes: Arc::default(),
+                ..cx
+            };
+            writing(cx.clone()).await.map_err(|error| Unwritten {
+                error,
+                attempts: cx.attempts.begun(),
+                degraded: cx.notes.all(),
+            })
         }
         .boxed()
     })

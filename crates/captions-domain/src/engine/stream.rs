@@ -66,7 +66,7 @@ impl Engine {
                     }
                     None
                 }
-                Found::Failed { error, .. } => Some(error.code()),
+                Found::Failed { error, .. } => Some(error.error.code()),
                 Found::Loaded { .. } | Found::Hit { .. } | Found::Stale { .. } => Some(SUPERSEDED),
             };
             // Shown text that is not kept must be withdrawn before anything else is shown.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    answers::{Load, Loaded},
+    answers::{Load, Loaded, Unwritten},
     caption::{CaptionId, Usage},
     choice::{CacheUse, Emoji, Tone},
     context::{Attempts, Class, TenantId},
@@ -65,7 +65,7 @@ struct FakeAnswers {
     kept: Mutex<HashMap<String, Loaded<Written>>>,
     age: Mutex<Duration>,
     /// Given to the next reader, without a load.
-    next: Mutex<Option<Found<Written, LlmError>>>,
+    next: Mutex<Option<Found<Written, Unwritten>>>,
     /// What is kept is given as to somebody who waited for it beside its first reader.
     shares: AtomicBool,
     /// Noted for each reader.
@@ -75,7 +75,7 @@ struct FakeAnswers {
 }
 
 impl FakeAnswers {
-    fn saying(found: Found<Written, LlmError>) -> Arc<Self> {
+    fn saying(found: Found<Written, Unwritten>) -> Arc<Self> {
         Arc::new(Self {
             next: Mutex::new(Some(found)),
             ..Self::default()
@@ -102,7 +102,7 @@ impl FakeAnswers {
 
 #[async_trait]
 impl AnswerCache for FakeAnswers {
-    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, LlmError> {
+    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten> {
         self.wishes.lock().unwrap().push(wish);
         self.note.lock().unwrap().iter().for_each(|how| cx.notes.add(*how));
         if let Some(found) = self.next.lock().unwrap().take() {

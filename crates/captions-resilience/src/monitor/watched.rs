@@ -6,7 +6,7 @@ use async_stream::stream;
 use async_trait::async_trait;
 use bytes::Bytes;
 use captions_domain::{
-    answers::{AnswerCache, Found, Load, Wish, Written},
+    answers::{AnswerCache, Found, Load, Unwritten, Wish, Written},
     caption::{CaptionId, Degraded, Feedback, Record},
     choice::CacheUse,
     context::Context,
@@ -161,7 +161,7 @@ impl<P: Cache + ?Sized> Cache for Watched<P> {
 #[async_trait]
 impl<P: AnswerCache + ?Sized> AnswerCache for Watched<P> {
     /// Only what looks something up is counted, with the time of its load, if there is one.
-    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, LlmError> {
+    async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten> {
         if wish.cache != CacheUse::Use {
             return self.inner.read(cx, key, wish, load).await;
         }
@@ -172,7 +172,7 @@ impl<P: AnswerCache + ?Sized> AnswerCache for Watched<P> {
             Found::Stale { .. } | Found::Failed { stale: Some(_), .. } => Outcome::Stale,
             Found::Loaded { shared: true, .. } => Outcome::Coalesced,
             Found::Loaded { shared: false, .. } => Outcome::Ok,
-            Found::Failed { error, stale: None } => not_written(error),
+            Found::Failed { error, stale: None } => not_written(&error.error),
         });
         found
     }

@@ -8,7 +8,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    future::pending,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -26,8 +25,8 @@ use captions_domain::{
 use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use tokio::{
-    sync::Notify,
-    time::{Instant, sleep},
+    runtime::Handle,
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -57,7 +56,8 @@ pub struct Layers {
     owed: Mutex<HashMap<Place, Debt>>,
     /// So that reads need no lock in the usual case of none.
     owed_places: AtomicUsize,
-    nudge: Arc<Notify>,
+    /// Whether the background is at it.
+    is_settling: AtomicBool,
     _listening: DropGuard,
 }
 
@@ -141,7 +141,6 @@ impl Layers {
             Some(shared) => shared.invalidations(),
             None => stream::pending().boxed(),
         };
-        let nudge = Arc::new(Notify::new());
         let layers = Arc::new(Self {
             memory,
             shared,
@@ -150,10 +149,10 @@ impl Layers {
             watched: Mutex::default(),
             owed: Mutex::default(),
             owed_places: AtomicUsize::new(0),
-            nudge: Arc::clone(&nudge),
+            is_settling: AtomicBool::new(false),
             _listening: end.clone().drop_guard(),
         });
-        let listening = listen(Arc::downgrade(&layers), told, nudge);
+        let listening = listen(Arc::downgrade(&layers), told);
         tasks.spawn_endless("cache invalidations", async move {
             end.run_until_cancelled(listening).await;
         });
@@ -352,8 +351,35 @@ impl Layers {
         self.owed_places.store(owed.len(), Ordering::SeqCst);
     }
 
-    /// Settles what was left to the background, until the shared layer fails.
-    async fn settle_what_is_left(&self) {
+    /// Has what is left settled in the background, again and again; at the end of the process once more.
+    fn settle_in_background(self: &Arc<Self>) {
+        // Outside of a runtime the listener sees to it later.
+        if Handle::try_current().is_err() || self.is_settling.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let layers = Arc::clone(self);
+        let settling = async move {
+            while !layers.settle_what_is_left().await {
+                tokio::select! {
+                    () = sleep(SETTLE_AGAIN) => {}
+                    () = layers.tasks.stopping() => {
+                        if !layers.settle_what_is_left().await {
+                            let writes = layers.owed_writes();
+                            tracing::warn!(writes, "ending before other processes could be told of writes to users");
+                        }
+                        break;
+                    }
+                }
+            }
+            layers.is_settling.store(false, Ordering::SeqCst);
+        };
+        if self.tasks.spawn("cache debts", settling).is_err() {
+            self.is_settling.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Tells what was left to the background, until the shared layer fails. True if nothing is left.
+    async fn settle_what_is_left(&self) -> bool {
         let left: Vec<(Place, usize)> = {
             let owed = self.owed();
             let left = owed.iter().filter(|(_, debt)| debt.left > 0);
@@ -361,10 +387,11 @@ impl Layers {
         };
         for (place, count) in left {
             if self.tell(&housekeeping(&place), &place).await.is_err() {
-                return;
+                return false;
             }
             self.change_debt(&place, |debt| debt.left -= count.min(debt.left));
         }
+        true
     }
 
     async fn hear(&self, told: Invalidation) {
@@ -428,34 +455,21 @@ impl Drop for Owed {
             });
         }
         if !self.places.is_empty() {
-            self.layers.nudge.notify_one();
+            self.layers.settle_in_background();
         }
     }
 }
 
-async fn listen(layers: Weak<Layers>, told: Invalidations, nudge: Arc<Notify>) {
+/// Hears what others change, and looks now and then whether something is owed that nobody is settling.
+async fn listen(layers: Weak<Layers>, told: Invalidations) {
     let mut told = told.chain(stream::pending());
     loop {
-        let owes = layers.upgrade().is_some_and(|layers| {
-            let owed = layers.owed();
-            owed.values().any(|debt| debt.left > 0)
-        });
-        let again = async {
-            if owes {
-                sleep(SETTLE_AGAIN).await;
-            } else {
-                pending::<()>().await;
-            }
-        };
-        let heard = tokio::select! {
-            heard = told.next() => heard,
-            () = nudge.notified() => None,
-            () = again => None,
-        };
+        let heard = timeout(SETTLE_AGAIN, told.next()).await;
         let Some(layers) = layers.upgrade() else { return };
         match heard {
-            Some(told) => layers.hear(told).await,
-            None => layers.settle_what_is_left().await,
+            Ok(Some(told)) => layers.hear(told).await,
+            Err(_) if layers.owed_writes() > 0 => layers.settle_in_background(),
+            Ok(None) | Err(_) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod ageing;
 mod coalescing;
+mod crowd;
 mod model;
 mod replicas;
 
@@ -158,6 +159,10 @@ impl Cache for Side {
 
     async fn put(&self, cx: &Context, key: &CacheKey, bytes: Bytes, ttl: Duration) -> Result<(), Fault> {
         self.open()?;
+        let takes = *self.shelf.takes.lock().unwrap();
+        if !takes.is_zero() {
+            sleep(takes).await;
+        }
         let place = (cx.tenant.clone(), key.clone());
         let entry = (bytes, Instant::now(), ttl);
         self.shelf.entries.lock().unwrap().insert(place, entry);
@@ -238,8 +243,11 @@ pub(crate) async fn settle() {
 pub(super) struct Source {
     now: Mutex<Result<Option<&'static str>, LlmError>>,
     takes: Mutex<Duration>,
+    pub(super) fresh_for: Mutex<Duration>,
     begun: AtomicUsize,
     running: AtomicUsize,
+    /// The most that ran at once.
+    pub(super) most: AtomicUsize,
     panics: AtomicBool,
 }
 
@@ -248,8 +256,10 @@ impl Source {
         Arc::new(Self {
             now: Mutex::new(Ok(Some(text))),
             takes: Mutex::new(takes),
+            fresh_for: Mutex::new(TIME),
             begun: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
             panics: AtomicBool::new(false),
         })
     }
@@ -291,7 +301,8 @@ impl Source {
         Box::new(move |cx| {
             Box::pin(async move {
                 source.begun.fetch_add(1, Ordering::SeqCst);
-                source.running.fetch_add(1, Ordering::SeqCst);
+                let running = source.running.fetch_add(1, Ordering::SeqCst) + 1;
+                source.most.fetch_max(running, Ordering::SeqCst);
                 let _running = Running(Arc::clone(&source));
                 let (found, takes) = (source.now.lock().unwrap().clone(), *source.takes.lock().unwrap());
                 let end = Instant::now() + takes;
@@ -302,7 +313,8 @@ impl Source {
                     return Err(Fault::new(FaultKind::Timeout).into());
                 }
                 let value = found?.map(str::to_owned);
-                let time = if value.is_some() { TIME } else { TIME / 10 };
+                let fresh_for = *source.fresh_for.lock().unwrap();
+                let time = if value.is_some() { fresh_for } else { fresh_for / 10 };
                 Ok(Loaded {
                     value,
                     fresh_for: Some(time),

@@ -132,7 +132,8 @@ writes with the local model. Settings come from these layers, each over the ones
 
 `captions config show --origin` prints every effective value and where it came from. An unknown key, in any layer, is an
 error that names a known one like it, if there is one; so is a value that breaks its rule. Passwords and keys are never printed.
-Times are in seconds. Relative paths start from the current folder.
+Times are in seconds. Relative paths start from the current folder. [`v14.toml`](v14.toml) is a preset with the values of the
+specification that Captions was made from.
 ";
 
 const PROVIDERS: &str = "

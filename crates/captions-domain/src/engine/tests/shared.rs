@@ -197,8 +197,13 @@ async fn a_hit_tells_nothing_of_the_writing_whichever_layer_it_comes_from() {
     assert_eq!((hit.attempts, hit.degraded, hit.warnings), (0, vec![], vec![]));
 }
 
-/// A shared load that has failed, told to somebody who did not begin it.
+/// A shared load that has failed after two calls, told to somebody who did not begin it.
 fn failed(error: LlmError) -> Arc<FakeAnswers> {
+    let error = Unwritten {
+        error,
+        attempts: 2,
+        degraded: vec![Degraded::LimitsLocal],
+    };
     FakeAnswers::saying(Found::Failed { error, stale: None })
 }
 
@@ -221,8 +226,12 @@ async fn when_a_shared_writing_fails_everybody_falls_back_by_their_own_wish() {
         .await;
 
     let answer = lenient.unwrap();
-    assert_eq!((answer.source, answer.shared), (Source::Template, false));
-    assert!(matches!(refusing, Err(GenerateError::Provider { attempts: 0, .. })));
+    assert_eq!(
+        (answer.source, answer.shared, answer.attempts),
+        (Source::Template, false, 2)
+    );
+    assert_eq!(answer.degraded, [Degraded::TemplateFallback, Degraded::LimitsLocal]);
+    assert!(matches!(refusing, Err(GenerateError::Provider { attempts: 2, .. })));
     assert!(matches!(
         refused,
         Err(GenerateError::Provider {
@@ -434,10 +443,10 @@ async fn a_reader_waits_for_others_no_longer_than_leaves_time_for_the_rungs() {
     struct Deadline(Mutex<Option<Instant>>);
     #[async_trait]
     impl AnswerCache for Deadline {
-        async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, _: Load) -> Found<Written, LlmError> {
+        async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, _: Load) -> Found<Written, Unwritten> {
             *self.0.lock().unwrap() = Some(cx.deadline);
             Found::Failed {
-                error: down(),
+                error: down().into(),
                 stale: None,
             }
         }
@@ -463,11 +472,11 @@ async fn a_reader_waits_for_others_no_longer_than_leaves_time_for_the_rungs() {
 /// says what it is told to.
 struct Overtaken {
     class: Class,
-    found: Mutex<Option<Found<Written, LlmError>>>,
+    found: Mutex<Option<Found<Written, Unwritten>>>,
 }
 
 impl Overtaken {
-    fn by(found: Found<Written, LlmError>, class: Class) -> Arc<dyn AnswerCache> {
+    fn by(found: Found<Written, Unwritten>, class: Class) -> Arc<dyn AnswerCache> {
         Arc::new(Self {
             class,
             found: Mutex::new(Some(found)),
@@ -477,7 +486,7 @@ impl Overtaken {
 
 #[async_trait]
 impl AnswerCache for Overtaken {
-    async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, LlmError> {
+    async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, Unwritten> {
         let cx = Context {
             class: self.class,
             ..cx.clone()
@@ -539,7 +548,7 @@ async fn who_shares_a_writing_sees_it_in_one_piece() {
     Found::Failed { error: Fault::new(FaultKind::Timeout).into(), stale: None }, "timeout", Source::Template)]
 #[tokio::test]
 async fn text_that_was_shown_and_did_not_become_the_answer_is_withdrawn(
-    #[case] found: Found<Written, LlmError>,
+    #[case] found: Found<Written, Unwritten>,
     #[case] code: &'static str,
     #[case] source: Source,
 ) {
@@ -608,13 +617,13 @@ async fn who_leaves_a_stream_ends_the_call_that_nobody_else_waits_for() {
 #[case::whole(false)]
 #[tokio::test]
 async fn a_writing_that_others_wait_for_goes_on_when_its_reader_has_left(#[case] is_streamed: bool) {
-    type Loading = BoxFuture<'static, Result<Loaded<Written>, LlmError>>;
+    type Loading = BoxFuture<'static, Result<Loaded<Written>, Unwritten>>;
     /// Keeps the load for others.
     #[derive(Default)]
     struct HandsOver(Mutex<Option<Loading>>);
     #[async_trait]
     impl AnswerCache for HandsOver {
-        async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, LlmError> {
+        async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, Unwritten> {
             *self.0.lock().unwrap() = Some(load(cx.clone()));
             std::future::pending().await
         }

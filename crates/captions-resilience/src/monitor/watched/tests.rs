@@ -11,11 +11,11 @@ use super::*;
 use crate::{monitor::Summary, samples::relaxed};
 
 /// A cache that finds what a test has laid down, in order.
-struct Finds(Mutex<Vec<Found<Written, LlmError>>>);
+struct Finds(Mutex<Vec<Found<Written, Unwritten>>>);
 
 #[async_trait]
 impl AnswerCache for Finds {
-    async fn read(&self, _: &Context, _: &CacheKey, _: Wish, _: Load) -> Found<Written, LlmError> {
+    async fn read(&self, _: &Context, _: &CacheKey, _: Wish, _: Load) -> Found<Written, Unwritten> {
         self.0.lock().unwrap().remove(0)
     }
 }
@@ -45,22 +45,22 @@ fn written() -> Written {
 }
 
 /// Reads all of it.
-async fn counted(cache: CacheUse, finds: Vec<Found<Written, LlmError>>) -> Summary {
+async fn counted(cache: CacheUse, finds: Vec<Found<Written, Unwritten>>) -> Summary {
     let monitor = Monitor::default();
     let reads = finds.len();
     let watched = Watched::new(Arc::new(Finds(Mutex::new(finds))), monitor.clone());
     let key = CacheKey::new("caption", &blake3::hash(b"x"));
     for _ in 0..reads {
-        let load: Load = Box::new(|_| Box::pin(async { Err(LlmError::Refused) }));
+        let load: Load = Box::new(|_| Box::pin(async { Err(LlmError::Refused.into()) }));
         watched.read(&relaxed(), &key, Wish { cache, stale: true }, load).await;
     }
     monitor.summary()
 }
 
-fn every_way() -> Vec<Found<Written, LlmError>> {
+fn every_way() -> Vec<Found<Written, Unwritten>> {
     let age = Duration::from_secs(1);
     let failed = |stale| Found::Failed {
-        error: LlmError::Fault(Fault::new(FaultKind::Unavailable)),
+        error: Fault::new(FaultKind::Unavailable).into(),
         stale,
     };
     let mut finds = vec![Found::Hit { value: written(), age }; 3];

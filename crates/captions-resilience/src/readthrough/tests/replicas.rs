@@ -6,6 +6,7 @@ use super::*;
 
 struct Two {
     shelf: Arc<Shelf>,
+    tasks: Tasks,
     layers: [Arc<Layers>; 2],
     caches: [Tested; 2],
 }
@@ -18,7 +19,12 @@ async fn two(options: CacheOptions) -> Two {
         layers(Some(&shelf), 1, &tasks).await,
     ];
     let caches = [cache(&layers[0], options.clone()), cache(&layers[1], options)];
-    Two { shelf, layers, caches }
+    Two {
+        shelf,
+        tasks,
+        layers,
+        caches,
+    }
 }
 
 fn changing() -> CacheOptions {
@@ -178,6 +184,8 @@ async fn a_refresh_that_goes_on_elsewhere_is_not_made_here() {
         assert_eq!(read(cache, USE, &source).await, "stale one");
         settle().await;
     }
+    // Nor is it waited for here.
+    assert_eq!(two.tasks.counts().running, 1);
     sleep(seconds(2)).await;
 
     assert_eq!(source.begun(), 2);
@@ -339,6 +347,68 @@ async fn a_load_from_before_a_write_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_load_from_before_a_write_of_which_nothing_was_heard_puts_nothing_into_the_shared_layer() {
+    let (two, source) = (two(changing()).await, Source::new("one", seconds(1)));
+    two.shelf.fall_silent();
+    let (cache, its_source) = (two.caches[1].clone(), Arc::clone(&source));
+    let late = tokio::spawn(async move { read(&cache, USE, &its_source).await });
+    settle().await;
+
+    write(&two, 0, &source, "two").await;
+    source.takes(ms(0));
+
+    assert_eq!(late.await.unwrap(), "loaded one");
+    settle().await;
+    assert_eq!(read(&two.caches[0], USE, &source).await, "loaded two");
+    assert_eq!(read(&two.caches[1], USE, &source).await, "hit one");
+    sleep(seconds(31)).await;
+    for cache in &two.caches {
+        assert!(read(cache, USE, &source).await.ends_with("two"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_is_on_its_way_into_memory_is_stopped_by_a_write() {
+    let (tasks, memory) = (Tasks::new(10), Shelf::new());
+    let layers = Layers::new(Some(memory.side(0)), None, tasks);
+    settle().await;
+    let (cache, source) = (cache(&layers, changing()), Source::new("one", ms(0)));
+    *memory.takes.lock().unwrap() = seconds(1);
+    let (its_cache, its_source) = (cache.clone(), Arc::clone(&source));
+    let late = tokio::spawn(async move { read(&its_cache, USE, &its_source).await });
+    // The look-up takes as long as the put, in the middle of which we are now.
+    sleep(ms(2500)).await;
+
+    let owed = layers.owe(&relaxed(), &[key("a")]);
+    source.gives("two");
+    owed.settle(&relaxed()).await;
+
+    assert_eq!(late.await.unwrap(), "loaded one");
+    assert_eq!(read(&cache, USE, &source).await, "loaded two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_messages_may_have_been_lost_all_copies_are_dropped() {
+    let (two, source) = (two(changing()).await, Source::new("one", ms(0)));
+    for cache in &two.caches {
+        read(cache, USE, &source).await;
+        settle().await;
+    }
+    // Somebody wrote of whom nobody heard.
+    two.shelf.entries.lock().unwrap().clear();
+    source.gives("two");
+    assert_eq!(read(&two.caches[1], USE, &source).await, "hit one");
+
+    two.shelf.sender().send((9, Invalidation::Everything)).unwrap();
+    settle().await;
+
+    for cache in &two.caches {
+        assert!(read(cache, USE, &source).await.ends_with(" two"));
+        settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_that_hears_nothing_uses_its_copy_no_longer_than_its_age_allows() {
     let (two, source) = (two(changing()).await, Source::new("one", ms(0)));
     for cache in &two.caches {
@@ -396,6 +466,29 @@ async fn a_writer_who_leaves_in_the_middle_is_told_of_all_the_same() {
     assert_eq!(two.layers[0].owed_writes(), 0);
     for cache in &two.caches {
         assert_eq!(read(cache, USE, &source).await, "loaded two");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_its_end_a_process_tries_once_more_to_tell_of_its_writes() {
+    for is_back in [true, false] {
+        let (shelf, tasks) = (Shelf::new(), Tasks::new(10));
+        let layers = layers(Some(&shelf), 0, &tasks).await;
+        let (cx, place) = (relaxed(), key("a"));
+        shelf
+            .side(0)
+            .put(&cx, &place, Bytes::from_static(b"old"), TIME)
+            .await
+            .unwrap();
+        shelf.shut(true);
+        layers.owe(&cx, std::slice::from_ref(&place)).settle(&cx).await;
+        settle().await;
+        shelf.shut(!is_back);
+
+        assert_eq!(tasks.drain(seconds(10)).await, 0);
+
+        assert_eq!(layers.owed_writes(), usize::from(!is_back));
+        assert_eq!(shelf.bytes(&place).unwrap() != "old", is_back);
     }
 }
 

@@ -1,0 +1,178 @@
+//! How much a caller may ask: a request is admitted before its body is read, or refused with the time to come back.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use captions_api::problem::{Code, Problem};
+use captions_domain::{
+    caption::{Answer, Source},
+    context::Context,
+    limiter::{Limiter, Pass, Refused},
+    ports::QuotaKey,
+    quota::{Amount, Plan, Room, Unit, Window},
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{call::Call, failure::Failure, state::AppState};
+
+/// What is limited: everything with a version. Probes and documents are free.
+const LIMITED: &str = "/v1/";
+/// The addresses that cost tokens.
+const WRITERS: [&str; 2] = ["/v1/captions", "/v1/captions/stream"];
+/// What a caption takes of its caller's tokens until it is known what it used: a little more than most.
+const TOKENS: u64 = 2000;
+
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Whose limits count for a request.
+fn key(cx: &Context) -> QuotaKey {
+    QuotaKey::new("caller", cx.tenant.as_str())
+}
+
+/// What a request was admitted with. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Admission(Arc<Mutex<Option<Pass>>>);
+
+impl Admission {
+    fn with(mut pass: Pass) -> Self {
+        pass.begin();
+        Self(Arc::new(Mutex::new(Some(pass))))
+    }
+
+    /// The request has used so many tokens. Only the first word counts.
+    fn used(&self, tokens: u64) {
+        let pass = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pass) = pass {
+            pass.used(tokens);
+        }
+    }
+}
+
+impl Call {
+    /// Settles the caller's account for an answer. What others have paid for costs nothing; where a provider does not tell
+    /// what it used, the guess stands.
+    pub(crate) fn settle(&self, answer: &Answer) {
+        match answer.source {
+            Source::Provider if self.cx.attempts.begun() > 0 => {
+                if let Some(usage) = answer.caption.usage {
+                    self.admission
+                        .used(usage.input_tokens.saturating_add(usage.output_tokens));
+                }
+            }
+            Source::Provider | Source::Cache | Source::Stale | Source::Local | Source::Template => {
+                self.admission.used(0);
+            }
+        }
+    }
+
+    /// Settles it for a request that ended otherwise.
+    pub(crate) fn settle_without_answer(&self) {
+        if self.cx.attempts.begun() == 0 {
+            self.admission.used(0);
+        }
+    }
+}
+
+/// Lets requests through within the limits of whoever makes them, and tells how those stand.
+pub(crate) async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let (Some(limiter), Some(route)) = (&state.callers, route.filter(|route| route.starts_with(LIMITED))) else {
+        return next.run(request).await;
+    };
+    let tokens = if WRITERS.contains(&route) { TOKENS } else { 0 };
+    let (mut parts, body) = request.into_parts();
+    let mut call = match Call::from_request_parts(&mut parts, &state).await {
+        Ok(call) => call,
+        Err(failure) => return failure.into_response(),
+    };
+    let amount = Amount::request(tokens);
+    let pass = match limiter.take(&call.cx, &key(&call.cx), amount, Duration::ZERO).await {
+        Ok(pass) => pass,
+        Err(refused) => return turn_away(limiter, &refused),
+    };
+    let told = headers(limiter.plan(), &pass.room);
+    call.admission = Admission::with(pass);
+    parts.extensions.insert(call.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if !response.status().is_success() {
+        call.settle_without_answer();
+    }
+    response.headers_mut().extend(told);
+    response
+}
+
+fn turn_away(limiter: &Limiter, refused: &Refused) -> Response {
+    // Only the windows that refuse: of the others nothing has to be waited for.
+    let refusing = limiter.plan().windows().iter().zip(&refused.room);
+    let (windows, room): (Vec<Window>, Vec<Room>) = refusing.filter(|(_, room)| !room.wait.is_zero()).unzip();
+    let names: Vec<String> = windows.iter().map(describe).collect();
+    // Rounded up: whoever comes back after it must not be early.
+    let millis = u64::try_from(refused.wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+    let detail = format!("the limit of {} is reached", names.join(" and of "));
+    let problem = Problem::new(Code::RateLimited, detail).wait(Some(Duration::from_millis(millis)));
+    let mut response = Failure::from(problem).into_response();
+    response.headers_mut().extend(headers(&Plan::new(windows), &room));
+    response
+}
+
+fn unit(window: &Window) -> &'static str {
+    match window.unit() {
+        Unit::Requests => "requests",
+        Unit::Tokens => "tokens",
+    }
+}
+
+fn span(window: &Window) -> String {
+    match window.per().as_secs() {
+        60 => "minute".to_owned(),
+        3600 => "hour".to_owned(),
+        seconds => format!("{seconds}-seconds"),
+    }
+}
+
+/// `100 requests a minute`
+fn describe(window: &Window) -> String {
+    format!("{} {} a {}", window.limit(), unit(window), span(window))
+}
+
+/// The `RateLimit` fields of the IETF draft: of each window its limit, what is left of it, and when all of it is there again
+/// or, where it refuses, when to come back. Nothing where nothing is known.
+fn headers(plan: &Plan, room: &[Room]) -> HeaderMap {
+    let (mut policy, mut state) = (String::new(), String::new());
+    for (window, room) in plan.windows().iter().zip(room) {
+        let comma = if policy.is_empty() { "" } else { ", " };
+        let name = format!("{}-{}", unit(window), span(window));
+        let quota_unit = match window.unit() {
+            Unit::Requests => "",
+            Unit::Tokens => ";qu=\"tokens\"",
+        };
+        let reset = if room.wait.is_zero() { room.full_in } else { room.wait };
+        // Writing to a string cannot fail.
+        let _ = write!(
+            policy,
+            "{comma}\"{name}\";q={};w={}{quota_unit}",
+            window.limit(),
+            window.per().as_secs()
+        );
+        let _ = write!(
+            state,
+            "{comma}\"{name}\";r={};t={}",
+            room.left,
+            reset.as_millis().div_ceil(1000)
+        );
+    }
+    [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)))
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! What is kept of users, seen from outside: changes reach every replica, and an outage of the store costs known users
+//! nothing.
+
+use captions_testkit::{
+    llm::{FakeLlm, Turn},
+    postgres, redis,
+};
+use serde_json::{Value, json};
+
+use crate::support::{Service, description, until};
+
+const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
+
+async fn provider() -> FakeLlm {
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::caption_json(&[CAPTION]));
+    llm
+}
+
+/// A request that is written anew each time.
+fn asked(user: &str) -> Value {
+    json!({
+        "content_description": description("Bread on the counter of a bakery"),
+        "user_id": user,
+        "cache": "bypass",
+    })
+}
+
+fn tone_of(llm: &FakeLlm) -> String {
+    let text = llm.last().user_text();
+    let (_, tone) = text.split_once("\"tone\": \"").unwrap();
+    tone.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_preferences_reaches_the_captions_of_every_replica() {
+    let (llm, redis) = (provider().await, redis::Server::start());
+    let database = postgres::fresh_database().await;
+    let replica = || async {
+        Service::start(&[
+            ("DATABASE_URL", &database),
+            ("REDIS_URL", &redis.url()),
+            ("OPENAI_BASE_URL", &llm.base_url()),
+            ("OPENAI_MODEL", "m"),
+            // Copies are dropped because they are told to be, and not by age.
+            ("CAPTIONS_CACHE__MEMORY_AGE", "3600"),
+        ])
+        .await
+    };
+    let replicas = [replica().await, replica().await, replica().await];
+    let made = replicas[0]
+        .post(
+            "/v1/users",
+            &json!({ "id": "ana", "preferences": { "tone": "playful" } }),
+        )
+        .await;
+    assert_eq!(made.0, 201, "{}", made.1);
+
+    for tone in ["playful", "formal", "calm"] {
+        let patch = json!({ "tone": tone });
+        let (status, changed) = replicas[1].patch("/v1/users/ana/preferences", &patch).await;
+        assert_eq!(status, 200, "{changed}");
+        for (number, replica) in replicas.iter().enumerate() {
+            until(&format!("replica {number} knows {tone}"), async || {
+                let (_, shown) = replica.get("/v1/users/ana/preferences").await;
+                let (_, written) = replica.post("/v1/captions", &asked("ana")).await;
+                assert_eq!(written["caption"], CAPTION, "{written}");
+                (shown["tone"] == tone && tone_of(&llm) == tone).then_some(())
+            })
+            .await;
+        }
+    }
+    for replica in replicas {
+        replica.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_postgres_down_known_users_keep_their_preferences_and_unknown_ones_get_the_defaults() {
+    let llm = provider().await;
+    let mut server = postgres::Server::start();
+    let database = server.new_database();
+    let service = Service::start(&[
+        ("DATABASE_URL", &database),
+        ("OPENAI_BASE_URL", &llm.base_url()),
+        ("OPENAI_MODEL", "m"),
+        // Every read asks the store; what is in memory is only for when that fails.
+        ("CAPTIONS_CACHE__MEMORY_AGE", "0"),
+    ])
+    .await;
+    let ana = json!({ "id": "ana", "preferences": { "tone": "formal" } });
+    assert_eq!(service.post("/v1/users", &ana).await.0, 201);
+    let (_, written) = service.post("/v1/captions", &asked("ana")).await;
+    assert_eq!(
+        (&written["degraded"], &*tone_of(&llm)),
+        (&json!([]), "formal"),
+        "{written}"
+    );
+
+    server.kill();
+
+    for (user, degraded, tone) in [
+        ("ana", "preferences_stale", "formal"),
+        ("nobody", "preferences_default", "friendly"),
+        ("ana", "preferences_stale", "formal"),
+    ] {
+        let (status, written) = service.post("/v1/captions", &asked(user)).await;
+        assert!(matches!(status, 200 | 201), "{written}");
+        let told = written["degraded"].as_array().unwrap();
+        assert!(told.contains(&json!(degraded)), "{user}: {written}");
+        assert_eq!(tone_of(&llm), tone);
+    }
+    server.restart();
+    until("the preferences are current again", async || {
+        let (_, written) = service.post("/v1/captions", &asked("ana")).await;
+        (written["degraded"] == json!([])).then_some(())
+    })
+    .await;
+    service.stop().await;
+}
