@@ -29,11 +29,12 @@ const CROWD: usize = 1000;
 
 /// Time enough for servers that are slow because the machine is: a Redis that is taken for away can tell of nobody's call,
 /// and a store that is taken for away has no caption to show. And for a provider that thinks.
-const PATIENT: [(&str, &str); 8] = [
+const PATIENT: [(&str, &str); 9] = [
     ("CAPTIONS_DATABASE__ACQUIRE_TIMEOUT", "60"),
     ("CAPTIONS_DATABASE__STATEMENT_TIMEOUT", "60"),
     ("CAPTIONS_API__TIMEOUT", "60"),
     ("CAPTIONS_API__FIRST_BYTE_TIMEOUT", "60"),
+    ("CAPTIONS_REDIS__BREAKER__ENABLED", "false"),
     ("CAPTIONS_REDIS__CONNECT_TIMEOUT", "20"),
     ("CAPTIONS_REDIS__READ_TIMEOUT", "20"),
     ("CAPTIONS_REDIS__WRITE_TIMEOUT", "20"),
