@@ -226,7 +226,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
         let name = entry.file_name();
         if path.is_dir() && name != "tests" {
             sources(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") && name != "tests.rs" {
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && name != "tests.rs"
+            && name != "interleavings.rs"
+        {
             found.push(path);
         }
     }

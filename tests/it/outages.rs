@@ -6,7 +6,7 @@ use captions_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Service, closed_port, description, until};
+use crate::support::{Service, captions, closed_port, description, environment, until};
 
 const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 
@@ -88,6 +88,70 @@ async fn a_postgres_that_is_away_at_the_start_is_taken_into_use_once_it_is_back(
     })
     .await;
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_neither_postgres_nor_redis_it_starts_writes_and_says_so() {
+    let llm = provider().await;
+    let database = format!("postgres://nobody@127.0.0.1:{}/none", closed_port());
+    let redis = format!("redis://127.0.0.1:{}", closed_port());
+    let service = Service::start(&[
+        ("DATABASE_URL", &database),
+        ("REDIS_URL", &redis),
+        ("OPENAI_BASE_URL", &llm.base_url()),
+        ("OPENAI_MODEL", "m"),
+    ])
+    .await;
+
+    let (status, written) = service.post("/v1/captions", &asked()).await;
+    let (ready, health) = service.get("/readyz?verbose").await;
+
+    assert_eq!((status, &written["caption"]), (201, &json!(CAPTION)), "{written}");
+    assert_eq!(written["degraded"], json!(["history_delayed", "cache_unavailable"]));
+    assert_eq!((ready, &health["status"]), (200, &json!("degraded")));
+    let away = health["components"].as_array().unwrap().iter();
+    let away: Vec<&Value> = away
+        .filter(|part| part["status"] == "degraded")
+        .map(|part| &part["name"])
+        .collect();
+    assert_eq!(away, ["store", "spool", "cache"]);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_could_not_store_is_delivered_by_the_next_one() {
+    let home = tempfile::tempdir().unwrap();
+    let mut server = postgres::Server::start();
+    let database = server.new_database();
+    let config = home.path().join("words.toml");
+    std::fs::write(&config, "[[llm.providers]]\nname = \"words\"\nkind = \"template\"\n").unwrap();
+    let config = config.display().to_string();
+    let env = || environment(&home, &[("CAPTIONS_CONFIG", &config), ("DATABASE_URL", &database)]);
+    let write = async || {
+        let ran = captions(env(), &["generate", "bread on the counter of a bakery", "--json"]).await;
+        assert_eq!(ran.exit.code(), 0, "{}", ran.stderr);
+        serde_json::from_str::<Value>(&ran.stdout).unwrap()
+    };
+    let stored = |server: &postgres::Server| {
+        let rows = server.sql(
+            database.rsplit('/').next().unwrap(),
+            "SELECT id FROM captions ORDER BY id",
+        );
+        rows.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = write().await;
+    assert_eq!(first["degraded"], json!([]));
+
+    server.kill();
+    let second = write().await;
+    assert_eq!(second["degraded"], json!(["history_delayed"]));
+    server.restart();
+    assert_eq!(stored(&server), [first["id"].as_str().unwrap()]);
+    let third = write().await;
+
+    assert_eq!(third["degraded"], json!([]));
+    let all = [first, second, third].map(|document| document["id"].as_str().unwrap().to_owned());
+    assert_eq!(stored(&server), all);
 }
 
 #[tokio::test(flavor = "multi_thread")]

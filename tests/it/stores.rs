@@ -1,6 +1,8 @@
-//! The store wall: Postgres and Redis killed, paused, slow and flapping under a steady load, and the sockets that are used.
+//! The store wall: Postgres and Redis killed, paused, slow and flapping under a steady load, what is in the tables
+//! afterwards, and the sockets that are used.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +18,7 @@ use tokio::{
     time::{interval, sleep},
 };
 
-use crate::support::{Service, Told, description};
+use crate::support::{Service, Told, description, until};
 
 const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 /// How soon everything is as it was once a store is back.
@@ -84,41 +86,112 @@ fn all_were_answered(what: &str, answers: &[Answered], limit: Duration) {
     }
 }
 
-/// Asks until an answer shows no trace of trouble any more.
-async fn is_normal_again(what: &str, service: &Service, body: &Value) {
+/// Asks until an answer shows no trace of trouble any more. Returns all that were given until then.
+async fn is_normal_again(what: &str, service: &Service, body: &Value) -> Vec<Told> {
     let begun = Instant::now();
+    let mut answers = Vec::new();
     loop {
         let mut body = body.clone();
         body["content_description"] = asked()["content_description"].clone();
         let told = service.told(&body).await;
+        answers.push(told);
+        let told = &answers[answers.len() - 1];
         if told.end["degraded"] == json!([]) && told.end["warnings"] == json!([]) {
-            return;
+            return answers;
         }
         assert!(begun.elapsed() < RECOVERY, "{what}: still {told:?}");
         sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// On and off, ten times in all.
-async fn flaps(proxy: &Chaos) {
-    for _ in 0..5 {
-        proxy.set(Way::Refuse);
-        sleep(TROUBLE / 10).await;
+/// A server that a test can take away.
+trait Victim {
+    fn pause(&self);
+    fn resume(&self);
+    fn kill(&mut self);
+    fn restart(&mut self);
+}
+
+macro_rules! victim {
+    ($server:ty) => {
+        impl Victim for $server {
+            fn pause(&self) {
+                self.pause();
+            }
+            fn resume(&self) {
+                self.resume();
+            }
+            fn kill(&mut self) {
+                self.kill();
+            }
+            fn restart(&mut self) {
+                self.restart();
+            }
+        }
+    };
+}
+victim!(redis::Server);
+victim!(postgres::Server);
+
+/// What a store does to its callers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Trouble {
+    Silent,
+    Refusing,
+    Resetting,
+    Slow,
+    Flapping,
+    Paused,
+    Killed,
+}
+
+impl Trouble {
+    const ALL: [Self; 7] = [
+        Self::Silent,
+        Self::Refusing,
+        Self::Resetting,
+        Self::Slow,
+        Self::Flapping,
+        Self::Paused,
+        Self::Killed,
+    ];
+
+    /// Begins it, lets it last, and ends it.
+    async fn befalls(self, server: &mut impl Victim, proxy: &Chaos) {
+        let way = match self {
+            Self::Silent => Way::Blackhole,
+            Self::Refusing => Way::Refuse,
+            Self::Resetting => Way::Reset,
+            Self::Slow => Way::Latency {
+                delay: Duration::from_millis(500),
+                jitter: Duration::from_millis(50),
+            },
+            Self::Flapping => {
+                for _ in 0..5 {
+                    proxy.set(Way::Refuse);
+                    sleep(TROUBLE / 10).await;
+                    proxy.set(Way::Pass);
+                    sleep(TROUBLE / 10).await;
+                }
+                return;
+            }
+            Self::Paused => {
+                server.pause();
+                sleep(TROUBLE).await;
+                server.resume();
+                return;
+            }
+            Self::Killed => {
+                server.kill();
+                sleep(TROUBLE).await;
+                return tokio::task::block_in_place(|| server.restart());
+            }
+        };
+        proxy.set(way);
+        sleep(TROUBLE).await;
         proxy.set(Way::Pass);
-        sleep(TROUBLE / 10).await;
     }
 }
-
-async fn lasts(proxy: &Chaos, way: Way) {
-    proxy.set(way);
-    sleep(TROUBLE).await;
-    proxy.set(Way::Pass);
-}
-
-const SLOW: Way = Way::Latency {
-    delay: Duration::from_millis(500),
-    jitter: Duration::from_millis(50),
-};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_with_redis_is_invisible() {
@@ -138,45 +211,21 @@ async fn trouble_with_redis_is_invisible() {
     let limit = Duration::from_secs(2);
     is_normal_again("at the start", &service, &body).await;
 
-    for (what, way) in [
-        ("silent", Way::Blackhole),
-        ("refusing", Way::Refuse),
-        ("resetting", Way::Reset),
-        ("slow", SLOW),
-    ] {
-        let answers = under_load(&service, &body, lasts(&proxy, way)).await;
-        all_were_answered(what, &answers, limit);
-        is_normal_again(what, &service, &body).await;
+    for trouble in Trouble::ALL {
+        let what = format!("{trouble:?}");
+        let answers = under_load(&service, &body, trouble.befalls(&mut server, &proxy)).await;
+        all_were_answered(&what, &answers, limit);
+        is_normal_again(&what, &service, &body).await;
     }
-    let answers = under_load(&service, &body, flaps(&proxy)).await;
-    all_were_answered("flapping", &answers, limit);
-    is_normal_again("flapping", &service, &body).await;
-
-    let answers = under_load(&service, &body, async {
-        server.pause();
-        sleep(TROUBLE).await;
-        server.resume();
-    })
-    .await;
-    all_were_answered("paused", &answers, limit);
-    is_normal_again("paused", &service, &body).await;
-
-    let answers = under_load(&service, &body, async {
-        server.kill();
-        sleep(TROUBLE).await;
-    })
-    .await;
-    all_were_answered("killed", &answers, limit);
-    tokio::task::block_in_place(|| server.restart());
-    is_normal_again("killed", &service, &body).await;
     Arc::into_inner(service).unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_postgres_captions_are_written_and_say_what_they_lack() {
+async fn trouble_with_postgres_costs_neither_a_caption_nor_a_row_nor_the_preferences() {
     let llm = provider().await;
     let mut server = tokio::task::spawn_blocking(postgres::Server::start).await.unwrap();
-    let (proxy, url) = Chaos::before(&server.new_database());
+    let database = server.new_database();
+    let (proxy, url) = Chaos::before(&database);
     let service = Arc::new(
         Service::start(&[
             ("DATABASE_URL", &url),
@@ -185,6 +234,9 @@ async fn without_postgres_captions_are_written_and_say_what_they_lack() {
             ("CAPTIONS_DATABASE__CONNECT_TIMEOUT", "0.5"),
             ("CAPTIONS_DATABASE__ACQUIRE_TIMEOUT", "0.5"),
             ("CAPTIONS_DATABASE__STATEMENT_TIMEOUT", "1"),
+            // Each request has to ask the store for the preferences.
+            ("CAPTIONS_CACHE__PREFERENCES", "1"),
+            ("CAPTIONS_CACHE__MEMORY_AGE", "0"),
         ])
         .await,
     );
@@ -198,49 +250,48 @@ async fn without_postgres_captions_are_written_and_say_what_they_lack() {
     let body = json!({ "user_id": "ana" });
     // Reading the preferences and appending to the history, each tried twice, each time as long as may be.
     let limit = Duration::from_secs(9);
-    is_normal_again("at the start", &service, &body).await;
+    let mut written: Vec<Told> = is_normal_again("at the start", &service, &body).await;
+    let asked_before = llm.count();
+    let mut seen = BTreeSet::new();
 
-    for (what, way) in [
-        ("silent", Way::Blackhole),
-        ("refusing", Way::Refuse),
-        ("resetting", Way::Reset),
-        ("slow", SLOW),
-    ] {
-        let answers = under_load(&service, &body, lasts(&proxy, way)).await;
-        all_were_answered(what, &answers, limit);
-        assert!(
-            what == "slow" || answers.iter().any(|answer| lacks_something(&answer.told)),
-            "{what}"
-        );
-        is_normal_again(what, &service, &body).await;
+    for trouble in Trouble::ALL {
+        let what = format!("{trouble:?}");
+        let answers = under_load(&service, &body, trouble.befalls(&mut server, &proxy)).await;
+        all_were_answered(&what, &answers, limit);
+        written.extend(answers.into_iter().map(|answer| answer.told));
+        written.extend(is_normal_again(&what, &service, &body).await);
     }
-    let answers = under_load(&service, &body, flaps(&proxy)).await;
-    all_were_answered("flapping", &answers, limit);
-    is_normal_again("flapping", &service, &body).await;
+    for told in &written {
+        assert_eq!(told.end["warnings"], json!([]), "{told:?}");
+        for how in told.end["degraded"].as_array().unwrap() {
+            seen.insert(how.as_str().unwrap().to_owned());
+        }
+    }
 
-    let answers = under_load(&service, &body, async {
-        server.pause();
-        sleep(TROUBLE).await;
-        server.resume();
+    // Never the defaults: she is known, and what was known of her is used.
+    assert_eq!(
+        seen,
+        BTreeSet::from(["history_delayed".to_owned(), "preferences_stale".to_owned()])
+    );
+    for request in llm.requests().iter().skip(asked_before) {
+        let prompt = request.system_text() + &request.user_text();
+        assert!(prompt.contains("playful"), "{prompt}");
+    }
+    until("nothing waits any more", async || {
+        let (_, health) = service.get("/readyz?verbose").await;
+        let parts = health["components"].as_array().unwrap();
+        parts
+            .iter()
+            .any(|part| part["name"] == "spool" && part["status"] == "ok")
+            .then_some(())
     })
     .await;
-    all_were_answered("paused", &answers, limit);
-    is_normal_again("paused", &service, &body).await;
-
-    let answers = under_load(&service, &body, async {
-        server.kill();
-        sleep(TROUBLE).await;
-    })
-    .await;
-    all_were_answered("killed", &answers, limit);
-    assert!(answers.iter().any(|answer| lacks_something(&answer.told)));
-    tokio::task::block_in_place(|| server.restart());
-    is_normal_again("killed", &service, &body).await;
     Arc::into_inner(service).unwrap().stop().await;
-}
-
-fn lacks_something(told: &Told) -> bool {
-    told.end["degraded"] != json!([]) || told.end["warnings"] != json!([])
+    let rows = server.sql(database.rsplit('/').next().unwrap(), "SELECT id FROM captions");
+    let rows: Vec<&str> = rows.lines().collect();
+    let told = written.iter().map(|told| told.end["id"].as_str().unwrap());
+    assert_eq!(rows.len(), written.len());
+    assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), told.collect::<BTreeSet<_>>());
 }
 
 /// Asks `count` times at once and waits for all answers.
@@ -265,27 +316,25 @@ struct Counted {
     _provider: FakeLlm,
 }
 
-async fn counted(pooling: &str) -> Counted {
+async fn counted(more: &[(&str, &str)]) -> Counted {
     let provider = provider().await;
     provider.always(Turn::caption(CAPTION).after(Duration::from_millis(20)));
     let database = postgres::fresh_database().await;
     let (llm, base_url) = Chaos::before(&provider.base_url());
     let (postgres, database) = Chaos::before(&database);
     let (redis, redis_url) = Chaos::before(&redis::shared().url());
-    let service = Service::start(&[
-        ("DATABASE_URL", &database),
+    let few = [
+        ("DATABASE_URL", database.as_str()),
         ("REDIS_URL", &redis_url),
         ("OPENAI_BASE_URL", &base_url),
         ("OPENAI_MODEL", "m"),
         ("CAPTIONS_DATABASE__POOL_SIZE", "3"),
-        ("CAPTIONS_DATABASE__POOLING", pooling),
         ("CAPTIONS_DATABASE__ACQUIRE_TIMEOUT", "10"),
         ("CAPTIONS_REDIS__POOL_SIZE", "2"),
         ("CAPTIONS_REDIS__READ_TIMEOUT", "5"),
         ("CAPTIONS_REDIS__WRITE_TIMEOUT", "5"),
-        ("CAPTIONS_API__MAX_PER_HOST", "4"),
-    ])
-    .await;
+    ];
+    let service = Service::start(&[&few, more].concat()).await;
     Counted {
         service: Arc::new(service),
         llm,
@@ -297,7 +346,7 @@ async fn counted(pooling: &str) -> Counted {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_requests_use_few_connections_and_keep_them() {
-    let all = counted("true").await;
+    let all = counted(&[("CAPTIONS_API__MAX_PER_HOST", "4")]).await;
 
     at_once(&all.service, 40).await;
     let opened = [all.llm.total(), all.postgres.total(), all.redis.total()];
@@ -324,13 +373,21 @@ async fn many_requests_use_few_connections_and_keep_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_pooling_each_query_has_its_own_connection() {
-    let all = counted("false").await;
+    let all = counted(&[("CAPTIONS_DATABASE__POOLING", "false")]).await;
     let before = all.postgres.total();
 
     at_once(&all.service, 20).await;
 
     assert_eq!(all.postgres.total() - before, 20, "one append each");
-    // One that was closed leaves the proxy a moment later, when the next one may be there.
-    assert!(all.postgres.peak() <= 2 * 3, "{}", all.postgres.peak());
+    Arc::into_inner(all.service).unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_over_all_providers_holds_as_well() {
+    let all = counted(&[("MAX_CONNECTIONS", "2")]).await;
+
+    at_once(&all.service, 20).await;
+
+    assert!(all.llm.peak() <= 2, "{} connections to the provider", all.llm.peak());
     Arc::into_inner(all.service).unwrap().stop().await;
 }

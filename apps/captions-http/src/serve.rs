@@ -166,3 +166,18 @@ async fn connection(stream: TcpStream, app: Router, limits: Limits, watcher: Opt
         tracing::debug!(error, "connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_to_a_client_does_not_wait_for_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+
+        let stream = opened(listener.accept().await).await.unwrap();
+
+        assert!(stream.nodelay().unwrap());
+    }
+}

@@ -11,7 +11,7 @@ use captions_wiring::{
 };
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
@@ -31,8 +31,9 @@ pub enum End {
 /// Errors: settings or parts that cannot be used; an [`io::Error`] if the address cannot be listened on.
 pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<End> {
     let settings = load(&Sources::of_this_process(flags, config)?)?.settings;
-    telemetry::install(&settings.log)?;
-    let mut stop = pin!(told_to_stop()?);
+    let traces = telemetry::install_with_traces(&settings.log, &settings.telemetry)?;
+    let (mut first, mut second) = (Signals::listen()?, Signals::listen()?);
+    let mut stop = pin!(first.next());
     let listen = settings.server.listen;
     // First of all: whoever connects while the parts are put together is told so instead of being refused.
     let listener = TcpListener::bind(listen)
@@ -61,37 +62,48 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
             .tasks()
             .spawn_endless("admin", async move { match answers.await {} });
     }
-    let draining = state.lifecycle.draining.clone();
+    let told_again = async {
+        second.next().await;
+        second.next().await;
+    };
     let in_good_order = async {
         let served = serve(listener, state, stop).await;
         assembled.shutdown().await;
+        traces.shutdown().await;
         served
     };
-    let told_again = async {
-        draining.cancelled().await;
-        told_to_stop()?.await;
-        io::Result::Ok(())
-    };
     tokio::select! {
+        // In this order, so that the first signal is counted by both before the second one can come.
         biased;
-        served = in_good_order => served.map(|()| End::InGoodOrder),
-        told = told_again => {
-            told?;
+        () = told_again => {
             tracing::warn!("a second signal: stopping at once");
             Ok(End::AtOnce)
         }
+        served = in_good_order => served.map(|()| End::InGoodOrder),
     }
 }
 
-/// Ready at the first SIGTERM or SIGINT from now on.
-fn told_to_stop() -> io::Result<impl Future<Output = ()> + Send> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// None that comes from now on is missed, but several that come before anybody asks are one.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
 }
 
 /// Begins in the background what makes the first requests quick: the local model is loaded, and the captions of the

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -102,6 +102,94 @@ fn the_server_starts_writes_a_caption_and_stops_on_sigterm() {
     );
 }
 
+/// A server whose provider takes calls and never answers, and the lines of its log from "listening" on.
+fn stuck(home: &Path, settings: &[&str]) -> (Running, TcpListener, String, impl Iterator<Item = String> + use<>) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = [
+        "server.listen=127.0.0.1:0",
+        "log.format=json",
+        "api.timeout=300",
+        "api.first_byte_timeout=300",
+        "engine.deadline=300",
+    ]
+    .iter()
+    .chain(settings)
+    .flat_map(|setting| ["--set", setting]);
+    let server = binary(home)
+        .env("OPENAI_BASE_URL", format!("http://{}/v1", silent.local_addr().unwrap()))
+        .env("OPENAI_MODEL", "m")
+        .args(settings)
+        .spawn()
+        .unwrap();
+    let mut server = Running(server);
+    let mut log = BufReader::new(server.0.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let line = log.find(|line| line.contains("listening")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    (server, silent, line["address"].as_str().unwrap().to_owned(), log)
+}
+
+fn tell(server: &Running, signal: &str) {
+    let told = Command::new("kill").args([signal, &server.0.id().to_string()]).status();
+    assert!(told.unwrap().success());
+}
+
+/// A stream that has begun: its provider has been called. What it gives is read later.
+fn begun(address: &str, silent: &TcpListener) -> (TcpStream, TcpStream) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let body = r#"{"content_description": "a cat asleep on a warm windowsill"}"#;
+    write!(
+        stream,
+        "POST /v1/captions/stream HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let called = silent.accept().unwrap().0;
+    (stream, called)
+}
+
+#[test]
+fn a_stream_that_does_not_end_in_time_is_told_why_and_the_process_ends_in_0() {
+    let home = tempfile::tempdir().unwrap();
+    // Two seconds for requests.
+    let (mut server, silent, address, mut log) = stuck(home.path(), &["server.drain_timeout=2.5"]);
+    let (mut stream, _called) = begun(&address, &silent);
+
+    tell(&server, "-TERM");
+    log.find(|line| line.contains("draining")).expect("does not drain");
+    let ready = exchange(&address, "GET /readyz HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+    let mut events = String::new();
+    stream.read_to_string(&mut events).unwrap();
+    let ended = server.0.wait().unwrap();
+
+    assert!(
+        ready.starts_with("HTTP/1.1 503") && ready.contains("draining"),
+        "{ready}"
+    );
+    let (_, last) = events.rsplit_once("event: error").unwrap_or_else(|| panic!("{events}"));
+    assert!(last.contains(r#""code":"shutting_down""#), "{events}");
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    for signal in ["-TERM", "-INT"] {
+        let (mut server, silent, address, mut log) = stuck(home.path(), &["server.drain_timeout=300"]);
+        let (_stream, _called) = begun(&address, &silent);
+        tell(&server, "-TERM");
+        log.find(|line| line.contains("draining")).expect("does not drain");
+
+        tell(&server, signal);
+
+        assert!(log.any(|line| line.contains("a second signal")), "{signal}");
+        assert_eq!(server.0.wait().unwrap().code(), Some(130), "{signal}");
+    }
+}
+
 #[test]
 fn a_wrong_setting_is_named_with_the_nearest_one_and_ends_in_3() {
     let home = tempfile::tempdir().unwrap();
@@ -122,7 +210,7 @@ fn a_wrong_setting_is_named_with_the_nearest_one_and_ends_in_3() {
 #[test]
 fn an_address_that_is_taken_ends_in_1() {
     let home = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
 
     let ended = binary(home.path())
@@ -148,7 +236,7 @@ fn a_flag_that_does_not_exist_ends_in_2() {
 fn a_signal_also_ends_a_server_that_is_still_starting() {
     let home = tempfile::tempdir().unwrap();
     // It accepts and never answers, so the start waits for a list of models.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = binary(home.path())
         .env("OPENAI_BASE_URL", format!("http://{}/v1", silent.local_addr().unwrap()))
         .args(["--set", "server.listen=127.0.0.1:0"])
@@ -222,4 +310,23 @@ fn a_listener_for_operators_that_others_can_reach_is_refused_unless_it_is_meant(
         said.contains("admin.listen") && said.contains("admin.allow_remote"),
         "{said}"
     );
+}
+
+#[test]
+fn a_webhook_for_alerts_that_can_never_work_ends_in_3_without_telling_its_key() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("captions.toml"), SETTINGS).unwrap();
+
+    let ended = binary(home.path())
+        .env("HOOK_SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+        .args(["--set", "alerts.webhook_url=https://127.0.0.1:9/services/T0KEN"])
+        .args(["--set", "alerts.webhook_secret_env=HOOK_SECRET"])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(3), "{said}");
+    assert!(said.contains("`alerts.webhook_url` cannot be used"), "{said}");
+    assert!(said.contains("not public"), "{said}");
+    assert!(!said.contains("T0KEN") && !said.contains("whsec_MDEy"), "{said}");
 }

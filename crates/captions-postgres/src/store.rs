@@ -1,9 +1,10 @@
 //! The store as the composition root sees it.
 
 use captions_domain::fault::{Fault, FaultKind, StoreError};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{Row as _, postgres::PgConnectOptions};
 
 use crate::{
+    fault::fault,
     migrations, options,
     options::PgOptions,
     pool::{Pool, PoolSnapshot},
@@ -48,10 +49,21 @@ impl PgStore {
 
     /// Asks whether the database answers.
     pub async fn ping(&self) -> Result<(), Fault> {
-        self.pool.ping().await.map_err(|error| match error {
-            StoreError::Fault(fault) => fault,
-            StoreError::Conflict => Fault::new(FaultKind::Internal),
-        })
+        self.pool.ping().await.map_err(plain)
+    }
+
+    /// How many connections the server has for ordinary users, those that others use now included.
+    pub async fn places(&self) -> Result<u32, Fault> {
+        let query = sqlx::query(
+            "SELECT sum(CASE name WHEN 'max_connections' THEN setting::bigint ELSE -setting::bigint END)::bigint \
+             FROM pg_settings WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')",
+        );
+        let row = self.pool.fetch_optional(query).await.map_err(plain)?;
+        let places: i64 = match row {
+            Some(row) => row.try_get(0).map_err(fault)?,
+            None => return Err(Fault::new(FaultKind::Corrupt)),
+        };
+        Ok(u32::try_from(places).unwrap_or_default())
     }
 
     /// Waits until the statements under way have ended, and closes every connection. Later calls are refused as unavailable.
@@ -62,5 +74,13 @@ impl PgStore {
     /// How its connections are now.
     pub fn pool(&self) -> PoolSnapshot {
         self.pool.snapshot()
+    }
+}
+
+/// Nothing here expects a version, so a conflict is a mistake of ours.
+fn plain(error: StoreError) -> Fault {
+    match error {
+        StoreError::Fault(fault) => fault,
+        StoreError::Conflict => Fault::new(FaultKind::Internal),
     }
 }

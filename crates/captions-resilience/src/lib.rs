@@ -33,3 +33,5 @@ pub mod users;
 
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod simulation;

@@ -119,6 +119,8 @@ fn caption_options(settings: &Settings) -> CacheOptions {
     CacheOptions {
         schema: CAPTION_SCHEMA,
         changes: false,
+        // To write one takes longer than anybody should wait for a store; past `revalidate` a new one is worth the wait.
+        patience: None,
         // A caption that may not be served past its time is not kept past it either.
         stale: if settings.fallback.stale {
             settings.cache.stale

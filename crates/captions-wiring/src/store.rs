@@ -16,6 +16,7 @@ use tokio::{
 
 use crate::{
     assemble::AssembleError,
+    policies,
     settings::{Database, Migrate},
 };
 
@@ -105,6 +106,22 @@ impl Store {
         }
     }
 
+    /// Warns if the server has too few connections for two processes like this one, which a rolling update needs.
+    async fn look_for_places(&self) {
+        let Self::Postgres(store) = self else { return };
+        let pool_size = store.pool().limit;
+        match store.places().await {
+            Ok(places) if policies::size(places) < 2 * pool_size => tracing::warn!(
+                places,
+                pool_size,
+                "the database has too few connections for two processes with such a pool: raise its max_connections or \
+                 lower database.pool_size"
+            ),
+            // Whether it can be asked is not the question here.
+            Ok(_) | Err(_) => {}
+        }
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Postgres(store) => store.close().await,
@@ -147,7 +164,10 @@ impl Tables {
         match migrate {
             Migrate::Never => Ok(Self::settled()),
             Migrate::Check => match timeout(PATIENCE, store.pending()).await {
-                Ok(Ok(pending)) if pending.is_empty() => Ok(Self::settled()),
+                Ok(Ok(pending)) if pending.is_empty() => {
+                    store.look_for_places().await;
+                    Ok(Self::settled())
+                }
                 Ok(Ok(pending)) => Err(AssembleError::Pending(pending.join(", "))),
                 Ok(Err(fault)) if !fault.is_transient() => Err(AssembleError::Store(fault)),
                 Ok(Err(_)) | Err(_) => {
@@ -189,6 +209,9 @@ impl Tables {
 
 async fn migrate_until_done(store: Store, current: watch::Sender<bool>, first: oneshot::Sender<Result<(), Fault>>) {
     let mut outcome = store.migrate().await;
+    if outcome.is_ok() {
+        store.look_for_places().await;
+    }
     current.send_replace(outcome.is_ok());
     // Nobody listens any more if it took longer than the start's patience.
     let mut told = first.send(outcome.clone()).is_ok();

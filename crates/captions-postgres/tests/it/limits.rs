@@ -244,3 +244,20 @@ async fn the_pool_tells_who_works_who_waits_and_what_broke() {
         }
     );
 }
+
+#[tokio::test]
+async fn the_places_are_those_that_the_server_leaves_to_ordinary_users() {
+    let (store, _) = store_with(|_| {}).await;
+
+    let places = store.places().await.unwrap();
+
+    let show = |name: &str| -> u32 {
+        shared()
+            .sql("postgres", &format!("SHOW {name}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    let reserved = show("superuser_reserved_connections");
+    assert!(places <= show("max_connections") - reserved && places > 0, "{places}");
+}

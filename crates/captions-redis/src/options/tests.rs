@@ -83,3 +83,10 @@ fn the_rest_of_the_url_is_printed() {
 
     assert!(printed.contains("redis://user:***@cache.example:6380/3"), "{printed}");
 }
+
+#[test]
+fn a_command_does_not_wait_for_the_acknowledgement_of_the_one_before() {
+    let client = options("redis://127.0.0.1/").client().unwrap();
+
+    assert!(client.get_connection_info().tcp_settings().nodelay());
+}

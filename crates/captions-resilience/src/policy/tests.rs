@@ -1,5 +1,6 @@
 mod adaptive;
 mod hedge;
+mod outages;
 mod rate;
 mod steps;
 mod together;

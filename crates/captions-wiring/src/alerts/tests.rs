@@ -243,7 +243,7 @@ async fn the_usual_hit_rate_is_that_of_the_hour_before_the_window() {
     let mut figures = Figures::default();
     let look_up = |count: u32, outcome| {
         for _ in 0..count {
-            monitor.begin(Operation::CacheGet).end(outcome);
+            monitor.begin(Operation::AnswersRead).end(outcome);
         }
     };
     let minute = Duration::from_secs(60);

@@ -211,6 +211,11 @@ async fn a_call_dropped_at_any_point_leaks_nothing() {
                 failure_threshold: 100,
                 ..BreakerSettings::default()
             }),
+            budget: Some(BudgetSettings {
+                ratio: 0.0,
+                floor: 2.0,
+                per_second: 0.0,
+            }),
             ..one_slot(1)
         });
         let (remote, cx) = (Remote::new(vec![(ms(60), unavailable())]), relaxed());
@@ -234,6 +239,10 @@ async fn a_call_dropped_at_any_point_leaks_nothing() {
         let slots = policy.slots().unwrap();
         assert_eq!((slots.free(), slots.waiting()), (1, 0), "after {steps} steps");
         assert_eq!(remote.in_flight.load(Ordering::Relaxed), 0);
+        // A token that was not spent is there again.
+        let budget = policy.budget.as_ref().unwrap();
+        let left = std::iter::from_fn(|| budget.reserve().map(Reserved::spend)).count();
+        assert_eq!(left, 2 - remote.calls().saturating_sub(1), "after {steps} steps");
         stopped_at.push((remote.calls(), cx.attempts.begun()));
         if finished {
             break;

@@ -165,3 +165,23 @@ async fn a_postgres_that_comes_later_gets_its_tables_then() {
     remembers(&assembled, "ana").await;
     assembled.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_pool_that_the_server_has_too_few_places_for_is_a_warning() {
+    const WARNING: &str = "too few connections for two processes";
+    let url = postgres::fresh_database().await;
+    for (pool_size, migrate, is_warned) in [("1", "auto", false), ("1000", "auto", true), ("1000", "check", true)] {
+        let machine = machine()
+            .env("DATABASE_URL", &url)
+            .flag("database.pool_size", pool_size)
+            .flag("database.migrate", migrate);
+        let log = Page::default();
+        let guard = log.listen();
+
+        let assembled = assembled(&machine).await;
+
+        drop(guard);
+        assert_eq!(log.text().contains(WARNING), is_warned, "{pool_size}: {}", log.text());
+        assembled.shutdown().await;
+    }
+}
