@@ -38,7 +38,7 @@ pub struct LimiterStats {
     pub refused: u64,
     /// Calls that had to wait for their turn since the start.
     pub waited: u64,
-    /// Decisions that this process took alone since the start, because the shared limits were away.
+    /// Decisions that this process took alone since the start, because the shared limits were away; of all limits together.
     pub alone: u64,
 }
 
