@@ -479,9 +479,8 @@ async fn listen(layers: Weak<Layers>, told: Invalidations) {
     loop {
         let heard = timeout(SETTLE_AGAIN, told.next()).await;
         let Some(layers) = layers.upgrade() else { return };
-        match heard {
-            Ok(Some(told)) => layers.hear(told).await,
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(told)) = heard {
+            layers.hear(told).await;
         }
         // Also for what was left just as the last settling ended.
         if layers.has_left() {

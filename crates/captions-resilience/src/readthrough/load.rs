@@ -158,8 +158,7 @@ where
             // Its first reader had less time than we have: ours is next.
             End::Failed { for_want_of_time, .. } if for_want_of_time && !is_ours && Instant::now() < deadline => {}
             // Whoever waits in person is not turned away for joining what was done in the background.
-            End::Failed { for_want_of_rank, .. }
-                if for_want_of_rank && !is_ours && cx.class == Class::Interactive => {}
+            End::Failed { for_want_of_rank, .. } if for_want_of_rank && !is_ours && cx.class == Class::Interactive => {}
             End::Failed {
                 error,
                 for_want_of_time,
@@ -294,7 +293,8 @@ where
                     lease.give_back().await;
                 }
                 let fault = error.fault();
-                let for_want_of_time = fault.is_some_and(Fault::is_transient) && Instant::now() + NEAR_THE_END >= deadline;
+                let for_want_of_time =
+                    fault.is_some_and(Fault::is_transient) && Instant::now() + NEAR_THE_END >= deadline;
                 let for_want_of_rank =
                     cx.class == Class::Batch && fault.is_some_and(|fault| fault.kind == FaultKind::Overloaded);
                 outcome(
