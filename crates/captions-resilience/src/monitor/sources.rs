@@ -26,7 +26,7 @@ pub struct PoolStats {
     pub opened: u64,
     /// Connections closed in the middle of their work since the start.
     pub broken: u64,
-    /// Callers that waited for one in vain since the start.
+    /// Callers that waited for one in vain since the start, or found the line full.
     pub refused: u64,
 }
 
