@@ -164,6 +164,13 @@ async fn a_store_that_goes_away_is_told_once_signed_and_told_to_be_back_and_not_
     assert!(refused(other_time).contains("too old"));
 
     assert_eq!(nobody.connections(), 0);
+    let counted = on.get("/v1/stats").await.1["alerts"].clone();
+    assert_eq!(
+        (&counted["notices"], &counted["sink_failures"]),
+        (&json!(2), &json!(1)),
+        "{counted}"
+    );
+    assert_eq!(off.get("/v1/stats").await.1["alerts"], Value::Null);
     on.stop().await;
     off.stop().await;
     assert_eq!((receiver.requests().len(), nobody.connections()), (3, 0));

@@ -18,7 +18,10 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 
 use crate::client::{Reply, send};
 
@@ -345,9 +348,10 @@ async fn a_share_of_none_leaves_only_what_callers_trace() {
 async fn a_dead_collector_harms_nothing_and_is_told_once() {
     let llm = FakeLlm::start().await;
     llm.always(Turn::caption_json(&[WRITTEN]));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // Taken and not listened on: nobody else can get the port, and whoever connects is refused.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let endpoint = format!("http://{}", closed.local_addr().unwrap());
-    drop(closed);
     let mut program = Program::start(&llm, &[("telemetry.otlp_endpoint", &endpoint)]);
 
     assert_eq!(program.ask("/v1/captions", "a dog on a mat", &[]).await.status, 201);
@@ -358,6 +362,26 @@ async fn a_dead_collector_harms_nothing_and_is_told_once() {
     let told = log.iter().filter(|line| line.contains("traces cannot be delivered"));
     assert_eq!(told.count(), 1, "{log:?}");
     assert!(log.iter().any(|line| line.contains("\"stopped\"")), "{log:?}");
+}
+
+/// It takes connections and never answers, so the last export cannot end by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_collector_does_not_hold_up_the_end() {
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::caption_json(&[WRITTEN]));
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let program = Program::start(&llm, &[("telemetry.otlp_endpoint", &endpoint)]);
+
+    assert_eq!(program.ask("/v1/captions", ASKED, &[]).await.status, 201);
+    let log = program.stop();
+
+    assert!(
+        log.iter()
+            .any(|line| line.contains("the last traces were not delivered")),
+        "{log:?}"
+    );
+    drop(silent);
 }
 
 #[tokio::test(flavor = "multi_thread")]
