@@ -253,6 +253,9 @@ pub enum Dependency<'a> {
     Cache,
     /// One provider over the network, by its name in the settings.
     Provider(&'a str),
+    /// All providers together, as a caller asks them. What it turns away is part of their sum; its calls are theirs and are
+    /// not counted again.
+    Chain,
 }
 
 /// Counts. Clones count into the same figures.
@@ -277,6 +280,8 @@ struct Parts {
     cache: Option<Part>,
     /// In the order of the chain.
     providers: Vec<(String, Part)>,
+    /// What is turned away before any provider is asked.
+    chain: Option<Arc<Recorder>>,
     sources: Sources,
 }
 
@@ -313,12 +318,13 @@ impl Monitor {
     pub fn watch(&self, dependency: Dependency<'_>, policy: Policy) -> Policy {
         let calls = Arc::new(Recorder::new(self.inner.window));
         let policy = policy.watched(Arc::clone(&calls));
-        let part = Part::new(calls, policy.clone());
+        let part = Part::new(Arc::clone(&calls), policy.clone());
         let mut parts = self.parts();
         match dependency {
             Dependency::Database => parts.database = Some(part),
             Dependency::Cache => parts.cache = Some(part),
             Dependency::Provider(name) => parts.providers.push((name.to_owned(), part)),
+            Dependency::Chain => parts.chain = Some(calls),
         }
         policy
     }

@@ -299,7 +299,7 @@ pub struct ApiStats {
     pub p95_response_time: Option<f64>,
     /// The share of the calls that failed.
     pub error_rate: Option<f64>,
-    /// All providers together.
+    /// All providers together, with the calls that were turned away before any of them was asked.
     pub calls: CallStats,
     /// Each one by its name.
     pub providers: BTreeMap<String, ProviderStats>,
@@ -499,6 +499,9 @@ impl Monitor {
                 breaker: part.breaker(),
             };
             providers.insert(name.clone(), stats);
+        }
+        if let Some(chain) = &parts.chain {
+            all.add_turned_away(&chain.read());
         }
         let calls = call_stats(&all);
         ApiStats {
