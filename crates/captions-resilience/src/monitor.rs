@@ -15,7 +15,10 @@ pub mod watched;
 mod window;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,7 +36,7 @@ pub use self::{
     sources::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
     stalls::{EventLoop, watch_event_loop},
     summary::{
-        ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, DatabaseStats, EventLoopStats, OperationStats,
+        ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, CallerStats, DatabaseStats, EventLoopStats, OperationStats,
         Outcomes, ProviderStats, RecentCalls, RecentLookUps, RecentOperations, SharedCacheStats, Summary, Tokens,
     },
 };
@@ -269,6 +272,9 @@ struct Inner {
     begun: Instant,
     window: Duration,
     operations: [Arc<Recorder>; Operation::ALL.len()],
+    /// Requests within the limits of their callers, and beyond them.
+    admitted: AtomicU64,
+    turned_away: AtomicU64,
     event_loop: EventLoop,
     parts: Mutex<Parts>,
 }
@@ -302,6 +308,8 @@ impl Monitor {
                 begun: Instant::now(),
                 window,
                 operations: std::array::from_fn(|_| Arc::new(Recorder::new(window))),
+                admitted: AtomicU64::new(0),
+                turned_away: AtomicU64::new(0),
                 event_loop: EventLoop::default(),
                 parts: Mutex::default(),
             }),
@@ -311,6 +319,19 @@ impl Monitor {
     /// An operation begins now.
     pub fn begin(&self, operation: Operation) -> Timer {
         self.inner.operations[operation as usize].begin()
+    }
+
+    /// A request was within the limits of its caller.
+    pub fn caller_admitted(&self) {
+        self.inner.admitted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was beyond the limits of its caller. If it asked for something that is counted, that is refused too.
+    pub fn caller_turned_away(&self, asked_for: Option<Operation>) {
+        self.inner.turned_away.fetch_add(1, Ordering::Relaxed);
+        if let Some(operation) = asked_for {
+            self.begin(operation).end(Outcome::Refused);
+        }
     }
 
     /// Counts the calls of this policy's dependency from now on, and shows its breaker. The policy to use is the one that is

@@ -50,6 +50,8 @@ pub struct Summary {
     pub cache: CacheStats,
     /// The providers over the network.
     pub api: ApiStats,
+    /// The limits of callers.
+    pub callers: CallerStats,
     /// The scheduling of tasks in the process.
     pub event_loop: EventLoopStats,
     /// The process, where the machine tells.
@@ -331,6 +333,15 @@ pub struct Tokens {
     pub output: u64,
 }
 
+/// Requests that were compared with the limits of their callers; none where there are no limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CallerStats {
+    /// Requests that were let in since the start.
+    pub allowed: u64,
+    /// Requests that were turned away with 429 since the start.
+    pub refused: u64,
+}
+
 /// How promptly tasks are scheduled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct EventLoopStats {
@@ -425,6 +436,10 @@ impl Monitor {
             database,
             cache: self.cache_stats(&look_ups, &sources),
             api,
+            callers: CallerStats {
+                allowed: self.inner.admitted.load(Ordering::Relaxed),
+                refused: self.inner.turned_away.load(Ordering::Relaxed),
+            },
             event_loop: self.inner.event_loop.stats(),
             process: sources.process.ask(),
             spreads: Operation::OF_CALLERS
