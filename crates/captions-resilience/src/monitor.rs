@@ -36,8 +36,9 @@ pub use self::{
     sources::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
     stalls::{EventLoop, watch_event_loop},
     summary::{
-        ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, CallerStats, DatabaseStats, EventLoopStats, OperationStats,
-        Outcomes, ProviderStats, RecentCalls, RecentLookUps, RecentOperations, SharedCacheStats, Summary, Tokens,
+        ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, CallerStats, DatabaseStats, EventLoopStats,
+        OperationStats, Outcomes, ProviderStats, RecentCalls, RecentLookUps, RecentOperations, SharedCacheStats,
+        Summary, Tokens,
     },
 };
 use self::{sources::Sources, summary::Part};
