@@ -20,13 +20,15 @@ fn list(home: &TempDir, lines: &[&str]) -> String {
 }
 
 async fn service(llm: &FakeLlm, list: &str) -> Service {
-    let env = [
-        ("OPENAI_BASE_URL", llm.base_url()),
-        ("OPENAI_MODEL", "m".to_owned()),
-        ("CAPTIONS_CACHE__WARM_UP", list.to_owned()),
-    ];
-    let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    Service::start(&env).await
+    Service::start(&[
+        ("OPENAI_BASE_URL", &llm.base_url()),
+        ("OPENAI_MODEL", "m"),
+        ("CAPTIONS_CACHE__WARM_UP", list),
+        // A store that is slow because the machine is has its captions all the same.
+        ("CAPTIONS_DATABASE__ACQUIRE_TIMEOUT", "60"),
+        ("CAPTIONS_DATABASE__STATEMENT_TIMEOUT", "60"),
+    ])
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! One command's hold on the engine: settings, what is assembled from them, the context of its calls.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     context::{Context, TenantId},
@@ -58,7 +58,11 @@ impl Session {
     }
 
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Failure> {
-        let assembled = assemble(settings).await?;
+        let mut settings = settings.clone();
+        // Nothing is written anew in the background: the command would end before it, having paid for it.
+        settings.cache.early_refresh = false;
+        settings.cache.revalidate = Duration::ZERO;
+        let assembled = assemble(&settings).await?;
         Ok(Self { assembled })
     }
 

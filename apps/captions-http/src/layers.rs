@@ -8,8 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use captions_api::problem::Code;
+use captions_wiring::telemetry;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::{call::RequestId, failure, failure::Failure, state::Lifecycle};
@@ -28,6 +29,9 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
         .map_or("none", MatchedPath::as_str)
         .to_owned();
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), route);
+    if let Some(parent) = text(request.headers(), "traceparent") {
+        telemetry::adopt(&span, parent, text(request.headers(), "tracestate"));
+    }
     let is_probe = matches!(route.as_str(), "/livez" | "/readyz");
 
     async move {
@@ -43,6 +47,7 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
             duration_ms = started.elapsed().as_secs_f64() * 1e3,
             "request answered"
         );
+        telemetry::answered(&Span::current(), response.status().as_u16());
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -55,6 +60,10 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
     }
     .instrument(span)
     .await
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// The caller's name for the request if it can stand in a log, else a fresh one.

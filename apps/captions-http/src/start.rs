@@ -31,7 +31,7 @@ pub enum End {
 /// Errors: settings or parts that cannot be used; an [`io::Error`] if the address cannot be listened on.
 pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<End> {
     let settings = load(&Sources::of_this_process(flags, config)?)?.settings;
-    telemetry::install(&settings.log)?;
+    let traces = telemetry::install_with_traces(&settings.log, &settings.telemetry)?;
     let (mut first, mut second) = (Signals::listen()?, Signals::listen()?);
     let mut stop = pin!(first.next());
     let listen = settings.server.listen;
@@ -69,6 +69,7 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     let in_good_order = async {
         let served = serve(listener, state, stop).await;
         assembled.shutdown().await;
+        traces.shutdown().await;
         served
     };
     tokio::select! {

@@ -17,8 +17,8 @@ use crate::{
     ports::CacheKey,
 };
 
-/// A caption that was written, as it is cached: content, and its id. What is skipped belongs to the writing and is told to
-/// everybody who waited for it, but not to those who find it later.
+/// A caption that was written, as it is cached: content, its id, and what belongs to the writing (`attempts`, `degraded`,
+/// `warnings`): that is told to everybody who waited for it, in whichever process, but not to those who find it later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Written {
     /// The id under which it stands in the history, or will for the first reader who wants it there.
@@ -29,12 +29,10 @@ pub struct Written {
     #[serde(deserialize_with = "with_variants")]
     pub caption: Caption,
     /// Provider calls begun for it.
-    #[serde(skip)]
     pub attempts: u32,
-    #[serde(skip)]
     pub degraded: Vec<Degraded>,
-    #[serde(skip)]
     pub warnings: Vec<Warning>,
+    /// Only what the chain wrote is cached.
     #[serde(skip, default = "provider")]
     pub source: Source,
 }
@@ -179,18 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn content_and_id_are_kept_and_what_belongs_to_the_writing_is_not() {
+    fn another_process_that_waited_for_it_can_be_told_what_belongs_to_the_writing() {
         let written = written(1);
 
         let kept: Written = serde_json::from_slice(&serde_json::to_vec(&written).unwrap()).unwrap();
 
-        let content = Written {
-            attempts: 0,
-            degraded: Vec::new(),
-            warnings: Vec::new(),
-            ..written
-        };
-        assert_eq!(kept, content);
+        assert_eq!(kept, written);
     }
 
     #[test]

@@ -170,13 +170,14 @@ impl Pool {
 
     async fn slot(&self) -> Result<SemaphorePermit<'_>, Fault> {
         if let Ok(slot) = self.slots.try_acquire() {
+            self.gauges.served();
             return Ok(slot);
         }
         let _waiting = self.gauges.waits();
         timeout(self.limits.acquire_timeout, self.slots.acquire())
             .await
             .map_err(|waited| {
-                self.gauges.refused();
+                self.gauges.refused(self.limits.pool_size);
                 Fault::because(FaultKind::Overloaded, waited)
             })?
             .map_err(|closed| Fault::because(FaultKind::Unavailable, closed))

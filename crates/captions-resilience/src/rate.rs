@@ -28,9 +28,6 @@ pub use self::headroom::Headroom;
 use self::headroom::Inside;
 use crate::monitor::LimiterStats;
 
-/// A call for which a wait would leave less time than this before the deadline is refused instead.
-const LEAST_TIME: Duration = Duration::from_millis(100);
-
 /// The limits toward one provider.
 #[derive(Debug, Clone)]
 pub struct Rate {
@@ -38,8 +35,9 @@ pub struct Rate {
     pub limit: Option<(Limiter, QuotaKey)>,
     /// What the provider tells of its own. `None`: it is not listened to.
     pub headroom: Option<Arc<Headroom>>,
-    /// The longest that a call waits for its turn. Where it would have to wait longer, or past the deadline, it is refused
-    /// at once, so that somebody else can be asked.
+    /// The longest that a call waits for its turn. Where it would have to wait longer, or for more than half of its time
+    /// before the deadline, it is refused at once, so that somebody else can be asked: a call that is given up in the middle
+    /// is paid for and serves nobody.
     pub longest_wait: Duration,
     /// What was decided, for whoever wants to know.
     pub decisions: Arc<Decisions>,
@@ -133,9 +131,7 @@ impl Rate {
     ) -> Result<Leave, Fault> {
         let patience = if may_wait {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            left.map_or(self.longest_wait, |left| {
-                left.saturating_sub(LEAST_TIME).min(self.longest_wait)
-            })
+            left.map_or(self.longest_wait, |left| self.longest_wait.min(left / 2))
         } else {
             Duration::ZERO
         };

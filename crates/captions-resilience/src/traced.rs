@@ -49,7 +49,7 @@ impl<P: LlmProvider + ?Sized> Traced<P> {
             gen_ai.usage.input_tokens = Empty,
             gen_ai.usage.output_tokens = Empty,
             server.address = self.host,
-            server.port = self.port,
+            server.port = self.port.map(i64::from),
             error.r#type = Empty,
         )
     }
@@ -61,9 +61,14 @@ fn succeeded(span: &Span, credit: &Credit) {
         span.record("gen_ai.response.id", id.as_str());
     }
     if let Some(usage) = credit.usage {
-        span.record("gen_ai.usage.input_tokens", usage.input_tokens);
-        span.record("gen_ai.usage.output_tokens", usage.output_tokens);
+        span.record("gen_ai.usage.input_tokens", signed(usage.input_tokens));
+        span.record("gen_ai.usage.output_tokens", signed(usage.output_tokens));
     }
+}
+
+/// OpenTelemetry has no unsigned numbers, and takes them for text.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn failed(span: &Span, error: &LlmError) {

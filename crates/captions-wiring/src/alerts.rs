@@ -36,6 +36,8 @@ pub(crate) fn start(
         // Its owner ends it.
         std::future::pending(),
     );
+    let told = Arc::clone(&counts);
+    monitor.alerts(move || told.read());
     tasks.spawn_endless("alerts", looks);
     Ok(Some(counts))
 }

@@ -209,8 +209,8 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
 
     let policy = Policy::new(policies::store(&settings.database, cpus));
     let policy = monitor.watch(Dependency::Database, policy);
-    let pool = store.clone();
-    monitor.pool(move || gauges::pool(&pool));
+    let (pool, queue) = (store.clone(), policy.clone());
+    monitor.pool(move || gauges::pool(&pool, &queue));
     let (users, captions) = store.guarded(&policy);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);

@@ -6,12 +6,18 @@ use std::{
 };
 
 use captions_embedded::{memory::MemoryCache, spool::Counts};
-use captions_resilience::monitor::{MemoryStats, PoolStats, ProcessStats, SpoolStats};
+use captions_resilience::{
+    monitor::{MemoryStats, PoolStats, ProcessStats, SpoolStats},
+    policy::Policy,
+};
 
 use crate::store::Store;
 
-/// The connections of a store; of a file only how many there may be and how many are unused.
-pub(crate) fn pool(store: &Store) -> PoolStats {
+/// The connections of a store; of a file only how many there may be and how many are unused. Callers wait for one at the
+/// `policy` before it, and only a few of them at the pool itself.
+pub(crate) fn pool(store: &Store, policy: &Policy) -> PoolStats {
+    let crowd = policy.crowd().unwrap_or_default();
+    let queued = (crowd.interactive + crowd.batch) as u64;
     match store {
         Store::Postgres(store) => {
             let pool = store.pool();
@@ -19,16 +25,18 @@ pub(crate) fn pool(store: &Store) -> PoolStats {
                 size: pool.limit as u64,
                 idle: pool.idle as u64,
                 in_use: pool.in_use as u64,
-                waiting: pool.waiting as u64,
+                waiting: queued + pool.waiting as u64,
                 leaked: pool.leaked as u64,
                 opened: pool.opened,
                 broken: pool.broken,
-                refused: pool.refused,
+                refused: crowd.refused + pool.refused,
             }
         }
         Store::Sqlite(store) => PoolStats {
             size: store.pool_size().into(),
             idle: store.idle() as u64,
+            waiting: queued,
+            refused: crowd.refused,
             ..PoolStats::default()
         },
     }

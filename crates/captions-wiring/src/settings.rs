@@ -76,6 +76,7 @@ pub struct Settings {
     pub limits: Limits,
     pub monitor: Monitor,
     pub admin: Admin,
+    pub telemetry: Telemetry,
     pub alerts: Alerts,
     pub log: Log,
     /// The folder below which a fetched model is kept; `None` on a machine without HOME.
@@ -372,6 +373,16 @@ pub struct Admin {
     #[serde(deserialize_with = "address_or_none")]
     pub listen: Option<SocketAddr>,
     pub allow_remote: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    #[serde(deserialize_with = "url_or_none")]
+    pub otlp_endpoint: Option<SecretUrl>,
+    pub service_name: String,
+    /// 0 to 1.
+    pub sample_ratio: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -19,4 +19,5 @@ mod shutdown;
 mod starting;
 mod stats;
 mod stream;
+mod traces;
 mod users;

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +39,33 @@ pub(super) struct Gauges {
     /// Since when each connection at work has been held. As many as the pool has places, so looking one up is quick.
     held: Mutex<Vec<(u64, Instant)>>,
     last: AtomicU64,
+    shortage: Mutex<Shortage>,
+    /// Whether there is one, so that hardly anybody has to look.
+    is_short: AtomicBool,
+}
+
+/// So long nobody has waited in vain, and a shortage of connections is over.
+const CALM: Duration = Duration::from_secs(10);
+
+/// Whether there are too few connections, for the log, which tells of changes only.
+#[derive(Debug, Default)]
+struct Shortage {
+    /// When somebody last waited in vain, while it lasts.
+    last: Option<Instant>,
+}
+
+impl Shortage {
+    /// Somebody has waited in vain; true if it begins with that.
+    fn refused(&mut self, now: Instant) -> bool {
+        self.last.replace(now).is_none()
+    }
+
+    /// Somebody did not have to wait; true if it is over with that.
+    fn served(&mut self, now: Instant) -> bool {
+        self.last
+            .take_if(|last| now.saturating_duration_since(*last) >= CALM)
+            .is_some()
+    }
 }
 
 /// Counts one that waits, until it is dropped.
@@ -79,8 +106,28 @@ impl Gauges {
         Waiting(&self.waiting)
     }
 
-    pub(super) fn refused(&self) {
+    /// Somebody waited in vain for one of so many connections.
+    pub(super) fn refused(&self, connections: u32) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        if self.shortage().refused(Instant::now()) {
+            tracing::warn!(
+                connections,
+                "every connection to the store is in use: a call waited in vain"
+            );
+        }
+        self.is_short.store(true, Ordering::Relaxed);
+    }
+
+    /// Somebody found a connection free at once.
+    pub(super) fn served(&self) {
+        if self.is_short.load(Ordering::Relaxed) && self.shortage().served(Instant::now()) {
+            self.is_short.store(false, Ordering::Relaxed);
+            tracing::info!("connections to the store are free again");
+        }
+    }
+
+    fn shortage(&self) -> MutexGuard<'_, Shortage> {
+        self.shortage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn opened(&self) {
@@ -121,6 +168,20 @@ impl Gauges {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shortage_begins_once_and_is_over_after_some_calm() {
+        let (mut shortage, begun) = (Shortage::default(), Instant::now());
+        let at = |seconds| begun + Duration::from_secs(seconds);
+
+        assert!(!shortage.served(at(0)), "there is none");
+        assert!(shortage.refused(at(1)));
+        assert!(!shortage.refused(at(5)), "it lasts");
+        assert!(!shortage.served(at(14)), "one is free, but it was bad a moment ago");
+        assert!(shortage.served(at(15)));
+        assert!(!shortage.served(at(16)), "it was told");
+        assert!(shortage.refused(at(17)));
+    }
 
     #[test]
     fn what_is_held_for_longer_than_a_call_may_take_is_a_leak_until_it_is_let_go() {

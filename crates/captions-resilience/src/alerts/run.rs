@@ -13,10 +13,12 @@ use std::{
 use async_trait::async_trait;
 use captions_domain::fault::{Fault, FaultKind};
 use futures_util::{FutureExt as _, future::join_all};
+use serde::Serialize;
 use tokio::{
     sync::Notify,
     time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
+use utoipa::ToSchema;
 
 use super::{Alerts, Bounded, Notice, Phase, vitals::Vitals};
 
@@ -97,7 +99,8 @@ pub struct Counts {
 }
 
 /// [`Counts`] at one instant.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = AlertStats)]
 pub struct Counted {
     /// Windows that were judged.
     pub looks: u64,

@@ -439,6 +439,22 @@ impl Summary {
             self.event_loop.max_lag,
         );
         page.single("captions_uptime_seconds", "gauge", "Time since the start.", self.uptime);
+        if let Some(alerts) = self.alerts {
+            page.family(
+                "captions_alert_failures_total",
+                "counter",
+                "Times that the alert loop got no figures, or could not tell a notice.",
+            );
+            page.sample("", &[("part", "source")], alerts.source_failures);
+            page.sample("", &[("part", "sink")], alerts.sink_failures);
+            page.family(
+                "captions_alert_notices_total",
+                "counter",
+                "Notices of alerts that left the queue of a sink, by how.",
+            );
+            page.sample("", &[("how", "delivered")], alerts.delivered);
+            page.sample("", &[("how", "given_up")], alerts.given_up);
+        }
         if let Some(process) = self.process {
             page.single(
                 "process_start_time_seconds",

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Monitor;
+use crate::alerts;
 use crate::readthrough::CacheCounts;
 
 /// A pool of connections at one instant.
@@ -25,7 +26,7 @@ pub struct PoolStats {
     pub opened: u64,
     /// Connections closed in the middle of their work since the start.
     pub broken: u64,
-    /// Callers that waited for one in vain since the start.
+    /// Callers that waited for one in vain since the start, or found the line full.
     pub refused: u64,
 }
 
@@ -38,7 +39,7 @@ pub struct LimiterStats {
     pub refused: u64,
     /// Calls that had to wait for their turn since the start.
     pub waited: u64,
-    /// Decisions that this process took alone since the start, because the shared limits were away.
+    /// Decisions that this process took alone since the start, because the shared limits were away; of all limits together.
     pub alone: u64,
 }
 
@@ -108,6 +109,7 @@ pub(super) struct Sources {
     pub(super) pool: Source<PoolStats>,
     pub(super) memory: Source<MemoryStats>,
     pub(super) spool: Source<SpoolStats>,
+    pub(super) alerts: Source<alerts::Counted>,
     pub(super) process: Source<ProcessStats>,
     /// By the kind of what is kept.
     pub(super) caches: Source<BTreeMap<&'static str, CacheCounts>>,
@@ -135,6 +137,11 @@ impl Monitor {
     /// Where the figures of the spool are.
     pub fn spool(&self, source: impl Fn() -> SpoolStats + Send + Sync + 'static) {
         self.parts().sources.spool = Source::new(source);
+    }
+
+    /// Where the figures of the alert loop are.
+    pub fn alerts(&self, source: impl Fn() -> alerts::Counted + Send + Sync + 'static) {
+        self.parts().sources.alerts = Source::new(source);
     }
 
     /// Where the figures of the process are.

@@ -23,7 +23,7 @@ use super::{
     sources::Sources,
     window::{CIRCUIT_OPEN, OVERLOADED, Span, Totals},
 };
-use crate::{breaker::Breaker, policy::Policy, readthrough::CacheCounts};
+use crate::{alerts, breaker::Breaker, policy::Policy, readthrough::CacheCounts};
 
 /// Everything that is counted. Times are in seconds.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -56,6 +56,8 @@ pub struct Summary {
     pub event_loop: EventLoopStats,
     /// The process, where the machine tells.
     pub process: Option<ProcessStats>,
+    /// The alert loop, where there is one. Its counts are those since the start.
+    pub alerts: Option<alerts::Counted>,
     /// For metrics: how long captions took since the start, by operation.
     #[serde(skip)]
     #[schema(ignore)]
@@ -442,6 +444,7 @@ impl Monitor {
             },
             event_loop: self.inner.event_loop.stats(),
             process: sources.process.ask(),
+            alerts: sources.alerts.ask(),
             spreads: Operation::OF_CALLERS
                 .iter()
                 .filter_map(|wanted| readings.iter().find(|(operation, _)| operation == wanted))

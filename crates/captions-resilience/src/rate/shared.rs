@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -26,6 +26,8 @@ pub struct SharedQuota {
     local: Arc<dyn Quota>,
     replicas: u32,
     alone: AtomicU64,
+    /// For the log, which tells only of changes.
+    is_alone: AtomicBool,
 }
 
 impl SharedQuota {
@@ -36,6 +38,7 @@ impl SharedQuota {
             local,
             replicas: replicas.max(1),
             alone: AtomicU64::new(0),
+            is_alone: AtomicBool::new(false),
         }
     }
 
@@ -61,10 +64,21 @@ impl Quota for SharedQuota {
     async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
         if let Some(shared) = &self.shared {
             match shared.take(cx, key, plan, take).await {
-                Ok(decision) => return Ok(decision),
+                Ok(decision) => {
+                    if self.is_alone.swap(false, Ordering::Relaxed) {
+                        tracing::info!("limits are counted together again");
+                    }
+                    return Ok(decision);
+                }
                 // The policy around it has told why.
                 Err(fault) => {
-                    tracing::debug!(kind = fault.kind.as_str(), "limits are counted by this process alone");
+                    if !self.is_alone.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            code = fault.kind.as_str(),
+                            replicas = self.replicas,
+                            "limits are counted by this process alone"
+                        );
+                    }
                     self.alone.fetch_add(1, Ordering::Relaxed);
                     cx.notes.add(Degraded::LimitsLocal);
                 }
@@ -85,7 +99,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::samples::relaxed;
+    use crate::samples::{Lines, relaxed};
 
     fn plan() -> Plan {
         Plan::new([Window::new(Unit::Requests, 90, Duration::from_mins(1))])
@@ -131,6 +145,33 @@ mod tests {
 
         assert_eq!(ask(&quota, &cx).await.room[0].left, 30);
         assert_eq!((quota.alone(), cx.notes.all()), (1, vec![Degraded::LimitsLocal]));
+    }
+
+    #[tokio::test]
+    async fn to_be_alone_is_told_once_and_so_is_its_end() {
+        let lines = Lines::of("message");
+        let _guard = tracing::subscriber::set_default(lines.clone());
+        let mut shared = MockQuota::new();
+        let mut asked = 0;
+        shared.expect_take().returning(move |_, _, plan, _| {
+            asked += 1;
+            if (2..=4).contains(&asked) {
+                Err(Fault::new(FaultKind::Unavailable))
+            } else {
+                Ok(answer(plan, true))
+            }
+        });
+        let quota = SharedQuota::new(Some(Arc::new(shared)), local(), 3);
+
+        for _ in 0..6 {
+            ask(&quota, &relaxed()).await;
+        }
+
+        let told = [
+            "limits are counted by this process alone",
+            "limits are counted together again",
+        ];
+        assert_eq!(lines.all(), told);
     }
 
     #[tokio::test]

@@ -357,8 +357,10 @@ impl Layers {
         if Handle::try_current().is_err() || self.is_settling.swap(true, Ordering::SeqCst) {
             return;
         }
-        let layers = Arc::clone(self);
-        let settling = async move {
+        // Also dropped by a panic, by a refusal, and at the end.
+        let settling = Settling(Arc::clone(self));
+        let work = async move {
+            let layers = &settling.0;
             while !layers.settle_what_is_left().await {
                 tokio::select! {
                     () = sleep(SETTLE_AGAIN) => {}
@@ -371,11 +373,13 @@ impl Layers {
                     }
                 }
             }
-            layers.is_settling.store(false, Ordering::SeqCst);
         };
-        if self.tasks.spawn("cache debts", settling).is_err() {
-            self.is_settling.store(false, Ordering::SeqCst);
-        }
+        // Refused: the listener tries again.
+        drop(self.tasks.spawn("cache debts", work));
+    }
+
+    fn has_left(&self) -> bool {
+        self.owed_writes() > 0 && self.owed().values().any(|debt| debt.left > 0)
     }
 
     /// Tells what was left to the background, until the shared layer fails. True if nothing is left.
@@ -461,15 +465,26 @@ impl Drop for Owed {
 }
 
 /// Hears what others change, and looks now and then whether something is owed that nobody is settling.
+/// Settling is going on while it lives.
+struct Settling(Arc<Layers>);
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.0.is_settling.store(false, Ordering::SeqCst);
+    }
+}
+
 async fn listen(layers: Weak<Layers>, told: Invalidations) {
     let mut told = told.chain(stream::pending());
     loop {
         let heard = timeout(SETTLE_AGAIN, told.next()).await;
         let Some(layers) = layers.upgrade() else { return };
-        match heard {
-            Ok(Some(told)) => layers.hear(told).await,
-            Err(_) if layers.owed_writes() > 0 => layers.settle_in_background(),
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(told)) = heard {
+            layers.hear(told).await;
+        }
+        // Also for what was left just as the last settling ended.
+        if layers.has_left() {
+            layers.settle_in_background();
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use captions_domain::{context::Context, fault::Fault, ports::Cache, ports::CacheKey};
+use futures_util::{FutureExt, future::BoxFuture};
 use rand::Rng;
 use tokio::{runtime::Handle, time::sleep};
 
@@ -25,6 +26,8 @@ pub(super) struct Lease {
     time: Duration,
     /// Whether it may stand there as ours.
     is_held: bool,
+    /// Under way.
+    renewal: Option<BoxFuture<'static, ()>>,
 }
 
 impl Lease {
@@ -43,6 +46,7 @@ impl Lease {
             token: Bytes::copy_from_slice(&token),
             time,
             is_held: false,
+            renewal: None,
         }
     }
 
@@ -59,47 +63,65 @@ impl Lease {
     }
 
     /// Does the work and renews the lease meanwhile.
-    pub(super) async fn keep_during<T>(&self, work: impl Future<Output = T>) -> T {
-        let renewing = async {
-            loop {
-                sleep(self.time / 3).await;
-                let cx = housekeeping(&self.place);
-                // If it cannot be renewed it runs out, and the worst is a second load.
-                drop(
-                    self.shared
-                        .put(&cx, &self.place.key, self.token.clone(), self.time)
-                        .await,
-                );
+    pub(super) async fn keep_during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = sleep(self.time / 3) => {}
             }
-        };
-        let (mut work, mut renewing) = (pin!(work), pin!(renewing));
-        tokio::select! {
-            biased;
-            done = &mut work => done,
-            () = &mut renewing => work.await,
+            let renewal = self.renewal.insert(self.renew());
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = renewal => {}
+            }
+            self.renewal = None;
         }
+    }
+
+    fn renew(&self) -> BoxFuture<'static, ()> {
+        let (shared, place, token, time) = (
+            Arc::clone(&self.shared),
+            self.place.clone(),
+            self.token.clone(),
+            self.time,
+        );
+        async move {
+            // If it cannot be renewed it runs out, and the worst is a second load.
+            drop(shared.put(&housekeeping(&place), &place.key, token, time).await);
+        }
+        .boxed()
+    }
+
+    /// Gives it back once a renewal that is under way has arrived: it would put the token there again.
+    fn giving_back(&mut self) -> BoxFuture<'static, ()> {
+        let (shared, place, token) = (Arc::clone(&self.shared), self.place.clone(), self.token.clone());
+        let renewal = self.renewal.take();
+        async move {
+            if let Some(renewal) = renewal {
+                renewal.await;
+            }
+            drop(shared.remove_if(&housekeeping(&place), &place.key, token).await);
+        }
+        .boxed()
     }
 
     /// Gives it back.
     pub(super) async fn give_back(mut self) {
-        let cx = housekeeping(&self.place);
-        let given = self.shared.remove_if(&cx, &self.place.key, self.token.clone()).await;
+        self.giving_back().await;
         // Asking again would not help: by then it may have run out.
         self.is_held = false;
-        drop(given);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         // Outside of a runtime nothing can be done; then, or if it is refused, it runs out by itself.
-        if !self.is_held || Handle::try_current().is_err() {
-            return;
+        if self.is_held && Handle::try_current().is_ok() {
+            let giving_back = self.giving_back();
+            drop(self.tasks.spawn("lease", giving_back));
         }
-        let (shared, place, token) = (Arc::clone(&self.shared), self.place.clone(), self.token.clone());
-        let give_back = async move {
-            drop(shared.remove_if(&housekeeping(&place), &place.key, token).await);
-        };
-        drop(self.tasks.spawn("lease", give_back));
     }
 }

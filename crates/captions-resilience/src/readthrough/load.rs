@@ -45,6 +45,8 @@ enum End<T, E> {
         error: E,
         /// It had no more time than the reader who began it.
         for_want_of_time: bool,
+        /// It stood behind others in a queue because nobody was in a hurry for it, and was turned away.
+        for_want_of_rank: bool,
     },
     /// Not begun: another process is loading it, and nobody here was to wait for that.
     Elsewhere,
@@ -145,14 +147,8 @@ where
                     shared: !is_ours,
                 };
             }
-            End::Came(kept) if !anew => {
-                count(&inner.tally.coalesced);
-                return Found::Hit {
-                    value: kept.value,
-                    age: kept.age,
-                };
-            }
-            End::Came(kept) if is_ours => {
+            // Another reader's load, in this process or another, has given it just now.
+            End::Came(kept) if !anew || is_ours => {
                 count(&inner.tally.coalesced);
                 return Found::Loaded {
                     value: kept.value,
@@ -161,9 +157,12 @@ where
             }
             // Its first reader had less time than we have: ours is next.
             End::Failed { for_want_of_time, .. } if for_want_of_time && !is_ours && Instant::now() < deadline => {}
+            // Whoever waits in person is not turned away for joining what was done in the background.
+            End::Failed { for_want_of_rank, .. } if for_want_of_rank && !is_ours && cx.class == Class::Interactive => {}
             End::Failed {
                 error,
                 for_want_of_time,
+                ..
             } => {
                 if is_ours {
                     if had_one && !for_want_of_time {
@@ -245,7 +244,7 @@ where
     let (over, was_away) = (looked.over.clone(), looked.away);
     async move {
         let outcome = |end, away| Outcome { end, away };
-        let (lease, over, away) = match inner.turn(&cx, &place, seen, aim, over, was_away).await {
+        let (mut lease, over, away) = match inner.turn(&cx, &place, seen, aim, over, was_away).await {
             Turn::Ours { lease, over, away } => (lease, over, away),
             Turn::Came(kept) => return outcome(End::Came(kept), false),
             Turn::Elsewhere => return outcome(End::Elsewhere, false),
@@ -265,7 +264,7 @@ where
                 .catch_unwind()
                 .map(|done| done.unwrap_or_else(|_| Err(internal("the load panicked"))))
         };
-        let done = match &lease {
+        let done = match &mut lease {
             Some(lease) => lease.keep_during(work).await,
             None => work.await,
         };
@@ -293,12 +292,16 @@ where
                 if let Some(lease) = lease {
                     lease.give_back().await;
                 }
+                let fault = error.fault();
                 let for_want_of_time =
-                    error.fault().is_some_and(Fault::is_transient) && Instant::now() + NEAR_THE_END >= deadline;
+                    fault.is_some_and(Fault::is_transient) && Instant::now() + NEAR_THE_END >= deadline;
+                let for_want_of_rank =
+                    cx.class == Class::Batch && fault.is_some_and(|fault| fault.kind == FaultKind::Overloaded);
                 outcome(
                     End::Failed {
                         error,
                         for_want_of_time,
+                        for_want_of_rank,
                     },
                     away,
                 )

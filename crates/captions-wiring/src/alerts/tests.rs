@@ -96,11 +96,13 @@ async fn it_looks_at_its_interval_until_the_tasks_end_and_never_where_it_is_off(
     let monitor = Monitor::default();
 
     let off = start(&settings(&[("enabled", "false")]), &monitor, &tasks).unwrap();
+    assert_eq!(monitor.summary().alerts, None);
     let counts = start(&settings(&[("interval", "10")]), &monitor, &tasks)
         .unwrap()
         .unwrap();
     sleep(Duration::from_secs(35)).await;
     let seen = counts.read();
+    assert_eq!(monitor.summary().alerts, Some(seen), "the statistics say so");
     let cut_off = tasks.drain(Duration::from_secs(1)).await;
     sleep(Duration::from_secs(35)).await;
 

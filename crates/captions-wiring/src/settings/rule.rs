@@ -21,6 +21,8 @@ pub(super) enum Rule {
     OneOf(&'static [&'static str]),
     Address,
     AddressOrNone,
+    /// As [`Rule::BaseUrl`], or empty for none.
+    EndpointOrNone,
     Filter,
     Path,
     /// May hold a password, so it is neither printed nor repeated in errors.
@@ -53,6 +55,7 @@ impl fmt::Display for Rule {
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Address => f.write_str("address and port, such as 127.0.0.1:8080 or [::1]:8080"),
             Self::AddressOrNone => f.write_str("address and port, such as 127.0.0.1:9091, or empty"),
+            Self::EndpointOrNone => f.write_str("http or https URL without user and password, or empty"),
             Self::Filter => f.write_str("filter directives"),
             Self::Path => f.write_str("path, or empty"),
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
@@ -77,6 +80,7 @@ impl Rule {
             self,
             Self::SecretUrl
                 | Self::BaseUrl
+                | Self::EndpointOrNone
                 | Self::VariableName
                 | Self::VariableOrNone
                 | Self::HookUrl
@@ -103,6 +107,7 @@ impl Rule {
             Self::AutoOrWhole(..) => text == "auto",
             Self::OneOf(words) => words.contains(&text),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::EndpointOrNone | Self::HookUrl => text.is_empty() || Self::BaseUrl.admits_text(text),
             Self::AddressOrNone => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
             Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
             Self::Path => !text.contains('\0'),
@@ -125,7 +130,6 @@ impl Rule {
                         .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
             }
             Self::VariableOrNone => text.is_empty() || Self::VariableName.admits_text(text),
-            Self::HookUrl => text.is_empty() || Self::BaseUrl.admits_text(text),
             Self::Name => {
                 (1..=64).contains(&text.len())
                     && text
@@ -156,6 +160,7 @@ impl Rule {
             Self::OneOf(_)
             | Self::Address
             | Self::AddressOrNone
+            | Self::EndpointOrNone
             | Self::Filter
             | Self::Path
             | Self::SecretUrl
@@ -314,6 +319,9 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
     ("admin.listen", Rule::AddressOrNone),
     ("admin.allow_remote", Rule::Flag),
+    ("telemetry.otlp_endpoint", Rule::EndpointOrNone),
+    ("telemetry.service_name", Rule::Text),
+    ("telemetry.sample_ratio", Rule::Share),
     ("alerts.enabled", Rule::Flag),
     ("alerts.interval", Rule::Seconds(0.1, 3600.0)),
     ("alerts.database_error_rate", Rule::Share),

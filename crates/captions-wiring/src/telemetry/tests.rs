@@ -11,7 +11,7 @@ fn logged(filter: &str, format: LogFormat, is_terminal: bool) -> String {
         format,
     };
     let writer = page.clone();
-    let subscriber = subscriber(&log, is_terminal, move || writer.clone()).unwrap();
+    let subscriber = subscriber(&log, &Traces::default(), is_terminal, move || writer.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(port = "cache", "passed over");
         tracing::debug!("detail");

@@ -1,3 +1,4 @@
+use captions_domain::context::Class;
 use futures_util::future::join_all;
 use rstest::rstest;
 use tokio::task::JoinHandle;
@@ -123,6 +124,32 @@ async fn a_failure_is_shared_and_not_kept() {
     assert_eq!((source.begun(), cache.counts().load_failures), (1, 1));
     source.gives("two");
     assert_eq!(read(&cache, USE, &source).await, "loaded two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_person_is_not_turned_away_together_with_work_in_the_background() {
+    let (cache, source) = (alone(plain()).await, Source::new("one", seconds(1)));
+    let background = Context {
+        class: Class::Batch,
+        ..relaxed()
+    };
+    let turned_away: Load<Value, LlmError> = Box::new(|_| {
+        Box::pin(async {
+            sleep(seconds(1)).await;
+            Err(Fault::new(FaultKind::Overloaded).into())
+        })
+    });
+
+    let (person, key) = (relaxed(), key("a"));
+    let (first, person, other) = tokio::join!(
+        cache.read(&background, &key, USE, turned_away),
+        cache.read(&person, &key, USE, source.load()),
+        cache.read(&background, &key, USE, source.load()),
+    );
+
+    assert_eq!(told(&first), "failed overloaded");
+    assert_eq!(told(&person), "loaded one");
+    assert_eq!(told(&other), "failed overloaded");
 }
 
 #[tokio::test(start_paused = true)]

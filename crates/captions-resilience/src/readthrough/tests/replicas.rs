@@ -91,7 +91,7 @@ async fn a_lease_is_renewed_while_the_load_goes_on() {
 
     let found = tokio::join!(read(&two.caches[0], USE, &source), read(&two.caches[1], USE, &source));
 
-    assert_eq!((&*found.0, &*found.1), ("loaded one", "hit one"));
+    assert_eq!((&*found.0, &*found.1), ("loaded one", "shared one"));
     assert_eq!(source.begun(), 1);
 }
 

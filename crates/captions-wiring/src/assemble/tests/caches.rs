@@ -175,3 +175,58 @@ async fn whoever_changes_a_user_reads_the_store_and_whoever_shows_one_a_copy() {
     assert_eq!(version(&*second.engine.users).await, 2);
     assert_eq!(version(&*first.shown_users).await, 2);
 }
+
+/// What answers first once the caption is past its time.
+async fn after_its_time(machine: &Machine) -> Source {
+    let assembled = assembled(machine).await;
+    generate(&assembled, BRIEF).await.unwrap();
+    let asking = async {
+        loop {
+            let source = generate(&assembled, BRIEF).await.unwrap().source;
+            if source != Source::Cache {
+                return source;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LIMIT, asking).await.unwrap()
+}
+
+#[tokio::test]
+async fn past_its_time_a_caption_is_served_at_once_only_as_far_as_the_settings_say() {
+    let short = || {
+        machine()
+            .flag("cache.caption", "0.2")
+            .flag("cache.early_refresh", "false")
+    };
+
+    for (revalidate, source) in [("3600", Source::Stale), ("0", Source::Provider)] {
+        let machine = short().flag("cache.revalidate", revalidate);
+        assert_eq!(after_its_time(&machine).await, source, "revalidate {revalidate}");
+    }
+    // Nor where no caption past its time is wanted at all.
+    let machine = short().flag("fallback.stale", "false");
+    assert_eq!(after_its_time(&machine).await, Source::Provider);
+}
+
+#[tokio::test]
+async fn that_a_user_is_unknown_is_remembered_only_if_the_settings_say_so() {
+    for (negative, seen) in [("3600", None), ("0", Some(Tone::Warm))] {
+        let machine = machine()
+            .flag("cache.memory_age", "3600")
+            .flag("cache.negative", negative);
+        let (first, second) = (assembled(&machine).await, assembled(&machine).await);
+        assert_eq!(tone(&second).await, None);
+
+        let cx = context(&first);
+        first
+            .engine
+            .users
+            .write(&cx, &anna(Tone::Warm), Expect::Absent)
+            .await
+            .unwrap();
+
+        assert_eq!(tone(&second).await, seen, "negative {negative}");
+        assert_eq!(tone(&first).await, Some(Tone::Warm));
+    }
+}

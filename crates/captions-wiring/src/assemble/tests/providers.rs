@@ -261,12 +261,12 @@ async fn the_local_model_is_loaded_before_the_first_caption_if_its_file_is_there
 
 #[tokio::test]
 async fn a_second_call_goes_beside_a_silent_one_only_if_the_settings_ask_for_it() {
-    for (hedge, calls) in [("0.05", 2), ("0", 1)] {
+    for (hedge, calls, deadline) in [("0.05", 2, "25"), ("0", 1, "2")] {
         let server = FakeLlm::start().await;
         server.reply(Turn::silence()).always(Turn::fitting());
         let machine = machine_with(&[&server]).flag("api.hedge", hedge);
         // A retry would come too late.
-        let machine = machine.flag("api.timeout", "30").flag("engine.deadline", "3");
+        let machine = machine.flag("api.timeout", "30").flag("engine.deadline", deadline);
         let assembled = assembled(&machine).await;
 
         let answer = generate(&assembled, BRIEF).await.unwrap();

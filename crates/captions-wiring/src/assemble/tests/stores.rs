@@ -185,3 +185,39 @@ async fn a_pool_that_the_server_has_too_few_places_for_is_a_warning() {
         assembled.shutdown().await;
     }
 }
+
+#[tokio::test]
+async fn callers_that_wait_for_a_connection_are_counted() {
+    let server = postgres::Server::start();
+    let machine = machine()
+        .env("DATABASE_URL", &server.new_database())
+        .flag("database.pool_size", "1")
+        .flag("database.connect_timeout", "60")
+        .flag("database.acquire_timeout", "60")
+        .flag("database.statement_timeout", "60")
+        .flag("engine.deadline", "60");
+    let assembled = Arc::new(assembled(&machine).await);
+    let waiting = || assembled.monitor.summary().database.pool.unwrap().waiting;
+    server.pause();
+
+    let calls = ["ana", "ben", "cleo"].map(|id| {
+        let assembled = Arc::clone(&assembled);
+        tokio::spawn(async move {
+            let cx = context(&assembled);
+            assembled.engine.users.preferences(&cx, &build::user_id(id)).await
+        })
+    });
+    let counted = async {
+        while waiting() != 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LIMIT, counted).await.unwrap();
+    server.resume();
+
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), None);
+    }
+    assert_eq!(waiting(), 0);
+    assembled.shutdown().await;
+}

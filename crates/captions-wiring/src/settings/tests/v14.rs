@@ -29,6 +29,10 @@ fn the_preset_has_the_values_of_the_specification() {
     assert_eq!((api.timeout, api.retry_delay), (thirty, Duration::from_secs(1)));
     assert_eq!((api.max_attempts, api.max_connections, api.max_per_host), (3, 100, 20));
     assert_eq!((api.requests_per_minute, api.requests_per_hour), (1000, 10_000));
+    let alerts = &settings.alerts;
+    assert_eq!((alerts.enabled, alerts.interval), (true, Duration::from_secs(60)));
+    let bounds = format!("{:?} {:?}", alerts.database_error_rate, alerts.api_response);
+    assert_eq!(bounds, "0.05 1s");
     for breaker in [&database.breaker, &api.breaker] {
         assert_eq!(
             (breaker.enabled, breaker.failure_threshold, breaker.recovery_timeout),
