@@ -103,7 +103,7 @@ impl Headroom {
             if waits {
                 add(&mut state.waiting, amount);
             }
-            let longer = wait.min((patience - wait) / 2).mul_f64(self.jitter.unit());
+            let longer = wait.min(patience.saturating_sub(wait) / 2).mul_f64(self.jitter.unit());
             Ok(Inside {
                 headroom: Arc::clone(self),
                 amount,
@@ -338,7 +338,7 @@ mod tests {
         let mut in_tenths = [0; 50];
         for inside in &waiting {
             assert!((5 * S..10 * S).contains(&inside.wait), "{:?}", inside.wait);
-            let tenth = usize::try_from((inside.wait - 5 * S).as_millis() / 100).unwrap();
+            let tenth = usize::try_from(inside.wait.saturating_sub(5 * S).as_millis() / 100).unwrap();
             in_tenths[tenth] += 1;
         }
         // Twenty on average.
