@@ -199,12 +199,19 @@ async fn a_first_provider_that_comes_and_goes_costs_nobody_an_answer_and_is_used
     let row = steadily(&service, flapping).await;
 
     let by = |name: &str| row.writers.iter().filter(|(_, writer)| writer == name).count();
-    assert_eq!(by("p0") + by("p1"), row.writers.len(), "nobody needs less than a provider");
+    assert_eq!(
+        by("p0") + by("p1"),
+        row.writers.len(),
+        "nobody needs less than a provider"
+    );
     assert!(by("p1") > 0, "the second one helps out");
 
     let (back, mut ticks) = (Instant::now(), interval(EVERY));
     while service.told(&asked()).await.end["provider"] != "p0" {
-        assert!(back.elapsed() < Duration::from_secs(20), "the first one is not used again");
+        assert!(
+            back.elapsed() < Duration::from_secs(20),
+            "the first one is not used again"
+        );
         ticks.tick().await;
     }
     Arc::into_inner(service).unwrap().stop().await;
