@@ -119,7 +119,7 @@ async fn with_postgres_down_known_users_keep_their_preferences_and_unknown_ones_
     service.stop().await;
 }
 
-/// The same question each time, answered from the cache if that has it.
+/// What is answered from the cache if it is asked again.
 fn kept(user: &str) -> Value {
     json!({ "content_description": description("Bread on the counter of a bakery"), "user_id": user })
 }
@@ -150,11 +150,12 @@ async fn nobody_finds_a_cached_caption_of_somebody_who_was_erased() {
 
     // One who is registered, and will be again with the same preferences; and one who never was.
     for user in ["ana", "nobody"] {
-        let (_, old) = replicas[0].post("/v1/captions", &kept(user)).await;
+        let asked = kept(user);
+        let (_, old) = replicas[0].post("/v1/captions", &asked).await;
         assert_eq!(old["source"], "provider", "{old}");
         for replica in &replicas {
             until("every replica has it", async || {
-                let (_, found) = replica.post("/v1/captions", &kept(user)).await;
+                let (_, found) = replica.post("/v1/captions", &asked).await;
                 (found["source"] == "cache" && found["id"] == old["id"]).then_some(())
             })
             .await;
@@ -175,13 +176,13 @@ async fn nobody_finds_a_cached_caption_of_somebody_who_was_erased() {
 
         // The one that was asked has forgotten already; the others hear of it.
         let calls = llm.count();
-        let (_, new) = replicas[1].post("/v1/captions", &kept(user)).await;
+        let (_, new) = replicas[1].post("/v1/captions", &asked).await;
         assert_eq!(new["source"], "provider", "{new}");
         assert_ne!(new["id"], old["id"]);
         assert_eq!(llm.count(), calls + 1);
         for replica in &replicas {
             until("every replica has the new one", async || {
-                let (_, found) = replica.post("/v1/captions", &kept(user)).await;
+                let (_, found) = replica.post("/v1/captions", &asked).await;
                 (found["source"] == "cache" && found["id"] == new["id"]).then_some(())
             })
             .await;
@@ -203,7 +204,8 @@ async fn somebody_can_be_erased_with_redis_down_and_is_told_so() {
         ("OPENAI_MODEL", "m"),
     ])
     .await;
-    let (_, old) = service.post("/v1/captions", &kept("nobody")).await;
+    let asked = kept("nobody");
+    let (_, old) = service.post("/v1/captions", &asked).await;
     assert_eq!(old["source"], "provider", "{old}");
     redis.kill();
 
@@ -215,7 +217,7 @@ async fn somebody_can_be_erased_with_redis_down_and_is_told_so() {
         (&json!(1), &json!(["cache_unavailable"])),
         "{gone}"
     );
-    let (_, new) = service.post("/v1/captions", &kept("nobody")).await;
+    let (_, new) = service.post("/v1/captions", &asked).await;
     assert_eq!(new["source"], "provider", "{new}");
     assert_ne!(new["id"], old["id"]);
     service.stop().await;
