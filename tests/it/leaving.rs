@@ -8,6 +8,7 @@ use std::{
 use captions_testkit::llm::{FakeLlm, Turn};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{task::JoinSet, time::interval};
 
 use crate::support::{Service, description};
@@ -95,6 +96,7 @@ async fn steadily(service: &Arc<Service>, stop: impl Future<Output = ()>) -> Row
                         service.told(&body).await
                     };
                     assert_eq!(told.status, 200, "everybody is answered: {told:?}");
+                    assert!(told.end["attempts"].as_u64().unwrap() <= 3, "{told:?}");
                     let writer = match told.end["source"].as_str().unwrap() {
                         "provider" => told.end["provider"].as_str().unwrap().to_owned(),
                         other => other.to_owned(),
@@ -110,12 +112,8 @@ async fn steadily(service: &Arc<Service>, stop: impl Future<Output = ()>) -> Row
     }
 }
 
-/// Keeps the providers down for so long under a steady row of requests, then brings them back. Returns requests and
-/// provider calls while they were out, and the time from their return to the first fresh answer.
-async fn outage(providers: &[FakeLlm], lasts: Duration) -> (u32, usize, Duration) {
-    for llm in providers {
-        llm.always(Turn::unavailable());
-    }
+/// A service before a chain of providers, `p0` first, and its files.
+async fn before_all(providers: &[FakeLlm]) -> (Arc<Service>, TempDir) {
     let one = |(index, llm): (usize, &FakeLlm)| {
         let url = llm.base_url();
         format!("[[llm.providers]]\nname = \"p{index}\"\nkind = \"openai\"\nmodel = \"m\"\nbase_url = \"{url}\"\n")
@@ -125,6 +123,16 @@ async fn outage(providers: &[FakeLlm], lasts: Duration) -> (u32, usize, Duration
     let config = home.path().join("chain.toml");
     std::fs::write(&config, listed).unwrap();
     let service = Arc::new(Service::start(&[("CAPTIONS_CONFIG", &config.display().to_string())]).await);
+    (service, home)
+}
+
+/// Keeps the providers down for so long under a steady row of requests, then brings them back. Returns requests and
+/// provider calls while they were out, and the time from their return to the first fresh answer.
+async fn outage(providers: &[FakeLlm], lasts: Duration) -> (u32, usize, Duration) {
+    for llm in providers {
+        llm.always(Turn::unavailable());
+    }
+    let (service, _files) = before_all(providers).await;
 
     let out = steadily(&service, tokio::time::sleep(lasts)).await;
     let calls: usize = providers.iter().map(FakeLlm::count).sum();
@@ -171,4 +179,40 @@ async fn a_provider_that_is_out_for_ten_seconds_is_left_alone_and_used_at_once_w
         first <= Duration::from_secs(1),
         "the first fresh answer came after {first:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_provider_that_comes_and_goes_costs_nobody_an_answer_and_is_used_again_once_it_stays() {
+    let providers = [FakeLlm::start().await, FakeLlm::start().await];
+    let (first, second) = (&providers[0], &providers[1]);
+    second.always(Turn::caption(CAPTION));
+    let (service, _files) = before_all(&providers).await;
+    let flapping = async {
+        for _ in 0..5 {
+            for turn in [Turn::unavailable(), Turn::caption(CAPTION)] {
+                first.always(turn);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        }
+    };
+
+    let row = steadily(&service, flapping).await;
+
+    let by = |name: &str| row.writers.iter().filter(|(_, writer)| writer == name).count();
+    assert_eq!(
+        by("p0") + by("p1"),
+        row.writers.len(),
+        "nobody needs less than a provider"
+    );
+    assert!(by("p1") > 0, "the second one helps out");
+
+    let (back, mut ticks) = (Instant::now(), interval(EVERY));
+    while service.told(&asked()).await.end["provider"] != "p0" {
+        assert!(
+            back.elapsed() < Duration::from_secs(20),
+            "the first one is not used again"
+        );
+        ticks.tick().await;
+    }
+    Arc::into_inner(service).unwrap().stop().await;
 }

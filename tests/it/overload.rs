@@ -6,7 +6,7 @@ use captions_testkit::llm::{FakeLlm, Turn};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Service, description};
+use crate::support::{Service, description, until};
 
 const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 /// Far less than a place in the queue would take here, and far more than an answer does on a busy machine.
@@ -60,17 +60,24 @@ async fn what_is_too_much_is_refused_at_once_with_a_time_to_come_back(#[case] bo
     assert_eq!((streamed.status, &streamed.end["code"]), (503, &json!("overloaded")));
     assert_eq!((below.status, &below.end["source"]), (200, &json!("template")));
     assert_eq!(llm.count(), 1, "nobody else was asked");
+    // Wherever they were turned away, operators see it, and so does the alert.
+    let (_, stats) = service.get("/v1/stats").await;
+    let calls = &stats["api"]["calls"];
+    assert_eq!(
+        (&calls["overloaded"], &calls["total"], &calls["in_flight"]),
+        (&json!(3), &json!(0), &json!(1)),
+        "{calls}"
+    );
 
     // The first caller leaves, and its place is free.
     first.abort();
     llm.until("the first call has ended", |llm| llm.last().left_early().is_some())
         .await;
-    let served = loop {
+    let served = until("the place is free", async || {
         let told = service.told(&asked("A quick coffee", false)).await;
-        if told.status != 503 || begun.elapsed() > Duration::from_secs(30) {
-            break told;
-        }
-    };
+        (told.status != 503).then_some(told)
+    })
+    .await;
     assert_eq!((served.status, &served.end["caption"]), (200, &json!(CAPTION)));
     service.stop().await;
 }

@@ -19,14 +19,18 @@ use captions_domain::{
     ports::QuotaKey,
     quota::{Amount, Plan, Room, Unit, Window},
 };
+use captions_wiring::monitor::Operation;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{call::Call, failure::Failure, state::AppState};
 
 /// What is limited: everything with a version. Probes and documents are free.
 const LIMITED: &str = "/v1/";
-/// The addresses that cost tokens.
-const WRITERS: [&str; 2] = ["/v1/captions", "/v1/captions/stream"];
+/// The addresses that cost tokens, and what is counted there.
+const WRITERS: [(&str, Operation); 2] = [
+    ("/v1/captions", Operation::CaptionGeneration),
+    ("/v1/captions/stream", Operation::CaptionStream),
+];
 /// What a caption takes of its caller's tokens until it is known what it used: a little more than most.
 const TOKENS: u64 = 2000;
 
@@ -88,7 +92,9 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     let (Some(limiter), Some(route)) = (&state.callers, route.filter(|route| route.starts_with(LIMITED))) else {
         return next.run(request).await;
     };
-    let tokens = if WRITERS.contains(&route) { TOKENS } else { 0 };
+    let operation = WRITERS.iter().find(|(path, _)| *path == route);
+    let operation = operation.map(|(_, operation)| *operation);
+    let tokens = if operation.is_some() { TOKENS } else { 0 };
     let (mut parts, body) = request.into_parts();
     let mut call = match Call::from_request_parts(&mut parts, &state).await {
         Ok(call) => call,
@@ -97,8 +103,12 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     let amount = Amount::request(tokens);
     let pass = match limiter.take(&call.cx, &key(&call.cx), amount, Duration::ZERO).await {
         Ok(pass) => pass,
-        Err(refused) => return turn_away(limiter, &refused),
+        Err(refused) => {
+            state.monitor.caller_turned_away(operation);
+            return turn_away(limiter, &refused);
+        }
     };
+    state.monitor.caller_admitted();
     let told = headers(limiter.plan(), &pass.room);
     call.admission = Admission::with(pass);
     parts.extensions.insert(call.clone());

@@ -1,6 +1,6 @@
 //! From settings to a running server: the only part of this app that knows the composition root.
 
-use std::{borrow::Cow, io, path::PathBuf, pin::pin, sync::Arc};
+use std::{borrow::Cow, io, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use captions_domain::context::TenantId;
@@ -13,6 +13,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
 
@@ -32,8 +33,7 @@ pub enum End {
 pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyhow::Result<End> {
     let settings = load(&Sources::of_this_process(flags, config)?)?.settings;
     let traces = telemetry::install_with_traces(&settings.log, &settings.telemetry)?;
-    let (mut first, mut second) = (Signals::listen()?, Signals::listen()?);
-    let mut stop = pin!(first.next());
+    let mut signals = Signals::listen()?;
     let listen = settings.server.listen;
     // First of all: whoever connects while the parts are put together is told so instead of being refused.
     let listener = TcpListener::bind(listen)
@@ -50,7 +50,7 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         biased;
         assembled = assemble(&settings) => Arc::new(assembled?),
         never = serve_starting(&listener, limits(&settings)) => match never {},
-        () = &mut stop => return Ok(End::InGoodOrder),
+        () = signals.next() => return Ok(End::InGoodOrder),
     };
     warm(&settings, &assembled);
     assembled.watch_event_loop();
@@ -62,18 +62,20 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
             .tasks()
             .spawn_endless("admin", async move { match answers.await {} });
     }
+    let stop = CancellationToken::new();
+    // One listener for both signals: the second is waited for before the first has any effect that could be seen.
     let told_again = async {
-        second.next().await;
-        second.next().await;
+        signals.next().await;
+        stop.cancel();
+        signals.next().await;
     };
     let in_good_order = async {
-        let served = serve(listener, state, stop).await;
+        let served = serve(listener, state, stop.cancelled()).await;
         assembled.shutdown().await;
         traces.shutdown().await;
         served
     };
     tokio::select! {
-        // In this order, so that the first signal is counted by both before the second one can come.
         biased;
         () = told_again => {
             tracing::warn!("a second signal: stopping at once");

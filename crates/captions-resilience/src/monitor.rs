@@ -15,7 +15,10 @@ pub mod watched;
 mod window;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,8 +36,9 @@ pub use self::{
     sources::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
     stalls::{EventLoop, watch_event_loop},
     summary::{
-        ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, DatabaseStats, EventLoopStats, OperationStats,
-        Outcomes, ProviderStats, RecentCalls, RecentLookUps, RecentOperations, SharedCacheStats, Summary, Tokens,
+        ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, CallerStats, DatabaseStats, EventLoopStats,
+        OperationStats, Outcomes, ProviderStats, RecentCalls, RecentLookUps, RecentOperations, SharedCacheStats,
+        Summary, Tokens,
     },
 };
 use self::{sources::Sources, summary::Part};
@@ -253,6 +257,9 @@ pub enum Dependency<'a> {
     Cache,
     /// One provider over the network, by its name in the settings.
     Provider(&'a str),
+    /// All providers together, as a caller asks them. What it turns away is part of their sum; its calls are theirs and are
+    /// not counted again.
+    Chain,
 }
 
 /// Counts. Clones count into the same figures.
@@ -266,6 +273,9 @@ struct Inner {
     begun: Instant,
     window: Duration,
     operations: [Arc<Recorder>; Operation::ALL.len()],
+    /// Requests within the limits of their callers, and beyond them.
+    admitted: AtomicU64,
+    turned_away: AtomicU64,
     event_loop: EventLoop,
     parts: Mutex<Parts>,
 }
@@ -277,6 +287,8 @@ struct Parts {
     cache: Option<Part>,
     /// In the order of the chain.
     providers: Vec<(String, Part)>,
+    /// What is turned away before any provider is asked.
+    chain: Option<Arc<Recorder>>,
     sources: Sources,
 }
 
@@ -297,6 +309,8 @@ impl Monitor {
                 begun: Instant::now(),
                 window,
                 operations: std::array::from_fn(|_| Arc::new(Recorder::new(window))),
+                admitted: AtomicU64::new(0),
+                turned_away: AtomicU64::new(0),
                 event_loop: EventLoop::default(),
                 parts: Mutex::default(),
             }),
@@ -308,17 +322,31 @@ impl Monitor {
         self.inner.operations[operation as usize].begin()
     }
 
+    /// A request was within the limits of its caller.
+    pub fn caller_admitted(&self) {
+        self.inner.admitted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was beyond the limits of its caller. If it asked for something that is counted, that is refused too.
+    pub fn caller_turned_away(&self, asked_for: Option<Operation>) {
+        self.inner.turned_away.fetch_add(1, Ordering::Relaxed);
+        if let Some(operation) = asked_for {
+            self.begin(operation).end(Outcome::Refused);
+        }
+    }
+
     /// Counts the calls of this policy's dependency from now on, and shows its breaker. The policy to use is the one that is
     /// returned; clones of it count too.
     pub fn watch(&self, dependency: Dependency<'_>, policy: Policy) -> Policy {
         let calls = Arc::new(Recorder::new(self.inner.window));
         let policy = policy.watched(Arc::clone(&calls));
-        let part = Part::new(calls, policy.clone());
+        let part = Part::new(Arc::clone(&calls), policy.clone());
         let mut parts = self.parts();
         match dependency {
             Dependency::Database => parts.database = Some(part),
             Dependency::Cache => parts.cache = Some(part),
             Dependency::Provider(name) => parts.providers.push((name.to_owned(), part)),
+            Dependency::Chain => parts.chain = Some(calls),
         }
         policy
     }

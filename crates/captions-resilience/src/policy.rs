@@ -353,8 +353,18 @@ impl Policy {
         if asked > retry.longest_wait {
             return None;
         }
-        let pause = retry.pause(failed, self.jitter.unit()).max(asked);
-        let needed = Instant::now().checked_add(pause)?.checked_add(retry.least_time)?;
+        let now = Instant::now();
+        let ours = retry.pause(failed, self.jitter.unit());
+        let pause = if asked.is_zero() {
+            ours
+        } else {
+            // Never before the time that was asked for, and a while after it: others were told the same. Up to half of the
+            // time that is then left, so that nobody fails by that who could have made it.
+            let needed = now.checked_add(asked)?.checked_add(retry.least_time)?;
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(needed));
+            asked + left.map_or(ours, |left| ours.min(left / 2))
+        };
+        let needed = now.checked_add(pause)?.checked_add(retry.least_time)?;
         if deadline.is_some_and(|deadline| needed >= deadline) {
             return None;
         }

@@ -83,7 +83,6 @@ impl Decisions {
 pub(crate) struct Leave {
     pass: Option<Pass>,
     /// Counted as a call under way until it is dropped.
-    #[expect(dead_code, reason = "held only to be dropped")]
     inside: Option<Inside>,
     /// How long to wait before the call.
     pub(crate) wait: Duration,
@@ -94,6 +93,9 @@ impl Leave {
     pub(crate) fn begin(&mut self) {
         if let Some(pass) = &mut self.pass {
             pass.begin();
+        }
+        if let Some(inside) = &mut self.inside {
+            inside.begin();
         }
     }
 

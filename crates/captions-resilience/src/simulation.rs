@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Schedules of one run, of about two minutes each.
-const SCHEDULES: u64 = 1500;
+const SCHEDULES: u64 = 2000;
 const REQUESTS: usize = 30;
 const MEMBERS: [&str; 3] = ["a", "b", "c"];
 const ATTEMPTS: u32 = 3;

@@ -148,7 +148,9 @@ pub(crate) async fn writers(
     // The settings put a provider into every list.
     let first = members.next().ok_or(AssembleError::NoProvider)?;
     let chain = Arc::new(Failover::new(first, members.collect()));
-    let chain = Arc::new(Guarded::new(chain, Policy::new(policies::chain(&settings.api))));
+    // Its slots come before those of any provider, so that a crowd is mostly turned away here.
+    let policy = monitor.watch(Dependency::Chain, Policy::new(policies::chain(&settings.api)));
+    let chain = Arc::new(Guarded::new(chain, policy));
     Ok(Writers {
         chain,
         rungs,

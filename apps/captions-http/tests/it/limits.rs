@@ -139,6 +139,32 @@ async fn beyond_the_limit_it_is_429_with_the_time_to_come_back_and_nothing_is_do
 }
 
 #[tokio::test]
+async fn who_is_turned_away_is_counted_and_so_is_what_was_asked_for() {
+    let server = limited(&[(Unit::Requests, 1)], [Turn::Say(TEXT)]).await;
+    assert_eq!(caption(&server).await.status, 201);
+    for path in ["/v1/captions", "/v1/captions", "/v1/captions/stream"] {
+        assert_eq!(ask(&server, path).await.status, 429);
+    }
+    assert_eq!(get(server.address, "/v1/users/ana").await.status, 429);
+
+    // Its statistics are beyond the limit as well, so they are looked at from inside.
+    let stats = serde_json::to_value(server.monitor.summary()).unwrap();
+
+    assert_eq!(stats["callers"], json!({ "allowed": 1, "refused": 4 }));
+    let outcomes = |operation: &str| {
+        let outcomes = &stats["operations"][operation]["outcomes"];
+        [outcomes["ok"].clone(), outcomes["refused"].clone()]
+    };
+    assert_eq!(outcomes("caption_generation"), [json!(1), json!(2)]);
+    assert_eq!(outcomes("caption_stream"), [json!(0), json!(1)]);
+    let page = server.monitor.summary().prometheus();
+    assert!(
+        page.contains("captions_caller_requests_total{decision=\"refused\"} 4\n"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
 async fn probes_and_documents_are_free_and_without_limits_nothing_is_told() {
     let server = limited(&[(Unit::Requests, 1)], [Turn::Say(TEXT)]).await;
     for path in ["/livez", "/readyz", "/openapi.json", "/errors/internal"] {

@@ -95,6 +95,7 @@ impl Summary {
         self.operations(&mut page);
         self.dependencies(&mut page);
         self.tokens_and_limits(&mut page);
+        self.callers(&mut page);
         self.stores(&mut page);
         self.caches(&mut page);
         self.process(&mut page);
@@ -285,6 +286,16 @@ impl Summary {
                 }
             }
         }
+    }
+
+    fn callers(&self, page: &mut Page) {
+        page.family(
+            "captions_caller_requests_total",
+            "counter",
+            "What the limits of callers said.",
+        );
+        page.sample("", &[("decision", "allowed")], self.callers.allowed);
+        page.sample("", &[("decision", "refused")], self.callers.refused);
     }
 
     fn stores(&self, page: &mut Page) {

@@ -78,6 +78,14 @@ impl Reading {
         self.recent.add(&other.recent);
         self.in_flight += other.in_flight;
     }
+
+    /// Only what was not begun there.
+    pub(super) fn add_turned_away(&mut self, other: &Self) {
+        for kind in [OVERLOADED, CIRCUIT_OPEN] {
+            self.totals.counts[kind] += other.totals.counts[kind];
+            self.recent.counts[kind] += other.recent.counts[kind];
+        }
+    }
 }
 
 /// Something under way. Dropped without an outcome it counts as [`Outcome::Cancelled`], by a panic as [`Outcome::Failed`].

@@ -50,6 +50,8 @@ pub struct Summary {
     pub cache: CacheStats,
     /// The providers over the network.
     pub api: ApiStats,
+    /// The limits of callers.
+    pub callers: CallerStats,
     /// The scheduling of tasks in the process.
     pub event_loop: EventLoopStats,
     /// The process, where the machine tells.
@@ -301,7 +303,7 @@ pub struct ApiStats {
     pub p95_response_time: Option<f64>,
     /// The share of the calls that failed.
     pub error_rate: Option<f64>,
-    /// All providers together.
+    /// All providers together, with the calls that were turned away before any of them was asked.
     pub calls: CallStats,
     /// Each one by its name.
     pub providers: BTreeMap<String, ProviderStats>,
@@ -331,6 +333,15 @@ pub struct Tokens {
     pub input: u64,
     /// Of the answers.
     pub output: u64,
+}
+
+/// Requests that were compared with the limits of their callers; none where there are no limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CallerStats {
+    /// Requests that were let in since the start.
+    pub allowed: u64,
+    /// Requests that were turned away with 429 since the start.
+    pub refused: u64,
 }
 
 /// How promptly tasks are scheduled.
@@ -427,6 +438,10 @@ impl Monitor {
             database,
             cache: self.cache_stats(&look_ups, &sources),
             api,
+            callers: CallerStats {
+                allowed: self.inner.admitted.load(Ordering::Relaxed),
+                refused: self.inner.turned_away.load(Ordering::Relaxed),
+            },
             event_loop: self.inner.event_loop.stats(),
             process: sources.process.ask(),
             alerts: sources.alerts.ask(),
@@ -502,6 +517,9 @@ impl Monitor {
                 breaker: part.breaker(),
             };
             providers.insert(name.clone(), stats);
+        }
+        if let Some(chain) = &parts.chain {
+            all.add_turned_away(&chain.read());
         }
         let calls = call_stats(&all);
         ApiStats {

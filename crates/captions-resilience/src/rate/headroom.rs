@@ -8,6 +8,8 @@ use std::{
 use captions_domain::quota::{Amount, Notice, Reading};
 use tokio::time::Instant;
 
+use crate::jitter::Jitter;
+
 /// No word of a provider holds for longer: after that a call is made, and it says anew.
 const CAP: Duration = Duration::from_secs(120);
 
@@ -15,8 +17,20 @@ const CAP: Duration = Duration::from_secs(120);
 ///
 /// What it said last counts, less the calls that were under way by then and that it may not have counted yet. It can only
 /// hold calls back, never allow more than our own limit does; and only until the time that it named, at most 120 s.
-#[derive(Debug, Default)]
-pub struct Headroom(Mutex<State>);
+///
+/// Those who wait for that time must not all come at once. No more of them wait than its limit, where it has told that;
+/// and each waits a while longer, by chance: at most as long again, and half of the patience that is left.
+#[derive(Debug)]
+pub struct Headroom {
+    state: Mutex<State>,
+    jitter: Jitter,
+}
+
+impl Default for Headroom {
+    fn default() -> Self {
+        Self::with_jitter(Jitter::random())
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,6 +40,8 @@ struct State {
     tokens: Option<Told>,
     /// Calls that have leave and are not over.
     inside: Amount,
+    /// Those of them that are not made yet, because they wait for the provider to take calls again.
+    waiting: Amount,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +56,21 @@ struct Told {
 pub(super) struct Inside {
     headroom: Arc<Headroom>,
     amount: Amount,
+    /// Whether it counts among those that wait.
+    waits: bool,
     /// How long to wait before it is made.
     pub(super) wait: Duration,
 }
 
 impl Headroom {
+    /// The same, with chance from there.
+    pub(crate) fn with_jitter(jitter: Jitter) -> Self {
+        Self {
+            state: Mutex::default(),
+            jitter,
+        }
+    }
+
     /// Takes note of what the provider says.
     pub fn observe(&self, notice: Notice) {
         let now = Instant::now();
@@ -63,26 +89,32 @@ impl Headroom {
         });
     }
 
-    /// Counts a call in that is made now or within `patience`; else says how long it would have to wait.
+    /// Counts a call in that is made now or within `patience`; else says how long it would have to wait. Where as many wait
+    /// as the provider will take, the wait until then is told, for by then they are gone.
     pub(super) fn enter(self: &Arc<Self>, amount: Amount, patience: Duration) -> Result<Inside, Duration> {
         let now = Instant::now();
         self.with(|state| {
             let wait = state.wait(amount, now);
-            if wait > patience {
+            let waits = !wait.is_zero();
+            if wait > patience || (waits && !state.may_wait(amount)) {
                 return Err(wait);
             }
-            state.inside.requests += amount.requests;
-            state.inside.tokens += amount.tokens;
+            add(&mut state.inside, amount);
+            if waits {
+                add(&mut state.waiting, amount);
+            }
+            let longer = wait.min(patience.saturating_sub(wait) / 2).mul_f64(self.jitter.unit());
             Ok(Inside {
                 headroom: Arc::clone(self),
                 amount,
-                wait,
+                waits,
+                wait: wait + longer,
             })
         })
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -100,6 +132,37 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether the provider will take one more of those who wait, as far as it has told.
+    fn may_wait(&self, amount: Amount) -> bool {
+        let fits = |told: Option<Told>, waiting: u64, amount: u64| {
+            told.and_then(|told| told.limit)
+                .is_none_or(|limit| waiting.saturating_add(amount.min(limit)) <= limit)
+        };
+        fits(self.requests, self.waiting.requests, amount.requests)
+            && fits(self.tokens, self.waiting.tokens, amount.tokens)
+    }
+}
+
+fn add(sum: &mut Amount, amount: Amount) {
+    sum.requests = sum.requests.saturating_add(amount.requests);
+    sum.tokens = sum.tokens.saturating_add(amount.tokens);
+}
+
+fn subtract(sum: &mut Amount, amount: Amount) {
+    sum.requests = sum.requests.saturating_sub(amount.requests);
+    sum.tokens = sum.tokens.saturating_sub(amount.tokens);
+}
+
+impl Inside {
+    /// The call is being made: it waits no more.
+    pub(super) fn begin(&mut self) {
+        if std::mem::take(&mut self.waits) {
+            self.headroom.with(|state| subtract(&mut state.waiting, self.amount));
+        }
+    }
+}
+
 impl Told {
     /// A call that wants more than there ever is wants all that there is.
     fn has_room(&self, inside: u64, amount: u64) -> bool {
@@ -110,11 +173,8 @@ impl Told {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        let amount = self.amount;
-        self.headroom.with(|state| {
-            state.inside.requests = state.inside.requests.saturating_sub(amount.requests);
-            state.inside.tokens = state.inside.tokens.saturating_sub(amount.tokens);
-        });
+        self.begin();
+        self.headroom.with(|state| subtract(&mut state.inside, self.amount));
     }
 }
 
@@ -233,6 +293,59 @@ mod tests {
         assert_eq!(enter(&headroom, 3000).unwrap_err(), S);
         headroom.observe(tokens(None, 1000, 1));
         assert_eq!(enter(&headroom, 3000).unwrap_err(), S);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_wait_than_the_limit_and_who_is_served_or_leaves_makes_room() {
+        let headroom = Arc::new(Headroom::default());
+        headroom.observe(requests(0, 5));
+
+        let mut waiting: Vec<_> = (0..1000)
+            .filter_map(|_| headroom.enter(Amount::request(1), 20 * S).ok())
+            .collect();
+
+        assert_eq!(waiting.len(), 10);
+        assert_eq!(headroom.enter(Amount::request(1), 20 * S).unwrap_err(), 5 * S);
+        waiting.pop();
+        waiting.push(headroom.enter(Amount::request(1), 20 * S).unwrap());
+        assert!(headroom.enter(Amount::request(1), 20 * S).is_err());
+        // They are being made, and the provider has no more: the next ones wait for the time after.
+        advance(5 * S).await;
+        waiting.iter_mut().for_each(Inside::begin);
+        headroom.observe(requests(0, 5));
+        assert!(headroom.enter(Amount::request(1), 20 * S).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_for_tokens_share_them() {
+        let headroom = Arc::new(Headroom::default());
+        headroom.observe(tokens(Some(5000), 0, 5));
+
+        let waiting: Vec<_> = (0..10).map(|_| headroom.enter(Amount::request(2000), 20 * S)).collect();
+
+        assert_eq!(waiting.iter().filter(|entered| entered.is_ok()).count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_come_one_after_another_and_never_too_early_or_too_late() {
+        let headroom = Arc::new(Headroom::with_jitter(Jitter::seeded(7)));
+        headroom.observe(hold(5));
+
+        let waiting: Vec<_> = (0..1000)
+            .map(|_| headroom.enter(Amount::request(1), 20 * S).unwrap())
+            .collect();
+
+        let mut in_tenths = [0; 50];
+        for inside in &waiting {
+            assert!((5 * S..10 * S).contains(&inside.wait), "{:?}", inside.wait);
+            let tenth = usize::try_from(inside.wait.saturating_sub(5 * S).as_millis() / 100).unwrap();
+            in_tenths[tenth] += 1;
+        }
+        // Twenty on average.
+        assert!(in_tenths.iter().all(|count| *count < 50), "{in_tenths:?}");
+        // Who has less time waits for less.
+        let hurried = headroom.enter(Amount::request(1), 7 * S).unwrap();
+        assert!((5 * S..=6 * S).contains(&hurried.wait), "{:?}", hurried.wait);
     }
 
     #[tokio::test(start_paused = true)]

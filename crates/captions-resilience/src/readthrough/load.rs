@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use rand::Rng;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::{Instrument, Span};
 
 use super::{
     Inner, Kept, Load, Looked,
@@ -308,6 +309,8 @@ where
             }
         }
     }
+    // Whoever waits drives it; what it does belongs to the one who began it.
+    .instrument(Span::current())
 }
 
 fn internal<E: PortError>(why: &'static str) -> E {

@@ -226,6 +226,7 @@ async fn a_policy_without_room_is_an_overload_and_of_the_store_a_wait_in_vain() 
         (Dependency::Database, 2),
         (Dependency::Cache, 3),
         (Dependency::Provider("primary"), 4),
+        (Dependency::Chain, 5),
     ] {
         let policy = full(dependency);
         let second = Duration::from_secs(1);
@@ -235,7 +236,7 @@ async fn a_policy_without_room_is_an_overload_and_of_the_store_a_wait_in_vain() 
 
     let vitals = Figures::default().take(&monitor);
 
-    assert_eq!(vitals.overload_refused, Some(1 + 2 + 3));
+    assert_eq!(vitals.overload_refused, Some(1 + 2 + 3 + 4));
     assert_eq!(vitals.pool.unwrap().timeouts, 1);
 }
 

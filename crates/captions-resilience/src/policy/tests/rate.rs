@@ -7,7 +7,7 @@ use captions_domain::{
     caption::Usage,
     limiter::Limiter,
     ports::{Chunk, Completion, Credit, Grade, LlmProvider, MockLlmProvider, Quota, QuotaKey},
-    quota::{Amount, Decision, Meter, Notice, Plan, Take, Unit, Window},
+    quota::{Amount, Decision, Meter, Notice, Plan, Reading, Take, Unit, Window},
 };
 use futures_util::{StreamExt, future::join_all, stream};
 use rstest::rstest;
@@ -281,17 +281,46 @@ async fn tokens_are_guessed_first_and_counted_as_they_were(
 
 #[tokio::test(start_paused = true)]
 async fn what_a_provider_says_holds_calls_back() {
-    let headroom = Arc::new(Headroom::default());
+    let headroom = Arc::new(Headroom::with_jitter(Jitter::fixed(1.0)));
     let policy = policy(settings()).limited(heard(&headroom));
     let (remote, start) = (Remote::slow(ms(0)), Instant::now());
     headroom.observe(hold(3));
 
+    // Of the five seconds that it may wait two are left then, and it waits for half of these too.
     assert_eq!(run(&policy, &relaxed(), &remote).await, Ok("done"));
-    assert_eq!(start.elapsed(), Duration::from_secs(3));
+    assert_eq!(start.elapsed(), Duration::from_secs(4));
 
     headroom.observe(hold(30));
     assert_eq!(run(&policy, &relaxed(), &remote).await, Err(rate_limited(Some(30))));
-    assert_eq!((remote.calls(), start.elapsed()), (1, Duration::from_secs(3)));
+    assert_eq!((remote.calls(), start.elapsed()), (1, Duration::from_secs(4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_wait_for_a_provider_than_it_will_take() {
+    let headroom = Arc::new(Headroom::default());
+    let policy = policy(settings()).limited(heard(&headroom));
+    let (remote, start) = (Remote::slow(ms(0)), Instant::now());
+    let none_left = Reading {
+        limit: Some(10),
+        remaining: 0,
+        reset: Duration::from_secs(4),
+    };
+    headroom.observe(Notice {
+        requests: Some(none_left),
+        ..Notice::default()
+    });
+
+    let callers = (0..1000).map(|_| async { run(&policy, &relaxed(), &remote).await });
+    let answers = join_all(callers).await;
+
+    let refused = answers
+        .iter()
+        .filter(|answer| **answer == Err(rate_limited(Some(4))))
+        .count();
+    assert_eq!((refused, remote.calls()), (990, 10));
+    let first = remote.begun.lock().unwrap()[0] - start;
+    assert!(first >= Duration::from_secs(4), "{first:?}");
+    assert!(start.elapsed() <= Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,5 +362,6 @@ async fn a_try_after_retry_after_is_not_held_back_by_it_once_more() {
         })
         .await;
 
-    assert_eq!((answer.unwrap(), start.elapsed()), ("done", Duration::from_secs(2)));
+    // Only by the pause that is ours.
+    assert_eq!((answer.unwrap(), start.elapsed()), ("done", ms(2250)));
 }
