@@ -3,12 +3,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use captions_domain::{
-    choice::Tone,
-    context::TenantId,
-    fault::Fault,
-    ports::{Cache as _, MockCaptionStore},
-};
+use captions_domain::{choice::Tone, context::TenantId, fault::Fault, ports::MockCaptionStore};
 use rstest::rstest;
 use time::OffsetDateTime;
 use tokio::time::sleep;
