@@ -4,7 +4,7 @@ use captions_api::{
     problem::{Code, Problem},
     user::{ErasedDocument, UserDocument, parse_new},
 };
-use captions_domain::{fault::StoreError, ports::Expect, request::UserId, user::User};
+use captions_domain::{caption::Degraded, fault::StoreError, ports::Expect, request::UserId, user::User};
 use serde_json::json;
 
 use crate::{
@@ -97,7 +97,7 @@ async fn delete(
     let session = Session::of_store(surroundings, screen).await?;
     let erased = erase(&session, &id).await;
     session.close().await;
-    let (user_erased, captions_erased) = erased?;
+    let (user_erased, captions_erased, degraded) = erased?;
     if !user_erased && captions_erased == 0 {
         return Err(Failure::broken(
             Code::UserNotFound,
@@ -108,22 +108,26 @@ async fn delete(
         id: id.as_str().to_owned(),
         user_erased,
         captions_erased,
+        degraded,
     };
     if output.json {
         screen.document(&erased)?;
     } else {
         let plural = if captions_erased == 1 { "" } else { "s" };
         screen.note(&format!("deleted {id} and {captions_erased} stored caption{plural}"));
+        if !erased.degraded.is_empty() {
+            screen.note("the shared cache was away: servers may still have captions of theirs; run the command once more when it is back");
+        }
     }
     Ok(Exit::Done)
 }
 
-/// Whether there was a user, and how many captions there were. The same order as over HTTP: the captions last, because one
+/// Whether there was a user, how many captions there were, and what went less well. The same order as over HTTP: the captions last, because one
 /// that is being written at this moment may still be stored for a user who is going. If the second step fails, running the
 /// command again finishes the work.
-async fn erase(session: &Session, id: &UserId) -> Result<(bool, u64), StoreError> {
+async fn erase(session: &Session, id: &UserId) -> Result<(bool, u64, Vec<Degraded>), StoreError> {
     let cx = session.context();
     let user_erased = session.users().erase(&cx, id).await?;
     let captions_erased = session.captions().erase(&cx, id).await?;
-    Ok((user_erased, captions_erased))
+    Ok((user_erased, captions_erased, cx.notes.all()))
 }

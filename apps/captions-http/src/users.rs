@@ -135,6 +135,7 @@ pub(crate) async fn patch(
 /// Erase a user
 ///
 /// Erases the user and every stored caption of theirs. Safe to repeat: if it broke off, the next call erases the rest.
+/// Cached captions of theirs are found by nobody any more; `degraded` says if other processes could not be told of that yet.
 /// `If-Match` is looked at before anything is erased; a change that is made in that moment is erased with the rest.
 #[utoipa::path(
     delete,
@@ -175,6 +176,7 @@ pub(crate) async fn erase(
         id: id.as_str().to_owned(),
         user_erased,
         captions_erased,
+        degraded: call.cx.notes.all(),
     }))
 }
 

@@ -1,6 +1,7 @@
 //! Users and their preferences on the wire.
 
 use captions_domain::{
+    caption::Degraded,
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
     request::{BrandTag, BrandVoice, HashtagCount, Invalid, Keyword, Language, MAX_KEYWORDS, UserId},
     user::{Preferences, User},
@@ -185,6 +186,11 @@ pub struct ErasedDocument {
     pub user_erased: bool,
     /// How many stored captions were erased.
     pub captions_erased: u64,
+    /// What went less well; left out if nothing did. `cache_unavailable`: other processes may still have cached captions, and
+    /// are told as soon as the shared cache can be reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::schema::degraded)]
+    pub degraded: Vec<Degraded>,
 }
 
 /// The body that creates a user, for the OpenAPI document; it is read by [`parse_new`].

@@ -83,11 +83,14 @@ impl PortError for Unwritten {
 }
 
 /// What a reader accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     pub cache: CacheUse,
     /// Whether a value past its time will do: at once while it is being loaded anew, or because it cannot be.
     pub stale: bool,
+    /// For whom it is written, as [`edition_key`](crate::key::edition_key) says: whose erasure makes that nothing that was
+    /// kept before is found again. `None`: for nobody in particular.
+    pub owner: Option<CacheKey>,
 }
 
 /// What a load gives.

@@ -18,7 +18,7 @@ use crate::{
     choice::nearest,
     context::Context,
     fault::LlmError,
-    key::caption_key,
+    key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
     request::{CaptionRequest, Invalid},
     user::Preferences,
@@ -115,7 +115,10 @@ impl Engine {
     pub async fn generate(&self, cx: &Context, request: &CaptionRequest) -> Result<Answer, GenerateError> {
         let job = self.prepare(cx, request).await?;
         let reading = job.reading(cx);
-        let found = self.answers.read(&reading, &job.key, job.wish, job.desk.whole()).await;
+        let found = self
+            .answers
+            .read(&reading, &job.key, job.wish.clone(), job.desk.whole())
+            .await;
         self.answer(cx, job, found).await
     }
 
@@ -156,6 +159,7 @@ impl Engine {
         let wish = Wish {
             cache: request.cache,
             stale: request.allow_fallback && self.options.stale,
+            owner: request.user.as_ref().map(|user| edition_key(&cx.tenant, user)),
         };
         let desk = Desk {
             llm: Arc::clone(&self.llm),

@@ -46,5 +46,15 @@ pub fn caption_key(
     CacheKey::new("caption", &hasher.finalize())
 }
 
+/// Whose captions: the key under which a cache keeps what their present edition is. Registered or not.
+pub fn edition_key(tenant: &TenantId, user: &UserId) -> CacheKey {
+    let mut hasher = blake3::Hasher::new();
+    for part in [tenant.as_str(), user.as_str()] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    CacheKey::new("edition", &hasher.finalize())
+}
+
 #[cfg(test)]
 mod tests;

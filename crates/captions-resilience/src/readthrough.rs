@@ -17,10 +17,13 @@
 //! - **Coalescing.** At most one load per key runs in this process, and, by a lease in the shared layer, among all of them.
 //!   [`CacheUse::Refresh`] looks nothing up: it joins a load that runs at that moment, here or elsewhere, else begins one
 //!   and puts its value over what is there; if that fails, what is kept is what it may fall back on, whatever its age.
+//! - **Owners.** What is kept for an owner ([`Wish::owner`]) is found until the owner's key is written to
+//!   ([`Layers::owe`]), and by nobody after that.
 //! - **Distrust.** Every entry is checked at every hit; one that is damaged, of another version or kind, or that makes no
 //!   sense is counted and passed over.
 
 mod counts;
+mod editions;
 mod entry;
 mod flights;
 mod layers;
@@ -53,6 +56,7 @@ pub use self::{
 };
 use self::{
     counts::{Tally, count},
+    editions::Edition,
     entry::Place,
     flights::Flights,
     layers::{Copy, Over, Seen, Watch},
@@ -135,6 +139,7 @@ struct Inner<T, E> {
     jitter: Jitter,
     look_ups: Flights<Looked<T>>,
     loads: Flights<Outcome<T, E>>,
+    editions: Flights<Option<Edition>>,
     /// Where a load failed a moment ago, and until when no other is tried.
     throttled: Mutex<HashMap<Place, Instant>>,
     tally: Tally,
@@ -217,6 +222,7 @@ where
                 jitter,
                 look_ups: Flights::default(),
                 loads: Flights::default(),
+                editions: Flights::default(),
                 throttled: Mutex::default(),
                 tally: Tally::default(),
             }),
@@ -231,10 +237,38 @@ where
     /// The value of this key, kept or loaded. Keeps to the contract of
     /// [`AnswerCache`](captions_domain::answers::AnswerCache).
     pub async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load<T, E>) -> Found<T, E> {
-        let place = &Place {
+        let place = |key: &CacheKey| Place {
             tenant: cx.tenant.clone(),
             key: key.clone(),
         };
+        let owner = wish.owner.as_ref().filter(|_| wish.cache != CacheUse::Bypass);
+        let Some(owner) = owner else {
+            return self.read_at(cx, &place(key), &wish, load).await;
+        };
+        match self.inner.edition(cx, &place(owner)).await {
+            Some(edition) => self.read_at(cx, &place(&edition.key(key)), &wish, load).await,
+            None => self.load_only(cx, &place(key), load).await,
+        }
+    }
+
+    /// Loaded, together with those who ask the same here at this moment; neither looked up nor kept.
+    async fn load_only(&self, cx: &Context, place: &Place, load: Load<T, E>) -> Found<T, E> {
+        cx.notes.add(Degraded::CacheUnavailable);
+        let unkept: Load<T, E> = Box::new(move |cx| {
+            Box::pin(async move {
+                let Loaded { value, .. } = load(cx).await?;
+                Ok(Loaded { value, fresh_for: None })
+            })
+        });
+        // Without a lease, as if the shared layer had been asked in vain.
+        let looked = Looked {
+            away: true,
+            ..Looked::nothing()
+        };
+        load::wait(&self.inner, cx, place, &looked, None, true, unkept).await
+    }
+
+    async fn read_at(&self, cx: &Context, place: &Place, wish: &Wish, load: Load<T, E>) -> Found<T, E> {
         match wish.cache {
             CacheUse::Bypass => match load(cx.clone()).await {
                 Ok(Loaded { value, .. }) => Found::Loaded { value, shared: false },
@@ -254,7 +288,7 @@ where
         }
     }
 
-    async fn look_or_load(&self, cx: &Context, place: &Place, wish: Wish, load: Load<T, E>) -> Found<T, E> {
+    async fn look_or_load(&self, cx: &Context, place: &Place, wish: &Wish, load: Load<T, E>) -> Found<T, E> {
         let inner = &self.inner;
         let mut looked = inner.look(place, cx).await;
         if looked.away {

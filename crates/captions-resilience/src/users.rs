@@ -4,17 +4,21 @@
 //! process and, as far as the shared layer tells it, on all others. A process that cannot be told uses its own copy for
 //! [`CacheOptions::memory_age`] at most. With the store away what was kept last is served, and noted as
 //! [`Degraded::PreferencesStale`].
+//!
+//! Whoever is erased takes along what is kept of their captions: with the user, and once more with the history
+//! ([`CachedUsers::history`]).
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use captions_domain::{
     answers::{Found, Loaded, Wish},
-    caption::Degraded,
+    caption::{CaptionId, Degraded, Feedback, Record},
     choice::CacheUse,
     context::Context,
     fault::{FaultKind, PortError, StoreError},
-    ports::{CacheKey, Expect, UserStore},
+    key::edition_key,
+    ports::{CacheKey, CaptionStore, Expect, UserStore},
     request::UserId,
     user::{Preferences, User},
 };
@@ -28,6 +32,7 @@ use crate::{
 const WISH: Wish = Wish {
     cache: CacheUse::Use,
     stale: true,
+    owner: None,
 };
 
 /// How long what is read of a user is fresh.
@@ -101,6 +106,15 @@ impl CachedUsers {
         }
     }
 
+    /// The history, with which what is kept of a user's captions is erased. After the user, so that nothing is found of what
+    /// was written while they were being erased.
+    pub fn history(&self, store: Arc<dyn CaptionStore>) -> Arc<dyn CaptionStore> {
+        Arc::new(History {
+            store,
+            users: self.clone(),
+        })
+    }
+
     /// What was done for preferences and for whole users since the start.
     pub fn counts(&self) -> [CacheCounts; 2] {
         [self.preferences.counts(), self.profiles.counts()]
@@ -111,15 +125,15 @@ impl CachedUsers {
         Loaded { value, fresh_for }
     }
 
-    /// Makes a write and gives up what is kept of the user.
+    /// Makes a write and gives up what is kept under these keys.
     async fn write_through<T: Send>(
         &self,
         cx: &Context,
-        user: &UserId,
+        keys: &[CacheKey],
         write: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         // Announced before it is made: a caller who leaves in the middle leaves it to the background to tell the others.
-        let owed = self.layers.owe(cx, &keys(cx, user));
+        let owed = self.layers.owe(cx, keys);
         let written = write.await;
         match written
             .as_ref()
@@ -167,12 +181,52 @@ impl UserStore for CachedUsers {
     }
 
     async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
-        self.write_through(cx, &user.id, self.store.write(cx, user, expect))
+        self.write_through(cx, &keys(cx, &user.id), self.store.write(cx, user, expect))
             .await
     }
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<bool, StoreError> {
-        self.write_through(cx, user, self.store.erase(cx, user)).await
+        // Captions are kept for those too who are not registered.
+        let [preferences, profile] = keys(cx, user);
+        let keys = [preferences, profile, edition_key(&cx.tenant, user)];
+        self.write_through(cx, &keys, self.store.erase(cx, user)).await
+    }
+}
+
+/// See [`CachedUsers::history`].
+struct History {
+    store: Arc<dyn CaptionStore>,
+    users: CachedUsers,
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl CaptionStore for History {
+    async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
+        self.store.append(cx, record).await
+    }
+
+    async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError> {
+        self.store.read(cx, id).await
+    }
+
+    async fn history(
+        &self,
+        cx: &Context,
+        user: &UserId,
+        before: Option<CaptionId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.store.history(cx, user, before, limit).await
+    }
+
+    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
+        self.store.feedback(cx, id, feedback).await
+    }
+
+    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+        let keys = [edition_key(&cx.tenant, user)];
+        self.users.write_through(cx, &keys, self.store.erase(cx, user)).await
     }
 }
 

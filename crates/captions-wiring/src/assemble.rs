@@ -219,6 +219,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         monitor.spool(move || gauges::spool(waiting.counts()));
     }
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
+    let captions = caches.history(captions);
     let counted = caches.clone();
     monitor.caches(move || counted.counts());
     let probe = Probe::Store {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use captions_domain::{
     answers::{AnswerCache, Uncached, Unwritten, Written},
-    ports::UserStore,
+    ports::{CaptionStore, UserStore},
 };
 use captions_embedded::memory::MemoryCache;
 use captions_resilience::{
@@ -49,6 +49,14 @@ impl Caches {
             [("preferences", preferences), ("profiles", profiles)]
         });
         captions.chain(users).collect()
+    }
+
+    /// The history: what is erased there is found in no cache either.
+    pub(crate) fn history(&self, store: Arc<dyn CaptionStore>) -> Arc<dyn CaptionStore> {
+        match &self.users {
+            Some(users) => users.history(store),
+            None => store,
+        }
     }
 
     /// Captions, as the engine reads them. Where nothing is kept, nothing is looked up that could be counted.

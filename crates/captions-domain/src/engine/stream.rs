@@ -41,7 +41,7 @@ impl Engine {
             // than one answer's text.
             let (show, mut shown) = mpsc::unbounded();
             let reading = job.reading(&cx);
-            let mut read = self.answers.read(&reading, &job.key, job.wish, job.desk.shown(Shown(show)));
+            let mut read = self.answers.read(&reading, &job.key, job.wish.clone(), job.desk.shown(Shown(show)));
             let mut screen = Screen::default();
             let found = loop {
                 match select(shown.next(), &mut read).await {

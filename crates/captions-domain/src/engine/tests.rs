@@ -103,7 +103,7 @@ impl FakeAnswers {
 #[async_trait]
 impl AnswerCache for FakeAnswers {
     async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten> {
-        self.wishes.lock().unwrap().push(wish);
+        self.wishes.lock().unwrap().push(wish.clone());
         self.note.lock().unwrap().iter().for_each(|how| cx.notes.add(*how));
         if let Some(found) = self.next.lock().unwrap().take() {
             return found;

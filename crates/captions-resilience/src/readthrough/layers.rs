@@ -490,7 +490,7 @@ async fn listen(layers: Weak<Layers>, told: Invalidations) {
 }
 
 /// What a layer has for a place, with the bytes that it has.
-async fn look(layer: &dyn Cache, cx: &Context, place: &Place, schema: u32) -> (Seen, Option<Bytes>) {
+pub(super) async fn look(layer: &dyn Cache, cx: &Context, place: &Place, schema: u32) -> (Seen, Option<Bytes>) {
     let found = match layer.get(cx, &place.key).await {
         Ok(Some(found)) => found,
         Ok(None) => return (Seen::Nothing, None),

@@ -3,6 +3,7 @@
 mod ageing;
 mod coalescing;
 mod crowd;
+mod editions;
 mod model;
 mod replicas;
 
@@ -42,14 +43,17 @@ pub(super) const TIME: Duration = Duration::from_secs(100);
 pub(super) const USE: Wish = Wish {
     cache: CacheUse::Use,
     stale: true,
+    owner: None,
 };
 pub(super) const STRICT: Wish = Wish {
     cache: CacheUse::Use,
     stale: false,
+    owner: None,
 };
 pub(super) const REFRESH: Wish = Wish {
     cache: CacheUse::Refresh,
     stale: true,
+    owner: None,
 };
 
 type Value = Option<String>;

@@ -3,7 +3,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use captions_domain::{choice::Tone, context::TenantId, fault::Fault};
+use captions_domain::{choice::Tone, context::TenantId, fault::Fault, ports::MockCaptionStore};
+use rstest::rstest;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
@@ -325,4 +326,38 @@ async fn the_same_id_of_another_tenant_is_another_user() {
     users[0].preferences(&stranger, &anna()).await.unwrap();
 
     assert_eq!(store.reads(), 2);
+}
+
+#[rstest]
+#[case::made(None, true)]
+#[case::perhaps_made(Some(FaultKind::Timeout), true)]
+#[case::not_made(Some(FaultKind::Overloaded), false)]
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_of_captions_is_forgotten_with_the_user_and_once_more_with_the_history(
+    #[case] failure: Option<FaultKind>,
+    #[case] is_forgotten: bool,
+    #[values(true, false)] is_history: bool,
+) {
+    let (store, shelf, [users, _]) = two().await;
+    let (cx, edition) = (relaxed(), edition_key(&TenantId::local(), &anna()));
+    let side = shelf.side(9);
+    side.put(&cx, &edition, "old".into(), Duration::from_secs(3600))
+        .await
+        .unwrap();
+    store.falls_away(failure);
+    let mut captions = MockCaptionStore::new();
+    captions
+        .expect_erase()
+        .returning(move |_, _| failure.map_or(Ok(0), |kind| Err(Fault::new(kind).into())));
+
+    // Also of somebody who was never registered.
+    let is_made = if is_history {
+        users.history(Arc::new(captions)).erase(&cx, &anna()).await.is_ok()
+    } else {
+        users.erase(&cx, &anna()).await.is_ok()
+    };
+
+    assert_eq!(is_made, failure.is_none());
+    let stands = side.get(&cx, &edition).await.unwrap().unwrap().bytes;
+    assert_eq!(stands != "old", is_forgotten);
 }

@@ -28,6 +28,7 @@ const TIME: Duration = Duration::from_secs(600);
 const USE: Wish = Wish {
     cache: CacheUse::Use,
     stale: true,
+    owner: None,
 };
 
 type Value = Option<String>;

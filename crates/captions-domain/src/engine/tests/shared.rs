@@ -268,8 +268,21 @@ async fn the_cache_is_told_what_this_reader_accepts(
     let wish = Wish {
         cache: cache_use,
         stale,
+        owner: None,
     };
     assert_eq!(*cache.wishes.lock().unwrap(), [wish]);
+}
+
+#[tokio::test]
+async fn the_cache_is_told_for_whom_it_is_whether_they_are_registered_or_not() {
+    let cache: Arc<FakeAnswers> = Arc::default();
+    let engine = healthy(&cache, writing(CAPTION, 1));
+
+    engine.generate(&context(), &of_user("nobody")).await.unwrap();
+
+    let owner = edition_key(&context().tenant, &UserId::new("nobody").unwrap());
+    assert_ne!(owner, edition_key(&context().tenant, &UserId::new("somebody").unwrap()));
+    assert_eq!(cache.wishes.lock().unwrap()[0].owner, Some(owner));
 }
 
 #[tokio::test]

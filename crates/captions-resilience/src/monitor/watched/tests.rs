@@ -52,7 +52,18 @@ async fn counted(cache: CacheUse, finds: Vec<Found<Written, Unwritten>>) -> Summ
     let key = CacheKey::new("caption", &blake3::hash(b"x"));
     for _ in 0..reads {
         let load: Load = Box::new(|_| Box::pin(async { Err(LlmError::Refused.into()) }));
-        watched.read(&relaxed(), &key, Wish { cache, stale: true }, load).await;
+        watched
+            .read(
+                &relaxed(),
+                &key,
+                Wish {
+                    cache,
+                    stale: true,
+                    owner: None,
+                },
+                load,
+            )
+            .await;
     }
     monitor.summary()
 }

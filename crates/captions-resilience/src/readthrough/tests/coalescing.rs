@@ -186,15 +186,16 @@ async fn to_bypass_is_to_look_up_share_and_keep_nothing() {
     let bypass = Wish {
         cache: CacheUse::Bypass,
         stale: true,
+        owner: None,
     };
 
-    let found = join_all((0..3).map(|_| read(&cache, bypass, &source))).await;
+    let found = join_all((0..3).map(|_| read(&cache, bypass.clone(), &source))).await;
 
     assert_eq!(found, ["loaded one"; 3]);
     assert_eq!(source.begun(), 3);
     assert_eq!(read(&cache, USE, &source).await, "loaded one");
     source.gives("two");
-    assert_eq!(read(&cache, bypass, &source).await, "loaded two");
+    assert_eq!(read(&cache, bypass.clone(), &source).await, "loaded two");
     assert_eq!(read(&cache, USE, &source).await, "hit one");
     assert_eq!(cache.counts().look_ups(), 2);
 }

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use super::*;
 
 /// One reader. Times in milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Reader {
     process: usize,
     comes_at: u64,
@@ -72,11 +72,11 @@ async fn plays(readers: Vec<Reader>, weathers: Vec<Weather>) -> Result<(), TestC
         }
     });
     let reading = readers.iter().map(|reader| {
-        let (reader, cache, source) = (*reader, caches[reader.process].clone(), Arc::clone(&source));
+        let (reader, cache, source) = (reader.clone(), caches[reader.process].clone(), Arc::clone(&source));
         async move {
             sleep(ms(reader.comes_at)).await;
             let (cx, place, came) = (context(ms(reader.deadline), 10), key("a"), Instant::now());
-            let read = cache.read(&cx, &place, reader.wish, source.load());
+            let read = cache.read(&cx, &place, reader.wish.clone(), source.load());
             let left = reader.leaves_after.map_or(seconds(100), ms);
             let found = tokio::time::timeout(left, read).await;
             (reader, came.elapsed(), found.ok().map(|found| told(&found)))
