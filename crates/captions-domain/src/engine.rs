@@ -3,7 +3,7 @@
 //! A fault of a store or of the cache never costs the caller the caption: the engine goes on without it and says so in
 //! [`Answer::degraded`] or [`Answer::warnings`]. Retries, time-outs and failover between providers are not decided here:
 //! the ports are handed in already guarded. Nor is it decided here who writes when many ask the same: the answer cache
-//! does that with the [`Desk`] of each; what stands below the chain is each reader's own again.
+//! does that with the desk of each; what stands below the chain is each reader's own again.
 
 use std::{sync::Arc, time::Duration};
 

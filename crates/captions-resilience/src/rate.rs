@@ -1,7 +1,7 @@
 //! How often a provider is called: our own limits toward it, and what it says of its.
 //!
 //! [`Rate`] is a step of a [`Policy`](crate::policy::Policy); the counting is done by a
-//! [`Limiter`](captions_domain::limiter::Limiter), over a quota that several processes may share
+//! [`Limiter`], over a quota that several processes may share
 //! ([`shared::SharedQuota`]), and by a [`Headroom`] of this process alone.
 
 mod headroom;

@@ -2,7 +2,7 @@
 //!
 //! One mechanism for captions, preferences and profiles. [`Layers`] is memory over the shared cache, one for all;
 //! [`ReadThrough`] reads values of one kind through it. The contract is that of
-//! [`AnswerCache`](captions_domain::answers::AnswerCache), which it implements for captions. What it adds:
+//! [`AnswerCache`], which it implements for captions. What it adds:
 //!
 //! - **Times.** A value is *fresh* for the time that its load gave it, up to 10 % less by chance so that what was loaded
 //!   together is not due together; then it is *stale* for [`CacheOptions::stale`] more. A value that says that there is
@@ -235,7 +235,7 @@ where
     }
 
     /// The value of this key, kept or loaded. Keeps to the contract of
-    /// [`AnswerCache`](captions_domain::answers::AnswerCache).
+    /// [`AnswerCache`].
     pub async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load<T, E>) -> Found<T, E> {
         let place = |key: &CacheKey| Place {
             tenant: cx.tenant.clone(),
