@@ -120,6 +120,24 @@ pub struct Span<'a> {
     pub end: usize,
 }
 
+/// A piece of a text as reports show it, with its place in code points, end exclusive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub text: String,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl From<Span<'_>> for Place {
+    fn from(span: Span<'_>) -> Self {
+        Self {
+            text: span.text.to_owned(),
+            start: span.start,
+            end: span.end,
+        }
+    }
+}
+
 /// Every hashtag as platforms count it: `#` or `＃` and a tag body or emoji, also glued ones (`#a#b` are two), but not
 /// after `&` (an HTML entity). Digits-only tags are counted too: better one too many than a refused post.
 pub fn hashtags(text: &str) -> Vec<Span<'_>> {
