@@ -72,7 +72,11 @@ fn a_paid_post_asks_for_its_disclosure() {
         ..describing("New sneakers from our partner")
     };
 
-    assert!(render(&brief(&request), &[], Format::Plain, None).user.contains("paid for"));
+    assert!(
+        render(&brief(&request), &[], Format::Plain, None)
+            .user
+            .contains("paid for")
+    );
 }
 
 #[test]
