@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     check::Violation,
-    choice::Platform,
+    choice::{Platform, Tone},
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
 };
@@ -188,6 +188,9 @@ pub struct Caption {
     pub variants: Vec<Variant>,
     pub platform: Platform,
     pub language: Language,
+    /// The tone that was asked for; `None` for captions from before it was kept.
+    #[serde(default)]
+    pub tone: Option<Tone>,
     pub provider: String,
     pub model: String,
     /// `standard`, `basic` or `template`.
@@ -244,6 +247,10 @@ pub struct Feedback {
     pub rating: Option<u8>,
     /// The text that was published, where it was edited.
     pub final_text: Option<String>,
+    /// The variant that it is about, by its place among the caption's, from 0; else it is the best one, or all of them
+    /// if they were rejected.
+    #[serde(default)]
+    pub variant: Option<u8>,
     pub given_at: OffsetDateTime,
 }
 

@@ -44,6 +44,7 @@ fn caption() -> Caption {
         variants: vec![variant("A warm sill, a café cat.", 49.0), variant("Nap o'clock", 40.0)],
         platform: Platform::Instagram,
         language: Language::new("pt-BR").unwrap(),
+        tone: None,
         provider: "primary".into(),
         model: "some-model".into(),
         grade: "standard".into(),
