@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use crate::choice::Verdict;
 use crate::{
     check::Violation,
     choice::{Platform, Tone},
@@ -252,13 +253,4 @@ pub struct Feedback {
     #[serde(default)]
     pub variant: Option<u8>,
     pub given_at: OffsetDateTime,
-}
-
-/// What the user did with a caption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Used,
-    Edited,
-    Rejected,
 }

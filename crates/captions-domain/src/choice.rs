@@ -129,3 +129,8 @@ choice!(
     Instagram = "instagram", Threads = "threads", X = "x" | "twitter", Tiktok = "tiktok", Facebook = "facebook",
     Linkedin = "linkedin", Pinterest = "pinterest", Youtube = "youtube", Bluesky = "bluesky",
 });
+choice!(
+    /// What the user did with a caption: published it as it was, published it after changes, or did not want it.
+    Verdict, "verdict", default Used, {
+    Used = "used" | "picked" | "posted", Edited = "edited", Rejected = "rejected",
+});
