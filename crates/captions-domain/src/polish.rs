@@ -3,7 +3,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    brief::Brief, caption::Variant, check, choice::Emoji, hashtags, platform::PlatformRules, quality, reply::Draft,
+    brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft,
     text,
 };
 
@@ -63,7 +63,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let mut tags = hashtags::suggest(brief, &caption, &proposed);
     // A number such as "#1" in the text counts as a tag where platforms count.
     tags.truncate(
-        PlatformRules::of(brief.platform)
+        brief
+            .rules()
             .max_hashtags
             .saturating_sub(text::hashtags(&caption).len()),
     );
@@ -78,7 +79,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     }
 
     let text = Variant::published(&caption, &tags);
-    let violations = check::violations(&text, brief);
+    let report = check::report(&text, brief);
+    let violations = report.violations();
     let quality = quality::score(brief, &caption, &tags, &violations);
     Variant {
         angle: draft
@@ -88,7 +90,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
             .filter(|c| !c.is_control())
             .take(40)
             .collect(),
-        publishable: violations.is_empty(),
+        publishable: report.publishable,
+        report,
         caption,
         hashtags: tags,
         text,
@@ -294,10 +297,10 @@ fn within_limit(
     brief: &Brief,
     published: impl Fn(&str, usize) -> String,
 ) -> (String, usize) {
-    let rules = PlatformRules::of(brief.platform);
+    let rules = brief.rules();
     let fits = |caption: &str, tags: usize| {
         let text = published(caption, tags);
-        text::length_in(rules.unit, &text) <= rules.max_chars
+        rules.fits(&text)
             && text.encode_utf16().count() <= rules.max_chars.max(brief.max_chars)
             && text.chars().count() <= brief.max_chars
     };

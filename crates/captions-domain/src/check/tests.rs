@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
-    choice::Platform,
+    choice::{Emoji, Platform},
     request::{CaptionRequest, Description, Keyword, MaxChars},
     user::Preferences,
 };
