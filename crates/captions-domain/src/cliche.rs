@@ -219,10 +219,10 @@ fn is_contrast(words: &[Token]) -> bool {
             || (is(at, &["it", "this", "that"]) && is(at + 1, &["is"]))
             || is(at, &["but"]) && is(at + 1, &["a", "an", "the"])
     };
-    let Some(denied) = (0..words.len()).find(|at| denies(*at)) else {
+    let Some(first) = (0..words.len()).find(|at| denies(*at)) else {
         return false;
     };
-    (denied + 3..words.len()).any(|at| words[at - 1].kind == Kind::Mark && turns(at))
+    (first + 3..words.len()).any(|at| words[at - 1].kind == Kind::Mark && turns(at))
 }
 
 /// About one dash in a hundred words is how people write: 2.4 % of human captions have any.

@@ -43,9 +43,9 @@ pub fn spans(text: &str) -> Vec<Span<'_>> {
             last = if is_terminator(c) { c } else { last };
         }
         let rest = &text[end.byte..];
-        let is_end = is_full_width(last)
-            || (!rest.starts_with(|next: char| next.is_alphanumeric())
-                && !(matches!(last, '.' | '…') && goes_on(&text[from.byte..byte], rest)));
+        let within = rest.starts_with(|next: char| next.is_alphanumeric())
+            || (matches!(last, '.' | '…') && goes_on(&text[from.byte..byte], rest));
+        let is_end = is_full_width(last) || !within;
         if is_end {
             push(&mut found, text, from, end.byte);
             from = end;
