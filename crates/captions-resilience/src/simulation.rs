@@ -451,7 +451,10 @@ fn check_rate(events: &[(Duration, Event)]) {
             // A call may come as much later than its leave as it waited for its turn and for a slot.
             let time = *to - *from + 3 * LONGEST_TURN;
             let limit = f64::from(A_MINUTE) * (1.0 + time.as_secs_f64() / 60.0) + 1.0;
-            assert!(f64::from(made) <= limit, "{made} calls from {from:?} to {to:?}, of {limit}");
+            assert!(
+                f64::from(made) <= limit,
+                "{made} calls from {from:?} to {to:?}, of {limit}"
+            );
         }
     }
 }

@@ -235,7 +235,13 @@ async fn a_write_is_seen_by_another_process_within_its_limit() {
     let cx = build::context_of("local");
     let mut took = Vec::new();
     // Several, so that one turn of a busy machine does not decide.
-    for (old, new) in [("one", "two"), ("two", "three"), ("three", "four"), ("four", "five"), ("five", "six")] {
+    for (old, new) in [
+        ("one", "two"),
+        ("two", "three"),
+        ("three", "four"),
+        ("four", "five"),
+        ("five", "six"),
+    ] {
         assert_eq!(read(&cache, "a", load(&begun, Duration::ZERO, old)).await, old);
         assert_eq!(read(&cache, "a", load(&begun, Duration::ZERO, new)).await, old);
 
@@ -252,7 +258,10 @@ async fn a_write_is_seen_by_another_process_within_its_limit() {
     }
     took.sort();
     println!("seen after {took:?}");
-    assert!(took[2] < Duration::from_millis(100), "half of them take longer: {took:?}");
+    assert!(
+        took[2] < Duration::from_millis(100),
+        "half of them take longer: {took:?}"
+    );
     assert_eq!(writing.owed_writes(), 0);
 }
 
