@@ -449,7 +449,7 @@ fn check_rate(events: &[(Duration, Event)]) {
     for (index, from) in calls.iter().enumerate() {
         for (made, to) in (1_u32..).zip(&calls[index..]) {
             // A call may come as much later than its leave as it waited for its turn and for a slot.
-            let time = *to - *from + 3 * LONGEST_TURN;
+            let time = to.saturating_sub(*from) + 3 * LONGEST_TURN;
             let limit = f64::from(A_MINUTE) * (1.0 + time.as_secs_f64() / 60.0) + 1.0;
             assert!(
                 f64::from(made) <= limit,
