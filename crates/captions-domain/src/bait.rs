@@ -47,9 +47,40 @@ static LANGUAGES: LazyLock<HashMap<&'static str, Phrases>> = LazyLock::new(|| {
 
 /// Words that may stand before a request without hiding it: "and tag a friend", "please share this".
 const LEADS: [&str; 34] = [
-    "also", "and", "bitte", "do", "dann", "e", "einfach", "et", "ed", "just", "jetzt", "luego", "maintenant", "now",
-    "o", "oder", "ou", "please", "pls", "then", "und", "y", "so", "or", "alors", "aussi", "anche", "allora", "ora",
-    "agora", "ahora", "também", "también", "go",
+    "also",
+    "and",
+    "bitte",
+    "do",
+    "dann",
+    "e",
+    "einfach",
+    "et",
+    "ed",
+    "just",
+    "jetzt",
+    "luego",
+    "maintenant",
+    "now",
+    "o",
+    "oder",
+    "ou",
+    "please",
+    "pls",
+    "then",
+    "und",
+    "y",
+    "so",
+    "or",
+    "alors",
+    "aussi",
+    "anche",
+    "allora",
+    "ora",
+    "agora",
+    "ahora",
+    "também",
+    "también",
+    "go",
 ];
 
 /// The sentences of `text` that are bait in its language: English, Spanish, Portuguese, French, German or Italian. In other
@@ -75,7 +106,8 @@ fn in_tokens(tokens: &Tokens<'_>, sentences: &[crate::text::Span<'_>], phrases: 
                 };
                 begins && phrases.bait.at(&words[at..]).next().is_some()
             };
-            (0..words.len()).any(begins_at) && !(0..words.len()).any(|at| phrases.exempt.at(&words[at..]).next().is_some())
+            (0..words.len()).any(begins_at)
+                && !(0..words.len()).any(|at| phrases.exempt.at(&words[at..]).next().is_some())
         })
         .map(|sentence| Place::from(sentence.clone()))
         .collect()
@@ -164,8 +196,16 @@ mod tests {
         for line in lexicon::lines(include_str!("../data/bait.txt")) {
             let columns: Vec<&str> = line.split('\t').collect();
             assert_eq!(columns.len(), 3, "{line}");
-            assert!(["react", "vote", "share", "tag", "comment", "exempt"].contains(&columns[1]), "{line}");
-            assert!(columns[2].split(' ').all(|step| !(step.contains('|') && step.contains(['*', '-']))), "{line}");
+            assert!(
+                ["react", "vote", "share", "tag", "comment", "exempt"].contains(&columns[1]),
+                "{line}"
+            );
+            assert!(
+                columns[2]
+                    .split(' ')
+                    .all(|step| !(step.contains('|') && step.contains(['*', '-']))),
+                "{line}"
+            );
         }
     }
 }

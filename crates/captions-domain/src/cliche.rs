@@ -65,9 +65,8 @@ static PHRASES: LazyLock<Lexicon<f64>> = LazyLock::new(|| {
     )
 });
 
-static ANNOUNCEMENTS: LazyLock<Lexicon<()>> = LazyLock::new(|| {
-    Lexicon::of(lexicon::lines(include_str!("../data/announcements.txt")).map(|phrase| (phrase, ())))
-});
+static ANNOUNCEMENTS: LazyLock<Lexicon<()>> =
+    LazyLock::new(|| Lexicon::of(lexicon::lines(include_str!("../data/announcements.txt")).map(|phrase| (phrase, ()))));
 
 /// Every sign in `text`, in order of their places. Phrases that stand in `exempt` too, the user's own words, are none: a
 /// curator may say "curated".
@@ -139,9 +138,7 @@ fn phrases(tokens: &Tokens<'_>, text: &str, exempt: &str, markers: &mut Vec<Mark
         });
     }
     // What people say, too, says something in company only.
-    let in_company = common
-        .into_iter()
-        .filter(|place| marked.contains(&paragraph_of(place)));
+    let in_company = common.into_iter().filter(|place| marked.contains(&paragraph_of(place)));
     markers.extend(in_company.map(|place| Marker {
         manner: Manner::Phrase,
         place,
@@ -379,7 +376,10 @@ mod tests {
     fn every_line_of_the_list_is_read() {
         for line in lexicon::lines(include_str!("../data/cliches.txt")) {
             let (rate, phrase) = line.split_once('\t').unwrap();
-            assert!(rate.trim().parse::<f64>().is_ok() && !phrase.trim().is_empty(), "{line}");
+            assert!(
+                rate.trim().parse::<f64>().is_ok() && !phrase.trim().is_empty(),
+                "{line}"
+            );
         }
     }
 }

@@ -182,7 +182,10 @@ impl Step {
             Self::Answer => match first.kind {
                 Kind::Emoji | Kind::Shout => Some(1),
                 Kind::Quote => {
-                    let closing = tokens[1..].iter().take(LONGEST_GAP).position(|t| t.kind == Kind::Quote)?;
+                    let closing = tokens[1..]
+                        .iter()
+                        .take(LONGEST_GAP)
+                        .position(|t| t.kind == Kind::Quote)?;
                     (closing > 0).then_some(closing + 2)
                 }
                 _ => None,

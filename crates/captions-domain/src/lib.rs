@@ -4,7 +4,7 @@
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`],
-//! with what they look for: [`bait`], [`cliche`], [`sentences`].
+//! [`voice`], with what they look for: [`bait`], [`cliche`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
@@ -34,3 +34,4 @@ pub mod request;
 pub mod sentences;
 pub mod text;
 pub mod user;
+pub mod voice;

@@ -101,7 +101,10 @@ const fn is_full_width(c: char) -> bool {
 }
 
 const fn is_closing(c: char) -> bool {
-    matches!(c, '"' | '\'' | '”' | '’' | '»' | '“' | ')' | ']' | '」' | '』' | '】' | '）')
+    matches!(
+        c,
+        '"' | '\'' | '”' | '’' | '»' | '“' | ')' | ']' | '」' | '』' | '】' | '）'
+    )
 }
 
 #[cfg(test)]
