@@ -16,7 +16,7 @@ pub use self::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Stable name: `too_long`, `too_many_hashtags`, `too_many_mentions`, `too_many_links`, `forbidden_character`,
-    /// `alt_text_too_long`, `avoided_word`, `emoji_not_wanted`, `missing_disclosure`, `empty`.
+    /// `alt_text_too_long`, `avoided_word`, `missing_word`, `emoji_not_wanted`, `missing_disclosure`, `empty`.
     pub rule: String,
     /// What the text has: a number, or the word.
     pub value: String,

@@ -131,3 +131,24 @@ fn a_profile_of_the_platform_counts_and_another_is_told(
     assert_eq!(brief.rules().max_hashtags, PlatformRules::of_profile(platform, brief.profile).unwrap().max_hashtags);
     assert_eq!(warnings.iter().find(|warning| warning.code == "profile_unknown").map(|w| w.code.as_str()), warned);
 }
+
+#[test]
+fn required_words_samples_and_card_come_from_the_preferences() {
+    let samples = ["we bake", "we sell", "we rest"].map(|text| Sample::new(text).unwrap());
+    let preferences = Preferences {
+        required: vec![word("Aurora"), word("Rye")],
+        samples: samples.to_vec(),
+        ..Preferences::default()
+    }
+    .measured();
+    let request = CaptionRequest {
+        avoid: vec![word("rye")],
+        ..request()
+    };
+
+    let (brief, _) = Brief::resolve(&request, &preferences);
+
+    assert_eq!(brief.required, [word("Aurora")], "the request goes first");
+    assert_eq!(brief.samples, samples);
+    assert!(brief.style_card.is_some() && brief.style_card == preferences.style_card);
+}

@@ -20,6 +20,7 @@ pub struct Terms<'a> {
     /// The caller's own limit in code points, where it is below the platform's.
     pub max_chars: Option<usize>,
     pub avoid: &'a [Keyword],
+    pub required: &'a [Keyword],
     pub without_emoji: bool,
     pub sponsored: bool,
 }
@@ -32,6 +33,7 @@ impl<'a> Terms<'a> {
             strict: false,
             max_chars: None,
             avoid: &[],
+            required: &[],
             without_emoji: false,
             sponsored: false,
         }
@@ -45,6 +47,7 @@ impl<'a> Terms<'a> {
             strict: true,
             max_chars: Some(brief.max_chars).filter(|max| *max < rules.max_chars),
             avoid: &brief.avoid,
+            required: &brief.required,
             without_emoji: brief.emoji == Emoji::None,
             sponsored: brief.sponsored,
         }
@@ -82,7 +85,8 @@ impl Standing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Stable name: `not_empty`, `length`, `length_in_utf16`, `own_length`, `forbidden_characters`, `hashtags`,
-    /// `mentions`, `links`, `fold`, `alt_text`, `avoided_words`, `emoji`, `disclosure`.
+    /// `mentions`, `links`, `fold`, `alt_text`, `avoided_words`, `required_words`, `emoji`,
+    /// `disclosure`.
     pub rule: String,
     /// What the text has.
     pub value: String,
@@ -113,6 +117,7 @@ impl Verdict {
             "links" => "too_many_links",
             "alt_text" => "alt_text_too_long",
             "avoided_words" => "avoided_word",
+            "required_words" => "missing_word",
             "emoji" => "emoji_not_wanted",
             "disclosure" => "missing_disclosure",
             other => other,
@@ -162,6 +167,7 @@ pub fn report_on(text: &str, terms: &Terms<'_>) -> Report {
     rules.extend(terms.max_chars.map(|most| own_length(text, most)));
     rules.extend(utf16(text, terms));
     rules.extend(avoided(text, terms.avoid));
+    rules.extend(required(text, terms.required));
     if terms.without_emoji {
         rules.push(emoji(text));
     }
@@ -323,6 +329,23 @@ fn avoided(text: &str, words: &[Keyword]) -> Vec<Verdict> {
         vec![wish("avoided_words", 0, "must not occur", "words", false)]
     } else {
         broken
+    }
+}
+
+/// The same for words that have to stand there.
+fn required(text: &str, words: &[Keyword]) -> Vec<Verdict> {
+    if words.is_empty() {
+        return Vec::new();
+    }
+    let missing: Vec<Verdict> = words
+        .iter()
+        .filter(|word| !contains_phrase(text, word.as_str()))
+        .map(|word| wish("required_words", "missing", word, "words", true))
+        .collect();
+    if missing.is_empty() {
+        vec![wish("required_words", words.len(), "must all occur", "words", false)]
+    } else {
+        missing
     }
 }
 
