@@ -254,7 +254,10 @@ pub(crate) fn rules() -> RefOr<Schema> {
             ),
             ("spans", places("What breaks the rule.")),
             ("source", string("Where the rule is from; `request` for a wish.").into()),
-            ("as_of", or_null(string("The day of the source; null for a wish.").into())),
+            (
+                "as_of",
+                or_null(string("The day of the source; null for a wish.").into()),
+            ),
         ],
     );
     ArrayBuilder::new()

@@ -2,10 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{
-    brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft,
-    text,
-};
+use crate::{brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft, text};
 
 /// The most hashtags of a writer that are looked at.
 const MAX_PROPOSED: usize = 30;

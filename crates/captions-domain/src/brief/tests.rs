@@ -128,8 +128,17 @@ fn a_profile_of_the_platform_counts_and_another_is_told(
     let (brief, warnings) = Brief::resolve(&request, &Preferences::default());
 
     assert_eq!(brief.hashtag_count, hashtags);
-    assert_eq!(brief.rules().max_hashtags, PlatformRules::of_profile(platform, brief.profile).unwrap().max_hashtags);
-    assert_eq!(warnings.iter().find(|warning| warning.code == "profile_unknown").map(|w| w.code.as_str()), warned);
+    assert_eq!(
+        brief.rules().max_hashtags,
+        PlatformRules::of_profile(platform, brief.profile).unwrap().max_hashtags
+    );
+    assert_eq!(
+        warnings
+            .iter()
+            .find(|warning| warning.code == "profile_unknown")
+            .map(|w| w.code.as_str()),
+        warned
+    );
 }
 
 #[test]

@@ -163,7 +163,13 @@ pub fn report(text: &str, brief: &Brief) -> Report {
 /// Judges `text` as it would be published.
 pub fn report_on(text: &str, terms: &Terms<'_>) -> Report {
     let mut rules = vec![not_empty(text)];
-    rules.extend(terms.rules.rules.iter().filter_map(|rule| platform_rule(text, rule, terms)));
+    rules.extend(
+        terms
+            .rules
+            .rules
+            .iter()
+            .filter_map(|rule| platform_rule(text, rule, terms)),
+    );
     rules.extend(terms.max_chars.map(|most| own_length(text, most)));
     rules.extend(utf16(text, terms));
     rules.extend(avoided(text, terms.avoid));
@@ -193,7 +199,12 @@ fn platform_rule(text: &str, rule: &Rule, terms: &Terms<'_>) -> Option<Verdict> 
             })
         }
         About::ForbiddenCharacters => {
-            let found = places(text.char_indices().filter(|(_, c)| rule.signs.contains(*c)).map(|(at, c)| (at, c.len_utf8())), text);
+            let found = places(
+                text.char_indices()
+                    .filter(|(_, c)| rule.signs.contains(*c))
+                    .map(|(at, c)| (at, c.len_utf8())),
+                text,
+            );
             let signs: Vec<String> = rule.signs.chars().map(String::from).collect();
             Verdict {
                 limit: format!("none of {}", signs.join(" ")),
@@ -213,7 +224,11 @@ fn platform_rule(text: &str, rule: &Rule, terms: &Terms<'_>) -> Option<Verdict> 
             Verdict {
                 limit: format!("{}{lines}", rule.value),
                 // What is hidden is most of a long text: the check shows it beside the report, not in it.
-                verdict: if hidden.trim().is_empty() { Standing::Ok } else { Standing::Advice },
+                verdict: if hidden.trim().is_empty() {
+                    Standing::Ok
+                } else {
+                    Standing::Advice
+                },
                 ..of_rule("fold", rule, text::length_in(Unit::Graphemes, visible), Vec::new)
             }
         }
@@ -296,7 +311,11 @@ fn own_length(text: &str, most: usize) -> Verdict {
 /// Emoji outside the plane that UTF-16 holds in one unit count twice on some clients. What we write stays under both
 /// readings; about a user's own text it is advice.
 fn utf16(text: &str, terms: &Terms<'_>) -> Option<Verdict> {
-    let rule = terms.rules.rules.iter().find(|rule| rule.counts_in() == Some(Unit::CodePoints))?;
+    let rule = terms
+        .rules
+        .rules
+        .iter()
+        .find(|rule| rule.counts_in() == Some(Unit::CodePoints))?;
     let length = text.encode_utf16().count();
     if length <= rule.value || text.chars().count() > rule.value {
         return None;
@@ -352,7 +371,9 @@ fn required(text: &str, words: &[Keyword]) -> Vec<Verdict> {
 fn emoji(text: &str) -> Verdict {
     use unicode_segmentation::UnicodeSegmentation;
 
-    let clusters = text.grapheme_indices(true).filter(|(_, cluster)| text::is_emoji(cluster));
+    let clusters = text
+        .grapheme_indices(true)
+        .filter(|(_, cluster)| text::is_emoji(cluster));
     let spans = places(clusters.map(|(at, cluster)| (at, cluster.len())), text);
     Verdict {
         spans: spans.clone(),
@@ -367,7 +388,11 @@ fn disclosure(text: &str, rules: &PlatformRules) -> Verdict {
         as_of: Some(DISCLOSURE.1.to_owned()),
         ..wish(
             "disclosure",
-            if is_told { "before the fold" } else { "none before the fold" },
+            if is_told {
+                "before the fold"
+            } else {
+                "none before the fold"
+            },
             "a plain disclosure such as 'Ad:' or 'Paid partnership' before the fold (FTC, 2017)",
             "words",
             !is_told,

@@ -8,10 +8,21 @@ fn every_platform_has_rules_with_sources_and_dates() {
         let rules = PlatformRules::of(*platform);
 
         assert_eq!((rules.platform, rules.profile), (*platform, Profile::Default));
-        assert!(rules.rules.iter().any(|rule| rule.counts_in() == Some(rules.unit) && rule.value == rules.max_chars));
+        assert!(
+            rules
+                .rules
+                .iter()
+                .any(|rule| rule.counts_in() == Some(rules.unit) && rule.value == rules.max_chars)
+        );
         for rule in rules.rules {
-            assert!(rule.hard || rule.about != About::Length, "{platform}: a length is no advice");
-            assert!(!rule.source.is_empty() && rule.as_of.len() == 10 && rule.as_of <= RULES_AS_OF, "{platform}: {rule:?}");
+            assert!(
+                rule.hard || rule.about != About::Length,
+                "{platform}: a length is no advice"
+            );
+            assert!(
+                !rule.source.is_empty() && rule.as_of.len() == 10 && rule.as_of <= RULES_AS_OF,
+                "{platform}: {rule:?}"
+            );
         }
         assert!(rules.default_hashtags <= rules.max_hashtags);
     }
@@ -33,7 +44,12 @@ fn the_older_cap_changes_hashtags_and_nothing_else() {
         now
     );
     let others = |rules: PlatformRules| -> Vec<Rule> {
-        rules.rules.iter().filter(|rule| rule.about != About::Hashtags).copied().collect()
+        rules
+            .rules
+            .iter()
+            .filter(|rule| rule.about != About::Hashtags)
+            .copied()
+            .collect()
     };
     assert_eq!(others(older), others(now));
 }
@@ -48,7 +64,10 @@ fn a_platform_has_only_its_own_profiles(
     #[case] profile: Profile,
     #[case] max_chars: Option<usize>,
 ) {
-    assert_eq!(PlatformRules::of_profile(platform, profile).map(|rules| rules.max_chars), max_chars);
+    assert_eq!(
+        PlatformRules::of_profile(platform, profile).map(|rules| rules.max_chars),
+        max_chars
+    );
 }
 
 #[test]

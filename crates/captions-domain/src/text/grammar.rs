@@ -147,7 +147,9 @@ pub(super) fn url_bytes(text: &str) -> Vec<(usize, usize)> {
         let address = piece.trim_end_matches(ends_address);
         if let Some(start) = address_start(address) {
             // The punctuation that closes the sentence around it is no part of it.
-            let end = address.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '\'', '*']).len();
+            let end = address
+                .trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '\'', '*'])
+                .len();
             found.push((base + start, base + end));
         }
         base += piece.len();
