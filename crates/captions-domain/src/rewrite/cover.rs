@@ -39,13 +39,12 @@ pub fn cover(text: &str, kinds: &[Kind]) -> Covered {
     for (kind, range) in ranges {
         let piece = &text[range.clone()];
         let goes_on = range.start == at && kind == Kind::Emoji && last == Some(Kind::Emoji);
-        match covered.pieces.last_mut().filter(|_| goes_on) {
-            Some(row) => row.push_str(piece),
-            None => {
-                covered.text.push_str(&text[at..range.start]);
-                covered.pieces.push(piece.to_owned());
-                covered.text.push_str(&sign(covered.pieces.len()));
-            }
+        if let Some(row) = covered.pieces.last_mut().filter(|_| goes_on) {
+            row.push_str(piece);
+        } else {
+            covered.text.push_str(&text[at..range.start]);
+            covered.pieces.push(piece.to_owned());
+            covered.text.push_str(&sign(covered.pieces.len()));
         }
         at = range.end;
         last = Some(kind);

@@ -1,6 +1,7 @@
 use rstest::rstest;
 
 use super::*;
+use Kind::{Emoji, Hashtag, Link, Mention, Name, Number};
 
 fn told(text: &str) -> Vec<(Kind, String)> {
     tokens(text).into_iter().map(|token| (token.kind, token.text)).collect()
@@ -16,10 +17,7 @@ fn told(text: &str) -> Vec<(Kind, String)> {
 fn links_are_found(#[case] text: &str, #[case] links: &[&str]) {
     assert_eq!(
         told(text),
-        links
-            .iter()
-            .map(|link| (Kind::Link, (*link).to_owned()))
-            .collect::<Vec<_>>()
+        links.iter().map(|link| (Link, (*link).to_owned())).collect::<Vec<_>>()
     );
 }
 
@@ -40,7 +38,7 @@ fn numbers_are_found(#[case] text: &str, #[case] numbers: &[&str]) {
         told(text),
         numbers
             .iter()
-            .map(|number| (Kind::Number, (*number).to_owned()))
+            .map(|number| (Number, (*number).to_owned()))
             .collect::<Vec<_>>()
     );
 }
@@ -51,7 +49,6 @@ fn every_kind_is_found_once_and_in_order() {
 
     let kinds: Vec<Kind> = tokens(text).iter().map(|token| token.kind).collect();
 
-    use Kind::{Emoji, Hashtag, Link, Mention, Name, Number};
     assert_eq!(
         kinds,
         [
