@@ -134,3 +134,9 @@ choice!(
     Profile, "profile", default Default, {
     Default = "default", Legacy30 = "legacy_30" | "legacy", Premium = "premium",
 });
+choice!(
+    /// What is done to a given caption.
+    Rewriting, "operation", default Fix, {
+    Shorten = "shorten", Expand = "expand" | "lengthen", Fix = "fix" | "correct", Tone = "tone" | "retone",
+    DeCliche = "de_cliche" | "decliche", Translate = "translate", Adapt = "adapt",
+});
