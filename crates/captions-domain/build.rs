@@ -73,7 +73,10 @@ enum Kind {
 
 type Checked<T> = Result<T, Box<dyn Error>>;
 
-#[expect(clippy::disallowed_methods, reason = "cargo tells a build script by the environment where to write")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script by the environment where to write"
+)]
 fn main() -> Checked<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={DATA}");
