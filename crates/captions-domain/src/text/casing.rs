@@ -1,6 +1,6 @@
 //! Capital letters, as the scripts and the languages have them.
 
-/// `word` with a capital first letter, for a word inside a PascalCase hashtag or at the head of a sentence.
+/// `word` with a capital first letter, for a word inside a `PascalCase` hashtag or at the head of a sentence.
 ///
 /// Turkish and Azerbaijani write `i` with a dot above in capitals too; in Dutch `ij` is one letter. Georgian has no
 /// capitals inside a text, though Unicode has them for whole words; and what would become two letters stays (`ß`).
