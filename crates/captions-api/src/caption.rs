@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use captions_domain::{
     caption::{Answer, Caption, CaptionId, Degraded, Record, Source, Usage, Variant, Warning},
-    check::Violation,
-    choice::Platform,
+    check::{Verdict, Violation},
+    choice::{Platform, Profile},
     ports::Grade,
     quality::Part,
 };
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::feedback::FeedbackDocument;
 
 /// Why there is no estimate yet.
 const NO_ESTIMATE: &str = "no posting history is known for this user";
@@ -54,6 +56,10 @@ pub struct CaptionDocument {
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
     pub violations: Vec<Violation>,
+    /// Every rule that `text` was judged by; empty for captions from before there were reports.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::rules, required)]
+    pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
     /// All variants, best first.
@@ -81,6 +87,9 @@ pub struct CaptionDocument {
     pub platform: Platform,
     /// The date of the platform rules that it was checked against.
     pub rules_as_of: String,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::profile, required)]
+    pub rules_profile: Profile,
     /// The language that was asked for, as a BCP 47 tag.
     pub language: String,
     /// True if a model wrote it, false if a template was filled in.
@@ -100,6 +109,10 @@ pub struct CaptionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub campaign_id: Option<String>,
+    /// What became of it; left out as long as nobody told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub feedback: Option<FeedbackDocument>,
 }
 
 /// One caption of several.
@@ -123,6 +136,10 @@ pub struct VariantDocument {
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
     pub violations: Vec<Violation>,
+    /// Every rule that `text` was judged by; empty for captions from before there were reports.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::rules, required)]
+    pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
 }
@@ -165,6 +182,7 @@ impl CaptionDocument {
         );
         document.content_description = Some(record.description.as_str().to_owned());
         document.user_id = record.user.as_ref().map(|user| user.as_str().to_owned());
+        document.feedback = record.feedback.as_ref().map(FeedbackDocument::from);
         document.campaign_id = record.campaign.as_ref().map(|campaign| campaign.as_str().to_owned());
         document
     }
@@ -196,6 +214,7 @@ impl CaptionDocument {
             estimated_engagement_reason: Some(NO_ESTIMATE.to_owned()),
             publishable: shown.publishable,
             violations: shown.violations,
+            rules: shown.rules,
             repairs: shown.repairs,
             variants,
             source,
@@ -209,12 +228,14 @@ impl CaptionDocument {
             usage: caption.usage,
             platform: caption.platform,
             rules_as_of: caption.rules_as_of.clone(),
+            rules_profile: best.map(|best| best.report.profile).unwrap_or_default(),
             language: caption.language.as_str().to_owned(),
             ai_generated: caption.grade != Grade::Template.as_str(),
             created_at: caption.created_at,
             content_description: None,
             user_id: None,
             campaign_id: None,
+            feedback: None,
         }
     }
 }
@@ -232,6 +253,7 @@ impl VariantDocument {
             parts: Vec::new(),
             publishable: false,
             violations: Vec::new(),
+            rules: Vec::new(),
             repairs: Vec::new(),
         }
     }
@@ -249,6 +271,7 @@ impl From<&Variant> for VariantDocument {
             parts: variant.quality.parts.clone(),
             publishable: variant.publishable,
             violations: variant.violations.clone(),
+            rules: variant.report.rules.clone(),
             repairs: variant.repairs.clone(),
         }
     }

@@ -14,7 +14,7 @@ use self::measure::Traits;
 pub use self::{
     change::{Change, Suggestion, Support},
     measure::measure,
-    suggest::{DISLIKED, LEAST_EVIDENCE, LEAST_POSTS, MAJORITY, suggest},
+    suggest::{DISLIKED, LEAST_EVIDENCE, LEAST_POSTS, LOOK_BACK, MAJORITY, suggest},
 };
 use crate::request::Language;
 

@@ -23,6 +23,8 @@ use crate::{
     user::Preferences,
 };
 
+/// The most captions of a user, newest first, that are looked at.
+pub const LOOK_BACK: u32 = 200;
 /// The fewest captions with feedback that a suggestion stands on.
 pub const LEAST_EVIDENCE: usize = 5;
 /// The fewest different posts among them that speak for it.
