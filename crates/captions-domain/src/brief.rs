@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     caption::Warning,
     choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Style, Tone},
+    image::Image,
     platform::{PlatformRules, within},
     request::{
         BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Temperature, Variants,
@@ -38,6 +39,8 @@ pub struct Brief {
     pub brand_voice: Option<BrandVoice>,
     pub instructions: Option<Instructions>,
     pub sponsored: bool,
+    /// Written as its digest, so that a key made of the brief depends on the picture and does not hold it.
+    pub image: Option<Image>,
     pub variants: Variants,
     pub seed: Option<u64>,
     pub temperature: Option<Temperature>,
@@ -111,6 +114,7 @@ impl Brief {
             brand_voice: request.brand_voice.clone().or_else(|| preferences.brand_voice.clone()),
             instructions: request.instructions.clone(),
             sponsored: request.sponsored,
+            image: request.image.clone(),
             variants: request.variants,
             seed: request.seed,
             temperature: request.temperature,

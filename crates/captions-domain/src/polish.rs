@@ -3,8 +3,8 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    brief::Brief, caption::Variant, check, choice::Emoji, hashtags, platform::PlatformRules, quality, reply::Draft,
-    text,
+    alt, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, platform::PlatformRules, quality,
+    reply::Draft, text,
 };
 
 /// The most hashtags of a writer that are looked at.
@@ -77,6 +77,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         repairs.push("dropped hashtags to keep to the limit".to_owned());
     }
 
+    let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
+
     let text = Variant::published(&caption, &tags);
     let violations = check::violations(&text, brief);
     let quality = quality::score(brief, &caption, &tags, &violations);
@@ -95,6 +97,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         quality,
         violations,
         repairs,
+        alt_text,
     }
 }
 

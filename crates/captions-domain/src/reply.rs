@@ -30,6 +30,9 @@ pub struct Draft {
     /// Proposed tags, with or without `#`.
     #[serde(default)]
     pub hashtags: Vec<String>,
+    /// What the picture shows, for people who do not see it.
+    #[serde(default)]
+    pub alt_text: Option<String>,
 }
 
 impl Draft {

@@ -89,6 +89,7 @@ impl Frame {
                 body,
                 cta: closing.clone(),
                 hashtags: Vec::new(),
+                alt_text: None,
             }
         };
         let plain = draft(&candidate.second, "");

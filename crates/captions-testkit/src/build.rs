@@ -10,6 +10,7 @@ use std::{
 };
 
 use captions_domain::{
+    alt::{AltSource, AltText},
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
     check::Violation,
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
@@ -133,6 +134,7 @@ pub fn variant() -> Variant {
         publishable: true,
         violations: Vec::new(),
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 
@@ -168,6 +170,10 @@ pub fn caption_full() -> Caption {
             limit: "30".into(),
         }],
         repairs: vec!["removed a label 🏷️".into()],
+        alt_text: Some(AltText {
+            text: "Bread on a \"wooden\" board, crème beside it".into(),
+            source: AltSource::Writer,
+        }),
     };
     Caption {
         variants: vec![variant(), broken],
@@ -237,6 +243,7 @@ pub fn record_bare() -> Record {
                 publishable: false,
                 violations: Vec::new(),
                 repairs: Vec::new(),
+                alt_text: None,
             }],
             ..caption()
         },

@@ -41,6 +41,7 @@ fn variant(caption: &str, score: f64) -> Variant {
         publishable: true,
         violations: Vec::new(),
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 

@@ -1,4 +1,5 @@
 use captions_domain::{
+    alt::{AltSource, AltText},
     caption::Feedback,
     quality::Quality,
     request::{CampaignId, Description, Language, UserId},
@@ -36,6 +37,10 @@ fn variant(text: &str, score: f64) -> Variant {
             limit: "must not occur".into(),
         }],
         repairs: vec!["removed a hashtag from the text".into()],
+        alt_text: Some(AltText {
+            text: "A cat asleep on a window sill".into(),
+            source: AltSource::Writer,
+        }),
     }
 }
 
@@ -93,7 +98,8 @@ fn variant_json(text: &str, score: f64) -> Value {
         "parts": [{"name": "hook", "value": 0.5, "weight": 0.2, "fix": "start with the cat"}],
         "publishable": false,
         "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
-        "repairs": ["removed a hashtag from the text"]
+        "repairs": ["removed a hashtag from the text"],
+        "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer"
     })
 }
 
@@ -114,6 +120,7 @@ fn an_answer_becomes_exactly_this_document() {
             "publishable": false,
             "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
             "repairs": ["removed a hashtag from the text"],
+            "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
             "variants": [variant_json("A warm sill, a café cat.", 49.0), variant_json("Nap o'clock", 40.0)],
             "source": "provider", "provider": "primary", "model": "some-model", "grade": "standard",
             "provider_request_id": "req-7", "attempts": 2, "degraded": ["fallback_provider"],

@@ -144,6 +144,7 @@ fn what_is_encoded_is_read_back() {
         body: "B \"q\" 🐶".into(),
         cta: Some("C?".into()),
         hashtags: vec!["t".into()],
+        alt_text: Some("A puppy.".into()),
     }];
 
     assert_eq!(parse(&encode(drafts.clone()), Format::Variants).unwrap(), drafts);

@@ -107,6 +107,7 @@ impl Provider {
                 grade: Grade::Standard,
                 members: vec![name.to_owned()],
                 languages: None,
+                seeing: Vec::new(),
                 fingerprint: name.to_owned(),
             },
             start,
