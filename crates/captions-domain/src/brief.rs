@@ -8,9 +8,11 @@ use crate::{
     image::Image,
     platform::{PlatformRules, within},
     request::{
-        BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Temperature, Variants,
+        BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Sample, Temperature,
+        Variants,
     },
     user::Preferences,
+    voice::StyleCard,
 };
 
 /// Every wish resolved. Two equal briefs ask for the same caption.
@@ -35,8 +37,14 @@ pub struct Brief {
     pub keywords: Vec<Keyword>,
     /// Those of the request and of the preferences.
     pub avoid: Vec<Keyword>,
+    /// Those of the preferences that the request does not ask to avoid.
+    pub required: Vec<Keyword>,
     pub brand_tags: Vec<BrandTag>,
     pub brand_voice: Option<BrandVoice>,
+    /// Captions that the user wrote themselves.
+    pub samples: Vec<Sample>,
+    /// What is usual in them.
+    pub style_card: Option<StyleCard>,
     pub instructions: Option<Instructions>,
     pub sponsored: bool,
     /// Written as its digest, so that a key made of the brief depends on the picture and does not hold it.
@@ -80,6 +88,8 @@ impl Brief {
                 ),
             ));
         }
+        let required = preferences.required.iter();
+        let required = required.filter(|word| !request.avoid.iter().any(|avoided| same_word(word, avoided)));
         let mut avoid = request.avoid.clone();
         for word in &preferences.avoid {
             if !avoid.contains(word) {
@@ -109,9 +119,12 @@ impl Brief {
             } else {
                 request.keywords.clone()
             },
+            required: required.cloned().collect(),
             avoid,
             brand_tags: preferences.brand_tags.clone(),
             brand_voice: request.brand_voice.clone().or_else(|| preferences.brand_voice.clone()),
+            samples: preferences.samples.clone(),
+            style_card: preferences.style_card.clone(),
             instructions: request.instructions.clone(),
             sponsored: request.sponsored,
             image: request.image.clone(),
@@ -121,6 +134,11 @@ impl Brief {
         };
         (brief, warnings)
     }
+}
+
+/// True if both are the same word, in whatever case.
+fn same_word(one: &Keyword, other: &Keyword) -> bool {
+    one.as_str().to_lowercase() == other.as_str().to_lowercase()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
     caption::{CaptionId, Feedback, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
-    prompt::Prompt,
+    prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
     request::{Language, ProviderName, UserId},
     user::{Preferences, User},
@@ -244,6 +244,9 @@ pub struct Description {
     pub languages: Option<&'static [&'static str]>,
     /// The members that can look at a picture, in order.
     pub seeing: Vec<String>,
+    /// Whether it can change a given text as it is told to ([`Task::Rewrite`]), and not only write new ones. Of a chain:
+    /// whether any provider inside can.
+    pub rewrites: bool,
     /// Changes whenever the same prompt may give another answer: names, models and versions, in order for a chain.
     /// Part of every caption's cache key.
     pub fingerprint: String,
@@ -261,6 +264,11 @@ impl Description {
             Some(name) => self.seeing.iter().any(|member| member == name.as_str()),
             None => !self.seeing.is_empty(),
         }
+    }
+
+    /// True if it can do what the prompt is about, in its language.
+    pub fn takes(&self, prompt: &Prompt) -> bool {
+        self.writes(&prompt.brief.language) && (self.rewrites || prompt.task == Task::Write)
     }
 }
 

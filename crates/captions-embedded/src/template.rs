@@ -48,6 +48,7 @@ impl TemplateWriter {
                 members: vec![provider.clone()],
                 languages: None,
                 seeing: Vec::new(),
+                rewrites: false,
                 fingerprint: format!("{provider}={MODEL}"),
                 provider,
             },

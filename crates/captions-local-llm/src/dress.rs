@@ -88,8 +88,7 @@ impl Frame {
                 hook,
                 body,
                 cta: closing.clone(),
-                hashtags: Vec::new(),
-                alt_text: None,
+                ..Draft::default()
             }
         };
         let plain = draft(&candidate.second, "");

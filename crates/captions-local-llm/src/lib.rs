@@ -103,6 +103,7 @@ impl LocalLlm {
                 members: vec![name],
                 languages: Some(LANGUAGES),
                 seeing: Vec::new(),
+                rewrites: false,
                 fingerprint: format!(
                     "{} w{} n{candidates} t{max_tokens}",
                     facts.sha256.get(..12).unwrap_or(facts.sha256),

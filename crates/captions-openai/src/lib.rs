@@ -77,6 +77,7 @@ impl OpenAi {
             members: vec![options.name.clone()],
             languages: None,
             seeing: options.vision.then(|| options.name.clone()).into_iter().collect(),
+            rewrites: true,
             // Without the query, which may hold a secret.
             fingerprint: format!(
                 "{}={}@{}{}",

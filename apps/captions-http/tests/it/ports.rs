@@ -233,6 +233,7 @@ impl Writer {
                 members: vec!["primary".into(), "second".into()],
                 languages: None,
                 seeing: Vec::new(),
+                rewrites: true,
                 fingerprint: "primary/some-model".into(),
             },
             script: Mutex::new(script.into_iter().collect()),

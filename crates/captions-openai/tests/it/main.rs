@@ -31,7 +31,8 @@ fn install_tls() {
 fn options(fake: &FakeLlm) -> OpenAiOptions {
     install_tls();
     OpenAiOptions {
-        read_timeout: Duration::from_millis(300),
+        // More than a busy machine is silent, and little enough for the tests that wait for it.
+        read_timeout: Duration::from_secs(1),
         ..OpenAiOptions::new("fake", fake.base_url(), "fake-model")
     }
 }
@@ -49,11 +50,11 @@ fn provider_as(fake: &FakeLlm, profile: Profile) -> OpenAi {
 }
 
 fn plain() -> Prompt {
-    render(&brief(), Format::Plain, None)
+    render(&brief(), &[], Format::Plain, None)
 }
 
 fn variants() -> Prompt {
-    render(&brief(), Format::Variants, None)
+    render(&brief(), &[], Format::Variants, None)
 }
 
 /// A context whose first call is entered, as the policy does it, out of at most `limit`.

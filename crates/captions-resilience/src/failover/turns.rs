@@ -6,7 +6,7 @@ use captions_domain::{
     context::Context,
     fault::{Fault, FaultKind, LlmError, Rejection},
     ports::{Chunk, ChunkStream, LlmProvider},
-    prompt::Prompt,
+    prompt::{Prompt, Task},
 };
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -52,7 +52,7 @@ impl Turns {
             }
             let can_see = prompt.brief.image.is_none() || description.sees(None);
             sees |= can_see;
-            if can_see && description.writes(&prompt.brief.language) {
+            if can_see && description.takes(prompt) {
                 waiting.push_back(Turn {
                     member: Arc::clone(member),
                     // A provider that was asked for by name is what the caller chose.
@@ -67,6 +67,8 @@ impl Turns {
             rejected("no provider of the chain has this name")
         } else if !sees {
             rejected("no provider of the chain looks at pictures")
+        } else if prompt.task == Task::Rewrite {
+            rejected("no provider of the chain can change a given text in this language")
         } else {
             rejected("no provider of the chain writes this language")
         };
