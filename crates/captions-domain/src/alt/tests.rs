@@ -123,8 +123,8 @@ fn the_platform_says_how_long_it_may_be(
     #[case] expected: Option<usize>,
 ) {
     let brief = Brief {
-        platform,
         content_type,
+        platform,
         ..brief(PUPPY)
     };
 

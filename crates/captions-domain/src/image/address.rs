@@ -85,11 +85,11 @@ fn named(name: &str) -> Result<(), Invalid> {
     if !name.contains('.') {
         return Err(not_allowed("a name without a dot is one of an inner network"));
     }
-    let is_under = |parent: &&str| {
-        name.strip_suffix(*parent)
+    let is_under = |parent: &str| {
+        name.strip_suffix(parent)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    if INNER_NAMES.iter().chain(&MIRRORS).any(|parent| is_under(&parent)) {
+    if INNER_NAMES.iter().chain(&MIRRORS).any(|parent| is_under(parent)) {
         return Err(not_allowed("the name is not one of a public server"));
     }
     Ok(())
@@ -104,7 +104,7 @@ const fn is_public(address: Ipv4Addr) -> bool {
         || address.is_documentation()
         || matches!(
             (a, b, c),
-            (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _) | (224..=255, ..)
+            (0 | 224..=255, ..) | (100, 64..=127, _) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _)
         );
     !special
 }
