@@ -13,9 +13,6 @@ use crate::{
 /// 2025-03-24). A screen reader cannot skim.
 pub const MAX_CHARS: usize = 1000;
 
-/// Pinterest takes 500 (commonly reported, 2026-11-23).
-const MAX_CHARS_PINTEREST: usize = 500;
-
 /// The most code points of one that is taken from the description: its first sentences, and no essay.
 const FROM_DESCRIPTION: usize = 250;
 
@@ -70,8 +67,8 @@ pub fn alt_text(proposed: Option<&str>, brief: &Brief, caption: &str, repairs: &
     })
 }
 
-/// The most code points; `None` where nobody would see it: Instagram takes it for pictures in a feed only, and what
-/// `TikTok` and `YouTube` show are videos.
+/// The most code points: what the platform's dated rules say, and never more than [`MAX_CHARS`]. `None` where nobody would
+/// see it: Instagram takes it for pictures in a feed only, and what `TikTok` and `YouTube` show are videos.
 fn limit(brief: &Brief) -> Option<usize> {
     let is_video = matches!(
         brief.content_type,
@@ -80,8 +77,7 @@ fn limit(brief: &Brief) -> Option<usize> {
     match brief.platform {
         Platform::Tiktok | Platform::Youtube => None,
         Platform::Instagram if is_video => None,
-        Platform::Pinterest => Some(MAX_CHARS_PINTEREST),
-        _ => Some(MAX_CHARS),
+        _ => Some(brief.rules().alt_text.map_or(MAX_CHARS, |limit| limit.min(MAX_CHARS))),
     }
 }
 

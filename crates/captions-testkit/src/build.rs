@@ -12,8 +12,8 @@ use std::{
 use captions_domain::{
     alt::{AltSource, AltText},
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
-    check::Violation,
-    choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    check::{self, Report, Standing, Violation},
+    choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
@@ -161,6 +161,7 @@ pub fn variant() -> Variant {
         quality: quality(),
         publishable: true,
         violations: Vec::new(),
+        report: Report::default(),
         repairs: Vec::new(),
         alt_text: None,
     }
@@ -197,6 +198,25 @@ pub fn caption_full() -> Caption {
             value: "31".into(),
             limit: "30".into(),
         }],
+        report: Report {
+            profile: Profile::Legacy30,
+            rules: vec![check::Verdict {
+                rule: "hashtags".into(),
+                value: "31".into(),
+                limit: "30".into(),
+                unit: "hashtags".into(),
+                verdict: Standing::Broken,
+                hard: true,
+                spans: vec![Place {
+                    text: "#été".into(),
+                    start: 58,
+                    end: 62,
+                }],
+                source: "a \"reference\"".into(),
+                as_of: Some("2026-01-01".into()),
+            }],
+            publishable: false,
+        },
         repairs: vec!["removed a label 🏷️".into()],
         alt_text: Some(AltText {
             text: "Bread on a \"wooden\" board, crème beside it".into(),
@@ -266,6 +286,7 @@ pub fn record_bare() -> Record {
                 quality: Quality::default(),
                 publishable: false,
                 violations: Vec::new(),
+                report: Report::default(),
                 repairs: Vec::new(),
                 alt_text: None,
             }],
