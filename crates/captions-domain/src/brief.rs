@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{
     caption::Warning,
-    image::Image,
     choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
+    image::Image,
     platform::{PlatformRules, within},
     request::{
         BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Sample, Temperature,

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::Image;
 use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone, Unknown};
+use crate::image::Image;
 
 /// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
