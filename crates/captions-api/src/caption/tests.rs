@@ -1,6 +1,6 @@
 use captions_domain::{
     alt::{AltSource, AltText},
-    caption::{Feedback, Verdict},
+    caption::Feedback,
     check::{Report, Standing},
     choice::Profile,
     quality::Quality,
@@ -103,7 +103,7 @@ fn answer() -> Answer {
 
 fn feedback() -> Feedback {
     Feedback {
-        verdict: Verdict::Edited,
+        verdict: captions_domain::caption::Verdict::Edited,
         rating: Some(4),
         final_text: Some("Our café cat.".into()),
         variant: Some(1),
