@@ -17,6 +17,7 @@ pub mod engine;
 pub mod fault;
 pub mod hashtags;
 pub mod key;
+pub mod likeness;
 pub mod limiter;
 pub mod phrases;
 pub mod platform;
