@@ -7,6 +7,7 @@
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
+pub mod address;
 pub mod answers;
 pub mod brief;
 pub mod caption;
@@ -16,6 +17,7 @@ pub mod context;
 pub mod engine;
 pub mod fault;
 pub mod hashtags;
+pub mod injection;
 pub mod key;
 pub mod likeness;
 pub mod limiter;

@@ -3,8 +3,8 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    brief::Brief, caption::Variant, check, choice::Emoji, hashtags, platform::PlatformRules, quality, reply::Draft,
-    text,
+    address, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, injection, platform::PlatformRules,
+    quality, reply::Draft, text,
 };
 
 /// The most hashtags of a writer that are looked at.
@@ -12,9 +12,12 @@ const MAX_PROPOSED: usize = 30;
 /// The longest row of signs that is kept. Finding sentences takes time that grows with its square.
 const MAX_SIGNS: usize = 80;
 
+/// The most links whose Markdown is taken off.
+const MAX_LINKS: usize = 20;
+
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
-    let mut repairs = Vec::new();
+    let mut repairs: Vec<String> = draft.repairs.iter().map(|repair| (*repair).to_owned()).collect();
     let mut proposed: Vec<String> = draft.hashtags.iter().map(|proposed| proposed.tag.clone()).collect();
     let mut caption = clean(&draft.text());
     let mut mend = |name: &str, before: &mut String, after: String| {
@@ -24,14 +27,17 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         }
     };
 
+    let decoded = without_markup(&caption);
+    mend("turned HTML or Markdown into text", &mut caption, decoded);
     let unwrapped = without_label_and_quotes(&caption);
     mend("removed a label or quotes around the text", &mut caption, unwrapped);
     let (untagged, tags) = without_hashtags(&caption);
     proposed.extend(tags);
     mend("moved hashtags out of the text", &mut caption, untagged);
-    let traced = without_untraced_addresses(&caption, brief);
+    let given = given_text(brief);
+    let traced = without_untraced_addresses(&caption, &given);
     mend(
-        "removed a link or @mention that the brief does not name",
+        "removed a link, @mention, e-mail address or number that the brief does not name",
         &mut caption,
         traced,
     );
@@ -81,13 +87,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let violations = check::violations(&text, brief);
     let quality = quality::score(brief, &caption, &tags, &violations);
     Variant {
-        angle: draft
-            .angle
-            .trim()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(40)
-            .collect(),
+        angle: angle(&draft.angle, &given),
         publishable: violations.is_empty(),
         caption,
         hashtags: tags,
@@ -119,6 +119,48 @@ fn clean(text: &str) -> String {
         lines.push(line);
     }
     lines.join("\n").trim().to_owned()
+}
+
+/// The approach in a word or two: one line, and no place for an address.
+fn angle(written: &str, given: &str) -> String {
+    if !address::untraced(written, given).is_empty() {
+        return String::new();
+    }
+    written.trim().chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+/// Entities and line breaks of HTML, and links of Markdown, as what they stand for.
+fn without_markup(text: &str) -> String {
+    const ENTITIES: &[(&str, &str)] = &[
+        ("<br>", "\n"),
+        ("<br/>", "\n"),
+        ("<br />", "\n"),
+        ("</p>", "\n"),
+        ("<p>", ""),
+        ("&nbsp;", " "),
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&apos;", "'"),
+        ("&rsquo;", "’"),
+        ("&hellip;", "…"),
+        ("&ndash;", "–"),
+        ("&mdash;", "—"),
+        ("&#64;", "@"),
+        ("&commat;", "@"),
+        ("&#46;", "."),
+        ("&period;", "."),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ];
+    if !text.contains(['&', '<']) {
+        return text.to_owned();
+    }
+    ENTITIES
+        .iter()
+        .fold(text.to_owned(), |text, (entity, sign)| text.replace(entity, sign))
 }
 
 fn without_label_and_quotes(text: &str) -> String {
@@ -180,48 +222,74 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
     (clean(&lines.join("\n")), tags)
 }
 
-/// Drops links and @mentions that the brief does not contain: a model invents them, and a mention notifies a stranger.
-fn without_untraced_addresses(text: &str, brief: &Brief) -> String {
-    let given = given_text(brief).to_lowercase();
-    let given: Vec<&str> = given.split_whitespace().map(bare_address).collect();
-    let untraced = |word: &str| {
-        let bare = bare_address(word);
-        let is_address = text::has_url(bare) || !text::mentions(bare).is_empty();
-        is_address && !given.contains(&bare.to_lowercase().as_str())
-    };
-    if !text.split_whitespace().any(untraced) {
-        return text.to_owned();
+/// Drops addresses that the brief does not give: a model invents them, and a mention notifies a stranger. Each takes its
+/// sentence along, which was about it; where nothing else would be left, it goes alone.
+fn without_untraced_addresses(text: &str, given: &str) -> String {
+    let mut text = text.to_owned();
+    // What stood around an address may form another one.
+    for _ in 0..3 {
+        let untraced = address::untraced(&text, given);
+        if untraced.is_empty() {
+            break;
+        }
+        let is_hit = |start: usize, end: usize| {
+            untraced
+                .iter()
+                .any(|address| address.place.start < end && start < address.place.end)
+        };
+        let mut left = String::with_capacity(text.len());
+        for (at, sentence) in text.split_sentence_bound_indices() {
+            if is_hit(at, at + sentence.len()) {
+                // The line that it ends stays ended.
+                left.extend(sentence.chars().rev().take_while(|c| *c == '\n'));
+            } else {
+                left.push_str(sentence);
+            }
+        }
+        if !left.chars().any(char::is_alphanumeric) {
+            left.clear();
+            let mut at = 0;
+            for address in &untraced {
+                left.push_str(&text[at..address.place.start]);
+                at = address.place.end;
+            }
+            left.push_str(&text[at..]);
+            let lines: Vec<String> = left
+                .lines()
+                .map(|line| {
+                    line.split(' ')
+                        .filter(|word| !word.is_empty())
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                })
+                .collect();
+            left = lines.join("\n");
+        }
+        text = clean(&left);
     }
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| {
-            line.split(' ')
-                .filter(|word| !untraced(word))
-                .collect::<Vec<_>>()
-                .join(" ")
-        })
-        .collect();
-    clean(&lines.join("\n"))
+    text
 }
 
-fn bare_address(word: &str) -> &str {
-    word.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@' && c != '/')
-}
-
-/// Everything that the user gave: what stands in it was not invented.
+/// Everything that the user gave to readers: what stands in it was not invented. What speaks to the model is not given.
 pub(crate) fn given_text(brief: &Brief) -> String {
-    let mut given = brief.description.as_str().to_owned();
+    let pieces = given_pieces(brief);
+    let given: Vec<&str> = pieces.iter().map(|piece| injection::before(piece)).collect();
+    given.join("\n")
+}
+
+/// The texts of a brief that a user wrote.
+pub(crate) fn given_pieces(brief: &Brief) -> Vec<&str> {
     let notes = [
         brief.brand_voice.as_ref().map(crate::request::BrandVoice::as_str),
         brief.instructions.as_ref().map(crate::request::Instructions::as_str),
     ];
     let words = brief.keywords.iter().map(crate::request::Keyword::as_str);
     let tags = brief.brand_tags.iter().map(crate::request::BrandTag::as_str);
-    for piece in notes.into_iter().flatten().chain(words).chain(tags) {
-        given.push('\n');
-        given.push_str(piece);
-    }
-    given
+    std::iter::once(brief.description.as_str())
+        .chain(notes.into_iter().flatten())
+        .chain(words)
+        .chain(tags)
+        .collect()
 }
 
 fn with_emoji_at_most(text: &str, most: usize) -> String {
