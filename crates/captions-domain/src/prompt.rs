@@ -26,9 +26,20 @@ pub enum Format {
     Plain,
 }
 
+/// What a prompt is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Task {
+    /// A new caption for the brief.
+    #[default]
+    Write,
+    /// A given caption changed in one way; which, only the words of the prompt say.
+    Rewrite,
+}
+
 /// One question to a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
+    pub task: Task,
     /// Fixed rules. Holds nothing that a user wrote.
     pub system: String,
     /// The brief as fenced data, and the task.
@@ -91,6 +102,7 @@ pub fn render(brief: &Brief, own: &[OwnCaption], format: Format, provider: Optio
     // Room for the caption in a language with many tokens a character, the tags, and the JSON around them.
     let characters = brief.target_chars.1 + 20 * brief.hashtag_count + 200;
     Prompt {
+        task: Task::Write,
         system: SYSTEM.to_owned(),
         user: user_message(brief, own, format, variants),
         format,

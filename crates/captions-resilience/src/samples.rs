@@ -107,6 +107,7 @@ impl Actor {
                 grade: Grade::Standard,
                 members: vec![name.to_owned()],
                 languages: None,
+                rewrites: true,
                 fingerprint: format!("{name}/1"),
             },
             scripts: Mutex::new(scripts.iter().map(|script| script.to_vec()).collect()),

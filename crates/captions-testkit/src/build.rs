@@ -15,7 +15,8 @@ use captions_domain::{
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
     quality::{Part, Quality},
-    request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, UserId},
+    request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
+    text::Place,
     user::{Preferences, User},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -66,12 +67,24 @@ pub fn preferences_full() -> Preferences {
         hashtag_count: Some(HashtagCount::new(7.0).expect("a hashtag count")),
         keywords: vec![keyword("pão de queijo"), keyword("早餐")],
         avoid: vec![keyword("cheap 💸"), keyword("\"quoted\" \\ 'words'")],
+        required: vec![keyword("Café Aurora"), keyword("焙煎 ☕")],
         brand_tags: vec![
             BrandTag::new("CaféAurora").expect("a tag"),
             BrandTag::new("焙煎").expect("a tag"),
         ],
         brand_voice: Some(BrandVoice::new("Warm, a little cheeky 👩🏽‍🍳.\nNever: \"buy now\".").expect("a voice")),
+        samples: vec![
+            sample("Pão quentinho às 7h 🥖\nQuem vem?\n\n#CaféAurora"),
+            sample("we \"only\" bake with time, butter \\ salt."),
+            sample("焙煎したて ☕️ 👩🏽‍🍳"),
+        ],
+        style_card: None,
     }
+    .measured()
+}
+
+pub fn sample(text: &str) -> Sample {
+    Sample::new(text).expect("a sample")
 }
 
 /// A user with every wish. The version is the one that a store gives to a new user.
@@ -108,15 +121,30 @@ pub fn quality() -> Quality {
                 name: "hook".into(),
                 value: 0.1 + 0.2,
                 weight: 1.0 / 3.0,
+                evidence: "judgement".into(),
+                spans: vec![Place {
+                    text: "Fresh".into(),
+                    start: 0,
+                    end: 5,
+                }],
                 fix: Some("Begin with the sourdough 🥖.".into()),
             },
             Part {
                 name: "format".into(),
                 value: 1.0,
                 weight: 2.0 / 3.0,
+                evidence: "published".into(),
+                spans: Vec::new(),
                 fix: None,
             },
         ],
+        percentile: Some(17),
+        untraced: vec![Place {
+            text: "breakfast 🥖".into(),
+            start: 35,
+            end: 46,
+        }],
+        version: "1".into(),
     }
 }
 
@@ -229,11 +257,7 @@ pub fn record_bare() -> Record {
                 caption: String::new(),
                 hashtags: Vec::new(),
                 text: String::new(),
-                quality: Quality {
-                    score: 0.0,
-                    raw_score: 0.0,
-                    parts: Vec::new(),
-                },
+                quality: Quality::default(),
                 publishable: false,
                 violations: Vec::new(),
                 repairs: Vec::new(),
