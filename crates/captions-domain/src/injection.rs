@@ -70,11 +70,11 @@ pub fn warning(brief: &Brief) -> Option<Warning> {
 fn speaks_to_the_model(sentence: &str) -> bool {
     let plain = plain(sentence);
     let padded = format!(" {plain} ");
-    if PHRASES
-        .marks
-        .iter()
-        .any(|mark| padded.contains(&mark.replace('_', " ")))
-    {
+    let is_there = |mark: &&str| match mark.strip_prefix('^') {
+        Some(head) => plain.starts_with(head),
+        None => padded.contains(&mark.replace('_', " ")),
+    };
+    if PHRASES.marks.iter().any(is_there) {
         return true;
     }
     let words: Vec<&str> = plain

@@ -155,12 +155,23 @@ fn without_markup(text: &str) -> String {
         ("&gt;", ">"),
         ("&amp;", "&"),
     ];
-    if !text.contains(['&', '<']) {
-        return text.to_owned();
+    let mut text = text.to_owned();
+    if text.contains(['&', '<']) {
+        for (entity, sign) in ENTITIES {
+            text = text.replace(entity, sign);
+        }
     }
-    ENTITIES
-        .iter()
-        .fold(text.to_owned(), |text, (entity, sign)| text.replace(entity, sign))
+    // A link of Markdown: its label, and beside it where it leads to.
+    for _ in 0..MAX_LINKS {
+        let Some(middle) = text.find("](") else { break };
+        let start = text[..middle].rfind(['[', '\n']);
+        let Some(start) = start.filter(|start| text[*start..].starts_with('[')) else {
+            break;
+        };
+        text.replace_range(middle..middle + 2, " (");
+        text.remove(start);
+    }
+    text
 }
 
 fn without_label_and_quotes(text: &str) -> String {

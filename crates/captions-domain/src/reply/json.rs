@@ -405,13 +405,12 @@ fn name_length(text: &str) -> usize {
 
 /// True if a name and its colon stand at the head of the text.
 fn begins_a_field(text: &str) -> bool {
-    let inner = text.trim_start_matches(|c| closers(c).is_some());
-    if text.len() - inner.len() > 4 {
-        return false;
-    }
+    let is_quote = |c: &char| closers(*c).is_some();
+    let quotes: usize = text.chars().take(2).take_while(is_quote).map(char::len_utf8).sum();
+    let inner = &text[quotes..];
     let length = name_length(inner);
-    let rest = inner[length..].trim_start_matches(|c| closers(c).is_some() || c == ' ');
-    length > 0 && rest.starts_with([':', '：', '='])
+    let colon = inner[length..].chars().take(4).find(|c| !is_quote(c) && *c != ' ');
+    length > 0 && matches!(colon, Some(':' | '：' | '='))
 }
 
 /// True if a number, a truth value or nothing stands at the head of the text, as an item of a list.
@@ -419,7 +418,7 @@ fn begins_a_word(text: &str) -> bool {
     let length = name_length(text);
     let word = &text[..length];
     let is_one = matches!(word, "null" | "true" | "false" | "None" | "True" | "False") || word.parse::<f64>().is_ok();
-    is_one && text[length..].trim_start_matches(is_blank).starts_with([',', ']'])
+    is_one && text[length..].trim_start_matches(' ').starts_with([',', ']'])
 }
 
 #[cfg(test)]
