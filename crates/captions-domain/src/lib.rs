@@ -3,8 +3,9 @@
 //! Read it in the order of a request: [`request`] (what may be asked, the only validation), [`user`] (what is known
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
-//! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`address`], [`injection`], [`likeness`], [`polish`], [`quality`],
-//! [`voice`], with what they look for: [`bait`], [`cliche`], [`sentences`].
+//! [`rewrite`] is about captions that there are already.
+//! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`likeness`], [`polish`], [`quality`],
+//! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
@@ -34,6 +35,7 @@ pub mod quality;
 pub mod quota;
 pub mod reply;
 pub mod request;
+pub mod rewrite;
 pub mod sentences;
 pub mod text;
 pub mod user;

@@ -1,19 +1,21 @@
 //! From the writer's draft to a text that keeps the rules: mended by rule where a rule can mend it, and told.
 
+mod addresses;
+mod markup;
+
 use unicode_segmentation::UnicodeSegmentation;
 
+pub(crate) use self::addresses::{given_pieces, given_text};
+use self::{addresses::without_untraced, markup::without_markup};
 use crate::{
-    address, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, injection, platform::PlatformRules,
-    quality, reply::Draft, text,
+    address, bait, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft,
+    request::Language, text,
 };
 
 /// The most hashtags of a writer that are looked at.
 const MAX_PROPOSED: usize = 30;
 /// The longest row of signs that is kept. Finding sentences takes time that grows with its square.
 const MAX_SIGNS: usize = 80;
-
-/// The most links whose Markdown is taken off.
-const MAX_LINKS: usize = 20;
 
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
@@ -35,12 +37,14 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     proposed.extend(tags);
     mend("moved hashtags out of the text", &mut caption, untagged);
     let given = given_text(brief);
-    let traced = without_untraced_addresses(&caption, &given);
+    let traced = without_untraced(&caption, &given);
     mend(
         "removed a link, @mention, e-mail address or number that the brief does not name",
         &mut caption,
         traced,
     );
+    let honest = without_bait(&caption, &brief.language);
+    mend("removed a sentence that begs for reactions", &mut caption, honest);
     let fewer = with_emoji_at_most(
         &caption,
         match brief.emoji {
@@ -69,7 +73,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let mut tags = hashtags::suggest(brief, &caption, &proposed);
     // A number such as "#1" in the text counts as a tag where platforms count.
     tags.truncate(
-        PlatformRules::of(brief.platform)
+        brief
+            .rules()
             .max_hashtags
             .saturating_sub(text::hashtags(&caption).len()),
     );
@@ -83,24 +88,35 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         repairs.push("dropped hashtags to keep to the limit".to_owned());
     }
 
-    let text = Variant::published(&caption, &tags);
-    let violations = check::violations(&text, brief);
-    let quality = quality::score(brief, &caption, &tags, &violations);
     Variant {
         angle: angle(&draft.angle, &given),
-        publishable: violations.is_empty(),
+        repairs,
+        ..judged(caption, tags, brief)
+    }
+}
+
+/// A caption as it stands, checked and scored.
+pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> Variant {
+    let text = Variant::published(&caption, &hashtags);
+    let report = check::report(&text, brief);
+    let violations = report.violations();
+    let quality = quality::score(brief, &caption, &hashtags, &violations);
+    Variant {
+        angle: String::new(),
+        publishable: report.publishable,
+        report,
         caption,
-        hashtags: tags,
+        hashtags,
         text,
         quality,
         violations,
-        repairs,
+        repairs: Vec::new(),
     }
 }
 
 /// Removes what nobody sees and what only layout made: zero-width spaces, soft hyphens, byte-order marks, control
 /// characters, trailing spaces, more than one blank line. Joiners and direction marks stay: emoji and scripts need them.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut signs = 0;
     let visible: String = text
         .replace("\r\n", "\n")
@@ -129,52 +145,7 @@ fn angle(written: &str, given: &str) -> String {
     written.trim().chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-/// Entities and line breaks of HTML, and links of Markdown, as what they stand for.
-fn without_markup(text: &str) -> String {
-    const ENTITIES: &[(&str, &str)] = &[
-        ("<br>", "\n"),
-        ("<br/>", "\n"),
-        ("<br />", "\n"),
-        ("</p>", "\n"),
-        ("<p>", ""),
-        ("&nbsp;", " "),
-        ("&quot;", "\""),
-        ("&#34;", "\""),
-        ("&#39;", "'"),
-        ("&#x27;", "'"),
-        ("&apos;", "'"),
-        ("&rsquo;", "’"),
-        ("&hellip;", "…"),
-        ("&ndash;", "–"),
-        ("&mdash;", "—"),
-        ("&#64;", "@"),
-        ("&commat;", "@"),
-        ("&#46;", "."),
-        ("&period;", "."),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&amp;", "&"),
-    ];
-    let mut text = text.to_owned();
-    if text.contains(['&', '<']) {
-        for (entity, sign) in ENTITIES {
-            text = text.replace(entity, sign);
-        }
-    }
-    // A link of Markdown: its label, and beside it where it leads to.
-    for _ in 0..MAX_LINKS {
-        let Some(middle) = text.find("](") else { break };
-        let start = text[..middle].rfind(['[', '\n']);
-        let Some(start) = start.filter(|start| text[*start..].starts_with('[')) else {
-            break;
-        };
-        text.replace_range(middle..middle + 2, " (");
-        text.remove(start);
-    }
-    text
-}
-
-fn without_label_and_quotes(text: &str) -> String {
+pub(crate) fn without_label_and_quotes(text: &str) -> String {
     let plain = text.replace("**", "");
     let mut text = plain.trim();
     // "Caption:", "Sure! Here is a caption for your post:"
@@ -233,74 +204,25 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
     (clean(&lines.join("\n")), tags)
 }
 
-/// Drops addresses that the brief does not give: a model invents them, and a mention notifies a stranger. Each takes its
-/// sentence along, which was about it; where nothing else would be left, it goes alone.
-fn without_untraced_addresses(text: &str, given: &str) -> String {
-    let mut text = text.to_owned();
-    // What stood around an address may form another one.
-    for _ in 0..3 {
-        let untraced = address::untraced(&text, given);
-        if untraced.is_empty() {
-            break;
-        }
-        let is_hit = |start: usize, end: usize| {
-            untraced
-                .iter()
-                .any(|address| address.place.start < end && start < address.place.end)
-        };
-        let mut left = String::with_capacity(text.len());
-        for (at, sentence) in text.split_sentence_bound_indices() {
-            if is_hit(at, at + sentence.len()) {
-                // The line that it ends stays ended.
-                left.extend(sentence.chars().rev().take_while(|c| *c == '\n'));
-            } else {
-                left.push_str(sentence);
-            }
-        }
-        if !left.chars().any(char::is_alphanumeric) {
-            left.clear();
-            let mut at = 0;
-            for address in &untraced {
-                left.push_str(&text[at..address.place.start]);
-                at = address.place.end;
-            }
-            left.push_str(&text[at..]);
-            let lines: Vec<String> = left
-                .lines()
-                .map(|line| {
-                    line.split(' ')
-                        .filter(|word| !word.is_empty())
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                })
-                .collect();
-            left = lines.join("\n");
-        }
-        text = clean(&left);
+/// Without the sentences that platforms demote a post for; a text that is nothing else stays.
+fn without_bait(text: &str, language: &Language) -> String {
+    let found = bait::find(text, language);
+    if found.is_empty() {
+        return text.to_owned();
     }
-    text
-}
-
-/// Everything that the user gave to readers: what stands in it was not invented. What speaks to the model is not given.
-pub(crate) fn given_text(brief: &Brief) -> String {
-    let pieces = given_pieces(brief);
-    let given: Vec<&str> = pieces.iter().map(|piece| injection::before(piece)).collect();
-    given.join("\n")
-}
-
-/// The texts of a brief that a user wrote.
-pub(crate) fn given_pieces(brief: &Brief) -> Vec<&str> {
-    let notes = [
-        brief.brand_voice.as_ref().map(crate::request::BrandVoice::as_str),
-        brief.instructions.as_ref().map(crate::request::Instructions::as_str),
-    ];
-    let words = brief.keywords.iter().map(crate::request::Keyword::as_str);
-    let tags = brief.brand_tags.iter().map(crate::request::BrandTag::as_str);
-    std::iter::once(brief.description.as_str())
-        .chain(notes.into_iter().flatten())
-        .chain(words)
-        .chain(tags)
-        .collect()
+    let is_bait = |at: usize| found.iter().any(|place| (place.start..place.end).contains(&at));
+    let kept: String = text
+        .chars()
+        .enumerate()
+        .filter(|(at, _)| !is_bait(*at))
+        .map(|(_, c)| c)
+        .collect();
+    let kept = clean(&kept.replace("  ", " "));
+    if kept.chars().any(char::is_alphanumeric) {
+        kept
+    } else {
+        text.to_owned()
+    }
 }
 
 fn with_emoji_at_most(text: &str, most: usize) -> String {
@@ -339,7 +261,7 @@ fn with_emoji_at_most(text: &str, most: usize) -> String {
 }
 
 /// A plain disclosure in the caption's language.
-fn disclosure(language: &str) -> &'static str {
+pub(crate) fn disclosure(language: &str) -> &'static str {
     match language {
         "de" => "Anzeige:",
         "es" => "Publicidad:",
@@ -367,16 +289,16 @@ fn within_bucket(caption: &str, cta: &str, (from, to): (usize, usize)) -> String
 }
 
 /// Makes the published text keep the limit: last sentences go first, then the least relevant tags, then words.
-fn within_limit(
+pub(crate) fn within_limit(
     caption: &str,
     tags: usize,
     brief: &Brief,
     published: impl Fn(&str, usize) -> String,
 ) -> (String, usize) {
-    let rules = PlatformRules::of(brief.platform);
+    let rules = brief.rules();
     let fits = |caption: &str, tags: usize| {
         let text = published(caption, tags);
-        text::length_in(rules.unit, &text) <= rules.max_chars
+        rules.fits(&text)
             && text.encode_utf16().count() <= rules.max_chars.max(brief.max_chars)
             && text.chars().count() <= brief.max_chars
     };
@@ -409,14 +331,14 @@ fn within_limit(
 }
 
 /// The longest beginning of `text` that ends at one of `ends` (ascending bytes) and fits. Longer ones never fit better.
-fn longest<'a>(text: &'a str, ends: &[usize], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
+pub(crate) fn longest<'a>(text: &'a str, ends: &[usize], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
     let fitting = ends.partition_point(|end| fits(text[..*end].trim_end()));
     let end = ends.get(fitting.checked_sub(1)?)?;
     Some(text[..*end].trim_end()).filter(|text| !text.is_empty())
 }
 
 /// Where the sentences end, without those that hold no word; the last end is the text's.
-fn sentence_ends(text: &str) -> Vec<usize> {
+pub(crate) fn sentence_ends(text: &str) -> Vec<usize> {
     let mut ends: Vec<usize> = Vec::new();
     for (at, sentence) in text.split_sentence_bound_indices() {
         let end = at + sentence.len();

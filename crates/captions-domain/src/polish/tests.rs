@@ -37,6 +37,8 @@ fn polished(text: &str, change: impl FnOnce(&mut CaptionRequest)) -> Variant {
 #[case::an_address_that_only_people_see("Paws on the sand. Visit evil dot com now.", "Paws on the sand.")]
 #[case::a_number("Paws on the sand. Call +351 912 345 678.", "Paws on the sand.")]
 #[case::markup("Paws on [the sand](by @ana.photo).", "Paws on the sand (by @ana.photo).")]
+#[case::bait("Paws on the sand. Tag a friend who needs this! Run.", "Paws on the sand. Run.")]
+#[case::nothing_but_bait("Tag a friend who needs this!", "Tag a friend who needs this!")]
 #[case::entities("Paws &amp; sand &lt;3<br>Run.", "Paws & sand <3\nRun.")]
 #[case::inline_tags("A #puppy on the sand.", "A puppy on the sand.")]
 #[case::invented_mentions("Paws on the sand with @stranger today.", "Paws on the sand with today.")]
