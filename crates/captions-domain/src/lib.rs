@@ -10,6 +10,7 @@
 //! [`quota`], and how one asks for leave in [`limiter`].
 
 pub mod address;
+pub mod alt;
 pub mod answers;
 pub mod bait;
 pub mod brief;
@@ -21,6 +22,7 @@ pub mod context;
 pub mod engine;
 pub mod fault;
 pub mod hashtags;
+pub mod image;
 pub mod injection;
 pub mod key;
 mod lexicon;

@@ -8,7 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 pub(crate) use self::addresses::{given_pieces, given_text};
 use self::{addresses::without_untraced, markup::without_markup};
 use crate::{
-    address, bait, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft,
+    address, alt, bait, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft,
     request::Language, text,
 };
 
@@ -88,9 +88,12 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         repairs.push("dropped hashtags to keep to the limit".to_owned());
     }
 
+    let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
+
     Variant {
         angle: angle(&draft.angle, &given),
         repairs,
+        alt_text,
         ..judged(caption, tags, brief)
     }
 }
@@ -111,6 +114,7 @@ pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> V
         quality,
         violations,
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 
