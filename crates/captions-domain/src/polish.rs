@@ -122,12 +122,16 @@ pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> V
 /// characters, trailing spaces, more than one blank line. Joiners and direction marks stay: emoji and scripts need them.
 pub(crate) fn clean(text: &str) -> String {
     let mut signs = 0;
+    let text = text::without_invisible(&text.replace("\r\n", "\n").replace('\t', " "));
     let visible: String = text
-        .replace("\r\n", "\n")
-        .chars()
-        .filter(|c| !matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{00AD}') && (!c.is_control() || *c == '\n'))
-        .filter(|c| {
-            signs = if c.is_alphanumeric() { 0 } else { signs + 1 };
+        .graphemes(true)
+        .filter(|cluster| *cluster == "\n" || !cluster.starts_with(char::is_control))
+        .filter(|cluster| {
+            signs = match cluster.chars().count() {
+                marked if cluster.starts_with(char::is_alphanumeric) => marked - 1,
+                _ if text::is_emoji(cluster) => signs + 1,
+                several => signs + several,
+            };
             signs <= MAX_SIGNS
         })
         .collect();
@@ -146,7 +150,12 @@ fn angle(written: &str, given: &str) -> String {
     if !address::untraced(written, given).is_empty() {
         return String::new();
     }
-    written.trim().chars().filter(|c| !c.is_control()).take(40).collect()
+    written
+        .trim()
+        .graphemes(true)
+        .filter(|cluster| !cluster.starts_with(char::is_control))
+        .take(40)
+        .collect()
 }
 
 pub(crate) fn without_label_and_quotes(text: &str) -> String {
@@ -197,7 +206,7 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
             .map(|word| {
                 let has_tag = text::hashtags(word).iter().any(|tag| is_tag(tag.text));
                 if has_tag {
-                    word.replace(['#', '＃'], "")
+                    without_hash_signs(word)
                 } else {
                     word.to_owned()
                 }
@@ -206,6 +215,19 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
         lines.push(words.join(" "));
     }
     (clean(&lines.join("\n")), tags)
+}
+
+/// Without `#`, but with the emoji of the key that has it.
+fn without_hash_signs(word: &str) -> String {
+    word.graphemes(true)
+        .map(|cluster| {
+            if text::is_emoji(cluster) {
+                cluster
+            } else {
+                cluster.trim_start_matches(['#', '＃'])
+            }
+        })
+        .collect()
 }
 
 /// Without the sentences that platforms demote a post for; a text that is nothing else stays.
@@ -229,7 +251,7 @@ fn without_bait(text: &str, language: &Language) -> String {
     }
 }
 
-fn with_emoji_at_most(text: &str, most: usize) -> String {
+pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
     let mut left = most;
     let mut removed = false;
     let kept: String = text
@@ -320,7 +342,11 @@ pub(crate) fn within_limit(
         }
     }
     let cut = |text: &str| format!("{}…", text.trim_end_matches([',', ';', ':', '-', '–', ' ']));
-    let words: Vec<usize> = first.match_indices(char::is_whitespace).map(|(at, _)| at).collect();
+    let words: Vec<usize> = first
+        .grapheme_indices(true)
+        .filter(|(_, cluster)| cluster.starts_with(char::is_whitespace))
+        .map(|(at, _)| at)
+        .collect();
     if let Some(text) = longest(first, &words, |text| fits(&cut(text), 0)) {
         return (cut(text), 0);
     }
