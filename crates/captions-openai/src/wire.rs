@@ -5,7 +5,7 @@
 
 use captions_domain::{
     caption::Usage,
-    prompt::{Format, Prompt, variants_schema},
+    prompt::{Format, Prompt, Size, variants_schema},
 };
 use serde_json::{Map, Value, json};
 
@@ -18,8 +18,9 @@ use crate::{
 const ROOM_FOR_THOUGHTS: u32 = 4096;
 
 /// The body of a request, with as few fields as possible.
-pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: bool) -> Value {
+pub(crate) fn request(model: &str, prompt: &Prompt, size: Size, dialect: &Dialect, stream: bool) -> Value {
     let abilities = &dialect.now;
+    let (system, user, max_tokens) = prompt.words(size);
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
@@ -27,14 +28,14 @@ pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: b
     set("model", model.into());
     set(
         "messages",
-        json!([{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]),
+        json!([{"role": "system", "content": system}, {"role": "user", "content": user}]),
     );
     if let Some(field) = abilities.token_limit.field() {
         let room = if abilities.thinks { ROOM_FOR_THOUGHTS } else { 0 };
-        set(field, prompt.max_tokens.saturating_add(room).into());
+        set(field, max_tokens.saturating_add(room).into());
     }
     if abilities.temperature {
-        set("temperature", short(prompt.temperature()));
+        set("temperature", short(prompt.temperature));
     }
     if let (Some(field), Some(seed)) = (abilities.seed, prompt.brief.seed) {
         set(field, narrow(seed).into());
@@ -49,7 +50,7 @@ pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: b
             Structure::Schema => set(
                 "response_format",
                 json!({"type": "json_schema", "json_schema": {
-                    "name": "captions", "strict": true, "schema": variants_schema(),
+                    "name": "captions", "strict": true, "schema": variants_schema(prompt.shape(size)),
                 }}),
             ),
             Structure::Object => set("response_format", json!({"type": "json_object"})),
