@@ -193,7 +193,8 @@ impl Templates {
         // Room for the caption in a language with many tokens a character, and for what stands beside it.
         let each = brief.target_chars.1 + 20 * brief.hashtag_count + 200;
         let beside = 10 * brief.hashtag_count + 200;
-        let tokens = |count: usize, each: usize| u32::try_from((count * each).clamp(256, MAX_TOKENS)).unwrap_or(u32::MAX);
+        let tokens =
+            |count: usize, each: usize| u32::try_from((count * each).clamp(256, MAX_TOKENS)).unwrap_or(u32::MAX);
         let count = match question.format {
             Format::Plain => 1,
             // A long reserve must not cost the answer its end.
@@ -221,7 +222,10 @@ impl Templates {
             data.texts("voice", sentences.iter().map(String::as_str));
         }
         data.texts("own_captions", examples::nearest(brief, question.own));
-        data.texts("openings_used_before", question.seen.iter().take(MAX_OPENINGS).map(|text| opening(text)));
+        data.texts(
+            "openings_used_before",
+            question.seen.iter().take(MAX_OPENINGS).map(|text| opening(text)),
+        );
 
         let wishes = Wishes::of(brief);
         let user = self.user_message(question.format, Size::Full, &wishes, &data.fenced(), &angles);
@@ -303,11 +307,21 @@ fn listed(format: Format, size: Size, angles: &[&Angle]) -> String {
         (Format::Variants, Size::Full) => {
             for angle in angles {
                 // Writing to a string cannot fail.
-                let _ = write!(list, "{}- {}: {}", if list.is_empty() { "" } else { "\n" }, angle.name, angle.how);
+                let _ = write!(
+                    list,
+                    "{}- {}: {}",
+                    if list.is_empty() { "" } else { "\n" },
+                    angle.name,
+                    angle.how
+                );
             }
         }
         (Format::Variants, Size::Compact) => {
-            list.push_str(if angles.len() == 1 { "Angle: " } else { "Angles, one each: " });
+            list.push_str(if angles.len() == 1 {
+                "Angle: "
+            } else {
+                "Angles, one each: "
+            });
             for (index, angle) in angles.iter().enumerate() {
                 list.push_str(if index == 0 { "" } else { ", " });
                 list.push_str(angle.name);
@@ -389,7 +403,11 @@ fn length(brief: &Brief) -> String {
         return format!("{from} to {to} characters");
     }
     // Six characters a word, its space included, hold for most languages of Europe.
-    format!("{from} to {to} characters ({} to {} words)", (from / 6).max(1), (to / 6).max(3))
+    format!(
+        "{from} to {to} characters ({} to {} words)",
+        (from / 6).max(1),
+        (to / 6).max(3)
+    )
 }
 
 /// The same question once more, with what was wrong with the last answer.
@@ -409,7 +427,10 @@ pub fn ask_again(prompt: &Prompt, violations: &[Violation]) -> Prompt {
         data::quote(&mut problems, &violation.limit);
     }
     let addition = prompt.templates.fill(Name::Again, &[("problems", &problems)]);
-    let users = [Some(&mut again.user), again.compact.as_mut().map(|compact| &mut compact.user)];
+    let users = [
+        Some(&mut again.user),
+        again.compact.as_mut().map(|compact| &mut compact.user),
+    ];
     for user in users.into_iter().flatten() {
         user.push_str("\n\n");
         user.push_str(&addition);

@@ -193,43 +193,43 @@ impl Desk {
         }
     }
 
-/// Has one writer write, and checks what it wrote. An answer that cannot be used, or that no rule could mend, is asked
-/// for once more; whether there is time and budget for that, the guarded port decides.
-pub(super) async fn write(
-    &self,
-    cx: &Context,
-    brief: &Brief,
-    llm: &dyn LlmProvider,
-) -> Result<(Vec<Variant>, Credit), LlmError> {
-    let prompt = self.question(brief, Format::Variants);
-    match ask(cx, &prompt, llm).await {
-        Ok((variants, credit)) if variants.iter().any(|variant| variant.publishable) => Ok((variants, credit)),
-        Ok((variants, credit)) => {
-            let again = prompt::ask_again(&prompt, broken_rules(&variants));
-            match ask(cx, &again, llm).await {
-                Ok((better, second)) if better.iter().any(|variant| variant.publishable) => {
-                    Ok((better, second.after(&credit)))
+    /// Has one writer write, and checks what it wrote. An answer that cannot be used, or that no rule could mend, is asked
+    /// for once more; whether there is time and budget for that, the guarded port decides.
+    pub(super) async fn write(
+        &self,
+        cx: &Context,
+        brief: &Brief,
+        llm: &dyn LlmProvider,
+    ) -> Result<(Vec<Variant>, Credit), LlmError> {
+        let prompt = self.question(brief, Format::Variants);
+        match ask(cx, &prompt, llm).await {
+            Ok((variants, credit)) if variants.iter().any(|variant| variant.publishable) => Ok((variants, credit)),
+            Ok((variants, credit)) => {
+                let again = prompt::ask_again(&prompt, broken_rules(&variants));
+                match ask(cx, &again, llm).await {
+                    Ok((better, second)) if better.iter().any(|variant| variant.publishable) => {
+                        Ok((better, second.after(&credit)))
+                    }
+                    // Still broken, or no second answer: the first one is kept and says that it is not publishable.
+                    Ok((_, second)) => Ok((variants, second.after(&credit))),
+                    Err(_) => Ok((variants, credit)),
                 }
-                // Still broken, or no second answer: the first one is kept and says that it is not publishable.
-                Ok((_, second)) => Ok((variants, second.after(&credit))),
-                Err(_) => Ok((variants, credit)),
             }
+            Err(LlmError::Unusable { detail }) => {
+                // A model that cannot keep to a form may still write a plain caption.
+                let simpler = if brief.variants.get() == 1 {
+                    self.question(brief, Format::Plain)
+                } else {
+                    prompt
+                };
+                ask(cx, &simpler, llm).await.map_err(|second| match second {
+                    LlmError::Refused => second,
+                    _ => LlmError::Unusable { detail },
+                })
+            }
+            Err(error) => Err(error),
         }
-        Err(LlmError::Unusable { detail }) => {
-            // A model that cannot keep to a form may still write a plain caption.
-            let simpler = if brief.variants.get() == 1 {
-                self.question(brief, Format::Plain)
-            } else {
-                prompt
-            };
-            ask(cx, &simpler, llm).await.map_err(|second| match second {
-                LlmError::Refused => second,
-                _ => LlmError::Unusable { detail },
-            })
-        }
-        Err(error) => Err(error),
     }
-}
 
     /// What a writer is asked.
     pub(super) fn question(&self, brief: &Brief, format: Format) -> Prompt {

@@ -72,10 +72,15 @@ pub(super) fn quote(json: &mut String, text: &str) {
             '\\' => json.push_str("\\\\"),
             '\n' => json.push_str("\\n"),
             '\t' => json.push_str("\\t"),
-            '<' if after.next().is_some_and(|next| !next.is_whitespace() && !next.is_numeric()) => {
+            '<' if after
+                .next()
+                .is_some_and(|next| !next.is_whitespace() && !next.is_numeric()) =>
+            {
                 json.push_str("\\u003c");
             }
-            '[' if after.next().is_some_and(|next| next == '/' || next.is_ascii_uppercase())
+            '[' if after
+                .next()
+                .is_some_and(|next| next == '/' || next.is_ascii_uppercase())
                 && after.next().is_some_and(|next| next.is_ascii_uppercase()) =>
             {
                 json.push_str("\\u005b");

@@ -190,7 +190,11 @@ impl Templates {
 
     /// What of the wording belongs into cache keys: the version of the program's part and a digest of the operator's.
     pub fn edition(&self) -> String {
-        format!("{VERSION}{}{}", if self.digest.is_empty() { "" } else { "+" }, self.digest)
+        format!(
+            "{VERSION}{}{}",
+            if self.digest.is_empty() { "" } else { "+" },
+            self.digest
+        )
     }
 
     /// The files whose texts are the operator's.
@@ -247,7 +251,9 @@ impl Templates {
 /// Names only.
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Templates").field("overridden", &self.overridden()).finish()
+        f.debug_struct("Templates")
+            .field("overridden", &self.overridden())
+            .finish()
     }
 }
 
@@ -288,7 +294,9 @@ fn check(slot: &Slot, text: &str) -> Result<(), Unfit> {
         while let Some((_, name, after)) = next_hole(rest) {
             rest = after;
             if slot.role == Role::System {
-                let what = format!("{{{{{name}}}}}: what users write never stands in the system role; it takes no placeholder");
+                let what = format!(
+                    "{{{{{name}}}}}: what users write never stands in the system role; it takes no placeholder"
+                );
                 return unfit(number, what, None);
             }
             if !known().any(|known| known == name) {
@@ -320,9 +328,18 @@ pub fn placeholders() -> String {
     for slot in SLOTS {
         let list = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| format!("`{{{{{name}}}}}`")).collect();
-            if names.is_empty() { "none".to_owned() } else { names.join(" ") }
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(" ")
+            }
         };
-        let optional: Vec<_> = slot.optional.iter().copied().filter(|name| !slot.required.contains(name)).collect();
+        let optional: Vec<_> = slot
+            .optional
+            .iter()
+            .copied()
+            .filter(|name| !slot.required.contains(name))
+            .collect();
         // Writing to a string cannot fail.
         let _ = writeln!(
             page,

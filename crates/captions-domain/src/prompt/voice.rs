@@ -7,7 +7,10 @@ pub(super) fn sentences(card: &StyleCard) -> Vec<String> {
     let mut told = vec![format!("measured on {} captions of the author", card.captions)];
     let mut tell = |sentence: String| told.push(sentence);
     if card.sentence_words.mean > 0.0 {
-        tell(format!("about {:.0} words in a sentence", card.sentence_words.mean.max(1.0)));
+        tell(format!(
+            "about {:.0} words in a sentence",
+            card.sentence_words.mean.max(1.0)
+        ));
     }
     tell(rate(card.emoji.mean, "emoji"));
     tell(rate(card.exclamation_marks.mean, "exclamation marks"));

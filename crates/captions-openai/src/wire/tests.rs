@@ -68,7 +68,10 @@ fn variants_are_asked_for_by_strict_schema() {
 
     assert_eq!(body["response_format"]["type"], "json_schema");
     assert_eq!(body["response_format"]["json_schema"]["strict"], true);
-    assert_eq!(body["response_format"]["json_schema"]["schema"], *variants_schema(Shape::Full));
+    assert_eq!(
+        body["response_format"]["json_schema"]["schema"],
+        *variants_schema(Shape::Full)
+    );
     assert_eq!(body["seed"], 7);
     assert_eq!(body["store"], false);
     assert!(body.get("n").is_none());

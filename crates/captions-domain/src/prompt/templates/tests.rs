@@ -32,12 +32,21 @@ fn an_overridden_template_is_used_and_changes_the_edition() {
     assert_eq!(shipped.edition(), VERSION.to_string());
     assert_eq!(shipped, Templates::default());
     let editions = [own.edition(), other.edition(), shipped.edition()];
-    assert!(editions[0] != editions[1] && editions[1] != editions[2] && editions[0] != editions[2], "{editions:?}");
+    assert!(
+        editions[0] != editions[1] && editions[1] != editions[2] && editions[0] != editions[2],
+        "{editions:?}"
+    );
 }
 
 #[rstest]
 #[case::no_such_file("varaints.txt", "{{brief}}".into(), 1, "no template", Some("variants.txt"))]
-#[case::unknown_placeholder("variants.txt", variants("{{count}}", "{{cuont}}"), 3, "{{cuont}}", Some("{{count}}"))]
+#[case::unknown_placeholder(
+    "variants.txt",
+    variants("{{count}}", "{{cuont}}"),
+    3,
+    "{{cuont}}",
+    Some("{{count}}")
+)]
 #[case::of_another_template("plain.txt", "{{brief}}\n{{problems}}".into(), 2, "{{problems}}", None)]
 #[case::missing_placeholder("plain.txt", "{{brief}}\n{{disclosure}}\n\n".into(), 2, "{{language}} is missing", None)]
 #[case::data_in_the_system_role("system.txt", "Be nice.\nPost: {{brief}}".into(), 2, "system role", None)]
@@ -73,7 +82,11 @@ fn what_is_filled_in_is_not_filled_again_and_empty_lines_of_holes_go() {
 
     let filled = own.fill(
         Name::Plain,
-        &[("brief", "{{language}} {{"), ("language", "{{tone}}"), ("disclosure", "")],
+        &[
+            ("brief", "{{language}} {{"),
+            ("language", "{{tone}}"),
+            ("disclosure", ""),
+        ],
     );
 
     assert_eq!(filled, "{{language}} {{\n\n{{tone}}: {{tone}}, .");

@@ -4,7 +4,12 @@ use super::*;
 use crate::{request::Sample, voice::measure};
 
 fn own(texts: &[&str]) -> Vec<OwnCaption> {
-    texts.iter().map(|text| OwnCaption { text: (*text).to_owned() }).collect()
+    texts
+        .iter()
+        .map(|text| OwnCaption {
+            text: (*text).to_owned(),
+        })
+        .collect()
 }
 
 fn nearest(description: &str, texts: &[&str]) -> Vec<String> {
@@ -31,16 +36,31 @@ fn the_nearest_in_topic_come_first_and_length_decides_among_equals() {
 
 #[test]
 fn no_more_than_six_and_no_more_than_fits_are_shown_each_once() {
-    let short: Vec<String> = (0..20).map(|number| format!("Bread number {number} is out of the oven.")).collect();
+    let short: Vec<String> = (0..20)
+        .map(|number| format!("Bread number {number} is out of the oven."))
+        .collect();
     let short: Vec<&str> = short.iter().map(String::as_str).collect();
-    let long: Vec<String> = (0..6).map(|number| format!("{number} {}", "Bread again, and more of it. ".repeat(40))).collect();
+    let long: Vec<String> = (0..6)
+        .map(|number| format!("{number} {}", "Bread again, and more of it. ".repeat(40)))
+        .collect();
     let long: Vec<&str> = long.iter().map(String::as_str).collect();
 
     assert_eq!(nearest("Bread from the oven", &short).len(), 6);
-    assert_eq!(nearest("Bread from the oven", &["The bread.", "The bread.", " The bread. #bread"]), ["The bread."]);
+    assert_eq!(
+        nearest(
+            "Bread from the oven",
+            &["The bread.", "The bread.", " The bread. #bread"]
+        ),
+        ["The bread."]
+    );
     let shown = nearest("Bread from the oven", &long);
     assert!(shown.iter().map(|text| text.chars().count()).sum::<usize>() <= 2400);
-    assert!(shown.iter().all(|text| text.chars().count() <= 600 && text.ends_with('.')), "{shown:?}");
+    assert!(
+        shown
+            .iter()
+            .all(|text| text.chars().count() <= 600 && text.ends_with('.')),
+        "{shown:?}"
+    );
     assert!(shown.len() >= 3);
 }
 
@@ -54,7 +74,12 @@ fn hashtags_at_the_end_and_captions_of_nothing_are_not_shown() {
 
 #[test]
 fn they_stand_in_the_data_of_the_full_wording_only() {
-    let prompt = render(&brief(&describing("Bread")), &own(&["Warm \"bread\"."]), Format::Variants, None);
+    let prompt = render(
+        &brief(&describing("Bread")),
+        &own(&["Warm \"bread\"."]),
+        Format::Variants,
+        None,
+    );
 
     assert!(prompt.user.contains(r#""own_captions": ["Warm \"bread\"."]"#));
     assert!(!prompt.words(Size::Compact).1.contains("Warm"));
@@ -76,7 +101,11 @@ fn samples_of_the_preferences_count_as_own_captions() {
 
 #[test]
 fn the_style_card_is_told_in_sentences_and_as_data() {
-    let texts = ["we bake at five. you sleep! 🍞", "we bake again. 🍞", "we close at noon."];
+    let texts = [
+        "we bake at five. you sleep! 🍞",
+        "we bake again. 🍞",
+        "we close at noon.",
+    ];
     let language = "en".parse().unwrap();
     let card = measure(&texts.map(|text| Sample::new(text).unwrap()), &language);
     let brief = Brief {
@@ -86,8 +115,20 @@ fn the_style_card_is_told_in_sentences_and_as_data() {
 
     let prompt = render(&brief, &[], Format::Variants, None);
 
-    let voice = prompt.user.lines().find(|line| line.starts_with("\"voice\": ")).unwrap();
-    for told in ["measured on 3 captions", "about 4 words in a sentence", "no questions", "without any capital letter", "speaks as I or we", "begins with: we bake", "emoji: 🍞"] {
+    let voice = prompt
+        .user
+        .lines()
+        .find(|line| line.starts_with("\"voice\": "))
+        .unwrap();
+    for told in [
+        "measured on 3 captions",
+        "about 4 words in a sentence",
+        "no questions",
+        "without any capital letter",
+        "speaks as I or we",
+        "begins with: we bake",
+        "emoji: 🍞",
+    ] {
         assert!(voice.contains(told), "{told}: {voice}");
     }
     assert!(!prompt.words(Size::Compact).1.contains("voice"));
@@ -96,13 +137,21 @@ fn the_style_card_is_told_in_sentences_and_as_data() {
 #[test]
 fn openings_that_were_seen_are_named_so_that_they_do_not_come_again() {
     let brief = brief(&describing("Bread"));
-    let seen: Vec<String> = (0..12).map(|number| format!("Opening {number} that goes on and on and on and on\nand on")).collect();
+    let seen: Vec<String> = (0..12)
+        .map(|number| format!("Opening {number} that goes on and on and on and on\nand on"))
+        .collect();
 
     let prompt = Templates::default().render(&Question {
         seen: &seen,
         ..Question::new(&brief, Format::Variants)
     });
 
-    assert!(prompt.user.contains(r#""openings_used_before": ["Opening 0 that goes on and on and on and", "#), "{}", prompt.user);
+    assert!(
+        prompt
+            .user
+            .contains(r#""openings_used_before": ["Opening 0 that goes on and on and on and", "#),
+        "{}",
+        prompt.user
+    );
     assert!(prompt.user.contains("Opening 9") && !prompt.user.contains("Opening 10"));
 }

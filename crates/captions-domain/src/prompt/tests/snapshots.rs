@@ -10,7 +10,10 @@ use crate::{
 
 fn text(prompt: &Prompt, size: Size) -> String {
     let (system, user, max_tokens) = prompt.words(size);
-    format!("[system]\n{system}\n\n[user]\n{user}\n\n[at most {max_tokens} tokens, temperature {}]\n", prompt.temperature)
+    format!(
+        "[system]\n{system}\n\n[user]\n{user}\n\n[at most {max_tokens} tokens, temperature {}]\n",
+        prompt.temperature
+    )
 }
 
 fn rich() -> CaptionRequest {
@@ -54,7 +57,10 @@ fn the_words_are_those_of_the_snapshot(
 #[test]
 fn the_words_of_a_user_with_a_history_and_of_a_repair_are_those_of_the_snapshot() {
     let brief = brief(&describing("Golden hour at our cafe in Lisbon"));
-    let own = ["Lisbon light, and the last table by the window.", "We bake at five. You sleep. Fair deal."];
+    let own = [
+        "Lisbon light, and the last table by the window.",
+        "We bake at five. You sleep. Fair deal.",
+    ];
     let own: Vec<_> = own.map(|text| OwnCaption { text: text.to_owned() }).into();
     let prompt = Templates::default().render(&Question {
         own: &own,
@@ -82,5 +88,10 @@ fn compare(name: &str, text: &str) {
         return;
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(kept, text, "{} differs; CAPTIONS_RENEW_SNAPSHOTS=1 renews it", path.display());
+    assert_eq!(
+        kept,
+        text,
+        "{} differs; CAPTIONS_RENEW_SNAPSHOTS=1 renews it",
+        path.display()
+    );
 }
