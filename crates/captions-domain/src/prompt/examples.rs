@@ -19,7 +19,7 @@ pub(super) fn nearest<'a>(brief: &'a Brief, own: &'a [OwnCaption]) -> Vec<&'a st
     let words = Words::of(&brief.language);
     let mut topic: HashSet<String> = words.stems(brief.description.as_str()).into_iter().collect();
     topic.extend(brief.keywords.iter().flat_map(|keyword| words.stems(keyword.as_str())));
-    let wanted = (brief.target_chars.0 + brief.target_chars.1) / 2;
+    let wanted = usize::midpoint(brief.target_chars.0, brief.target_chars.1);
 
     let mut texts: Vec<&str> = Vec::new();
     let samples = brief.samples.iter().map(Sample::as_str);

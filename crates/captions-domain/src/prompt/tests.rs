@@ -137,7 +137,7 @@ fn drafts_are_warm_and_repairs_are_cold_unless_the_request_says_otherwise() {
         ask_again(&fixed, &violations).temperature,
     ];
 
-    assert_eq!(temperatures, [0.9, 0.2, 0.9, 0.5, 0.5]);
+    assert_eq!(temperatures.map(|t| t.to_string()), ["0.9", "0.2", "0.9", "0.5", "0.5"]);
 }
 
 #[test]
