@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft, text};
+use crate::{alt, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft, text};
 
 /// The most hashtags of a writer that are looked at.
 const MAX_PROPOSED: usize = 30;
@@ -75,6 +75,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         repairs.push("dropped hashtags to keep to the limit".to_owned());
     }
 
+    let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
+
     Variant {
         angle: draft
             .angle
@@ -84,6 +86,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
             .take(40)
             .collect(),
         repairs,
+        alt_text,
         ..judged(caption, tags, brief)
     }
 }
@@ -104,6 +107,7 @@ pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> V
         quality,
         violations,
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone, Unknown};
+use crate::image::Image;
 
 /// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +15,7 @@ pub struct Invalid {
     pub pointer: String,
     /// The broken rule's stable name: `too_short`, `too_long`, `out_of_range`, `too_many`, `forbidden_character`,
     /// `unknown_choice`, `bad_format`, `unknown_field`, `required`, `wrong_type`,
-    /// `contradiction`.
+    /// `contradiction`, `too_large`, `not_allowed`, `not_supported`.
     pub code: &'static str,
     /// The rule in words, with its numbers.
     pub rule: String,
@@ -379,6 +380,8 @@ pub struct CaptionRequest {
     pub instructions: Option<Instructions>,
     /// A paid post: the caption must disclose it before the fold.
     pub sponsored: bool,
+    /// A picture of the post, for writers that can look at one.
+    pub image: Option<Image>,
     pub cache: CacheUse,
     /// Ask this provider of the chain and no other.
     pub provider: Option<ProviderName>,
@@ -415,6 +418,7 @@ impl CaptionRequest {
             brand_voice: None,
             instructions: None,
             sponsored: false,
+            image: None,
             cache: CacheUse::Use,
             provider: None,
             store: true,

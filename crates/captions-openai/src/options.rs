@@ -23,6 +23,8 @@ pub struct OpenAiOptions {
     pub profile: Option<Profile>,
     /// Which wording of a question it is sent.
     pub prompt: Size,
+    /// Whether the model looks at pictures. One that does not is never handed any.
+    pub vision: bool,
     /// A PEM file of the only authorities whose certificates are accepted, for `https`; without one the system's are.
     pub ca_file: Option<PathBuf>,
     /// For name, TCP and TLS together.
@@ -71,6 +73,7 @@ impl OpenAiOptions {
             api_key: None,
             profile: None,
             prompt: Size::Full,
+            vision: false,
             ca_file: None,
             connect_timeout: Duration::from_secs(3),
             read_timeout: Duration::from_secs(30),
@@ -94,6 +97,7 @@ impl fmt::Debug for OpenAiOptions {
             .field("api_key", &self.api_key.as_ref().map(|_| "(hidden)"))
             .field("profile", &self.profile)
             .field("prompt", &self.prompt)
+            .field("vision", &self.vision)
             .field("ca_file", &self.ca_file)
             .field("connect_timeout", &self.connect_timeout)
             .field("read_timeout", &self.read_timeout)

@@ -3,8 +3,10 @@
 //! Answers are read leniently, field by field: a provider that adds, omits or retypes a field that we do not need must
 //! not cost a caption.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use captions_domain::{
     caption::Usage,
+    image::Shown,
     prompt::{Format, Prompt, Size, variants_schema},
 };
 use serde_json::{Map, Value, json};
@@ -28,7 +30,7 @@ pub(crate) fn request(model: &str, prompt: &Prompt, size: Size, dialect: &Dialec
     set("model", model.into());
     set(
         "messages",
-        json!([{"role": "system", "content": system}, {"role": "user", "content": user}]),
+        json!([{"role": "system", "content": system}, {"role": "user", "content": said(prompt, user)}]),
     );
     if let Some(field) = abilities.token_limit.field() {
         let room = if abilities.thinks { ROOM_FOR_THOUGHTS } else { 0 };
@@ -69,6 +71,22 @@ pub(crate) fn request(model: &str, prompt: &Prompt, size: Size, dialect: &Dialec
         set("store", false.into());
     }
     Value::Object(body)
+}
+
+/// What the user says: the text, and the picture beside it where there is one.
+fn said(prompt: &Prompt, user: &str) -> Value {
+    let Some(image) = &prompt.brief.image else {
+        return user.into();
+    };
+    let url = match image.shown() {
+        Shown::Address(url) => url.to_owned(),
+        Shown::Bytes { media_type, bytes } => {
+            let mut url = format!("data:{};base64,", media_type.as_str());
+            STANDARD.encode_string(bytes, &mut url);
+            url
+        }
+    };
+    json!([{"type": "text", "text": user}, {"type": "image_url", "image_url": {"url": url}}])
 }
 
 /// The number as people write it: 0.9, not 0.8999999761581421.
