@@ -53,7 +53,13 @@ fn a_picture_stands_beside_the_text_of_the_user(#[case] image: Image, #[case] ex
     let mut prompt = prompt(Format::Variants, None);
     prompt.brief.image = Some(image);
 
-    let body = request("m", &prompt, Size::Full, &Dialect::new(Profile::Generic.abilities("m")), false);
+    let body = request(
+        "m",
+        &prompt,
+        Size::Full,
+        &Dialect::new(Profile::Generic.abilities("m")),
+        false,
+    );
 
     assert_eq!(body["messages"][0]["content"], prompt.system);
     assert_eq!(
