@@ -304,7 +304,7 @@ fn is_date(word: &str) -> bool {
     let parts: Vec<usize> = word.split(['-', '.', '/']).map(str::len).collect();
     matches!(
         parts[..],
-        [4, 2, 2] | [2, 2, 4] | [2, 2, 2] | [4, 2] | [4, 4] | [1, 1 | 2, 2 | 4] | [2, 1, 2 | 4]
+        [4 | 2, 2, 2] | [2, 2, 4] | [4, 2 | 4] | [1, 1 | 2, 2 | 4] | [2, 1, 2 | 4]
     ) && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '.' | '/'))
 }
 

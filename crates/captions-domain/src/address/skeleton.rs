@@ -99,7 +99,7 @@ fn plain(c: char) -> char {
         // Letters of other scripts that look like Latin ones, in the middle of Latin text.
         0x0430 => 'a',
         0x0435 => 'e',
-        0x043E => 'o',
+        0x043E | 0x03BF => 'o',
         0x0440 => 'p',
         0x0441 => 'c',
         0x0443 => 'y',
@@ -107,7 +107,6 @@ fn plain(c: char) -> char {
         0x0456 => 'i',
         0x0455 => 's',
         0x0458 => 'j',
-        0x03BF => 'o',
         _ => c,
     }
 }

@@ -18,7 +18,7 @@ fn texts(answer: &str) -> Vec<String> {
     "{&quot;variants&quot;:[{&quot;hook&quot;:&quot;Hi.&quot;,&quot;body&quot;:&quot;Rest.&quot;,&quot;hashtags&quot;:[&quot;x&quot;]}]}"
 )]
 #[case::lines_as_a_list(r#"{"variants":[{"hook":"Hi.","body":["Rest."],"hashtags":["x"]}]}"#)]
-#[case::tags_as_a_text(r##"{"variants":[{"hook":"Hi.","body":"Rest.","hashtags":"x"}]}"##)]
+#[case::tags_as_a_text(r#"{"variants":[{"hook":"Hi.","body":"Rest.","hashtags":"x"}]}"#)]
 #[case::a_name_twice(r#"{"variants":[{"hook":"Old.","hook":"Hi.","body":"Rest.","body":"","hashtags":["x"]}]}"#)]
 #[case::numbers_for_texts(r#"{"variants":[{"angle":1,"hook":"Hi.","body":"Rest.","cta":false,"hashtags":["x"]}]}"#)]
 #[case::a_mark_of_byte_order("\u{FEFF}{\"variants\":[{\"hook\":\"Hi.\",\"body\":\"Rest.\",\"hashtags\":[\"x\"]}]}")]
@@ -70,7 +70,7 @@ fn of_an_answer_that_is_cut_off_the_whole_drafts_stay(#[case] answer: &str) {
 #[case::a_tool(r#"{"tool_calls":[{"name":"send","arguments":{"to":"a"}}]}"#)]
 #[case::cut_at_once(r#"{"variants":[{"hook":"Fre"#)]
 #[case::cut_in_the_tags_of_the_first(
-    r##"{"variants":[{"hook":"Hi.","body":"Rest.","hashtags":[{"tag":"x"},{"tag":"y"}"##
+    r#"{"variants":[{"hook":"Hi.","body":"Rest.","hashtags":[{"tag":"x"},{"tag":"y"}"#
 )]
 #[case::empty_parts(r#"{"variants":[{"hook":"","body":"  ","cta":null}]}"#)]
 fn what_is_no_whole_caption_is_none(#[case] answer: &str) {
@@ -98,7 +98,7 @@ fn tags_in_one_text_are_parted() {
 fn strict_json_needs_no_mending_and_anything_else_is_told() {
     assert!(drafts(r#"{"variants":[{"body":"Hi."}]}"#)[0].repairs.is_empty());
     assert_eq!(
-        drafts(r#"{'variants':[{'body':'Hi.',}]}"#)[0].repairs,
+        drafts(r"{'variants':[{'body':'Hi.',}]}")[0].repairs,
         ["read from an answer that was not quite JSON"]
     );
 }
