@@ -376,11 +376,11 @@ fn by_choices<K: Copy + PartialEq>(
         is_clear(support, agreeing.into_iter()).then_some((*kind, support))
     });
     let (target, support) = better.max_by(|a, b| a.1.share().total_cmp(&b.1.share()).then(a.1.of.cmp(&b.1.of)))?;
-    let (change, these, those) = say(target);
+    let (change, better, present) = say(target);
     Some(Suggestion {
         change,
         because: format!(
-            "you published {} of {} {these}, and {} of {} {those}",
+            "you published {} of {} {better}, and {} of {} {present}",
             support.agree, support.of, now.agree, now.of
         ),
         support,
