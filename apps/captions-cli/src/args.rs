@@ -6,14 +6,20 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
+mod feedback;
 mod generate;
+mod voice;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use self::generate::{GenerateArgs, flag_of};
+pub(crate) use self::{
+    feedback::FeedbackArgs,
+    generate::{GenerateArgs, flag_of},
+    voice::VoiceCommand,
+};
 
 /// Help leads with examples.
 const HELP: &str = "\
@@ -104,6 +110,16 @@ Examples:
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),
+    /// Tell what became of a caption
+    #[command(help_template = HELP)]
+    Feedback(FeedbackArgs),
+    /// Learn how a user writes, from their own captions and their feedback
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions voice learn ana captions.txt
+  captions voice suggestions ana
+  captions voice accept ana emoji-none")]
+    Voice(VoiceCommand),
     /// Fetch or find the language model that runs inside this program
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -190,14 +206,16 @@ Examples:
     #[command(help_template = HELP, before_help = "\
 Examples:
   captions prefs set ana tone=warm language=pt-BR hashtag_count=3
-  captions prefs set ana avoid=cheap,deal brand_tags=anascafe
+  captions prefs set ana avoid=cheap,deal required=sourdough brand_tags=anascafe
+  captions prefs set ana samples=@captions.txt
   captions prefs set ana tone=             (removes it)")]
     Set {
         /// The user's id
         #[arg(value_name = "USER")]
         user: String,
-        /// tone, style, audience, platform, language, length, emoji, cta, hashtag_count, keywords, avoid, brand_tags
-        /// or brand_voice; lists are separated by commas, an empty value removes the wish
+        /// tone, style, audience, platform, language, length, emoji, cta, hashtag_count, keywords, avoid, required,
+        /// brand_tags, brand_voice or samples; lists are separated by commas, samples stand in a @FILE with a line of ---
+        /// between them, an empty value removes the wish
         #[arg(value_name = "KEY=VALUE", required = true, value_parser = key_value)]
         wishes: Vec<(String, String)>,
         #[command(flatten)]

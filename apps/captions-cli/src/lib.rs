@@ -10,6 +10,7 @@ mod doctor;
 mod draft;
 mod exit;
 mod failure;
+mod feedback;
 #[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
@@ -18,9 +19,11 @@ mod input;
 mod model;
 mod prefs;
 mod report;
+mod samples;
 mod screen;
 mod session;
 mod user;
+mod voice;
 
 use std::{
     collections::BTreeMap,
@@ -126,6 +129,8 @@ async fn dispatch(
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
+        Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
+        Command::Voice(command) => voice::run(&command, surroundings, stdin, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,

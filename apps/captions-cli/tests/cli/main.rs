@@ -8,3 +8,4 @@ mod people;
 mod settings;
 mod support;
 mod terminal;
+mod voice;
