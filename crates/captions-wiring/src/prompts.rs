@@ -62,7 +62,10 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, PromptError> {
         };
         let size = fs::metadata(&path).map_err(unreadable(&path))?.len();
         if size > MAX_BYTES {
-            return Err(unfit(1, format!("it has {size} bytes; no template has more than {MAX_BYTES}")));
+            return Err(unfit(
+                1,
+                format!("it has {size} bytes; no template has more than {MAX_BYTES}"),
+            ));
         }
         let bytes = fs::read(&path).map_err(unreadable(&path))?;
         let text = String::from_utf8(bytes).map_err(|error| {

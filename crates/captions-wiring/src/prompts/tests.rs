@@ -36,10 +36,26 @@ fn the_files_of_the_folder_replace_the_shipped_ones_of_their_names() {
 }
 
 #[rstest]
-#[case::unknown_file("here/words/plian.txt", PLAIN, "words/plian.txt, line 1: no template has this name; the nearest known one is plain.txt")]
-#[case::unknown_placeholder("here/words/plain.txt", "{{brief}}\n{{langage}}", "words/plain.txt, line 2: there is no placeholder {{langage}} here; the nearest known one is {{language}}")]
-#[case::missing_placeholder("here/words/plain.txt", "{{brief}}\n{{language}}", "words/plain.txt, line 2: the placeholder {{disclosure}} is missing")]
-#[case::data_in_the_system_role("here/words/system.txt", "Be kind.\n{{brief}}", "words/system.txt, line 2: {{brief}}: what users write never stands in the system role")]
+#[case::unknown_file(
+    "here/words/plian.txt",
+    PLAIN,
+    "words/plian.txt, line 1: no template has this name; the nearest known one is plain.txt"
+)]
+#[case::unknown_placeholder(
+    "here/words/plain.txt",
+    "{{brief}}\n{{langage}}",
+    "words/plain.txt, line 2: there is no placeholder {{langage}} here; the nearest known one is {{language}}"
+)]
+#[case::missing_placeholder(
+    "here/words/plain.txt",
+    "{{brief}}\n{{language}}",
+    "words/plain.txt, line 2: the placeholder {{disclosure}} is missing"
+)]
+#[case::data_in_the_system_role(
+    "here/words/system.txt",
+    "Be kind.\n{{brief}}",
+    "words/system.txt, line 2: {{brief}}: what users write never stands in the system role"
+)]
 #[case::too_long("here/words/again.txt", &"x".repeat(70_000), "words/again.txt, line 1: it has 70000 bytes")]
 fn a_file_that_is_no_template_is_named_with_its_line(#[case] file: &str, #[case] text: &str, #[case] message: &str) {
     let message_of = refused(&machine().file(file, text));
@@ -54,5 +70,9 @@ fn what_cannot_be_read_is_named() {
     fs::write(no_text.path("here/words/plain.txt"), b"{{brief}}\n\xff").unwrap();
 
     assert!(refused(&no_text).contains("words/plain.txt, line 2: it is not UTF-8"));
-    assert!(refused(&machine()).contains("words cannot be read: "), "{}", refused(&machine()));
+    assert!(
+        refused(&machine()).contains("words cannot be read: "),
+        "{}",
+        refused(&machine())
+    );
 }

@@ -140,10 +140,7 @@ impl Provider {
                 self.ca_file.as_ref().map(|path| quoted(&path.to_string_lossy())),
             ),
             ("profile", self.profile.map(|profile| quoted(profile.as_str()))),
-            (
-                "prompt",
-                (self.prompt == Size::Compact).then(|| quoted("compact")),
-            ),
+            ("prompt", (self.prompt == Size::Compact).then(|| quoted("compact"))),
             ("vision", self.vision.then(|| "true".to_owned())),
             ("headers", self.shown_headers()),
             ("timeout", seconds(&self.timeout)),
