@@ -6,8 +6,12 @@
 
 pub mod cover;
 pub mod diff;
+mod letters;
+pub mod parts;
 pub mod preserved;
+pub mod rules;
 pub mod tokens;
+pub mod wish;
 
 use time::OffsetDateTime;
 
