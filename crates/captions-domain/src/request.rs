@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Style, Tone, Unknown};
+use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone, Unknown};
 
 /// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -369,6 +369,8 @@ pub struct CaptionRequest {
     pub audience: Option<Audience>,
     pub content_type: ContentType,
     pub platform: Option<Platform>,
+    /// Another set of the platform's rules than the present one.
+    pub profile: Option<Profile>,
     pub language: Option<Language>,
     pub length: Option<Length>,
     pub max_chars: Option<MaxChars>,
@@ -407,6 +409,7 @@ impl CaptionRequest {
             audience: None,
             content_type: ContentType::Post,
             platform: None,
+            profile: None,
             language: None,
             length: None,
             max_chars: None,
