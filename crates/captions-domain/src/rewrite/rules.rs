@@ -14,6 +14,8 @@ use crate::{
     text::{self, Place},
 };
 
+/// The share of a short text that its hashtags may take, as one part of so many.
+const TAGS_PART: usize = 3;
 /// What a hashtag weighs against sentences ([`weight`]).
 const TAG_WEIGHT: usize = 5;
 
@@ -76,7 +78,7 @@ pub fn fix(work: &mut Work, brief: &Brief) {
 }
 
 /// What the brief's platform demands, apart from the length.
-fn keep_rules(work: &mut Work, brief: &Brief) {
+pub(crate) fn keep_rules(work: &mut Work, brief: &Brief) {
     if brief.emoji == Emoji::None {
         let plain = with_emoji_at_most(&work.parts.caption, 0);
         work.caption("removed emoji that are not wanted", plain);
@@ -110,7 +112,7 @@ fn cap_tags(work: &mut Work, cap: usize, brief: &Brief) {
 }
 
 /// For another platform: its number of hashtags, its rules; [`fit`] sees to the length.
-fn adapt(work: &mut Work, brief: &Brief) {
+pub(crate) fn adapt(work: &mut Work, brief: &Brief) {
     let kept = strongest(&work.parts.tags, brief.hashtag_count, &work.parts.caption, brief);
     work.tags("kept as many hashtags as are usual there", kept);
     keep_rules(work, brief);
@@ -171,21 +173,36 @@ fn empty_sentence(caption: &str, brief: &Brief, exempt: &str) -> Option<Place> {
     })
 }
 
+/// Whether the published text keeps the brief's characters.
+pub(crate) fn fits(caption: &str, tags: &[String], brief: &Brief) -> bool {
+    let platform = PlatformRules::of(brief.platform);
+    let text = Variant::published(caption, tags);
+    text.chars().count() <= brief.max_chars
+        && text::length_in(platform.unit, &text) <= platform.max_chars
+        && (platform.max_chars > brief.max_chars || text.encode_utf16().count() <= platform.max_chars)
+}
+
+/// Drops the weakest hashtags until they take a third of a short text at most, so that somebody can write the rest.
+pub(crate) fn leave_room(work: &mut Work, brief: &Brief) {
+    if fits(&work.parts.caption, &work.parts.tags, brief) {
+        return;
+    }
+    let mut tags = work.parts.tags.clone();
+    while !tags.is_empty() && Variant::published("", &tags).chars().count() * TAGS_PART > brief.max_chars {
+        tags = strongest(&tags, tags.len() - 1, &work.parts.caption, brief);
+    }
+    work.tags("dropped hashtags to keep to the length", tags);
+}
+
 /// Makes the published text keep the brief's characters: the sentences and the hashtags that say least give way, and at last
 /// the end of the first sentence.
 pub fn fit(work: &mut Work, brief: &Brief) {
-    let platform = PlatformRules::of(brief.platform);
-    let fits = |caption: &str, tags: &[String]| {
-        let text = Variant::published(caption, tags);
-        text.chars().count() <= brief.max_chars
-            && text::length_in(platform.unit, &text) <= platform.max_chars
-            && (platform.max_chars > brief.max_chars || text.encode_utf16().count() <= platform.max_chars)
-    };
+    let fits = |caption: &str, tags: &[String]| fits(caption, tags, brief);
     if fits(&work.parts.caption, &work.parts.tags) {
         return;
     }
     let sentences = Sentences::of(&work.parts.caption, brief);
-    // What is worth most: sentences by what they say, a hashtag as much as two words that are said nowhere else.
+    // What is worth most: sentences by what they say, a hashtag as much as a few words.
     let choice = (0..=work.parts.tags.len()).map(|count| {
         let tags = strongest(&work.parts.tags, count, &work.parts.caption, brief);
         let (caption, weight) = sentences.densest(|text| fits(text, &tags));
