@@ -179,13 +179,11 @@ impl Engine {
 
     /// What the user always wants, as far as it is known. Nobody has to be registered to get a caption.
     async fn preferences(&self, cx: &Context, user: Option<&UserId>) -> Option<Preferences> {
-        match self.users.preferences(cx, user?).await {
-            Ok(found) => found,
-            Err(_) => {
-                cx.notes.add(Degraded::PreferencesDefault);
-                None
-            }
+        let known = self.users.preferences(cx, user?).await;
+        if known.is_err() {
+            cx.notes.add(Degraded::PreferencesDefault);
         }
+        known.ok().flatten()
     }
 
     /// What was found, or what stands below it, as an answer to this reader.

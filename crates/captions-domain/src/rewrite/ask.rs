@@ -133,8 +133,7 @@ fn task(question: &Question<'_>) -> String {
              as it is, and so do the line breaks.{language}"
         ),
         Operation::Tone(tone) => format!(
-            "Rewrite the caption in a {} tone, about as long as it is, in {length}. It still says the same.{language}",
-            tone
+            "Rewrite the caption in a {tone} tone, about as long as it is, in {length}. It still says the same.{language}"
         ),
         Operation::DeCliche => format!(
             "Rewrite the caption in plain words: replace worn phrases, above all those listed, by what is really meant, \

@@ -321,9 +321,8 @@ impl<'a> Edit<'a> {
         let all = preserved::check(self.request.text.as_str(), &variant.text, &self.known());
         preserved.lost = all.lost;
         for token in all.invented {
-            if !preserved.invented.contains(&token)
-                && !(token.kind == Kind::Emoji && self.request.operation.may_add_emoji())
-            {
+            let may_be = token.kind == Kind::Emoji && self.request.operation.may_add_emoji();
+            if !may_be && !preserved.invented.contains(&token) {
                 preserved.invented.push(token);
             }
         }

@@ -407,8 +407,7 @@ fn tidied(text: &str, language: &str) -> String {
                 let repeats = |most: usize| tidy.chars().rev().take(most).filter(|before| *before == c).count() == most;
                 let is_too_much = match c {
                     ' ' => repeats(1) || tidy.is_empty(),
-                    '!' | '?' => repeats(1),
-                    ',' => repeats(1),
+                    '!' | '?' | ',' => repeats(1),
                     '.' => repeats(3),
                     _ => false,
                 };
