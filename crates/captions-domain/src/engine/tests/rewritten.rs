@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     choice::Platform,
     request::{CaptionText, TargetChars},
-    rewrite::{By, Operation, RewriteRequest, Rewritten, diff::Op},
+    rewrite::{By, Operation, RewriteRequest, Rewritten, diff::Op, preserved::Preserved},
 };
 
 const GIVEN: &str = "The loaves came out at six and the counter is full. It was a morning like any other here. \
@@ -80,7 +80,7 @@ async fn an_obedient_model_translates_and_every_piece_comes_through() {
     );
     assert_eq!(
         (done.degraded, done.warnings, done.preserved),
-        (vec![], vec![], Default::default())
+        (vec![], vec![], Preserved::default())
     );
     assert_eq!((done.language.as_str(), done.platform), ("es", Platform::Instagram));
     assert_eq!(done.before.text, GIVEN);
