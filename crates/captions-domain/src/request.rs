@@ -240,11 +240,6 @@ impl Description {
     }
 }
 
-impl Temperature {
-    /// For changing a given text: the same thing said again, not another one.
-    pub const CALM: Self = Self(0.2);
-}
-
 impl Language {
     /// The primary subtag, as in `pt` of `pt-BR`.
     pub fn primary(&self) -> &str {

@@ -1,8 +1,6 @@
 //! What a model is told about a caption that it is to change. As for new captions, what users wrote stands only in the user
 //! message, as data.
 
-use serde_json::{Map, Value, json};
-
 use super::{
     Operation,
     cover::{Covered, sign},
@@ -11,8 +9,8 @@ use super::{
 use crate::{
     choice::Emoji,
     platform::PlatformRules,
-    prompt::{Format, MARKER_LENGTH, Prompt, Task},
-    request::{Description, ProviderName, Temperature},
+    prompt::{Format, Prompt, REPAIR_TEMPERATURE, Task, Templates, data::Data},
+    request::{BrandVoice, Description, Keyword, ProviderName},
 };
 
 const SYSTEM: &str = "\
@@ -58,50 +56,40 @@ pub(crate) fn render(question: &Question<'_>, faults: &[String]) -> Prompt {
         Operation::Expand(_) => question.room.min(3 * there + 400),
         _ => question.room.min(2 * there),
     };
-    let mut brief = brief.clone();
-    brief.temperature = brief.temperature.or(Some(Temperature::CALM));
     Prompt {
         task: Task::Rewrite,
         system: SYSTEM.to_owned(),
         user,
         format: Format::Plain,
         max_tokens: u32::try_from(wanted + 200).unwrap_or(u32::MAX).clamp(256, 8192),
-        brief,
+        compact: None,
+        // The same thing said again, not another one.
+        temperature: REPAIR_TEMPERATURE,
+        brief: brief.clone(),
         provider: question.provider.clone(),
+        templates: Templates::default(),
     }
 }
 
 fn user_message(question: &Question<'_>) -> String {
     let brief = &question.wish.after;
-    let mut signs = Map::new();
-    for (index, piece) in question.covered.pieces.iter().enumerate() {
-        signs.insert(sign(index + 1), piece.as_str().into());
-    }
-    let fields = [
-        ("caption", json!(question.covered.text)),
-        ("signs", Value::Object(signs)),
-        ("known_of_the_post", json!(question.description)),
-        ("platform", json!(brief.platform)),
-        ("must_contain", json!(brief.required)),
-        ("must_not_contain", json!(brief.avoid)),
-        ("brand_voice", json!(brief.brand_voice)),
-        ("worn_phrases", json!(question.worn)),
-    ];
-    let is_empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    };
-    let data: Map<String, Value> = fields
-        .into_iter()
-        .filter(|(_, value)| !is_empty(value))
-        .map(|(name, value)| (name.to_owned(), value))
+    let pieces = question.covered.pieces.iter().enumerate();
+    let signs: Vec<String> = pieces
+        .map(|(index, piece)| format!("{} is {piece}", sign(index + 1)))
         .collect();
-    let data = serde_json::to_string_pretty(&data).unwrap_or_default();
-    // No text can contain a marker made from its own hash, so the data cannot close its fence.
-    let marker = &blake3::hash(data.as_bytes()).to_hex()[..MARKER_LENGTH];
-    format!("BRIEF {marker}\n{data}\nEND {marker}\n{}", task(question))
+    let mut data = Data::default();
+    data.text("caption", &question.covered.text);
+    data.texts("signs", signs.iter().map(String::as_str));
+    data.text(
+        "known_of_the_post",
+        question.description.map_or("", Description::as_str),
+    );
+    data.text("platform", brief.platform.as_str());
+    data.texts("must_contain", brief.required.iter().map(Keyword::as_str));
+    data.texts("must_not_contain", brief.avoid.iter().map(Keyword::as_str));
+    data.text("brand_voice", brief.brand_voice.as_ref().map_or("", BrandVoice::as_str));
+    data.texts("worn_phrases", question.worn.iter().map(String::as_str));
+    format!("{}\n{}", data.fenced(), task(question))
 }
 
 fn task(question: &Question<'_>) -> String {

@@ -17,7 +17,7 @@ use crate::{
     fault::LlmError,
     polish::{clean, judged, without_label_and_quotes},
     ports::Grade,
-    prompt::Prompt,
+    prompt::{Prompt, data},
     reply::{self, language},
     request::Language,
     text,
@@ -381,7 +381,9 @@ fn is_taken_out(token: &Token, care: Care) -> bool {
 
 /// Words of users end where they end.
 fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_default()
+    let mut quoted = String::new();
+    data::quote(&mut quoted, text);
+    quoted
 }
 
 fn plain(text: &str) -> String {

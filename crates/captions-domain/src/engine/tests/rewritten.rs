@@ -95,14 +95,14 @@ async fn the_model_is_shown_the_caption_as_data_and_asked_for_calm_plain_text() 
         .withf(|_, prompt| {
             let (data, task) = prompt.user.split_once("\nEND ").unwrap();
             data.contains("Order at ⟦1⟧ ⟦2⟧ by ⟦3⟧\"")
-                && data.contains("\"⟦3⟧\": \"@casa.ana\"")
+                && data.contains("⟦3⟧ is @casa.ana")
                 && !data.contains("#Bread")
                 && task.contains("Translate the caption into Spanish (es)")
                 && !prompt.system.contains("loaves")
                 && !task.contains("loaves")
                 && prompt.task == crate::prompt::Task::Rewrite
                 && prompt.format == Format::Plain
-                && (prompt.temperature() - 0.2).abs() < f32::EPSILON
+                && (prompt.temperature - 0.2).abs() < f32::EPSILON
                 && prompt.brief.language.as_str() == "es"
         })
         .returning(|_, _| Err(down()));
