@@ -96,10 +96,19 @@ fn what_is_filled_in_is_not_filled_again_and_empty_lines_of_holes_go() {
 fn row(slot: &Slot) -> String {
     let list = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(|name| format!("`{{{{{name}}}}}`")).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(" ") }
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(" ")
+        }
     };
     let more = if slot.optional.is_empty() { "none" } else { "the wishes" };
-    format!("| `{}` | {} | {more} | {} |", slot.file, list(slot.required), slot.max_chars)
+    format!(
+        "| `{}` | {} | {more} | {} |",
+        slot.file,
+        list(slot.required),
+        slot.max_chars
+    )
 }
 
 #[test]
