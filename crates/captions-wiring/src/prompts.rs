@@ -70,7 +70,7 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, PromptError> {
         let bytes = fs::read(&path).map_err(unreadable(&path))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = String::from_utf8_lossy(valid).matches('\n').count() + 1;
             unfit(line, "it is not UTF-8".to_owned())
         })?;
         files.push((name, text));
