@@ -33,7 +33,7 @@ pub(crate) async fn run(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     match command {
-        PromptCommand::Show(args) => show(args, surroundings, stdin, screen).await?,
+        PromptCommand::Show(args) => Box::pin(show(args, surroundings, stdin, screen)).await?,
         PromptCommand::Templates { write: Some(folder) } => {
             let folder = surroundings.cwd.join(folder);
             let count = write(&folder).map_err(|(path, error)| {
