@@ -8,6 +8,7 @@
 
 mod feedback;
 mod generate;
+mod prompt;
 mod voice;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     feedback::FeedbackArgs,
     generate::{GenerateArgs, flag_of},
+    prompt::{PromptCommand, ShowArgs},
     voice::VoiceCommand,
 };
 
@@ -120,6 +122,12 @@ Examples:
   captions voice suggestions ana
   captions voice accept ana emoji-none")]
     Voice(VoiceCommand),
+    /// Show how models are asked: what would be sent, and the templates that it is made from
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions prompt show \"golden hour at our Lisbon cafe\"
+  captions prompt templates --write prompts")]
+    Prompt(PromptCommand),
     /// Fetch or find the language model that runs inside this program
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

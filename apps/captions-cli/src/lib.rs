@@ -18,6 +18,7 @@ mod history;
 mod input;
 mod model;
 mod prefs;
+mod prompt;
 mod report;
 mod samples;
 mod screen;
@@ -132,6 +133,7 @@ async fn dispatch(
         Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
         Command::Voice(command) => voice::run(&command, surroundings, stdin, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
+        Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),
