@@ -95,7 +95,7 @@ mod tests {
     #[rstest]
     #[case::nothing(b"\n---\n", "holds no caption")]
     #[case::not_utf8(b"\xFF", "not UTF-8")]
-    #[case::too_much(&[b'x'; 512 * 1024 + 1], "more than 512 KiB")]
+    #[case::too_much(&vec![b'x'; 512 * 1024 + 1], "more than 512 KiB")]
     fn what_holds_no_captions_is_wrong_usage(#[case] bytes: &[u8], #[case] words: &str) {
         let stdin = Stdin {
             source: &mut Cursor::new(bytes.to_vec()),
