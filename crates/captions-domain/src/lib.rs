@@ -4,7 +4,7 @@
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`],
-//! [`voice`], with what they look for: [`bait`], [`cliche`], [`sentences`].
+//! [`voice`], with what they look for: [`bait`], [`cliche`], [`facts`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
@@ -17,6 +17,7 @@ pub mod choice;
 pub mod cliche;
 pub mod context;
 pub mod engine;
+pub mod facts;
 pub mod fault;
 pub mod hashtags;
 pub mod key;

@@ -215,7 +215,7 @@ pub(crate) fn given_text(brief: &Brief) -> String {
         brief.brand_voice.as_ref().map(crate::request::BrandVoice::as_str),
         brief.instructions.as_ref().map(crate::request::Instructions::as_str),
     ];
-    let words = brief.keywords.iter().map(crate::request::Keyword::as_str);
+    let words = brief.keywords.iter().chain(&brief.required).map(crate::request::Keyword::as_str);
     let tags = brief.brand_tags.iter().map(crate::request::BrandTag::as_str);
     for piece in notes.into_iter().flatten().chain(words).chain(tags) {
         given.push('\n');
