@@ -3,6 +3,7 @@
 //! Read it in the order of a request: [`request`] (what may be asked, the only validation), [`user`] (what is known
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
+//! [`rewrite`] is about captions that there are already.
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`],
 //! [`voice`], with what they look for: [`bait`], [`cliche`], [`facts`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
@@ -32,6 +33,7 @@ pub mod quality;
 pub mod quota;
 pub mod reply;
 pub mod request;
+pub mod rewrite;
 pub mod sentences;
 pub mod text;
 pub mod user;

@@ -14,7 +14,6 @@ use crate::{
     choice::{Cta, Emoji},
     hashtags,
     phrases::Words,
-    platform::PlatformRules,
     polish::given_text,
     text::{self, Place},
 };
@@ -442,7 +441,7 @@ fn readability(brief: &Brief, caption: &str) -> Finding {
 
 /// As many as fit, about the post, not generic, readable aloud.
 fn tag_quality(brief: &Brief, words: &Words, tags: &[String]) -> Finding {
-    let rules = PlatformRules::of(brief.platform);
+    let rules = brief.rules();
     // Somebody who asked for none gets what was asked for.
     if brief.hashtag_count == 0 && tags.is_empty() {
         return (1.0, None);

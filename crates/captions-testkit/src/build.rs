@@ -11,8 +11,8 @@ use std::{
 
 use captions_domain::{
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
-    check::Violation,
-    choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    check::{self, Report, Standing, Violation},
+    choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
@@ -160,6 +160,7 @@ pub fn variant() -> Variant {
         quality: quality(),
         publishable: true,
         violations: Vec::new(),
+        report: Report::default(),
         repairs: Vec::new(),
     }
 }
@@ -195,6 +196,25 @@ pub fn caption_full() -> Caption {
             value: "31".into(),
             limit: "30".into(),
         }],
+        report: Report {
+            profile: Profile::Legacy30,
+            rules: vec![check::Verdict {
+                rule: "hashtags".into(),
+                value: "31".into(),
+                limit: "30".into(),
+                unit: "hashtags".into(),
+                verdict: Standing::Broken,
+                hard: true,
+                spans: vec![Place {
+                    text: "#été".into(),
+                    start: 58,
+                    end: 62,
+                }],
+                source: "a \"reference\"".into(),
+                as_of: Some("2026-01-01".into()),
+            }],
+            publishable: false,
+        },
         repairs: vec!["removed a label 🏷️".into()],
     };
     Caption {
@@ -260,6 +280,7 @@ pub fn record_bare() -> Record {
                 quality: Quality::default(),
                 publishable: false,
                 violations: Vec::new(),
+                report: Report::default(),
                 repairs: Vec::new(),
             }],
             ..caption()

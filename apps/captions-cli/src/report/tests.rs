@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use captions_domain::{
     caption::{Answer, Caption, CaptionId, Usage, Variant, Warning},
-    check::Violation,
+    check::{Report, Violation},
     quality::Quality,
     request::Language,
 };
@@ -42,6 +42,7 @@ fn variant(caption: &str, score: f64) -> Variant {
         },
         publishable: true,
         violations: Vec::new(),
+        report: Report::default(),
         repairs: Vec::new(),
     }
 }
