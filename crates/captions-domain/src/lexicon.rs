@@ -150,6 +150,11 @@ fn is_pictograph(c: char) -> bool {
     matches!(u32::from(c), 0x2190..=0x21FF | 0x2300..=0x23FF | 0x25A0..=0x27BF | 0x2900..=0x2BFF | 0x1F000..=0x1FAFF)
 }
 
+/// True for a sign that an emoji ends with or is.
+pub(crate) fn is_sign(c: char) -> bool {
+    is_pictograph(c) || (follows_pictograph(c) && c != '\u{200D}' && c != '\u{FE0F}')
+}
+
 fn follows_pictograph(c: char) -> bool {
     matches!(u32::from(c), 0x200D | 0x20E3 | 0xFE0E | 0xFE0F | 0x1F3FB..=0x1F3FF | 0xE0020..=0xE007F)
 }

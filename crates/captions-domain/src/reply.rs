@@ -1,7 +1,7 @@
 //! What a model answered: from its text to drafts. Tolerant of how models wrap JSON, strict about having any content.
 
 mod draft;
-mod language;
+pub(crate) mod language;
 mod refusal;
 
 use serde::Serialize;
