@@ -27,7 +27,13 @@ use crate::{
 /// The places in `caption` that nothing in the brief vouches for, in order.
 pub fn untraced(brief: &Brief, caption: &str) -> Vec<Place> {
     let given = given_text(brief);
-    in_tokens(&Tokens::of(caption), caption, &Tokens::of(&given), &given, &brief.language)
+    in_tokens(
+        &Tokens::of(caption),
+        caption,
+        &Tokens::of(&given),
+        &given,
+        &brief.language,
+    )
 }
 
 pub(crate) fn in_tokens(
@@ -74,12 +80,11 @@ impl<'a> Given<'a> {
         Self {
             numbers,
             weekdays,
-            addresses: addresses(text).into_iter().map(|address| canonical(address.text)).collect(),
-            words: tokens
-                .all
-                .iter()
-                .map(|token| without_genitive(&token.word))
+            addresses: addresses(text)
+                .into_iter()
+                .map(|address| canonical(address.text))
                 .collect(),
+            words: tokens.all.iter().map(|token| without_genitive(&token.word)).collect(),
         }
     }
 }
@@ -120,9 +125,9 @@ fn addresses(text: &str) -> Vec<Span<'_>> {
         let start = index + word[..word.len() - bare.len()].chars().count();
         let bare = bare.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '/'));
         index += piece.chars().count();
-        let is_mail = bare.split_once('@').is_some_and(|(name, host)| {
-            name.ends_with(|c: char| c.is_alphanumeric()) && host.contains('.')
-        });
+        let is_mail = bare
+            .split_once('@')
+            .is_some_and(|(name, host)| name.ends_with(|c: char| c.is_alphanumeric()) && host.contains('.'));
         if is_mail || text::has_url(bare) {
             found.push(Span {
                 text: bare,
@@ -168,7 +173,10 @@ fn strange_numbers(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, found:
             || is_given_day(tokens, number, given)
     };
     for (digits, from, to) in numbers::telephones(caption) {
-        let inside: Vec<&Number> = all.iter().filter(|number| from < number.to && number.from < to).collect();
+        let inside: Vec<&Number> = all
+            .iter()
+            .filter(|number| from < number.to && number.from < to)
+            .collect();
         if let ([first, .., last], false) = (inside.as_slice(), inside.iter().all(|number| is_given(number))) {
             if given.numbers.has_telephone(&digits) {
                 found.take(first.start, last.end);
@@ -187,11 +195,18 @@ fn strange_numbers(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, found:
 /// "12 May" where "12/05" was given.
 fn is_given_day(tokens: &Tokens<'_>, number: &Number, given: &Given<'_>) -> bool {
     let is_month = |at: usize| {
-        let mut words = tokens.all.get(at..).into_iter().flat_map(|rest| DICTIONARY.all.at(rest));
+        let mut words = tokens
+            .all
+            .get(at..)
+            .into_iter()
+            .flat_map(|rest| DICTIONARY.all.at(rest));
         words.any(|(_, _, (said, _))| matches!(said, Said::Month(_)))
     };
     let at = tokens.all.partition_point(|token| token.end <= number.start);
-    let is_part = number.values.iter().any(|value| value.parse().is_ok_and(|day| given.numbers.has_part(day)));
+    let is_part = number
+        .values
+        .iter()
+        .any(|value| value.parse().is_ok_and(|day| given.numbers.has_part(day)));
     is_part && (is_month(at + 1) || at.checked_sub(1).is_some_and(is_month))
 }
 
@@ -211,7 +226,9 @@ fn strange_words(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, language
             Force::Guarded => is_date(tokens, &word),
         };
         let is_given = match word.said {
-            Said::Number(number) => given.numbers.has(&number.to_string(), numbers::unit_after(caption, word.to)),
+            Said::Number(number) => given
+                .numbers
+                .has(&number.to_string(), numbers::unit_after(caption, word.to)),
             Said::Month(month) => given.numbers.has_part(month),
             Said::Weekday(day) => given.weekdays.contains(&day),
         };
@@ -228,17 +245,22 @@ fn strange_words(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, language
 /// "In May", "May 12", but not "May I" and not "we may".
 fn is_date(tokens: &Tokens<'_>, word: &words::Word) -> bool {
     let is_number = |at: Option<usize>| {
-        at.and_then(|at| tokens.all.get(at)).is_some_and(|token| token.word.starts_with(char::is_numeric))
+        at.and_then(|at| tokens.all.get(at))
+            .is_some_and(|token| token.word.starts_with(char::is_numeric))
     };
     let (before, after) = (word.tokens.start.checked_sub(1), Some(word.tokens.end));
-    is_number(before) || is_number(after) || (tokens.has_capital(word.tokens.start) && !begins(tokens, word.tokens.start))
+    is_number(before)
+        || is_number(after)
+        || (tokens.has_capital(word.tokens.start) && !begins(tokens, word.tokens.start))
 }
 
 /// True if a capital at this token tells nothing: what follows a full stop, a colon, a dash or an emoji has one.
 fn begins(tokens: &Tokens<'_>, at: usize) -> bool {
-    at.checked_sub(1).and_then(|before| tokens.all.get(before)).is_none_or(|before| {
-        !matches!(before.kind, Kind::Word | Kind::Shout) && before.word != "," && before.word != "&"
-    })
+    at.checked_sub(1)
+        .and_then(|before| tokens.all.get(before))
+        .is_none_or(|before| {
+            !matches!(before.kind, Kind::Word | Kind::Shout) && before.word != "," && before.word != "&"
+        })
 }
 
 /// Languages that give names endings.
@@ -290,9 +312,13 @@ fn strange_names(tokens: &Tokens<'_>, given: &Given<'_>, language: &Language, fo
 
 /// "New Bread, New Morning": all words that are long enough have a capital, so it tells nothing.
 fn is_in_title(tokens: &Tokens<'_>, at: usize) -> bool {
-    let is_end = |token: &Token| token.kind == Kind::Break || matches!(token.word.as_str(), "." | "!" | "?" | "…" | ":");
+    let is_end =
+        |token: &Token| token.kind == Kind::Break || matches!(token.word.as_str(), "." | "!" | "?" | "…" | ":");
     let from = tokens.all[..at].iter().rposition(is_end).map_or(0, |end| end + 1);
-    let to = tokens.all[at..].iter().position(is_end).map_or(tokens.all.len(), |end| at + end);
+    let to = tokens.all[at..]
+        .iter()
+        .position(is_end)
+        .map_or(tokens.all.len(), |end| at + end);
     let long = (from..to).filter(|at| tokens.all[*at].kind == Kind::Word && tokens.all[*at].word.chars().count() > 3);
     let (mut words, mut capitals) = (0, 0);
     for at in long {
@@ -310,7 +336,9 @@ fn is_inflected(given: &str, word: &str) -> bool {
 }
 
 fn without_genitive(word: &str) -> &str {
-    word.strip_suffix("'s").or_else(|| word.strip_suffix('\'')).unwrap_or(word)
+    word.strip_suffix("'s")
+        .or_else(|| word.strip_suffix('\''))
+        .unwrap_or(word)
 }
 
 #[cfg(test)]

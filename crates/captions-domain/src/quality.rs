@@ -109,17 +109,39 @@ fn judge(reading: &Reading<'_>) -> Quality {
     let findings = [
         ("faithfulness", 0.25, "platform, judgement", faithfulness::find(reading)),
         ("hook", 0.18, "platform, measured 2017-2019 panel", hook::find(reading)),
-        ("human_voice", 0.15, "measured 2017-2019 panel, judgement", human_voice::find(reading)),
+        (
+            "human_voice",
+            0.15,
+            "measured 2017-2019 panel, judgement",
+            human_voice::find(reading),
+        ),
         ("brief_adherence", 0.13, "platform, judgement", adherence::find(reading)),
-        ("readability", 0.12, "published, measured 2017-2019 panel", readability::find(reading)),
+        (
+            "readability",
+            0.12,
+            "published, measured 2017-2019 panel",
+            readability::find(reading),
+        ),
         ("hashtags", 0.10, "platform, published", tags::find(reading)),
-        ("format", 0.07, "published, measured 2017-2019 panel", format::find(reading)),
+        (
+            "format",
+            0.07,
+            "published, measured 2017-2019 panel",
+            format::find(reading),
+        ),
     ];
     let mut parts: Vec<Part> = findings
         .into_iter()
         .map(|(name, weight, evidence, finding)| part(name, round(weight * share, 10_000.0), evidence, finding))
         .collect();
-    parts.extend(card.map(|card| part("brand_voice", BRAND_VOICE, "judgement", brand_voice::find(reading, card))));
+    parts.extend(card.map(|card| {
+        part(
+            "brand_voice",
+            BRAND_VOICE,
+            "judgement",
+            brand_voice::find(reading, card),
+        )
+    }));
     // Values have three decimals and weights four, so nothing is lost by cutting what the machine's binary adds behind.
     let raw_score = round(
         100.0 * parts.iter().map(|part| part.value * part.weight).sum::<f64>(),

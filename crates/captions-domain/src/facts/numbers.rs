@@ -96,13 +96,21 @@ const MONEY: [(&str, &str); 62] = [
 ];
 
 const PERCENT: [&str; 9] = [
-    "%", "٪", "％", "percent", "prozent", "procent", "процентов", "pct", "퍼센트",
+    "%",
+    "٪",
+    "％",
+    "percent",
+    "prozent",
+    "procent",
+    "процентов",
+    "pct",
+    "퍼센트",
 ];
 
 /// The first digit of each script's row of ten.
 const ZEROS: [u32; 19] = [
-    0x30, 0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0xF20, 0x1040,
-    0x17E0, 0xFF10,
+    0x30, 0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0xF20,
+    0x1040, 0x17E0, 0xFF10,
 ];
 
 /// The value of a decimal digit of any script.
@@ -145,7 +153,10 @@ pub(super) fn read(text: &str) -> Vec<Number> {
         }
         let before = before(&chars[..start]);
         let after = after(text, byte(index));
-        let unit = before.map(|(unit, _)| unit).or(after.map(|(unit, _)| unit)).unwrap_or(Unit::None);
+        let unit = before
+            .map(|(unit, _)| unit)
+            .or(after.map(|(unit, _)| unit))
+            .unwrap_or(Unit::None);
         let from = before.map_or(start, |(_, length)| start - length);
         let to = match (before, after) {
             (None, Some((_, length))) => index + length,
@@ -188,7 +199,11 @@ fn joins(sign: char, core: &[char], rest: &[(usize, char)]) -> bool {
 /// "1. Mix", "2) Bake" at the beginning of a line.
 fn is_list_number(before: &[(usize, char)], core: &[char], after: &[(usize, char)]) -> bool {
     core.len() <= 2
-        && before.iter().rev().find(|(_, c)| *c == '\n' || !c.is_whitespace()).is_none_or(|(_, c)| *c == '\n')
+        && before
+            .iter()
+            .rev()
+            .find(|(_, c)| *c == '\n' || !c.is_whitespace())
+            .is_none_or(|(_, c)| *c == '\n')
         && matches!(after, [(_, '.' | ')'), (_, ' '), ..])
 }
 
@@ -250,15 +265,27 @@ fn thousandfold(value: &str) -> Option<String> {
 
 /// A currency before a number, with the characters up to the number.
 fn before(chars: &[(usize, char)]) -> Option<(Unit, usize)> {
-    let spaces = usize::from(chars.last().is_some_and(|(_, c)| matches!(c, ' ' | '\u{A0}' | '\u{202F}')));
+    let spaces = usize::from(
+        chars
+            .last()
+            .is_some_and(|(_, c)| matches!(c, ' ' | '\u{A0}' | '\u{202F}')),
+    );
     let rest = &chars[..chars.len() - spaces];
     let (_, last) = rest.last()?;
     if last.is_alphabetic() {
-        let word: Vec<char> = rest.iter().rev().map(|(_, c)| *c).take_while(|c| c.is_alphabetic()).collect();
+        let word: Vec<char> = rest
+            .iter()
+            .rev()
+            .map(|(_, c)| *c)
+            .take_while(|c| c.is_alphabetic())
+            .collect();
         let word: String = word.iter().rev().collect();
         // A code stands before its amount, the other words behind: "5 euros" is none of "euros 12".
         let is_code = word.chars().count() <= 3 && word.chars().any(char::is_uppercase);
-        return is_code.then(|| money(&word.to_lowercase())).flatten().map(|unit| (unit, spaces + word.chars().count()));
+        return is_code
+            .then(|| money(&word.to_lowercase()))
+            .flatten()
+            .map(|unit| (unit, spaces + word.chars().count()));
     }
     let sign = money(&last.to_string())?;
     let letters: String = match rest.len().checked_sub(2).and_then(|at| rest.get(at)) {
@@ -278,7 +305,10 @@ fn after(text: &str, byte: usize) -> Option<(Unit, usize)> {
     let spaces = usize::from(trimmed.len() < rest.len());
     let first = trimmed.chars().next()?;
     let word: String = if first.is_alphabetic() {
-        trimmed.chars().take_while(|c| c.is_alphanumeric() || ('\u{300}'..'\u{370}').contains(c) || is_mark(*c)).collect()
+        trimmed
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || ('\u{300}'..'\u{370}').contains(c) || is_mark(*c))
+            .collect()
     } else {
         first.to_string()
     };
@@ -323,7 +353,10 @@ fn is_mark(c: char) -> bool {
 }
 
 fn money(word: &str) -> Option<Unit> {
-    MONEY.iter().find(|(sign, _)| *sign == word).map(|(_, code)| Unit::Money(code))
+    MONEY
+        .iter()
+        .find(|(sign, _)| *sign == word)
+        .map(|(_, code)| Unit::Money(code))
 }
 
 /// What was given in numbers.
@@ -418,7 +451,9 @@ impl Given {
 
     /// The year of a date may stand alone.
     fn has_year(&self, value: &str) -> bool {
-        value.parse().is_ok_and(|part: u64| part >= 1000 && self.parts.contains(&part))
+        value
+            .parse()
+            .is_ok_and(|part: u64| part >= 1000 && self.parts.contains(&part))
     }
 
     /// True if the row of digits stands in a telephone number that was given.
@@ -469,10 +504,17 @@ mod tests {
     #[case("049", &["49"], &[])]
     fn a_number_means_what_people_mean(#[case] text: &str, #[case] values: &[&str], #[case] parts: &[u64]) {
         let number = read(text).remove(0);
-        assert_eq!((number.values.as_slice(), number.parts.as_slice()), (
-            values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>().as_slice(),
-            parts
-        ));
+        assert_eq!(
+            (number.values.as_slice(), number.parts.as_slice()),
+            (
+                values
+                    .iter()
+                    .map(|value| (*value).to_owned())
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+                parts
+            )
+        );
     }
 
     #[rstest]

@@ -7,16 +7,10 @@ const NUMERIC: [&str; 7] = ["price", "percent", "number", "words", "date", "time
 
 fn found(given: &str, caption: &str, language: &str) -> Vec<String> {
     let language = Language::new(language).unwrap();
-    in_tokens(
-        &Tokens::of(caption),
-        caption,
-        &Tokens::of(given),
-        given,
-        &language,
-    )
-    .into_iter()
-    .map(|place| place.text)
-    .collect()
+    in_tokens(&Tokens::of(caption), caption, &Tokens::of(given), given, &language)
+        .into_iter()
+        .map(|place| place.text)
+        .collect()
 }
 
 /// A caption of the corpus: language, kind, what was given, the caption, what is invented in it.
@@ -34,7 +28,13 @@ fn corpus() -> Vec<Planted> {
                 .skip(1)
                 .map(|rest| rest.split('}').next().unwrap().to_owned())
                 .collect();
-            (language, kind, given.to_owned(), marked.replace(['{', '}'], ""), invented)
+            (
+                language,
+                kind,
+                given.to_owned(),
+                marked.replace(['{', '}'], ""),
+                invented,
+            )
         })
         .collect()
 }
@@ -60,7 +60,9 @@ fn planted_inventions_are_found() {
                 recalled += usize::from(is_found);
             }
             if !is_found {
-                missed.push(format!("{language} {kind}: {invention} in '{caption}', found {places:?}"));
+                missed.push(format!(
+                    "{language} {kind}: {invention} in '{caption}', found {places:?}"
+                ));
             }
         }
     }
@@ -91,8 +93,18 @@ fn nothing_else_is_called_invented() {
 #[case("Ünï 👨‍👩‍👧 — see @anna.", "@anna", 16)]
 fn a_place_is_in_code_points(#[case] caption: &str, #[case] text: &str, #[case] start: usize) {
     let language = Language::new("en").unwrap();
-    let place = in_tokens(&Tokens::of(caption), caption, &Tokens::of("only with see"), "", &language).remove(0);
-    assert_eq!((place.text.as_str(), place.start, place.end), (text, start, start + text.chars().count()));
+    let place = in_tokens(
+        &Tokens::of(caption),
+        caption,
+        &Tokens::of("only with see"),
+        "",
+        &language,
+    )
+    .remove(0);
+    assert_eq!(
+        (place.text.as_str(), place.start, place.end),
+        (text, start, start + text.chars().count())
+    );
 }
 
 proptest::proptest! {

@@ -32,7 +32,12 @@ pub(super) static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
     let numerals = lexicon::lines(include_str!("../../data/numerals.txt")).filter_map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
         let number = columns.get(1)?.parse().ok()?;
-        Some((columns[0], *columns.get(2)?, Said::Number(number), force(columns.get(3))))
+        Some((
+            columns[0],
+            *columns.get(2)?,
+            Said::Number(number),
+            force(columns.get(3)),
+        ))
     });
     let dates = lexicon::lines(include_str!("../../data/calendar.txt")).filter_map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
@@ -53,7 +58,10 @@ pub(super) static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
             .into_iter()
             .map(|language| {
                 let own = entries.iter().filter(|(of, ..)| *of == language);
-                (language, Lexicon::of(own.map(|(_, word, said, force)| (*word, (*said, *force)))))
+                (
+                    language,
+                    Lexicon::of(own.map(|(_, word, said, force)| (*word, (*said, *force)))),
+                )
             })
             .collect(),
         all: Lexicon::of(entries.iter().map(|(_, word, said, force)| (*word, (*said, *force)))),

@@ -119,13 +119,17 @@ fn words(reading: &Reading<'_>, wishes: &mut Vec<Wish>) {
         wishes.push((has, Vec::new(), format!("it does not contain '{word}'")));
     }
     for word in &reading.brief.required {
-        let is_missing = reading.has_violation("missing_word", Some(word.as_str()))
-            && !contains_phrase(reading.text, word.as_str());
+        let is_missing =
+            reading.has_violation("missing_word", Some(word.as_str())) && !contains_phrase(reading.text, word.as_str());
         wishes.push((!is_missing, Vec::new(), format!("it does not contain '{word}'")));
     }
     let strays = reading.has_violation("avoided_word", None);
     for word in &reading.brief.avoid {
-        let places = if strays { phrase_places(reading.text, word.as_str()) } else { Vec::new() };
+        let places = if strays {
+            phrase_places(reading.text, word.as_str())
+        } else {
+            Vec::new()
+        };
         wishes.push((places.is_empty(), places, format!("it contains '{word}'")));
     }
 }
@@ -139,8 +143,8 @@ fn mentions(reading: &Reading<'_>) -> Option<Wish> {
         .cloned()
         .collect();
     let has_any = !crate::text::mentions(reading.caption).is_empty();
-    let fix = strangers
-        .first()
-        .map_or_else(String::new, |place| format!("do not mention {}: nobody named them", place.text));
+    let fix = strangers.first().map_or_else(String::new, |place| {
+        format!("do not mention {}: nobody named them", place.text)
+    });
     has_any.then_some((strangers.is_empty(), strangers, fix))
 }

@@ -31,8 +31,14 @@ pub(super) fn find(reading: &Reading<'_>, card: &StyleCard) -> Finding {
         .collect();
     let casing = match card.casing {
         Casing::Usual => None,
-        Casing::Lower => Some((!reading.caption.chars().any(char::is_uppercase), "write in small letters, as you do")),
-        Casing::Upper => Some((!reading.caption.chars().any(char::is_lowercase), "write in capitals, as you do")),
+        Casing::Lower => Some((
+            !reading.caption.chars().any(char::is_uppercase),
+            "write in small letters, as you do",
+        )),
+        Casing::Upper => Some((
+            !reading.caption.chars().any(char::is_lowercase),
+            "write in capitals, as you do",
+        )),
     };
     checks.extend(casing.map(|(fits, fix)| (fits, fix.to_owned())));
     if !brief.required.is_empty() {

@@ -30,7 +30,10 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
     } else if missing.is_empty() {
         Some("say more of what the post shows".to_owned())
     } else {
-        Some(format!("name more of what the post shows, such as {}", missing.join(", ")))
+        Some(format!(
+            "name more of what the post shows, such as {}",
+            missing.join(", ")
+        ))
     };
     Finding::new(value, reading.untraced.clone(), fix)
 }

@@ -10,7 +10,14 @@ use super::{
 use crate::{choice::Emoji, text::Place};
 
 /// By the number of emoji in the caption.
-const EMOJI: [(f64, f64); 6] = [(0.0, 0.85), (1.0, 1.0), (3.0, 1.0), (6.0, 0.8), (10.0, 0.4), (15.0, 0.1)];
+const EMOJI: [(f64, f64); 6] = [
+    (0.0, 0.85),
+    (1.0, 1.0),
+    (3.0, 1.0),
+    (6.0, 0.8),
+    (10.0, 0.4),
+    (15.0, 0.1),
+];
 
 /// What a fault leaves of the value.
 const STYLED: f64 = 0.3;
@@ -43,9 +50,17 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
             faults.push((kept, spans, fix.to_owned()));
         }
     };
-    fault(STYLED, styled(reading), "write in plain letters: screen readers cannot read styled ones");
+    fault(
+        STYLED,
+        styled(reading),
+        "write in plain letters: screen readers cannot read styled ones",
+    );
     fault(BULLETS, bullets(reading), "write sentences instead of bullets");
-    fault(EMOJI_IN_WORDS, emoji_in_words(reading), "put emoji behind words, not inside them");
+    fault(
+        EMOJI_IN_WORDS,
+        emoji_in_words(reading),
+        "put emoji behind words, not inside them",
+    );
     fault(TAGS_INSIDE, tags_inside(reading), "put the hashtags at the end");
     fault(BLANK_LINES, blank_lines(reading), "leave at most two blank lines");
     let worst = faults.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
@@ -135,14 +150,25 @@ fn emoji_in_words(reading: &Reading<'_>) -> Vec<Place> {
 fn tags_inside(reading: &Reading<'_>) -> Vec<Place> {
     let words_end = reading.sentences.last().map_or(0, |last| {
         let range = reading.tokens.within(last.start, last.end);
-        reading.tokens.all.get(range.end.saturating_sub(1)).map_or(0, |token| token.end)
+        reading
+            .tokens
+            .all
+            .get(range.end.saturating_sub(1))
+            .map_or(0, |token| token.end)
     });
     let mut end = words_end;
     // A row of tags at the end of the caption is at the end.
     let mut inside: Vec<Place> = Vec::new();
     for tag in reading.tags.iter().rev() {
         if tag.end >= end {
-            end = reading.text.chars().take(tag.start).collect::<String>().trim_end().chars().count();
+            end = reading
+                .text
+                .chars()
+                .take(tag.start)
+                .collect::<String>()
+                .trim_end()
+                .chars()
+                .count();
         } else {
             inside.push(Place::from(tag.clone()));
         }

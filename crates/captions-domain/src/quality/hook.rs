@@ -39,7 +39,11 @@ const LINES: usize = 3;
 
 pub(super) fn find(reading: &Reading<'_>) -> Finding {
     let Some(first) = reading.sentences.first() else {
-        return Finding::new(0.0, Vec::new(), Some("begin with a sentence about what the post shows".into()));
+        return Finding::new(
+            0.0,
+            Vec::new(),
+            Some("begin with a sentence about what the post shows".into()),
+        );
     };
     let range = reading.tokens.within(first.start, first.end);
     let words = &reading.tokens.all[range.clone()];
@@ -59,7 +63,9 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
     };
 
     let description = keys(&reading.words, reading.brief.description.as_str());
-    let names_it = keys(&reading.words, first.text).iter().any(|key| description.contains(key));
+    let names_it = keys(&reading.words, first.text)
+        .iter()
+        .any(|key| description.contains(key));
     let signs = [
         first.text.chars().any(char::is_numeric),
         names_it,
@@ -126,11 +132,17 @@ fn sign_first(reading: &Reading<'_>, first: &Span<'_>) -> Option<Place> {
 /// True if the writer or the reader is named: "I", "we", "you".
 fn has_person(words: &[Token], language: &str) -> bool {
     let second: &[&str] = match language {
-        "en" => &["you", "your", "yours", "you're", "you'll", "you've", "i'm", "i've", "we're", "we've", "we'll", "i'll"],
-        "es" => &["tú", "tu", "tus", "te", "ti", "vosotros", "vuestro", "vuestra", "usted", "ustedes", "vos"],
+        "en" => &[
+            "you", "your", "yours", "you're", "you'll", "you've", "i'm", "i've", "we're", "we've", "we'll", "i'll",
+        ],
+        "es" => &[
+            "tú", "tu", "tus", "te", "ti", "vosotros", "vuestro", "vuestra", "usted", "ustedes", "vos",
+        ],
         "pt" => &["tu", "teu", "tua", "te", "ti", "você", "vocês", "vosso", "vossa"],
         "fr" => &["tu", "toi", "ton", "ta", "tes", "te", "vous", "votre", "vos"],
-        "de" => &["du", "dich", "dir", "dein", "deine", "deinen", "ihr", "euch", "euer", "eure", "sie"],
+        "de" => &[
+            "du", "dich", "dir", "dein", "deine", "deinen", "ihr", "euch", "euer", "eure", "sie",
+        ],
         "it" => &["tu", "tuo", "tua", "te", "ti", "voi", "vostro", "vostra", "vi"],
         "nl" => &["je", "jij", "jouw", "jullie", "u", "uw"],
         _ => &[],

@@ -21,7 +21,11 @@ const SENTENCES: usize = 3;
 const LONG_PARAGRAPH: f64 = 0.1;
 
 pub(super) fn find(reading: &Reading<'_>) -> Finding {
-    let Some(longest) = reading.sentences.iter().max_by_key(|sentence| sentence.end - sentence.start) else {
+    let Some(longest) = reading
+        .sentences
+        .iter()
+        .max_by_key(|sentence| sentence.end - sentence.start)
+    else {
         return Finding::new(0.0, Vec::new(), Some("write at least one sentence".to_owned()));
     };
     let (ease, a_sentence, unit) = ease(reading);
@@ -38,7 +42,10 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
     } else if ease < 1.0 && reading.brief.language.primary() == "en" {
         (Vec::new(), "use shorter words".to_owned())
     } else if ease < 1.0 {
-        (vec![Place::from((*longest).clone())], "make the longest sentence shorter".to_owned())
+        (
+            vec![Place::from((*longest).clone())],
+            "make the longest sentence shorter".to_owned(),
+        )
     } else {
         (Vec::new(), "begin a new paragraph after three sentences".to_owned())
     };
@@ -72,7 +79,11 @@ fn ease(reading: &Reading<'_>) -> (f64, f64, &'static str) {
     if reading.brief.language.primary() == "en" {
         let syllables: usize = words.iter().map(|word| text::syllables(word)).sum();
         let flesch = 206.835 - 1.015 * a_sentence - 84.6 * number(syllables) / count;
-        return (interpolate(flesch, &[(20.0, 0.0), (50.0, 0.6), (65.0, 1.0)]), a_sentence, "words");
+        return (
+            interpolate(flesch, &[(20.0, 0.0), (50.0, 0.6), (65.0, 1.0)]),
+            a_sentence,
+            "words",
+        );
     }
     (by_words(a_sentence), a_sentence, "words")
 }
@@ -107,8 +118,12 @@ fn broken(reading: &Reading<'_>) -> Vec<Place> {
             (matches!(before, "." | "!" | "?") && is_lower(reading, **at) && tokens.has_capital(words[0]))
                 || (tokens.has_capital(**at) && is_small_word(reading, **at))
         });
-        let last = words.last().filter(|at| unfinished.contains(&tokens.all[**at].word.as_str()));
-        let first = words.first().filter(|at| sentence.start > 0 && is_lower(reading, **at) && has_capitals(reading));
+        let last = words
+            .last()
+            .filter(|at| unfinished.contains(&tokens.all[**at].word.as_str()));
+        let first = words
+            .first()
+            .filter(|at| sentence.start > 0 && is_lower(reading, **at) && has_capitals(reading));
         if let Some(at) = last.or(stray).or(first) {
             found.extend(tokens.place(&(*at..*at + 1)));
         }
@@ -122,7 +137,11 @@ fn is_lower(reading: &Reading<'_>, at: usize) -> bool {
 
 /// True if the first sentence begins with a capital.
 fn has_capitals(reading: &Reading<'_>) -> bool {
-    reading.caption.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_uppercase)
+    reading
+        .caption
+        .chars()
+        .find(|c| c.is_alphabetic())
+        .is_some_and(char::is_uppercase)
 }
 
 /// A small word that never has a capital inside a sentence: "the", "und". "I" has, and forms of address in German.
@@ -133,7 +152,19 @@ fn is_small_word(reading: &Reading<'_>, at: usize) -> bool {
     let is_address = match reading.brief.language.primary() {
         "de" => matches!(
             token.word.as_str(),
-            "sie" | "ihr" | "ihre" | "ihnen" | "ihren" | "ihrem" | "ihrer" | "du" | "dein" | "deine" | "euch" | "euer" | "eure"
+            "sie"
+                | "ihr"
+                | "ihre"
+                | "ihnen"
+                | "ihren"
+                | "ihrem"
+                | "ihrer"
+                | "du"
+                | "dein"
+                | "deine"
+                | "euch"
+                | "euer"
+                | "eure"
         ),
         "en" => token.word.starts_with('i') && token.word.len() <= 4,
         _ => false,
@@ -144,12 +175,24 @@ fn is_small_word(reading: &Reading<'_>, at: usize) -> bool {
 /// Articles, prepositions and the like: no sentence ends in one.
 fn unfinished(language: &str) -> &'static [&'static str] {
     match language {
-        "en" => &["a", "an", "and", "from", "my", "of", "or", "our", "the", "their", "to", "with", "your"],
-        "es" => &["a", "con", "de", "del", "e", "el", "en", "la", "las", "los", "o", "para", "su", "un", "una", "y"],
-        "pt" => &["a", "ao", "as", "com", "da", "de", "do", "e", "em", "na", "no", "o", "os", "ou", "para", "um", "uma"],
-        "fr" => &["au", "avec", "de", "des", "du", "en", "et", "la", "le", "les", "nos", "ou", "pour", "un", "une"],
-        "de" => &["aus", "das", "dem", "den", "der", "ein", "eine", "einen", "im", "oder", "und", "unser", "unsere", "von"],
-        "it" => &["a", "al", "con", "da", "del", "della", "di", "e", "gli", "i", "il", "in", "la", "le", "o", "un", "una"],
+        "en" => &[
+            "a", "an", "and", "from", "my", "of", "or", "our", "the", "their", "to", "with", "your",
+        ],
+        "es" => &[
+            "a", "con", "de", "del", "e", "el", "en", "la", "las", "los", "o", "para", "su", "un", "una", "y",
+        ],
+        "pt" => &[
+            "a", "ao", "as", "com", "da", "de", "do", "e", "em", "na", "no", "o", "os", "ou", "para", "um", "uma",
+        ],
+        "fr" => &[
+            "au", "avec", "de", "des", "du", "en", "et", "la", "le", "les", "nos", "ou", "pour", "un", "une",
+        ],
+        "de" => &[
+            "aus", "das", "dem", "den", "der", "ein", "eine", "einen", "im", "oder", "und", "unser", "unsere", "von",
+        ],
+        "it" => &[
+            "a", "al", "con", "da", "del", "della", "di", "e", "gli", "i", "il", "in", "la", "le", "o", "un", "una",
+        ],
         "nl" => &["de", "een", "en", "het", "met", "of", "onze", "op", "van", "voor"],
         "ru" => &["без", "в", "для", "за", "и", "из", "к", "на", "но", "с", "у"],
         _ => &[],

@@ -1,7 +1,11 @@
 //! Hashtags: as many as fit, about the post, not generic, readable aloud. Count x relevance x (1 - generic share) x
 //! (0.8 + 0.2 x share of tags whose words have capitals), and 0 with a tag of the list of tags that platforms hide.
 
-use super::{Finding, curve::number, reading::{Reading, keys}};
+use super::{
+    Finding,
+    curve::number,
+    reading::{Reading, keys},
+};
 use crate::{hashtags, text::Place};
 
 pub(super) fn find(reading: &Reading<'_>) -> Finding {
@@ -21,14 +25,23 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
         _ => 0.9,
     };
     if tags.is_empty() {
-        return Finding::new(count_fit, Vec::new(), Some("add two or three specific hashtags".to_owned()));
+        return Finding::new(
+            count_fit,
+            Vec::new(),
+            Some("add two or three specific hashtags".to_owned()),
+        );
     }
     let given = keys(&reading.words, &reading.given);
     let is_relevant = |tag: &String| {
         let lower = tag.to_lowercase();
         keys(&reading.words, tag).iter().any(|key| given.contains(key))
-            || given.iter().any(|key| key.chars().count() > 3 && lower.contains(key.as_str()))
-            || brief.brand_tags.iter().any(|own| tag.trim_start_matches('#') == own.as_str())
+            || given
+                .iter()
+                .any(|key| key.chars().count() > 3 && lower.contains(key.as_str()))
+            || brief
+                .brand_tags
+                .iter()
+                .any(|own| tag.trim_start_matches('#') == own.as_str())
     };
     let relevant: Vec<bool> = tags.iter().map(is_relevant).collect();
     let relevance = number(relevant.iter().filter(|is| **is).count()) / number(tags.len());
@@ -51,7 +64,10 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
     } else if count_fit < 1.0 {
         (Vec::new(), "three to five hashtags are found best".to_owned())
     } else {
-        (Vec::new(), "begin each word of a hashtag with a capital: #NewShoes is read aloud as two words".to_owned())
+        (
+            Vec::new(),
+            "begin each word of a hashtag with a capital: #NewShoes is read aloud as two words".to_owned(),
+        )
     };
     Finding::new(value, spans, Some(fix))
 }

@@ -69,7 +69,10 @@ fn has_anothers_words(text: &str, wanted: &Language) -> bool {
         return false;
     }
     let (words, small) = small_words(text);
-    let own = KNOWN.iter().position(|language| *language == wanted).map_or(0, |at| small[at]);
+    let own = KNOWN
+        .iter()
+        .position(|language| *language == wanted)
+        .map_or(0, |at| small[at]);
     words >= LEAST_WORDS
         && KNOWN
             .iter()
@@ -99,7 +102,10 @@ fn small_words(text: &str) -> (usize, [usize; KNOWN.len()]) {
         .flat_map(text::words);
     for word in spoken {
         words += 1;
-        let languages = SMALL_WORDS.get(word.to_lowercase().as_str()).copied().unwrap_or_default();
+        let languages = SMALL_WORDS
+            .get(word.to_lowercase().as_str())
+            .copied()
+            .unwrap_or_default();
         for (bit, count) in small.iter_mut().enumerate() {
             *count += usize::from(languages & (1 << bit) != 0);
         }

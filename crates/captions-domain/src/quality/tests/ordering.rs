@@ -98,7 +98,9 @@ fn shuffled(caption: &str, language: &str, seed: u64) -> String {
     };
     let mut state = seed;
     for at in (1..pieces.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         pieces.swap(at, usize::try_from(state >> 33).unwrap() % (at + 1));
     }
     pieces.join(if by_sign { "" } else { " " })
@@ -126,15 +128,42 @@ fn cliche(caption: &str, language: &str) -> String {
 }
 
 const OFF_TOPIC: [(&str, &str); 10] = [
-    ("en", "Our quarterly earnings rose again 📈 You made it possible, and we thank every shareholder for it."),
-    ("es", "Nuestros resultados trimestrales subieron otra vez 📈 Gracias a cada accionista por su confianza."),
-    ("pt", "Os nossos resultados trimestrais voltaram a subir 📈 Obrigado a cada acionista pela confiança."),
-    ("fr", "Nos résultats trimestriels ont encore progressé 📈 Merci à chaque actionnaire pour sa confiance."),
-    ("de", "Unsere Quartalszahlen sind wieder gestiegen 📈 Wir danken allen Aktionären für ihr Vertrauen."),
-    ("it", "I nostri risultati trimestrali sono saliti ancora 📈 Grazie a ogni azionista per la fiducia."),
-    ("nl", "Onze kwartaalcijfers zijn weer gestegen 📈 Wij danken elke aandeelhouder voor het vertrouwen."),
-    ("ru", "Наши квартальные показатели снова выросли 📈 Спасибо каждому акционеру за доверие."),
-    ("ja", "四半期の業績がまた伸びました📈 株主の皆様に心より感謝を申し上げます。"),
+    (
+        "en",
+        "Our quarterly earnings rose again 📈 You made it possible, and we thank every shareholder for it.",
+    ),
+    (
+        "es",
+        "Nuestros resultados trimestrales subieron otra vez 📈 Gracias a cada accionista por su confianza.",
+    ),
+    (
+        "pt",
+        "Os nossos resultados trimestrais voltaram a subir 📈 Obrigado a cada acionista pela confiança.",
+    ),
+    (
+        "fr",
+        "Nos résultats trimestriels ont encore progressé 📈 Merci à chaque actionnaire pour sa confiance.",
+    ),
+    (
+        "de",
+        "Unsere Quartalszahlen sind wieder gestiegen 📈 Wir danken allen Aktionären für ihr Vertrauen.",
+    ),
+    (
+        "it",
+        "I nostri risultati trimestrali sono saliti ancora 📈 Grazie a ogni azionista per la fiducia.",
+    ),
+    (
+        "nl",
+        "Onze kwartaalcijfers zijn weer gestegen 📈 Wij danken elke aandeelhouder voor het vertrouwen.",
+    ),
+    (
+        "ru",
+        "Наши квартальные показатели снова выросли 📈 Спасибо каждому акционеру за доверие.",
+    ),
+    (
+        "ja",
+        "四半期の業績がまた伸びました📈 株主の皆様に心より感謝を申し上げます。",
+    ),
     ("xx", ""),
 ];
 
@@ -162,10 +191,18 @@ fn a_worse_version_ranks_below(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)] n
     worse.push(("cliche".to_owned(), cliche(caption, language)));
     worse.push(("off topic".to_owned(), off_topic.to_owned()));
     worse.push(("invented price".to_owned(), format!("{caption} {}", price(language))));
-    worse.push(("over the limit".to_owned(), format!("{caption} ").repeat(2200 / caption.chars().count() + 1)));
+    worse.push((
+        "over the limit".to_owned(),
+        format!("{caption} ").repeat(2200 / caption.chars().count() + 1),
+    ));
     for (kind, text) in worse {
         let bad = scored_for(&brief, text.trim(), tags);
-        assert!(bad.score < good.score, "{kind}: {} >= {}\n{text}\n{bad:#?}", bad.score, good.score);
+        assert!(
+            bad.score < good.score,
+            "{kind}: {} >= {}\n{text}\n{bad:#?}",
+            bad.score,
+            good.score
+        );
     }
 
     let many: Vec<&str> = tags.iter().copied().chain(["#a1", "#b2", "#c3"]).collect();
