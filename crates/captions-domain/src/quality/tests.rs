@@ -436,8 +436,7 @@ proptest! {
     fn a_family_is_one_emoji_like_any_other(family in prop::sample::select(vec!["👨‍👩‍👧", "👩‍👩‍👧‍👦", "👨🏽‍🍳", "🇩🇪", "❤️"])) {
         let (plain, other) = (scored(GOOD, &TAGS), scored(&GOOD.replace('🐶', family), &TAGS));
 
-        prop_assert_eq!(plain.score, other.score);
-        prop_assert_eq!(plain.parts, other.parts);
+        prop_assert_eq!(plain, other);
     }
 
     #[test]
@@ -474,5 +473,5 @@ fn scores_are_known_to_the_last_digit() {
         scored_for(&german, "Der Hund rennt am Strand, und wir rennen mit.", &["#Strand"]).raw_score,
     ];
 
-    assert_eq!(scores.map(|score| format!("{score}")), ["", "", ""]);
+    assert_eq!(scores.map(|score| format!("{score}")), ["82.393", "81.725", "82.065"]);
 }
