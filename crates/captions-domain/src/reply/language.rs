@@ -9,6 +9,8 @@ use crate::{request::Language, text};
 
 /// Fewer words than this say nothing.
 const LEAST_WORDS: usize = 10;
+/// Fewer words than this say nothing about which language it is.
+const LEAST_GUESSED: usize = 5;
 /// The least share of small words by which a language is known, in percent. Running text has 30 to 60.
 const KNOWN_BY: usize = 25;
 /// The language asked for has less than this part of the other's small words.
@@ -132,6 +134,39 @@ pub(crate) fn is_foreign(text: &str, language: &Language) -> bool {
     (0..KNOWN.len()).any(|at| small[at] >= 2 && small[at] > small[own] && !(is_nordic(at) && is_nordic(own)))
 }
 
+/// The language of a text, where its script or its small words leave no doubt.
+pub(crate) fn of(text: &str) -> Option<Language> {
+    let scripts: Vec<Script> = text.chars().filter_map(script).collect();
+    let share = |wanted: Script| scripts.iter().filter(|script| **script == wanted).count() * 2 > scripts.len();
+    let by_script = if scripts.contains(&Script::Kana) && !share(Script::Latin) {
+        Some("ja")
+    } else {
+        [
+            (Script::Han, "zh"),
+            (Script::Hangul, "ko"),
+            (Script::Thai, "th"),
+            (Script::Hebrew, "he"),
+            (Script::Greek, "el"),
+        ]
+        .into_iter()
+        .find(|(script, _)| share(*script))
+        .map(|(_, language)| language)
+    };
+    let by_words = || {
+        let (words, small) = small_words(text);
+        let mut counts: Vec<(usize, &str)> = small.into_iter().zip(KNOWN.iter().copied()).collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let [(best, language), (second, _), ..] = counts.as_slice() else {
+            return None;
+        };
+        let is_plain = words >= LEAST_GUESSED && best * 100 >= words * KNOWN_BY && second * 5 <= best * 4;
+        is_plain.then_some(*language)
+    };
+    by_script
+        .or_else(by_words)
+        .and_then(|language| Language::new(language).ok())
+}
+
 /// The scripts in which the language is usually written; `None` where there are several, or the tag names one.
 fn scripts(language: &Language) -> Option<&'static [Script]> {
     let names_a_script =
@@ -201,6 +236,21 @@ mod tests {
     #[case(ENGLISH, "zh-Hant-TW")]
     fn another_language_is_seen_where_it_is_plain(#[case] text: &str, #[case] wanted: &str) {
         assert!(is_another(text, &Language::new(wanted).unwrap()));
+    }
+
+    #[rstest]
+    #[case(ENGLISH, Some("en"))]
+    #[case(GERMAN, Some("de"))]
+    #[case(SPANISH, Some("es"))]
+    #[case(JAPANESE, Some("ja"))]
+    #[case("갓 구운 빵이 나왔어요. 따뜻할 때 오세요.", Some("ko"))]
+    #[case("Fresh bread, and it is still warm. #pan #horno @casa_ana", Some("en"))]
+    #[case(RUSSIAN, None)]
+    #[case("Sourdough. Rye. Spelt. Focaccia. Ciabatta. Baguette.", None)]
+    #[case("Bread!", None)]
+    #[case("", None)]
+    fn the_language_of_a_text_is_told_where_it_is_plain(#[case] text: &str, #[case] language: Option<&str>) {
+        assert_eq!(of(text).as_ref().map(Language::as_str), language);
     }
 
     #[rstest]
