@@ -9,6 +9,7 @@ mod body;
 mod call;
 mod callers;
 mod captions;
+mod check;
 mod failure;
 mod health;
 mod layers;
@@ -72,6 +73,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(check::create))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))
         .routes(routes!(

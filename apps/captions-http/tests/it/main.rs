@@ -8,6 +8,7 @@
 )]
 
 mod captions;
+mod check;
 mod client;
 mod input;
 mod limits;
