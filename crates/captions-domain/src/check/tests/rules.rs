@@ -217,7 +217,7 @@ proptest! {
             required: &required,
             without_emoji: flags.1,
             sponsored: flags.2,
-            ..Terms::of_platform(PlatformRules::of(*platform))
+            ..Terms::of_platform(PlatformRules::of(platform))
         };
 
         let report = report_on(&text, &terms);
