@@ -20,11 +20,13 @@ use crate::{
     fault::LlmError,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
-    request::{CaptionRequest, Invalid},
+    prompt::Templates,
+    request::{CaptionRequest, Invalid, ProviderName, UserId},
     user::Preferences,
 };
 
 mod desk;
+mod rewrite;
 mod stream;
 
 /// What of the request's time is left for what stands below the provider chain, whoever was waited for: a silent provider
@@ -55,12 +57,14 @@ pub struct Rung {
 }
 
 /// The engine's own settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How long a caption of the first provider is fresh.
     pub caption_ttl: Duration,
     /// Whether one past that time is served, labelled, where there is nothing better.
     pub stale: bool,
+    /// How the providers are asked.
+    pub templates: Templates,
 }
 
 /// Generates captions over the ports.
@@ -125,23 +129,8 @@ impl Engine {
     /// Preferences, then the brief and the key that both make.
     async fn prepare(&self, cx: &Context, request: &CaptionRequest) -> Result<Job, GenerateError> {
         let chain = self.llm.describe();
-        if let Some(name) = &request.provider
-            && !chain.members.iter().any(|member| member == name.as_str())
-        {
-            let known = chain.members.join(", ");
-            let mut invalid =
-                Invalid::new("unknown_choice", format!("no provider is named so; there is {known}")).at("/provider");
-            invalid.nearest = nearest(name.as_str(), chain.members.iter().map(String::as_str)).map(Into::into);
-            return Err(GenerateError::Invalid(invalid));
-        }
-        let mut known = None;
-        if let Some(user) = &request.user {
-            match self.users.preferences(cx, user).await {
-                // Nobody has to be registered to get a caption.
-                Ok(found) => known = found,
-                Err(_) => cx.notes.add(Degraded::PreferencesDefault),
-            }
-        }
+        self.knows(request.provider.as_ref())?;
+        let known = self.preferences(cx, request.user.as_ref()).await;
         let (brief, warnings) = match &known {
             Some(preferences) => Brief::resolve(request, preferences),
             None => Brief::resolve(request, &Preferences::default()),
@@ -155,6 +144,7 @@ impl Engine {
             &brief,
             request.provider.as_ref(),
             &chain.fingerprint,
+            &self.options.templates.edition(),
         );
         let wish = Wish {
             cache: request.cache,
@@ -166,6 +156,7 @@ impl Engine {
             captions: Arc::clone(&self.captions),
             request: request.clone(),
             brief,
+            templates: self.options.templates.clone(),
             caption_ttl: self.options.caption_ttl,
             has_ladder: wish.stale || (request.allow_fallback && !self.rungs.is_empty()),
             noted: cx.notes.all(),
@@ -176,6 +167,28 @@ impl Engine {
             wish,
             warnings,
         })
+    }
+
+    /// `Err` if a provider is named that the chain does not have.
+    fn knows(&self, provider: Option<&ProviderName>) -> Result<(), GenerateError> {
+        let members = &self.llm.describe().members;
+        let Some(name) = provider.filter(|name| !members.iter().any(|member| member == name.as_str())) else {
+            return Ok(());
+        };
+        let known = members.join(", ");
+        let mut invalid =
+            Invalid::new("unknown_choice", format!("no provider is named so; there is {known}")).at("/provider");
+        invalid.nearest = nearest(name.as_str(), members.iter().map(String::as_str)).map(Into::into);
+        Err(GenerateError::Invalid(invalid))
+    }
+
+    /// What the user always wants, as far as it is known. Nobody has to be registered to get a caption.
+    async fn preferences(&self, cx: &Context, user: Option<&UserId>) -> Option<Preferences> {
+        let known = self.users.preferences(cx, user?).await;
+        if known.is_err() {
+            cx.notes.add(Degraded::PreferencesDefault);
+        }
+        known.ok().flatten()
     }
 
     /// What was found, or what stands below it, as an answer to this reader.

@@ -10,6 +10,7 @@
 mod captions;
 mod check;
 mod client;
+mod feedback;
 mod input;
 mod limits;
 mod openapi;
@@ -22,3 +23,4 @@ mod stats;
 mod stream;
 mod traces;
 mod users;
+mod voice;

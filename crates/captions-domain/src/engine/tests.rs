@@ -28,6 +28,7 @@ use crate::{
     request::{self, Keyword, Language, ProviderName, UserId, Variants},
 };
 
+mod rewritten;
 mod shared;
 mod streamed;
 mod whole;
@@ -232,6 +233,7 @@ fn engine(users: MockUserStore, captions: MockCaptionStore, cache: &Arc<FakeAnsw
         llm: Arc::new(llm),
         rungs: Vec::new(),
         options: Options {
+            templates: Templates::default(),
             caption_ttl: Duration::from_secs(3600),
             stale: true,
         },
