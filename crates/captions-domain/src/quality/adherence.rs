@@ -16,6 +16,9 @@ use crate::{
 /// A wish: whether it holds, what breaks it, what to do.
 type Wish = (bool, Vec<Place>, String);
 
+/// So many places of an avoided word are shown.
+const MOST_PLACES: usize = 20;
+
 /// How captions call to save, visit and comment, by language.
 static CALLS: LazyLock<HashMap<&'static str, Lexicon<&'static str>>> = LazyLock::new(|| {
     let mut lists: HashMap<&str, Vec<(&str, &str)>> = HashMap::new();
@@ -126,7 +129,7 @@ fn words(reading: &Reading<'_>, wishes: &mut Vec<Wish>) {
     let strays = reading.has_violation("avoided_word", None);
     for word in &reading.brief.avoid {
         let places = if strays {
-            phrase_places(reading.text, word.as_str())
+            phrase_places(reading.text, word.as_str(), MOST_PLACES)
         } else {
             Vec::new()
         };
