@@ -28,7 +28,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let id: CaptionId = args.id.parse()?;
     let text = match &args.text {
-        Some(text) => Some(input::description(Some(text), stdin, &surroundings.cwd)?),
+        Some(text) => Some(input::caption(Some(text), stdin, &surroundings.cwd, "feedback")?),
         None => None,
     };
     let body = json!({
