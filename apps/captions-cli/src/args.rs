@@ -6,6 +6,7 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
+mod eval;
 mod generate;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -13,7 +14,10 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use self::generate::{GenerateArgs, flag_of};
+pub(crate) use self::{
+    eval::EvalArgs,
+    generate::{GenerateArgs, flag_of},
+};
 
 /// Help leads with examples.
 const HELP: &str = "\
@@ -26,7 +30,7 @@ const HELP: &str = "\
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 failure   2 wrong usage   3 settings or store   4 key or account of a provider
-  5 provider or network   6 fewer captions than asked for   7 below --min-score
+  5 provider or network   6 fewer captions than asked for   7 below --min-score or another gate
   8 limited or overloaded, try later   130 stopped by Ctrl-C";
 
 /// Writes Instagram captions that are ready to publish.
@@ -88,6 +92,9 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Measure what a writer does with many briefs
+    #[command(help_template = HELP)]
+    Eval(Box<EvalArgs>),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

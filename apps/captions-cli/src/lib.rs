@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod doctor;
 mod draft;
+mod eval;
 mod exit;
 mod failure;
 #[cfg(feature = "local-llm")]
@@ -123,6 +124,7 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Eval(args) => eval::run(&args, surroundings, screen).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,

@@ -14,6 +14,7 @@ pub mod check;
 pub mod choice;
 pub mod context;
 pub mod engine;
+pub mod evaluation;
 pub mod fault;
 pub mod hashtags;
 pub mod key;
