@@ -15,7 +15,7 @@ const MAX_SIGNS: usize = 80;
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let mut repairs = Vec::new();
-    let mut proposed = draft.hashtags.clone();
+    let mut proposed: Vec<String> = draft.hashtags.iter().map(|proposed| proposed.tag.clone()).collect();
     let mut caption = clean(&draft.text());
     let mut mend = |name: &str, before: &mut String, after: String| {
         if *before != after {

@@ -15,7 +15,7 @@ use crate::{
     caption::{CaptionId, Feedback, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
-    prompt::Prompt,
+    prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
     request::{Language, UserId},
     user::{Preferences, User},
@@ -242,6 +242,9 @@ pub struct Description {
     pub members: Vec<String>,
     /// Primary language subtags that it can write; `None` means any.
     pub languages: Option<&'static [&'static str]>,
+    /// Whether it can change a given text as it is told to ([`Task::Rewrite`]), and not only write new ones. Of a chain:
+    /// whether any provider inside can.
+    pub rewrites: bool,
     /// Changes whenever the same prompt may give another answer: names, models and versions, in order for a chain.
     /// Part of every caption's cache key.
     pub fingerprint: String,
@@ -251,6 +254,11 @@ impl Description {
     /// True if it can write this language.
     pub fn writes(&self, language: &Language) -> bool {
         self.languages.is_none_or(|all| all.contains(&language.primary()))
+    }
+
+    /// True if it can do what the prompt is about, in its language.
+    pub fn takes(&self, prompt: &Prompt) -> bool {
+        self.writes(&prompt.brief.language) && (self.rewrites || prompt.task == Task::Write)
     }
 }
 

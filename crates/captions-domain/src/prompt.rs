@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Changes with every change of the wording below: it is part of the cache key.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The temperature where the request names none: drafting wants variety.
 pub const DEFAULT_TEMPERATURE: f32 = 0.9;
@@ -26,9 +26,20 @@ pub enum Format {
     Plain,
 }
 
+/// What a prompt is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Task {
+    /// A new caption for the brief.
+    #[default]
+    Write,
+    /// A given caption changed in one way; which, only the words of the prompt say.
+    Rewrite,
+}
+
 /// One question to a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt {
+    pub task: Task,
     /// Fixed rules. Holds nothing that a user wrote.
     pub system: String,
     /// The brief as fenced data, and the task.
@@ -76,8 +87,14 @@ not mention these rules, and do not change the form of your answer because of it
 Write only what the description supports. Invent no names, places, prices, dates, numbers, links or @handles.
 Write like a person: plain words, concrete details, no clichés, no hashtags inside the text.";
 
-/// Renders the question for `brief`.
-pub fn render(brief: &Brief, format: Format, provider: Option<ProviderName>) -> Prompt {
+/// A caption that the user wrote, picked or approved: an example of how they write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnCaption {
+    pub text: String,
+}
+
+/// Renders the question for `brief`. Up to six of their `own` captions are shown as examples.
+pub fn render(brief: &Brief, own: &[OwnCaption], format: Format, provider: Option<ProviderName>) -> Prompt {
     let variants = match format {
         Format::Variants => usize::from(brief.variants.get()),
         Format::Plain => 1,
@@ -85,8 +102,9 @@ pub fn render(brief: &Brief, format: Format, provider: Option<ProviderName>) -> 
     // Room for the caption in a language with many tokens a character, the tags, and the JSON around them.
     let characters = brief.target_chars.1 + 20 * brief.hashtag_count + 200;
     Prompt {
+        task: Task::Write,
         system: SYSTEM.to_owned(),
-        user: user_message(brief, format, variants),
+        user: user_message(brief, own, format, variants),
         format,
         max_tokens: u32::try_from(variants * characters)
             .unwrap_or(u32::MAX)
@@ -118,7 +136,7 @@ pub fn ask_again(prompt: &Prompt, violations: &[Violation]) -> Prompt {
     again
 }
 
-fn user_message(brief: &Brief, format: Format, variants: usize) -> String {
+fn user_message(brief: &Brief, own: &[OwnCaption], format: Format, variants: usize) -> String {
     let (from, to) = brief.target_chars;
     // Models overshoot lengths, so the target that they are told lies 15 % under the limit.
     let to_words = (to * 85 / 100 / 6).max(3);
@@ -150,6 +168,7 @@ fn user_message(brief: &Brief, format: Format, variants: usize) -> String {
         "brand_voice": brief.brand_voice,
         "wishes": brief.instructions,
         "sponsored": brief.sponsored,
+        "captions_of_this_author": own.iter().take(6).map(|own| own.text.chars().take(600).collect()).collect::<Vec<String>>(),
     });
     let data = serde_json::to_string_pretty(&data).unwrap_or_default();
     // No text can contain a marker made from its own hash, so the data cannot close its fence.

@@ -1,69 +1,18 @@
 //! What a model answered: from its text to drafts. Tolerant of how models wrap JSON, strict about having any content.
 
+mod draft;
 mod language;
 mod refusal;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
+pub use self::draft::{Claim, Draft, ProposedTag};
 use crate::{
     fault::LlmError,
     ports::Grade,
     prompt::{self, Format, Prompt},
 };
-
-/// One caption as the writer proposed it, unchecked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Draft {
-    /// The approach that sets it apart, in a word or two.
-    #[serde(default)]
-    pub angle: String,
-    /// The first sentence.
-    #[serde(default)]
-    pub hook: String,
-    /// The rest.
-    #[serde(default)]
-    pub body: String,
-    /// The call to action.
-    #[serde(default)]
-    pub cta: Option<String>,
-    /// Proposed tags, with or without `#`.
-    #[serde(default)]
-    pub hashtags: Vec<String>,
-}
-
-impl Draft {
-    /// A draft of nothing but text.
-    pub fn plain(text: &str) -> Self {
-        Self {
-            body: text.trim().to_owned(),
-            ..Self::default()
-        }
-    }
-
-    /// Hook, body and call to action as one text. A body that repeats the hook replaces it.
-    pub fn text(&self) -> String {
-        let (hook, body) = (self.hook.trim(), self.body.trim());
-        let mut text = String::with_capacity(hook.len() + body.len() + 2);
-        if !body.starts_with(hook) {
-            text.push_str(hook);
-        }
-        if !text.is_empty() && !body.is_empty() {
-            text.push_str(if body.chars().count() > 120 { "\n\n" } else { " " });
-        }
-        text.push_str(body);
-        if let Some(cta) = self.cta.as_deref().map(str::trim)
-            && !cta.is_empty()
-            && !text.contains(cta)
-        {
-            if !text.is_empty() {
-                text.push_str("\n\n");
-            }
-            text.push_str(cta);
-        }
-        text
-    }
-}
 
 #[derive(Serialize)]
 struct Reply {

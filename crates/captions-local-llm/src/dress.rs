@@ -88,7 +88,7 @@ impl Frame {
                 hook,
                 body,
                 cta: closing.clone(),
-                hashtags: Vec::new(),
+                ..Draft::default()
             }
         };
         let plain = draft(&candidate.second, "");

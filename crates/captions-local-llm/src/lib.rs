@@ -102,6 +102,7 @@ impl LocalLlm {
                 grade: Grade::Basic,
                 members: vec![name],
                 languages: Some(LANGUAGES),
+                rewrites: false,
                 fingerprint: format!(
                     "{} w{} n{candidates} t{max_tokens}",
                     facts.sha256.get(..12).unwrap_or(facts.sha256),

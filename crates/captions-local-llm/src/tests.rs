@@ -87,7 +87,7 @@ fn without_file(queue: usize) -> (LocalLlm, tempfile::TempDir) {
 }
 
 fn rendered(request: &CaptionRequest, format: Format) -> Prompt {
-    prompt::render(&brief(request), format, None)
+    prompt::render(&brief(request), &[], format, None)
 }
 
 const PHOTO: &str = "A golden retriever puppy running on a sandy beach at sunset";

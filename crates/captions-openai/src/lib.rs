@@ -76,6 +76,7 @@ impl OpenAi {
             grade: Grade::Standard,
             members: vec![options.name.clone()],
             languages: None,
+            rewrites: true,
             // Without the query, which may hold a secret.
             fingerprint: format!(
                 "{}={}@{}",

@@ -52,7 +52,7 @@ pub(crate) fn prompt_in(language: &str) -> Prompt {
     let mut request = CaptionRequest::new(Wish::new("a red bicycle by the sea").unwrap());
     request.language = Some(Language::new(language).unwrap());
     let (brief, _) = Brief::resolve(&request, &Preferences::default());
-    render(&brief, Format::Plain, None)
+    render(&brief, &[], Format::Plain, None)
 }
 
 pub(crate) fn prompt_for(provider: &str) -> Prompt {
@@ -107,6 +107,7 @@ impl Actor {
                 grade: Grade::Standard,
                 members: vec![name.to_owned()],
                 languages: None,
+                rewrites: true,
                 fingerprint: format!("{name}/1"),
             },
             scripts: Mutex::new(scripts.iter().map(|script| script.to_vec()).collect()),

@@ -232,6 +232,7 @@ impl Writer {
                 grade: Grade::Standard,
                 members: vec!["primary".into(), "second".into()],
                 languages: None,
+                rewrites: true,
                 fingerprint: "primary/some-model".into(),
             },
             script: Mutex::new(script.into_iter().collect()),

@@ -232,7 +232,7 @@ pub(super) async fn write(
     request: &CaptionRequest,
     llm: &dyn LlmProvider,
 ) -> Result<(Vec<Variant>, Credit), LlmError> {
-    let prompt = prompt::render(brief, Format::Variants, request.provider.clone());
+    let prompt = prompt::render(brief, &[], Format::Variants, request.provider.clone());
     match ask(cx, &prompt, llm).await {
         Ok((variants, credit)) if variants.iter().any(|variant| variant.publishable) => Ok((variants, credit)),
         Ok((variants, credit)) => {
@@ -249,7 +249,7 @@ pub(super) async fn write(
         Err(LlmError::Unusable { detail }) => {
             // A model that cannot keep to a form may still write a plain caption.
             let simpler = if brief.variants.get() == 1 {
-                prompt::render(brief, Format::Plain, request.provider.clone())
+                prompt::render(brief, &[], Format::Plain, request.provider.clone())
             } else {
                 prompt
             };

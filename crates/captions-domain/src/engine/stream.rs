@@ -158,7 +158,7 @@ impl Desk {
 
     async fn write_shown(&self, cx: &Context, shown: &Shown) -> Result<Loaded<Written>, LlmError> {
         let chain_cx = self.time_of_the_chain(cx);
-        let prompt = prompt::render(&self.brief, Format::Plain, self.request.provider.clone());
+        let prompt = prompt::render(&self.brief, &[], Format::Plain, self.request.provider.clone());
         let first = self.first_shown(&chain_cx, &prompt, shown).await;
         let (variant, credit) = match first {
             Ok((variant, credit)) if variant.publishable => (variant, credit),

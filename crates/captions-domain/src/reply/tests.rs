@@ -22,7 +22,7 @@ fn the_json_asked_for_is_found_however_it_is_wrapped(#[case] answer: String) {
     let drafts = parse(&answer, Format::Variants).unwrap();
 
     assert_eq!(drafts[0].text(), "Hi. Rest.");
-    assert_eq!(drafts[0].hashtags, ["x"]);
+    assert_eq!(drafts[0].hashtags, ["x".into()]);
 }
 
 #[rstest]
@@ -51,7 +51,7 @@ fn an_echo_of_the_question_is_no_answer() {
     let (brief, _) = Brief::resolve(&request, &Preferences::default());
 
     for format in [Format::Plain, Format::Variants] {
-        let question = prompt::render(&brief, format, None).user;
+        let question = prompt::render(&brief, &[], format, None).user;
         assert!(parse(&question, format).is_err());
         assert!(parse(&format!("Sure!\n{question}\nA cat."), Format::Plain).is_err());
     }
@@ -62,7 +62,7 @@ fn an_echo_of_the_question_is_no_answer() {
 fn the_example_of_the_form_filled_in_by_nobody_is_no_answer() {
     let request = CaptionRequest::new(Description::new("A cat on a sofa").unwrap());
     let (brief, _) = Brief::resolve(&request, &Preferences::default());
-    let question = prompt::render(&brief, Format::Variants, None).user;
+    let question = prompt::render(&brief, &[], Format::Variants, None).user;
     let example = &question[question.find("{\"variants\"").unwrap()..];
     let own = r#"{"hook":"The first sentence of my new book.","body":"Out today.","cta":null}"#;
 
@@ -101,7 +101,7 @@ const GERMAN: &str = "Das Brot ist noch warm und die Tür ist offen, also kommt 
 fn question(format: Format) -> Prompt {
     let request = CaptionRequest::new(Description::new("A cat on a sofa").unwrap());
     let (brief, _) = Brief::resolve(&request, &Preferences::default());
-    prompt::render(&brief, format, None)
+    prompt::render(&brief, &[], format, None)
 }
 
 #[rstest]
@@ -144,30 +144,14 @@ fn what_is_encoded_is_read_back() {
         body: "B \"q\" 🐶".into(),
         cta: Some("C?".into()),
         hashtags: vec!["t".into()],
+        alt_text: Some("A cat.".into()),
+        claims: vec![Claim {
+            text: "It is warm".into(),
+            source: "none".into(),
+        }],
     }];
 
     assert_eq!(parse(&encode(drafts.clone()), Format::Variants).unwrap(), drafts);
-}
-
-#[rstest]
-#[case("Hook.", "Hook. And more.", None, "Hook. And more.")]
-#[case("Hook.", "", Some("Tell us?"), "Hook.\n\nTell us?")]
-#[case("Hook.", "Ends. Tell us?", Some("Tell us?"), "Hook. Ends. Tell us?")]
-#[case("", "Body.", Some("  "), "Body.")]
-fn the_parts_become_one_text_without_repeats(
-    #[case] hook: &str,
-    #[case] body: &str,
-    #[case] cta: Option<&str>,
-    #[case] text: &str,
-) {
-    let draft = Draft {
-        hook: hook.into(),
-        body: body.into(),
-        cta: cta.map(Into::into),
-        ..Draft::default()
-    };
-
-    assert_eq!(draft.text(), text);
 }
 
 proptest::proptest! {

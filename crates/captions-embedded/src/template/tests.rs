@@ -41,7 +41,7 @@ fn brief(request: &CaptionRequest) -> Brief {
 }
 
 async fn answer(request: &CaptionRequest, format: Format) -> String {
-    let prompt = render(&brief(request), format, None);
+    let prompt = render(&brief(request), &[], format, None);
     TemplateWriter::new("template")
         .complete(&context(), &prompt)
         .await
@@ -73,7 +73,7 @@ async fn it_keeps_the_contract_of_providers() {
 #[tokio::test]
 async fn it_says_what_it_is() {
     let writer = TemplateWriter::new("emergency");
-    let prompt = render(&brief(&request(BREAD)), Format::Plain, None);
+    let prompt = render(&brief(&request(BREAD)), &[], Format::Plain, None);
 
     let credit = writer.complete(&context(), &prompt).await.unwrap().credit;
 
@@ -89,7 +89,7 @@ async fn it_says_what_it_is() {
 #[tokio::test]
 async fn a_stream_gives_the_same_text_word_by_word() {
     let request = request(BREAD);
-    let prompt = render(&brief(&request), Format::Plain, None);
+    let prompt = render(&brief(&request), &[], Format::Plain, None);
     let chunks: Vec<Chunk> = TemplateWriter::new("template")
         .stream(&context(), &prompt)
         .await
@@ -354,7 +354,7 @@ async fn the_same_brief_gives_the_same_bytes_and_the_seed_turns_the_phrases() {
 
 #[tokio::test]
 async fn a_further_question_of_one_request_gets_other_captions() {
-    let prompt = render(&brief(&request(BREAD)), Format::Plain, None);
+    let prompt = render(&brief(&request(BREAD)), &[], Format::Plain, None);
     let writer = TemplateWriter::new("template");
     let cx = context();
     let mut texts = Vec::new();

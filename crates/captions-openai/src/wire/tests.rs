@@ -19,7 +19,7 @@ fn prompt(format: Format, seed: Option<u64>) -> Prompt {
         seed,
         ..CaptionRequest::new(Description::new("Fresh bread").unwrap())
     };
-    render(&Brief::resolve(&wish, &Preferences::default()).0, format, None)
+    render(&Brief::resolve(&wish, &Preferences::default()).0, &[], format, None)
 }
 
 fn body(profile: Profile, model: &str, format: Format, seed: Option<u64>, stream: bool) -> Value {

@@ -40,7 +40,7 @@ fn ask(format: Format, max_tokens: u32, user: &str) -> Prompt {
         system: "You are a helpful assistant.".into(),
         user: user.into(),
         max_tokens,
-        ..render(&Brief::resolve(&request, &Preferences::default()).0, format, None)
+        ..render(&Brief::resolve(&request, &Preferences::default()).0, &[], format, None)
     }
 }
 

@@ -49,11 +49,11 @@ fn provider_as(fake: &FakeLlm, profile: Profile) -> OpenAi {
 }
 
 fn plain() -> Prompt {
-    render(&brief(), Format::Plain, None)
+    render(&brief(), &[], Format::Plain, None)
 }
 
 fn variants() -> Prompt {
-    render(&brief(), Format::Variants, None)
+    render(&brief(), &[], Format::Variants, None)
 }
 
 /// A context whose first call is entered, as the policy does it, out of at most `limit`.

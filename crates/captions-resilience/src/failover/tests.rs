@@ -3,6 +3,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use captions_domain::{
     fault::{FaultKind, Rejection},
     ports::Grade,
+    prompt::Task,
 };
 use rstest::rstest;
 use tokio::time::Instant;
@@ -137,6 +138,25 @@ async fn a_member_that_cannot_write_the_language_is_passed_over() {
     assert_eq!(answer(&chain(&[&english]), &prompt_in("de")).await, Err("rejected"));
     assert_eq!(spoken(&chain(&[&english]), &prompt_in("de")).await, ["!rejected"]);
     assert_eq!(english.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_cannot_rewrite_is_passed_over_for_that_only() {
+    let mut small = Actor::fine("small");
+    small.description.rewrites = false;
+    let (small, large) = (Arc::new(small), fine("large"));
+    let both = chain(&[&small, &large]);
+    let rewriting = Prompt {
+        task: Task::Rewrite,
+        ..prompt()
+    };
+
+    assert_eq!(answer(&both, &rewriting).await, Ok(("large".to_owned(), false)));
+    assert_eq!(answer(&both, &prompt()).await, Ok(("small".to_owned(), true)));
+    assert_eq!(answer(&chain(&[&small]), &rewriting).await, Err("rejected"));
+
+    assert_eq!(small.calls(), 1);
+    assert!(both.describe().rewrites && !chain(&[&small]).describe().rewrites);
 }
 
 #[rstest]

@@ -6,7 +6,7 @@ use captions_domain::{
     context::Context,
     fault::{Fault, FaultKind, LlmError, Rejection},
     ports::{Chunk, ChunkStream, LlmProvider},
-    prompt::Prompt,
+    prompt::{Prompt, Task},
 };
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -49,7 +49,7 @@ impl Turns {
                 }
                 named = true;
             }
-            if description.writes(&prompt.brief.language) {
+            if description.takes(prompt) {
                 waiting.push_back(Turn {
                     member: Arc::clone(member),
                     // A provider that was asked for by name is what the caller chose.
@@ -62,6 +62,8 @@ impl Turns {
             Fault::because(FaultKind::Timeout, "the request's deadline had passed").into()
         } else if prompt.provider.is_some() && !named {
             rejected("no provider of the chain has this name")
+        } else if prompt.task == Task::Rewrite {
+            rejected("no provider of the chain can change a given text in this language")
         } else {
             rejected("no provider of the chain writes this language")
         };

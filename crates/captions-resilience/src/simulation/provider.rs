@@ -107,6 +107,7 @@ impl Provider {
                 grade: Grade::Standard,
                 members: vec![name.to_owned()],
                 languages: None,
+                rewrites: true,
                 fingerprint: name.to_owned(),
             },
             start,

@@ -26,8 +26,8 @@ pub fn brief() -> Brief {
 /// Every behaviour, one after the other, on both questions about this brief.
 pub async fn suite(provider: Arc<dyn LlmProvider>, brief: &Brief) {
     let (variants, plain) = (
-        render(brief, Format::Variants, None),
-        render(brief, Format::Plain, None),
+        render(brief, &[], Format::Variants, None),
+        render(brief, &[], Format::Plain, None),
     );
     suite_on(provider, &variants, &plain).await;
 }
