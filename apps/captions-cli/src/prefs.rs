@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Wishes that are lists, written with commas.
-const LISTS: [&str; 3] = ["keywords", "avoid", "brand_tags"];
+const LISTS: [&str; 4] = ["keywords", "avoid", "required", "brand_tags"];
 /// Wishes that are numbers.
 const NUMBERS: [&str; 1] = ["hashtag_count"];
 /// How often a change is made again on top of somebody else's.
@@ -150,6 +150,10 @@ pub(crate) fn lines(preferences: &Preferences) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for (key, value) in wishes {
+        // Long, and shown by `captions voice show`.
+        if matches!(key.as_str(), "samples" | "style_card") {
+            continue;
+        }
         let text = match value {
             Value::Null => continue,
             Value::Array(words) if words.is_empty() => continue,

@@ -237,6 +237,23 @@ impl<'a> Fields<'a> {
         given.value()
     }
 
+    /// Knows a field that answers show and nobody can set: whatever stands there is passed over, so that what was read can be
+    /// sent back.
+    pub(crate) fn shown_only(&mut self, name: &'static str) {
+        self.known.push(name);
+    }
+
+    /// True if the field is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Enters what is wrong with an entry of a list only in view of other fields.
+    pub(crate) fn refuse_entry(&mut self, name: &str, index: usize, invalid: Invalid) {
+        let pointer = format!("{}/{index}", self.pointer(name));
+        self.broken.push(invalid.at(pointer));
+    }
+
     /// Ends the reading: all that is wrong, fields that nobody asked for included. `Ok` if nothing is.
     pub(crate) fn finish(mut self) -> Result<(), Vec<Invalid>> {
         for name in self.object.keys().filter(|name| !self.known.contains(&name.as_str())) {

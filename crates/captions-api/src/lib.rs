@@ -15,3 +15,4 @@ pub mod problem;
 pub mod schema;
 pub mod stream;
 pub mod user;
+pub mod voice;

@@ -3,7 +3,9 @@
 use captions_domain::{
     caption::Degraded,
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
-    request::{BrandTag, BrandVoice, HashtagCount, Invalid, Keyword, Language, MAX_KEYWORDS, UserId},
+    request::{
+        BrandTag, BrandVoice, HashtagCount, Invalid, Keyword, Language, MAX_KEYWORDS, MAX_SAMPLES, Sample, UserId,
+    },
     user::{Preferences, User},
 };
 use serde::{Deserialize, Serialize, Serializer, ser::Error};
@@ -17,6 +19,7 @@ use utoipa::{
 use crate::{
     fields::Fields,
     schema::{identifier, language, list, one_of, or_null, text, whole},
+    voice::style_card,
 };
 
 /// The most hashtags that a user always adds.
@@ -100,6 +103,10 @@ fn merge_at(current: &Preferences, patch: &Value, base: &str) -> Result<Preferen
             .list("avoid", MAX_KEYWORDS, Keyword::new)
             .over(Some(current.avoid.clone()))
             .unwrap_or_default(),
+        required: fields
+            .list("required", MAX_KEYWORDS, Keyword::new)
+            .over(Some(current.required.clone()))
+            .unwrap_or_default(),
         brand_tags: fields
             .list("brand_tags", MAX_BRAND_TAGS, BrandTag::new)
             .over(Some(current.brand_tags.clone()))
@@ -107,9 +114,32 @@ fn merge_at(current: &Preferences, patch: &Value, base: &str) -> Result<Preferen
         brand_voice: fields
             .text("brand_voice", BrandVoice::new)
             .over(current.brand_voice.clone()),
+        samples: fields
+            .list("samples", MAX_SAMPLES, Sample::new)
+            .over(Some(current.samples.clone()))
+            .unwrap_or_default(),
+        style_card: None,
     };
+    fields.shown_only("style_card");
+    refuse_contradictions(&mut fields, &merged);
     fields.finish()?;
-    Ok(merged)
+    Ok(merged.measured())
+}
+
+/// A word that every caption must have and none may have. Told where the body names it.
+fn refuse_contradictions(fields: &mut Fields<'_>, merged: &Preferences) {
+    let same = |one: &Keyword, other: &Keyword| one.as_str().to_lowercase() == other.as_str().to_lowercase();
+    let (name, named, others) = if fields.has("required") {
+        ("required", &merged.required, &merged.avoid)
+    } else {
+        ("avoid", &merged.avoid, &merged.required)
+    };
+    for (index, word) in named.iter().enumerate() {
+        if others.iter().any(|other| same(word, other)) {
+            let rule = format!("'{word}' cannot be among the words to avoid and among those that are required");
+            fields.refuse_entry(name, index, Invalid::new("contradiction", rule));
+        }
+    }
 }
 
 /// 1-100 characters on one line after trimming, without control characters.
@@ -294,6 +324,7 @@ fn preferences(list_schema: fn(Schema) -> Schema) -> ObjectBuilder {
         )
         .property("keywords", words("Used where a request names none."))
         .property("avoid", words("Always avoided."))
+        .property("required", words("In every caption; none of them may also be avoided."))
         .property(
             "brand_tags",
             list_schema(list(
@@ -303,6 +334,15 @@ fn preferences(list_schema: fn(Schema) -> Schema) -> ObjectBuilder {
             )),
         )
         .property("brand_voice", or_null(text("How the brand speaks.", 1, 500)))
+        .property(
+            "samples",
+            list_schema(list(
+                "Captions that the user wrote themselves, as published.",
+                MAX_SAMPLES,
+                text("A caption.", 1, 2200),
+            )),
+        )
+        .property("style_card", style_card())
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 

@@ -7,9 +7,11 @@ use crate::{
     choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Style, Tone},
     platform::{PlatformRules, within},
     request::{
-        BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Temperature, Variants,
+        BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Sample, Temperature,
+        Variants,
     },
     user::Preferences,
+    voice::StyleCard,
 };
 
 /// Every wish resolved. Two equal briefs ask for the same caption.
@@ -34,8 +36,14 @@ pub struct Brief {
     pub keywords: Vec<Keyword>,
     /// Those of the request and of the preferences.
     pub avoid: Vec<Keyword>,
+    /// Those of the preferences that the request does not ask to avoid.
+    pub required: Vec<Keyword>,
     pub brand_tags: Vec<BrandTag>,
     pub brand_voice: Option<BrandVoice>,
+    /// Captions that the user wrote themselves.
+    pub samples: Vec<Sample>,
+    /// What is usual in them.
+    pub style_card: Option<StyleCard>,
     pub instructions: Option<Instructions>,
     pub sponsored: bool,
     pub variants: Variants,
@@ -77,6 +85,8 @@ impl Brief {
                 ),
             ));
         }
+        let required = preferences.required.iter();
+        let required = required.filter(|word| !request.avoid.iter().any(|avoided| same_word(word, avoided)));
         let mut avoid = request.avoid.clone();
         for word in &preferences.avoid {
             if !avoid.contains(word) {
@@ -106,9 +116,12 @@ impl Brief {
             } else {
                 request.keywords.clone()
             },
+            required: required.cloned().collect(),
             avoid,
             brand_tags: preferences.brand_tags.clone(),
             brand_voice: request.brand_voice.clone().or_else(|| preferences.brand_voice.clone()),
+            samples: preferences.samples.clone(),
+            style_card: preferences.style_card.clone(),
             instructions: request.instructions.clone(),
             sponsored: request.sponsored,
             variants: request.variants,
@@ -117,6 +130,11 @@ impl Brief {
         };
         (brief, warnings)
     }
+}
+
+/// True if both are the same word, in whatever case.
+fn same_word(one: &Keyword, other: &Keyword) -> bool {
+    one.as_str().to_lowercase() == other.as_str().to_lowercase()
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ pub struct Invalid {
     /// Where it stands, as a JSON pointer such as `/keywords/3`; empty until [`Invalid::at`] tells.
     pub pointer: String,
     /// The broken rule's stable name: `too_short`, `too_long`, `out_of_range`, `too_many`, `forbidden_character`,
-    /// `unknown_choice`, `bad_format`, `unknown_field`, `required`, `wrong_type`.
+    /// `unknown_choice`, `bad_format`, `unknown_field`, `required`, `wrong_type`,
+    /// `contradiction`.
     pub code: &'static str,
     /// The rule in words, with its numbers.
     pub rule: String,
@@ -176,6 +177,11 @@ text_type!(
     })
 );
 text_type!(
+    /// A caption that the user published, as they published it: up to 2200 characters.
+    Sample,
+    |text| plain_text("a sample", text, 1, 2200)
+);
+text_type!(
     /// How the brand speaks: up to 500 characters.
     BrandVoice,
     |text| plain_text("a brand voice", text, 1, 500)
@@ -326,6 +332,9 @@ number_type!(
 
 /// The most keywords, and the most words to avoid.
 pub const MAX_KEYWORDS: usize = 20;
+
+/// The most captions of their own that a user keeps as samples.
+pub const MAX_SAMPLES: usize = 20;
 
 /// A checked request. `None` means "not said": the user's preference counts, else the default.
 #[derive(Debug, Clone, PartialEq)]

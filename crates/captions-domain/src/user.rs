@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use crate::{
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
-    request::{BrandTag, BrandVoice, HashtagCount, Keyword, Language, UserId},
+    request::{BrandTag, BrandVoice, HashtagCount, Keyword, Language, Sample, UserId},
+    voice::{self, StyleCard},
 };
 
 /// A user's standing wishes. `None` and empty mean "no wish".
@@ -25,9 +26,26 @@ pub struct Preferences {
     pub keywords: Vec<Keyword>,
     /// Always avoided, whatever the request says.
     pub avoid: Vec<Keyword>,
+    /// In every caption, whatever the request says; at most [`MAX_KEYWORDS`](crate::request::MAX_KEYWORDS), none of them also
+    /// among those to avoid.
+    pub required: Vec<Keyword>,
     /// Put before all other hashtags, as far as the count allows.
     pub brand_tags: Vec<BrandTag>,
     pub brand_voice: Option<BrandVoice>,
+    /// Captions that the user wrote themselves; at most [`MAX_SAMPLES`](crate::request::MAX_SAMPLES).
+    pub samples: Vec<Sample>,
+    /// What is usual in the samples. Follows from them: see [`Preferences::measured`].
+    pub style_card: Option<StyleCard>,
+}
+
+impl Preferences {
+    /// The same with the style card that its samples have, which is none if they are too few.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        let language = self.language.clone().unwrap_or_default();
+        self.style_card = voice::measure(&self.samples, &language);
+        self
+    }
 }
 
 /// A user as the store keeps it.

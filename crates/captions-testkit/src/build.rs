@@ -15,7 +15,7 @@ use captions_domain::{
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
     quality::{Part, Quality},
-    request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, UserId},
+    request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
     user::{Preferences, User},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -66,12 +66,24 @@ pub fn preferences_full() -> Preferences {
         hashtag_count: Some(HashtagCount::new(7.0).expect("a hashtag count")),
         keywords: vec![keyword("pão de queijo"), keyword("早餐")],
         avoid: vec![keyword("cheap 💸"), keyword("\"quoted\" \\ 'words'")],
+        required: vec![keyword("Café Aurora"), keyword("焙煎 ☕")],
         brand_tags: vec![
             BrandTag::new("CaféAurora").expect("a tag"),
             BrandTag::new("焙煎").expect("a tag"),
         ],
         brand_voice: Some(BrandVoice::new("Warm, a little cheeky 👩🏽‍🍳.\nNever: \"buy now\".").expect("a voice")),
+        samples: vec![
+            sample("Pão quentinho às 7h 🥖\nQuem vem?\n\n#CaféAurora"),
+            sample("we \"only\" bake with time, butter \\ salt."),
+            sample("焙煎したて ☕️ 👩🏽‍🍳"),
+        ],
+        style_card: None,
     }
+    .measured()
+}
+
+pub fn sample(text: &str) -> Sample {
+    Sample::new(text).expect("a sample")
 }
 
 /// A user with every wish. The version is the one that a store gives to a new user.

@@ -5,10 +5,13 @@ use time::macros::datetime;
 use super::*;
 
 fn wishes() -> Value {
+    let samples = ["we bake at 5", "we sleep at 9", "we open at 7"];
+    let measured = samples.map(|text| Sample::new(text).unwrap());
+    let card = captions_domain::voice::measure(&measured, &Language::new("de").unwrap());
     json!({
         "tone": "warm", "style": "luxury", "audience": "food", "platform": "bluesky", "language": "de",
         "length": "long", "emoji": "none", "cta": "save", "hashtag_count": 2, "keywords": ["bread"],
-        "avoid": ["cheap", "deal"], "brand_tags": ["OurBakery"], "brand_voice": "plain and proud"
+        "avoid": ["cheap", "deal"], "brand_tags": ["OurBakery"], "brand_voice": "plain and proud", "required": ["sourdough"], "samples": samples, "style_card": card
     })
 }
 
@@ -59,6 +62,30 @@ fn an_empty_patch_changes_nothing_and_nulls_everywhere_leave_nothing() {
 
     assert_eq!(merge(&before, &json!({})).unwrap(), before);
     assert_eq!(merge(&before, &nulls).unwrap(), Preferences::default());
+}
+
+#[test]
+fn the_style_card_follows_the_samples_and_nothing_else() {
+    let before = parse_preferences(&wishes()).unwrap();
+    assert!(before.style_card.is_some());
+
+    let sent = json!({"style_card": {"captions": 1000}});
+    assert_eq!(merge(&before, &sent).unwrap(), before);
+    assert_eq!(merge(&before, &json!({"samples": null})).unwrap().style_card, None);
+    let after = merge(&before, &json!({"language": "en"})).unwrap();
+    assert_eq!(after.style_card.unwrap().first_person, Some(1.0));
+}
+
+#[rstest]
+#[case::said_at_once(json!({"required": ["rye", "Cheap"], "avoid": ["cheap"]}), "/required/1")]
+#[case::against_what_is_stored(json!({"required": ["DEAL"]}), "/required/0")]
+#[case::from_the_other_side(json!({"avoid": ["old", "Sourdough"]}), "/avoid/1")]
+fn a_word_is_not_required_and_avoided(#[case] patch: Value, #[case] place: &str) {
+    let before = parse_preferences(&wishes()).unwrap();
+
+    let broken = merge(&before, &patch).unwrap_err();
+
+    assert_eq!(pointers(&broken), [(place, "contradiction", None)]);
 }
 
 #[test]

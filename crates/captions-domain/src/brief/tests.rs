@@ -107,3 +107,24 @@ fn a_length_that_does_not_fit_becomes_one_that_does(
 
     assert_eq!(Brief::resolve(&request, &Preferences::default()).0.target_chars, target);
 }
+
+#[test]
+fn required_words_samples_and_card_come_from_the_preferences() {
+    let samples = ["we bake", "we sell", "we rest"].map(|text| Sample::new(text).unwrap());
+    let preferences = Preferences {
+        required: vec![word("Aurora"), word("Rye")],
+        samples: samples.to_vec(),
+        ..Preferences::default()
+    }
+    .measured();
+    let request = CaptionRequest {
+        avoid: vec![word("rye")],
+        ..request()
+    };
+
+    let (brief, _) = Brief::resolve(&request, &preferences);
+
+    assert_eq!(brief.required, [word("Aurora")], "the request goes first");
+    assert_eq!(brief.samples, samples);
+    assert!(brief.style_card.is_some() && brief.style_card == preferences.style_card);
+}
