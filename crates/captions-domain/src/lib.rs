@@ -19,6 +19,7 @@ pub mod evaluation;
 pub mod fault;
 pub mod hashtags;
 pub mod key;
+pub mod likeness;
 pub mod limiter;
 pub mod phrases;
 pub mod platform;
