@@ -17,7 +17,8 @@ use captions_domain::{
     choice::nearest,
     context::Context,
     engine::{Engine, GenerateError, Options},
-    evaluation::{Judged, Outcome, Summary, diversity},
+    evaluation::{Judged, Outcome, Summary},
+    likeness::diversity,
     ports::LlmProvider as _,
 };
 use captions_wiring::settings::{ProviderKind, Settings};

@@ -6,8 +6,6 @@
 
 mod summary;
 
-use std::collections::HashSet;
-
 use serde::Serialize;
 
 use crate::{
@@ -17,7 +15,6 @@ use crate::{
     ports::Grade,
     prompt::Prompt,
     quality, reply,
-    text,
 };
 
 pub use summary::{Count, Mean, Spread, Summary, Totals};
@@ -94,7 +91,7 @@ impl Baseline {
         let tags: Vec<String> = draft
             .hashtags
             .iter()
-            .map(|tag| format!("#{}", tag.trim().trim_start_matches(['#', '＃'])))
+            .map(|tag| format!("#{}", tag.tag.trim().trim_start_matches(['#', '＃'])))
             .collect();
         let text = Variant::published(&caption, &tags);
         let violations = check::violations(&text, brief);
@@ -164,28 +161,6 @@ impl Outcome {
     pub fn is_valid(&self) -> bool {
         !self.variants.is_empty() && self.variants.iter().all(|variant| variant.valid)
     }
-}
-
-/// 1 - the mean likeness of all pairs (shared rows of three words over all of theirs); `None` for fewer than two texts.
-pub fn diversity(texts: &[&str]) -> Option<f64> {
-    let rows: Vec<HashSet<String>> = texts.iter().map(|text| rows_of_three(text)).collect();
-    let mut likeness = Vec::new();
-    for (index, one) in rows.iter().enumerate() {
-        for other in &rows[index + 1..] {
-            let all = one.union(other).count().max(1);
-            likeness.push(number(one.intersection(other).count()) / number(all));
-        }
-    }
-    (!likeness.is_empty()).then(|| round(1.0 - likeness.iter().sum::<f64>() / number(likeness.len())))
-}
-
-/// Rows of three words, small letters, without signs; of a shorter text the whole.
-fn rows_of_three(text: &str) -> HashSet<String> {
-    let words: Vec<String> = text::words(text).map(str::to_lowercase).collect();
-    if words.len() < 3 {
-        return HashSet::from([words.join(" ")]);
-    }
-    words.windows(3).map(|row| row.join(" ")).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of briefs and words are far below 2^52")]

@@ -145,17 +145,6 @@ fn times_are_told_by_nearest_rank(#[case] seconds: &[f64], #[case] expected: (f6
 }
 
 #[rstest]
-#[case::one(&["a b c d"], None)]
-#[case::the_same(&["A b, c d!", "a b c d"], Some(0.0))]
-#[case::nothing_shared(&["a b c d", "e f g h"], Some(1.0))]
-// Rows of three: abc bcd against abc bce.
-#[case::one_of_three(&["a b c d", "a b c e"], Some(0.6667))]
-#[case::short(&["a b", "a b", "c"], Some(0.6667))]
-fn diversity_is_what_is_not_shared(#[case] texts: &[&str], #[case] expected: Option<f64>) {
-    assert_eq!(diversity(texts), expected);
-}
-
-#[rstest]
 #[case::valid(r#"{"variants":[{"hook":"Bread on the counter.","hashtags":["Bread"]}]}"#, Some(true))]
 // Whoever asks for no more than five tags gets seven here: that is what repairs are for.
 #[case::too_many_tags(

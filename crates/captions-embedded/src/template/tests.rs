@@ -430,7 +430,7 @@ proptest! {
             ..CaptionRequest::new(description(&about))
         };
         let brief = brief(&request);
-        let drafts = super::compose::drafts(&brief, 10, 0);
+        let drafts = super::angles::drafts(&brief, 10, 0);
         prop_assert!(!drafts.is_empty() && drafts.len() <= 10);
         let clusters_given: HashSet<&str> = text::emoji(&about).collect();
         for draft in drafts {
