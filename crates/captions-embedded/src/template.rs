@@ -5,14 +5,17 @@
 //! of the style card the casing and the usual emoji; brand tags are the engine's. The brand's voice in words, free wishes,
 //! samples and temperature need a model. It does not translate: the description stands as it was written.
 //!
-//! Opening lines, endings and questions exist in English, Spanish, French, German, Italian and Portuguese. Russian,
-//! Japanese, Korean and Chinese have the calls to action; in any other language the caption is the description alone.
+//! Lines for every tone, style, audience and topic exist in English, Spanish, French, German, Italian and Portuguese.
+//! Russian, Japanese, Korean and Chinese have a few that go with any tone, and the calls to action; in any other language
+//! the caption is the description alone.
 //! A caption that is to be long gets no more than four lines that state nothing: it stays shorter rather than padded.
 
 mod angles;
 mod compose;
 mod emoji;
 mod fronting;
+mod layout;
+mod lines;
 mod phrases;
 mod picture;
 mod source;

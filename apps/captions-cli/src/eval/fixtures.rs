@@ -72,13 +72,20 @@ pub(crate) fn read(args: &EvalArgs, cwd: &Path) -> Result<Vec<Fixture>, Failure>
         return Err(Failure::usage("no brief is left to be asked"));
     }
     for fixture in &mut all {
+        let own = seed_of(&fixture.id);
         let request = &mut fixture.request;
-        request.seed = request.seed.or(Some(args.seed));
+        request.seed = request.seed.or(Some(args.seed.wrapping_add(own)));
         if let Some(count) = args.variants {
             request.variants = Variants::new(count.into())?;
         }
     }
     Ok(all)
+}
+
+/// A number of each brief's own, whatever other briefs are asked: not every caption is to be built alike.
+fn seed_of(id: &str) -> u64 {
+    id.bytes()
+        .fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()))
 }
 
 fn file(path: &Path) -> Result<String, Failure> {

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use captions_domain::{brief::Brief, likeness::Likeness, reply::Draft};
+use captions_domain::{brief::Brief, likeness::Likeness, reply::Draft, text};
 
-use super::compose::{Desk, seed_of};
+use super::{compose::Desk, lines::seed_of};
 
 /// One way to put a caption together.
 #[derive(Debug, Clone, Copy)]
@@ -139,36 +139,44 @@ fn order(brief: &Brief) -> Vec<Angle> {
     angles
 }
 
-/// `count` of the drafts, the first one first, each as unlike those before it as can be.
+/// `count` of the drafts: first those that begin in different words, in their order, then each as unlike those that were
+/// taken as can be.
 fn unlike(drafts: Vec<Draft>, count: usize) -> Vec<Draft> {
-    struct Rest {
-        draft: Draft,
-        likeness: Likeness,
-        /// How much it is like the most similar one of those that were taken; one that is near to it counts double.
-        worst: f64,
+    let mut beginnings = HashSet::new();
+    let (mut taken, rest): (Vec<Draft>, Vec<Draft>) =
+        drafts.into_iter().partition(|draft| beginnings.insert(beginning(draft)));
+    if taken.len() >= count || rest.is_empty() {
+        return taken;
     }
-    let mut rest: Vec<Rest> = drafts
+    let likeness = |draft: &Draft| Likeness::of(&draft.text());
+    let known: Vec<Likeness> = taken.iter().map(likeness).collect();
+    let worst = |one: &Likeness| known.iter().map(|other| one.shared(other)).fold(0.0, f64::max);
+    let mut rest: Vec<(Draft, Likeness, f64)> = rest
         .into_iter()
-        .map(|draft| Rest {
-            likeness: Likeness::of(&draft.text()),
-            draft,
-            worst: 0.0,
+        .map(|draft| {
+            let own = likeness(&draft);
+            let worst = worst(&own);
+            (draft, own, worst)
         })
         .collect();
-    let mut taken = Vec::with_capacity(count);
     while taken.len() < count && !rest.is_empty() {
         let mut best = 0;
         for index in 1..rest.len() {
-            if rest[index].worst < rest[best].worst {
+            if rest[index].2 < rest[best].2 {
                 best = index;
             }
         }
-        let chosen = rest.remove(best);
-        for other in &mut rest {
-            let near = f64::from(u8::from(other.likeness.is_near(&chosen.likeness)));
-            other.worst = other.worst.max(near + other.likeness.shared(&chosen.likeness));
+        let (draft, likeness, _) = rest.remove(best);
+        for (_, other, worst) in &mut rest {
+            *worst = worst.max(other.shared(&likeness));
         }
-        taken.push(chosen.draft);
+        taken.push(draft);
     }
     taken
+}
+
+/// The first three words.
+fn beginning(draft: &Draft) -> String {
+    let text = draft.text().to_lowercase();
+    text::words(&text).take(3).collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,7 @@
 //! From a brief to one draft: a text from the description, and around it what fits and was asked for.
 
+use std::borrow::Cow;
+
 use captions_domain::{
     brief::Brief,
     check::contains_phrase,
@@ -13,11 +15,12 @@ use captions_domain::{
 
 use super::{
     angles::{Angle, Close, Lead, Shape},
-    emoji, fronting,
+    emoji, fronting, layout,
+    lines::{Lines, line, seed_of, turned},
     phrases::{self, Phrases, Register, as_sentence},
     source::{self, Cut, fit, holds_avoided, sentence_ends},
     subject::Mood,
-    topics::{Topic, topics},
+    topics::topics,
 };
 
 /// What stands where nothing else may: not a word in any language.
@@ -78,8 +81,8 @@ impl<'a> Desk<'a> {
         let mood = Mood::of(brief);
         let prepared = source::prepare(brief);
         let mut source = prepared.text;
-        let topics = topics(brief.description.as_str(), language);
-        let emoji = emoji::choose(brief, &topics, register, mood, text::emoji(&source).count());
+        let about = topics(brief.description.as_str(), language);
+        let emoji = emoji::choose(brief, &about, register, mood, text::emoji(&source).count());
         let first_letter = small_first_letter(&source, prepared.first_letter, brief);
         // What stands far beyond the limit can never be used, and is not looked at again and again.
         if let Some((end, _)) = source.char_indices().nth(limit(brief) + BEYOND) {
@@ -95,7 +98,13 @@ impl<'a> Desk<'a> {
         let is_question = source.ends_with(['?', '？', '؟']);
         let sad = mood == Mood::Sad;
         let none = Vec::new;
-        let questions = if is_question { none() } else { lines.questions(&topics) };
+        // What a story mentions on its way is not what one asks about.
+        let first = &source[..sentence_ends(&source).first().copied().unwrap_or(source.len())];
+        let questions = if is_question {
+            none()
+        } else {
+            lines.questions(&topics(first, language))
+        };
         let disclosures = phrases::disclosures(language);
         let disclosed = disclosures.iter().any(|words| source.starts_with(words));
         Self {
@@ -197,7 +206,11 @@ impl<'a> Desk<'a> {
         } else if angle.is_statement() {
             (kept, plain)
         } else {
-            (self.longest(source, Cut::Clean, &framed)?, framed)
+            let shorter = self.longest(source, Cut::Clean, &framed)?;
+            if text::words(&shorter).count() < ENOUGH_WORDS {
+                return None;
+            }
+            (shorter, framed)
         };
         let frame = self.fill(&body, frame, angle);
         let text = self.text(&body, &frame);
@@ -262,10 +275,13 @@ impl<'a> Desk<'a> {
         let from = self.brief.target_chars.0;
         let asks_already = !frame.question_first.is_empty() || matches!(angle.close, Close::Question(_));
         let question = if asks_already { None } else { turned(&self.questions, angle.turn) };
+        let lead = [&self.style, &self.audience, &self.leads]
+            .into_iter()
+            .find_map(|leads| turned(leads, angle.turn));
         let steps = [
             (Part::Ending, turned(&self.endings, angle.turn)),
             (Part::Question, question),
-            (Part::Lead, turned(&self.leads, angle.turn)),
+            (Part::Lead, lead),
             (Part::Ending, turned(&self.endings, angle.turn + 1)),
         ];
         for (part, line) in steps {
@@ -352,6 +368,9 @@ impl<'a> Desk<'a> {
 
     /// Everything but the call to action, which stands apart.
     fn text(&self, body: &str, frame: &Frame<'_>) -> String {
+        let space = layout::between_sentences(&self.brief.language);
+        // Short captions are one paragraph.
+        let gap = if self.brief.target_chars.0 > SHORT { "\n\n" } else { space };
         let mut text = String::with_capacity(body.len() + 200);
         let mut add = |between: &str, piece: &str| {
             if !piece.is_empty() {
@@ -361,35 +380,39 @@ impl<'a> Desk<'a> {
                 text.push_str(piece);
             }
         };
-        // Short captions are one paragraph.
-        let gap = if self.brief.target_chars.0 > SHORT { "\n\n" } else { " " };
         add(" ", self.disclosure);
         add(" ", frame.question_first);
         let after_question = if frame.question_first.is_empty() { " " } else { "\n\n" };
         if frame.lines {
-            add(after_question, &as_sentence(frame.lead));
-            let mut from = 0;
-            let lines = sentence_ends(body)
-                .into_iter()
-                .map(|end| body[std::mem::replace(&mut from, end)..end].trim());
-            add(after_question, &lines.collect::<Vec<_>>().join("\n"));
+            add(" ", &as_sentence(frame.lead));
+            add(if frame.lead.is_empty() { " " } else { "\n" }, &layout::in_lines(body));
         } else if frame.lead.is_empty() {
-            add(after_question, body);
+            add(after_question, &self.laid_out(body));
         } else if self.disclosure.is_empty() && goes_behind_colon(body) {
             add(" ", frame.lead);
-            add(" ", &self.behind_colon(body));
+            // The wide colon has its space within.
+            add(if frame.lead.ends_with('：') { "" } else { " " }, &self.laid_out(&self.behind_colon(body)));
         } else {
             add(" ", &as_sentence(frame.lead));
-            add(" ", body);
+            add(space, &self.laid_out(body));
         }
         // A row of many emoji is parted: some where the description ends, the others at the end.
         let parted = self.emoji.len().min(if frame.after.is_empty() { usize::MAX } else { MOST_IN_A_ROW });
         let (first, last) = self.emoji.split_at(parted);
         add(" ", &first.concat());
-        add(gap, &frame.after.join(" "));
+        add(if self.emoji.is_empty() || gap != "" { gap } else { " " }, &frame.after.join(space));
         add(" ", &last.concat());
         add("\n\n", &frame.keywords.join(" · "));
         text
+    }
+
+    /// In paragraphs where it is long, and where a long caption was wished for.
+    fn laid_out<'b>(&self, body: &'b str) -> Cow<'b, str> {
+        if self.brief.target_chars.0 > SHORT {
+            layout::in_paragraphs(body)
+        } else {
+            Cow::Borrowed(body)
+        }
     }
 
     /// For a description of which nothing may be said.
@@ -430,66 +453,10 @@ enum Part {
     Question,
 }
 
-/// The lines of one language that a brief allows.
-struct Lines<'a> {
-    brief: &'a Brief,
-    phrases: Option<&'static Phrases>,
-    register: Register,
-    /// Where each list begins, so that not every post ends in the same words.
-    turn: u64,
-}
-
-impl Lines<'_> {
-    fn of(&self, kind: &str, key: &str) -> Vec<String> {
-        self.allowed(self.phrases.map_or(&[], |phrases| phrases.lines(kind, key)))
-    }
-
-    fn address(&self, kind: &str) -> Vec<String> {
-        self.allowed(self.phrases.map_or(&[], |phrases| phrases.address(kind, self.register)))
-    }
-
-    /// Those about the topics first, then those that go with anything.
-    fn questions(&self, topics: &[Topic]) -> Vec<String> {
-        let about = topics.iter().flat_map(|topic| self.of("topic", topic.name));
-        let mut questions: Vec<String> = about.collect();
-        questions.extend(self.address("question"));
-        questions
-    }
-
-    fn has_endings(&self) -> bool {
-        self.phrases
-            .is_some_and(|phrases| !phrases.lines("ending", self.register.name()).is_empty())
-    }
-
-    fn allowed(&self, lines: &[&'static str]) -> Vec<String> {
-        let small = source::writes_small(self.brief);
-        let mut lines: Vec<String> = lines
-            .iter()
-            .filter(|line| !holds_avoided(line, self.brief))
-            .map(|line| if small { line.to_lowercase() } else { (*line).to_owned() })
-            .collect();
-        if !lines.is_empty() {
-            let by = self.turn % lines.len() as u64;
-            lines.rotate_left(usize::try_from(by).unwrap_or(0));
-        }
-        lines
-    }
-}
-
-/// The line of this place.
-fn line(lines: &[String], index: usize) -> Option<&str> {
-    lines.get(index).map(String::as_str)
-}
-
-/// The line of this place, counted round and round.
-fn turned(lines: &[String], index: usize) -> Option<&str> {
-    lines.get(index.checked_rem(lines.len())?).map(String::as_str)
-}
-
 /// True for a text that begins with a word, and whose first sentence has no colon of its own.
 fn goes_behind_colon(body: &str) -> bool {
     let first = sentence_ends(body).first().copied().unwrap_or(body.len());
-    body.starts_with(char::is_alphanumeric) && !body[..first].contains([':', '：'])
+    body.starts_with(char::is_alphanumeric) && !body[..first].contains([':', '：', '\n'])
 }
 
 /// The first letter as it stands behind a colon: as it was written, or a small one before a word that is no name.
@@ -511,11 +478,4 @@ fn small_first_letter(source: &str, written: Option<char>, brief: &Brief) -> Opt
 /// The most characters of a caption without its tags.
 pub(super) fn limit(brief: &Brief) -> usize {
     brief.target_chars.1.min(brief.max_chars)
-}
-
-/// Not the library's hasher: its result may change with the compiler, and the same brief gives the same bytes.
-pub(super) fn seed_of(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

@@ -113,18 +113,15 @@ impl Phrases {
         Self { sections }
     }
 
-    /// The lines of a section; none if there is no such section.
-    pub(super) fn lines(&self, kind: &str, key: &str) -> &[&'static str] {
-        // The keys of the map live as long as the program, those that are asked for need not.
-        self.sections
-            .iter()
-            .find(|((of, name), _)| *of == kind && *name == key)
-            .map_or(&[], |(_, lines)| lines.as_slice())
+    /// The lines of a section, or those that go with any key; none if there is no such section.
+    pub(super) fn lines(&self, kind: &'static str, key: &'static str) -> &[&'static str] {
+        let section = |key| self.sections.get(&(kind, key));
+        section(key).or_else(|| section("any")).map_or(&[], Vec::as_slice)
     }
 
     /// Lines that speak to somebody: as one speaks to people whom one does not know, where the register asks for that and
     /// the language makes a difference.
-    pub(super) fn address(&self, kind: &str, register: Register) -> &[&'static str] {
+    pub(super) fn address(&self, kind: &'static str, register: Register) -> &[&'static str] {
         let polite = self.lines(kind, "polite");
         if register == Register::Formal && !polite.is_empty() {
             polite
@@ -160,6 +157,11 @@ pub(super) fn disclosures(language: &str) -> [&'static str; 3] {
 
 /// A lead as a sentence of its own: "Worth sharing." for "Worth sharing:".
 pub(super) fn as_sentence(lead: &str) -> String {
-    lead.strip_suffix(':')
-        .map_or_else(|| lead.to_owned(), |words| format!("{}.", words.trim_end()))
+    if let Some(words) = lead.strip_suffix(':') {
+        format!("{}.", words.trim_end())
+    } else if let Some(words) = lead.strip_suffix('：') {
+        format!("{words}。")
+    } else {
+        lead.to_owned()
+    }
 }

@@ -1,6 +1,6 @@
 //! The description, made ready: one line of sentences, without what must not come out, and cut where it may be cut.
 
-use captions_domain::{brief::Brief, check::contains_phrase, choice::Emoji, request::Language, text, voice::Casing};
+use captions_domain::{brief::Brief, check::contains_phrase, choice::Emoji, phrases::Words, request::Language, text, voice::Casing};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::picture;
@@ -224,19 +224,36 @@ fn without_avoided(text: &str, brief: &Brief) -> String {
             return kept;
         }
     }
-    let mut left = text.to_owned();
+    // Each sentence alone: of some only a word has to go.
+    let mut from = 0;
+    let kept: Vec<String> = sentence_ends(text)
+        .into_iter()
+        .filter_map(|end| without_words(text[std::mem::replace(&mut from, end)..end].trim(), brief))
+        .map(|sentence| ended(&capitalised(&sentence, &brief.language), &brief.language))
+        .collect();
+    let kept = kept.join(" ");
+    if kept.is_empty() || bad(&kept) {
+        parts_without(text, &bad)
+    } else {
+        kept
+    }
+}
+
+/// The sentence without the words to be avoided; `None` if one of them is what it is about.
+fn without_words(sentence: &str, brief: &Brief) -> Option<String> {
+    let mut left = sentence.to_owned();
     // Each round removes at least one character.
     while let Some(word) = brief.avoid.iter().find(|word| contains_phrase(&left, word.as_str())) {
         if !only_describes(&left, word.as_str()) {
-            return parts_without(text, &bad);
+            return None;
         }
         let shorter = tidy(&without_phrase(&left, word.as_str()));
         if shorter.len() >= left.len() {
-            return String::new();
+            return None;
         }
         left = shorter;
     }
-    left
+    left.chars().any(char::is_alphanumeric).then_some(left)
 }
 
 /// Words that show, after a word, that it was what a sentence speaks of and not a word about the next one.
@@ -349,10 +366,13 @@ pub(super) fn fit(text: &str, language: &Language, cut: Cut, fits: impl Fn(&str)
             .trim_end_matches(|c: char| c.is_whitespace() || c.is_ascii_punctuation() || CLAUSE_MARKS.contains(&c));
         format!("{kept}…")
     };
+    // Not behind a word that wants another one: "with…".
+    let known = Words::of(language);
+    let ends_well = |at: &usize| first[..*at].split_whitespace().next_back().is_some_and(|word| known.is_content(word));
     let words: Vec<usize> = first
         .match_indices(char::is_whitespace)
         .map(|(at, _)| at)
-        .filter(|at| *at > 0)
+        .filter(|at| *at > 0 && ends_well(at))
         .collect();
     let clusters = || {
         first
