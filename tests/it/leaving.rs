@@ -70,6 +70,8 @@ const EVERY: Duration = Duration::from_millis(50);
 /// What became of a steady row of requests.
 struct Row {
     asked: u32,
+    /// Provider calls that the answers tell of.
+    attempts: u64,
     /// Who wrote each, in order of their answers: `template` or a provider's name.
     writers: Vec<(Instant, String)>,
 }
@@ -96,19 +98,22 @@ async fn steadily(service: &Arc<Service>, stop: impl Future<Output = ()>) -> Row
                         service.told(&body).await
                     };
                     assert_eq!(told.status, 200, "everybody is answered: {told:?}");
-                    assert!(told.end["attempts"].as_u64().unwrap() <= 3, "{told:?}");
+                    let attempts = told.end["attempts"].as_u64().unwrap();
+                    assert!(attempts <= 3, "{told:?}");
                     let writer = match told.end["source"].as_str().unwrap() {
                         "provider" => told.end["provider"].as_str().unwrap().to_owned(),
                         other => other.to_owned(),
                     };
-                    (Instant::now(), writer)
+                    (Instant::now(), writer, attempts)
                 });
             }
         }
     }
+    let answers = answers.join_all().await;
     Row {
         asked: asked_so_far,
-        writers: answers.join_all().await,
+        attempts: answers.iter().map(|(_, _, attempts)| attempts).sum(),
+        writers: answers.into_iter().map(|(at, writer, _)| (at, writer)).collect(),
     }
 }
 
@@ -205,6 +210,12 @@ async fn a_first_provider_that_comes_and_goes_costs_nobody_an_answer_and_is_used
         "nobody needs less than a provider"
     );
     assert!(by("p1") > 0, "the second one helps out");
+    let calls = first.count() + second.count();
+    assert_eq!(
+        row.attempts,
+        u64::try_from(calls).unwrap(),
+        "the answers tell of what the providers saw"
+    );
 
     let (back, mut ticks) = (Instant::now(), interval(EVERY));
     while service.told(&asked()).await.end["provider"] != "p0" {

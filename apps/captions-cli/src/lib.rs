@@ -89,7 +89,8 @@ pub async fn run(process: Process<'_>, interrupted: impl Future<Output = ()> + S
     let outcome = tokio::select! {
         // The command comes first: as long as it reads stdin, Ctrl-C still ends the process by itself.
         biased;
-        outcome = dispatch(command, &surroundings, stdin, &mut screen) => Some(outcome),
+        // On the heap: each command's state is as large as all that it holds on its way.
+        outcome = Box::pin(dispatch(command, &surroundings, stdin, &mut screen)) => Some(outcome),
         () = interrupted => None,
     };
     match outcome {

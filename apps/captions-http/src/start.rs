@@ -54,7 +54,10 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     };
     warm(&settings, &assembled);
     assembled.watch_event_loop();
-    assembled.raise_alerts(&settings.alerts)?;
+    if let Err(error) = assembled.raise_alerts(&settings.alerts) {
+        assembled.shutdown().await;
+        return Err(error.into());
+    }
     let state = state(&settings, &assembled);
     if let Some(operators) = operators {
         let answers = serve_admin(operators, state.clone());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use captions_domain::{
     caption::{Answer, Caption, CaptionId, Degraded, Record, Source, Usage, Variant, Warning},
-    check::Violation,
-    choice::Platform,
+    check::{Verdict, Violation},
+    choice::{Platform, Profile},
     ports::Grade,
     quality::Part,
 };
@@ -54,6 +54,10 @@ pub struct CaptionDocument {
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
     pub violations: Vec<Violation>,
+    /// Every rule that `text` was judged by; empty for captions from before there were reports.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::rules, required)]
+    pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
     /// All variants, best first.
@@ -81,6 +85,9 @@ pub struct CaptionDocument {
     pub platform: Platform,
     /// The date of the platform rules that it was checked against.
     pub rules_as_of: String,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::profile, required)]
+    pub rules_profile: Profile,
     /// The language that was asked for, as a BCP 47 tag.
     pub language: String,
     /// True if a model wrote it, false if a template was filled in.
@@ -123,6 +130,10 @@ pub struct VariantDocument {
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
     pub violations: Vec<Violation>,
+    /// Every rule that `text` was judged by; empty for captions from before there were reports.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::rules, required)]
+    pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
 }
@@ -196,6 +207,7 @@ impl CaptionDocument {
             estimated_engagement_reason: Some(NO_ESTIMATE.to_owned()),
             publishable: shown.publishable,
             violations: shown.violations,
+            rules: shown.rules,
             repairs: shown.repairs,
             variants,
             source,
@@ -209,6 +221,7 @@ impl CaptionDocument {
             usage: caption.usage,
             platform: caption.platform,
             rules_as_of: caption.rules_as_of.clone(),
+            rules_profile: best.map(|best| best.report.profile).unwrap_or_default(),
             language: caption.language.as_str().to_owned(),
             ai_generated: caption.grade != Grade::Template.as_str(),
             created_at: caption.created_at,
@@ -232,6 +245,7 @@ impl VariantDocument {
             parts: Vec::new(),
             publishable: false,
             violations: Vec::new(),
+            rules: Vec::new(),
             repairs: Vec::new(),
         }
     }
@@ -249,6 +263,7 @@ impl From<&Variant> for VariantDocument {
             parts: variant.quality.parts.clone(),
             publishable: variant.publishable,
             violations: variant.violations.clone(),
+            rules: variant.report.rules.clone(),
             repairs: variant.repairs.clone(),
         }
     }

@@ -2,7 +2,8 @@
 
 use captions_domain::{
     caption::{Degraded, Source},
-    choice::Platform,
+    check::Standing,
+    choice::{Platform, Profile},
 };
 use utoipa::{
     Number,
@@ -200,6 +201,67 @@ pub(crate) fn violations() -> RefOr<Schema> {
     );
     ArrayBuilder::new()
         .description(Some("The rules that `text` breaks."))
+        .items(RefOr::T(items))
+        .into()
+}
+
+pub(crate) fn profile() -> RefOr<Schema> {
+    one_of(
+        "Which of the platform's sets of rules it was checked against.",
+        Profile::NAMES.iter().copied(),
+    )
+    .into()
+}
+
+/// Places in the published text.
+pub(crate) fn places(description: &str) -> Schema {
+    let items = object(
+        "A place in `text`.",
+        [
+            ("text", string("What stands there.").into()),
+            ("start", whole("The first code point, from 0.", (0_u64, u64::MAX))),
+            ("end", whole("The code point behind the last.", (0_u64, u64::MAX))),
+        ],
+    );
+    ArrayBuilder::new()
+        .description(Some(description))
+        .items(RefOr::T(items))
+        .into()
+}
+
+/// The compliance report.
+pub(crate) fn rules() -> RefOr<Schema> {
+    let items = object(
+        "A rule, and how the text stands to it.",
+        [
+            ("rule", string("The rule's stable name, as in `length`.").into()),
+            ("value", string("What the text has.").into()),
+            ("limit", string("What is allowed.").into()),
+            ("unit", string("What value and limit count.").into()),
+            (
+                "verdict",
+                one_of(
+                    "ok; near: within a twentieth of the limit; broken: a hard rule, not publishable; advice: against advice.",
+                    Standing::ALL.iter().map(|standing| standing.as_str()),
+                ),
+            ),
+            (
+                "hard",
+                ObjectBuilder::new()
+                    .schema_type(Type::Boolean)
+                    .description(Some("False for advice."))
+                    .into(),
+            ),
+            ("spans", places("What breaks the rule.")),
+            ("source", string("Where the rule is from; `request` for a wish.").into()),
+            (
+                "as_of",
+                or_null(string("The day of the source; null for a wish.").into()),
+            ),
+        ],
+    );
+    ArrayBuilder::new()
+        .description(Some("Every rule that `text` was judged by."))
         .items(RefOr::T(items))
         .into()
 }

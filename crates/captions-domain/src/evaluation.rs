@@ -46,16 +46,11 @@ impl Judged {
             valid: variant.publishable,
             quality_score: variant.quality.score,
             parts: parts(&variant.quality),
-            untraced: untraced(&variant.quality),
+            untraced: variant.quality.untraced.len(),
             violations: variant.violations.clone(),
             repairs: variant.repairs.clone(),
         }
     }
-}
-
-fn untraced(quality: &quality::Quality) -> usize {
-    let fixes = quality.parts.iter().filter_map(|part| part.fix.as_deref());
-    fixes.filter(|fix| fix.starts_with("remove or confirm")).count()
 }
 
 fn parts(quality: &quality::Quality) -> Vec<Mean> {
@@ -102,7 +97,7 @@ impl Baseline {
             text,
             quality_score: quality.score,
             parts: parts(&quality),
-            untraced: untraced(&quality),
+            untraced: quality.untraced.len(),
             violations,
             repairs: Vec::new(),
         }))

@@ -20,7 +20,9 @@ const MOST_PENDING: usize = 10_000;
 ///
 /// What a take turns out to have been too much or too little is put right together with the next take of the same key:
 /// it costs no call of its own, can be told from anywhere, and is in time for whoever comes next in this process. What is
-/// still to be put right when the process ends is lost, and heals as the windows fill.
+/// still to be put right when the process ends is lost, and heals as the windows fill. A take whose answer nobody waits for
+/// any more counts as made, with what it puts right: it has nearly always been sent by then, and what is told twice would
+/// let through more than the limit.
 ///
 /// A quota that fails lets everything pass: a limit is there to protect, and a limiter that is out of order must not be
 /// what stops the service.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Style, Tone, Unknown};
+use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone, Unknown};
 
 /// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,6 +151,12 @@ text_type!(
     |text| plain_text("a description", text, 3, 2000)
 );
 text_type!(
+    /// A caption that there is already, as it would be published: 1-10000 characters after trimming. A longer one is not
+    /// changed in one piece by any model.
+    CaptionText,
+    |text| plain_text("a caption", text, 1, 10_000)
+);
+text_type!(
     /// A user of a tenant: 1-100 characters of `[A-Za-z0-9_-]`.
     UserId,
     |text| identifier("user", text).map(Into::into)
@@ -225,6 +231,11 @@ text_type!(
         Ok(tag.into_inner())
     }
 );
+
+impl Temperature {
+    /// For changing a given text: the same thing said again, not another one.
+    pub const CALM: Self = Self(0.2);
+}
 
 impl Language {
     /// The primary subtag, as in `pt` of `pt-BR`.
@@ -318,6 +329,10 @@ number_type!(
     MaxChars(u16) by whole, "max_chars", 20u16..=63206u16
 );
 number_type!(
+    /// The most code points that a given caption may have after it was changed, tags included.
+    TargetChars(u16) by whole, "target_chars", 20u16..=10000u16
+);
+number_type!(
     /// How many hashtags; what is above the platform's dated cap is lowered to it with a warning.
     HashtagCount(u16) by whole, "hashtag_count", 0u16..=30u16
 );
@@ -347,6 +362,8 @@ pub struct CaptionRequest {
     pub audience: Option<Audience>,
     pub content_type: ContentType,
     pub platform: Option<Platform>,
+    /// Another set of the platform's rules than the present one.
+    pub profile: Option<Profile>,
     pub language: Option<Language>,
     pub length: Option<Length>,
     pub max_chars: Option<MaxChars>,
@@ -385,6 +402,7 @@ impl CaptionRequest {
             audience: None,
             content_type: ContentType::Post,
             platform: None,
+            profile: None,
             language: None,
             length: None,
             max_chars: None,

@@ -184,6 +184,13 @@ impl Policy {
         self
     }
 
+    /// The same, with the breaker of `other`: both call the same target, whose health is one.
+    #[must_use]
+    pub fn toward_the_target_of(mut self, other: &Self) -> Self {
+        self.breaker.clone_from(&other.breaker);
+        self
+    }
+
     /// The same, with every call counted there.
     pub(crate) fn watched(mut self, calls: Arc<Recorder>) -> Self {
         self.watch = Some(calls);

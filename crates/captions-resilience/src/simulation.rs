@@ -1,4 +1,5 @@
-//! The whole policy over a chain of faulty providers, in simulated time, over thousands of schedules.
+//! The whole policy over a faulty store, a faulty cache and a chain of faulty providers, in simulated time, over thousands
+//! of schedules.
 //!
 //! A schedule follows from its seed: who asks when, how long they wait, who leaves, and the weather at each provider. What
 //! must hold is checked from both ends: what the callers got, and what the providers saw.
@@ -15,23 +16,27 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use captions_domain::{
     context::{Class, Context},
-    fault::LlmError,
-    ports::{Chunk, ChunkStream, LlmProvider},
+    fault::{Fault, LlmError},
+    limiter::Limiter,
+    ports::{Chunk, ChunkStream, LlmProvider, Quota, QuotaKey},
     prompt::Prompt,
+    quota::{Decision, Meter, Plan as Limits, Take},
 };
 use futures_util::{StreamExt, future::join_all};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use self::provider::{Door, Event, Provider, Seen};
+use self::provider::{Door, Event, Peer, Provider, Seen};
 use crate::{
     breaker::BreakerSettings,
     failover::{Failover, tries},
     guarded::Guarded,
     jitter::Jitter,
     policy::{Policy, PolicySettings},
+    rate::{Headroom, Rate},
     retry::{BudgetSettings, RetrySettings},
     samples::{context, ms, prompt, prompt_for},
     slots::{AdaptiveSettings, SlotSettings},
@@ -53,6 +58,10 @@ const BUDGET: BudgetSettings = BudgetSettings {
     floor: 1.0,
     per_second: 0.1,
 };
+/// Calls a minute to one provider, where its calls are limited.
+const A_MINUTE: u32 = 12;
+/// The longest that a call waits for its turn.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 /// How often a provider is asked whether it is back.
 const EVERY: Duration = Duration::from_millis(50);
 /// The longest that a provider takes for an answer in fine weather, from one to the next.
@@ -92,6 +101,60 @@ fn settings(chance: &mut StdRng, position: usize) -> PolicySettings {
     }
 }
 
+/// Of a store and a cache: quicker, and with a try more for what only reads.
+fn peer_settings(name: &str, chance: &mut StdRng) -> PolicySettings {
+    PolicySettings {
+        deadline: true,
+        retry: Some(RetrySettings {
+            max_attempts: 2,
+            base_delay: ms(20),
+            longest_wait: ms(200),
+            ..RetrySettings::default()
+        }),
+        hedge_after: chance.random_bool(0.5).then(|| ms(50)),
+        budget: Some(BUDGET),
+        breaker: chance.random_bool(0.8).then(BreakerSettings::default),
+        slots: Some(SlotSettings {
+            max_concurrent: SLOTS,
+            queue_length: 4,
+            queue_wait: ms(100),
+            adaptive: None,
+        }),
+        attempt_timeout: Some(ms(200)),
+        ..PolicySettings::off(name)
+    }
+}
+
+/// Meters that go by the simulated clock.
+struct Meters {
+    start: Instant,
+    meters: Mutex<HashMap<QuotaKey, Meter>>,
+}
+
+#[async_trait]
+impl Quota for Meters {
+    async fn take(&self, _: &Context, key: &QuotaKey, plan: &Limits, take: &Take) -> Result<Decision, Fault> {
+        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap();
+        let mut meters = self.meters.lock().unwrap();
+        Ok(meters.entry(key.clone()).or_default().take(plan, take, now))
+    }
+}
+
+/// Our own limit toward a provider, and an ear for what it says of its.
+fn rate(name: &str, start: Instant, headroom: Arc<Headroom>) -> Rate {
+    let meters = Meters {
+        start,
+        meters: Mutex::default(),
+    };
+    let limiter = Limiter::new(Arc::new(meters), Limits::per_minute_and_hour(A_MINUTE.into(), 0, 0));
+    Rate {
+        limit: Some((limiter, QuotaKey::new("provider", name))),
+        headroom: Some(headroom),
+        longest_wait: LONGEST_TURN,
+        decisions: Arc::default(),
+    }
+}
+
 /// One request, as its caller sees it.
 #[derive(Debug, Clone, Hash)]
 struct Told {
@@ -126,8 +189,10 @@ async fn read(chunks: Result<ChunkStream, LlmError>, request: usize) -> Result<(
     end
 }
 
-/// A chain of faulty providers, each with its policy, and the bound over all of them.
+/// A faulty store, a faulty cache and a chain of faulty providers, each with its policy, and the bound over all providers.
 struct World {
+    store: Peer,
+    cache: Peer,
     doors: Vec<Arc<Door>>,
     chain: Guarded<Failover>,
     asked: Prompt,
@@ -142,9 +207,17 @@ impl World {
             .iter()
             .enumerate()
             .map(|(position, name)| {
-                let provider = Arc::new(Provider::new(name, chance, start, Arc::clone(&seen)));
+                let headroom = chance.random_bool(0.5).then(|| {
+                    let jitter = Jitter::seeded(chance.random());
+                    Arc::new(Headroom::with_jitter(jitter))
+                });
+                let provider = Provider::new(name, chance, start, Arc::clone(&seen), headroom.clone());
+                let provider = Arc::new(provider);
                 let settings = settings(chance, position);
-                let policy = Policy::with_jitter(settings, Jitter::seeded(chance.random()));
+                let mut policy = Policy::with_jitter(settings, Jitter::seeded(chance.random()));
+                if let Some(headroom) = headroom {
+                    policy = policy.limited(rate(name, start, headroom));
+                }
                 let guarded = Guarded::new(Arc::clone(&provider), policy);
                 Arc::new(Door { provider, guarded })
             })
@@ -161,7 +234,14 @@ impl World {
             }),
             ..PolicySettings::off("providers")
         };
+        let mut peer = |name| {
+            let settings = peer_settings(name, chance);
+            let policy = Policy::with_jitter(settings, Jitter::seeded(chance.random()));
+            Peer::new(policy, chance, start)
+        };
         Self {
+            store: peer("database"),
+            cache: peer("cache"),
             chain: Guarded::new(Arc::new(chain), Policy::with_jitter(overall, Jitter::seeded(0))),
             doors,
             asked: prompt(),
@@ -180,11 +260,21 @@ impl World {
             ..context(plan.patience, ATTEMPTS)
         };
         let work = async {
-            if plan.streamed {
-                return read(self.chain.stream(&cx, &self.asked).await, request).await;
+            // What the store and the cache cannot do never keeps a caption from its caller.
+            for peer in [&self.store, &self.cache] {
+                if let Ok(told) = peer.read(&cx).await {
+                    assert_eq!(told, request, "somebody else's answer");
+                }
             }
-            let completion = self.chain.complete(&cx, &self.asked).await?;
-            assert_eq!(completion.text, request.to_string());
+            if plan.streamed {
+                read(self.chain.stream(&cx, &self.asked).await, request).await?;
+            } else {
+                let completion = self.chain.complete(&cx, &self.asked).await?;
+                assert_eq!(completion.text, request.to_string());
+            }
+            for peer in [&self.store, &self.cache] {
+                drop(peer.write(&cx).await);
+            }
             Ok(())
         };
         let outcome = match plan.leaves {
@@ -198,7 +288,7 @@ impl World {
         );
         Told {
             request,
-            outcome: outcome.map(|outcome| outcome.map_err(|error| error.code())),
+            outcome: outcome.map(|outcome| outcome.map_err(|error: LlmError| error.code())),
             attempts: cx.attempts.begun(),
             ended: ended - self.start,
             calls: self.seen.lock().unwrap().calls(request),
@@ -220,9 +310,15 @@ impl World {
         }
         for door in &self.doors {
             check_budget(&door.provider.events.lock().unwrap());
-            assert!(door.provider.most_in_flight.load(Ordering::Relaxed) <= SLOTS);
-            assert_eq!(door.provider.in_flight.load(Ordering::Relaxed), 0);
+            if door.provider.headroom.is_some() {
+                check_rate(&door.provider.events.lock().unwrap());
+            }
+            door.provider.check(SLOTS);
             assert_idle(door.guarded.policy());
+        }
+        for peer in [&self.store, &self.cache] {
+            peer.check(SLOTS);
+            assert_idle(&peer.policy);
         }
         assert_idle(self.chain.policy());
     }
@@ -242,7 +338,7 @@ impl World {
                 }
                 let late = fine.elapsed();
                 assert!(
-                    late <= LONGEST_OPEN + LONGEST_FINE + EVERY,
+                    late <= LONGEST_OPEN + LONGEST_FINE + EVERY + door.longest_hold(),
                     "{} does not answer {late:?} later",
                     MEMBERS[index]
                 );
@@ -338,6 +434,26 @@ fn check_budget(events: &[(Duration, Event)]) {
             assert!(
                 made <= most + 1e-6,
                 "{made} further tries from {from:?} to {to:?}, of {most}"
+            );
+        }
+    }
+}
+
+/// In no stretch of time were more calls made than the limit lets through at once and meanwhile.
+fn check_rate(events: &[(Duration, Event)]) {
+    let calls: Vec<Duration> = events
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::Called(_)))
+        .map(|(at, _)| *at)
+        .collect();
+    for (index, from) in calls.iter().enumerate() {
+        for (made, to) in (1_u32..).zip(&calls[index..]) {
+            // A call may come as much later than its leave as it waited for its turn and for a slot.
+            let time = to.saturating_sub(*from) + 3 * LONGEST_TURN;
+            let limit = f64::from(A_MINUTE) * (1.0 + time.as_secs_f64() / 60.0) + 1.0;
+            assert!(
+                f64::from(made) <= limit,
+                "{made} calls from {from:?} to {to:?}, of {limit}"
             );
         }
     }

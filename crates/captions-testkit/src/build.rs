@@ -11,11 +11,12 @@ use std::{
 
 use captions_domain::{
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
-    check::Violation,
-    choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    check::{self, Report, Standing, Violation},
+    choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
+    text::Place,
     user::{Preferences, User},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -120,15 +121,30 @@ pub fn quality() -> Quality {
                 name: "hook".into(),
                 value: 0.1 + 0.2,
                 weight: 1.0 / 3.0,
+                evidence: "judgement".into(),
+                spans: vec![Place {
+                    text: "Fresh".into(),
+                    start: 0,
+                    end: 5,
+                }],
                 fix: Some("Begin with the sourdough 🥖.".into()),
             },
             Part {
                 name: "format".into(),
                 value: 1.0,
                 weight: 2.0 / 3.0,
+                evidence: "published".into(),
+                spans: Vec::new(),
                 fix: None,
             },
         ],
+        percentile: Some(17),
+        untraced: vec![Place {
+            text: "breakfast 🥖".into(),
+            start: 35,
+            end: 46,
+        }],
+        version: "1".into(),
     }
 }
 
@@ -144,6 +160,7 @@ pub fn variant() -> Variant {
         quality: quality(),
         publishable: true,
         violations: Vec::new(),
+        report: Report::default(),
         repairs: Vec::new(),
     }
 }
@@ -179,6 +196,25 @@ pub fn caption_full() -> Caption {
             value: "31".into(),
             limit: "30".into(),
         }],
+        report: Report {
+            profile: Profile::Legacy30,
+            rules: vec![check::Verdict {
+                rule: "hashtags".into(),
+                value: "31".into(),
+                limit: "30".into(),
+                unit: "hashtags".into(),
+                verdict: Standing::Broken,
+                hard: true,
+                spans: vec![Place {
+                    text: "#été".into(),
+                    start: 58,
+                    end: 62,
+                }],
+                source: "a \"reference\"".into(),
+                as_of: Some("2026-01-01".into()),
+            }],
+            publishable: false,
+        },
         repairs: vec!["removed a label 🏷️".into()],
     };
     Caption {
@@ -241,13 +277,10 @@ pub fn record_bare() -> Record {
                 caption: String::new(),
                 hashtags: Vec::new(),
                 text: String::new(),
-                quality: Quality {
-                    score: 0.0,
-                    raw_score: 0.0,
-                    parts: Vec::new(),
-                },
+                quality: Quality::default(),
                 publishable: false,
                 violations: Vec::new(),
+                report: Report::default(),
                 repairs: Vec::new(),
             }],
             ..caption()

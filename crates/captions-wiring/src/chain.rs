@@ -90,6 +90,7 @@ pub(crate) async fn writers(
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
     let mut components = Vec::new();
     let mut cold = None;
+    let mut targets: Vec<(Target, Policy)> = Vec::new();
     for (position, provider) in listed.iter().enumerate() {
         let name = provider.name.as_str();
         let member = match provider.kind {
@@ -111,10 +112,16 @@ pub(crate) async fn writers(
                     }
                     None => policy,
                 };
-                let policy = monitor.watch(Dependency::Provider(name), policy);
-                components.push(Component::new(name, Some(policy.clone()), Probe::None));
                 let openai = openai(provider, &settings.api, toward.listener).await?;
                 let (host, port) = place(provider);
+                let target = (host.clone(), port, openai.describe().model.clone());
+                let policy = match targets.iter().find(|(known, _)| *known == target) {
+                    Some((_, known)) => policy.toward_the_target_of(known),
+                    None => policy,
+                };
+                let policy = monitor.watch(Dependency::Provider(name), policy);
+                targets.push((target, policy.clone()));
+                components.push(Component::new(name, Some(policy.clone()), Probe::None));
                 let traced = Traced::new(Arc::new(openai), host, port);
                 Arc::new(Guarded::new(Arc::new(traced), policy))
             }
@@ -158,6 +165,10 @@ pub(crate) async fn writers(
         cold,
     })
 }
+
+/// What is well or out as a whole: a host, a port and a model. Entries that differ in nothing else, such as two keys for the
+/// same model, share a breaker.
+type Target = (Option<String>, Option<u16>, String);
 
 /// The host and the port at which a provider is reached.
 fn place(provider: &Provider) -> (Option<String>, Option<u16>) {

@@ -31,7 +31,8 @@ fn install_tls() {
 fn options(fake: &FakeLlm) -> OpenAiOptions {
     install_tls();
     OpenAiOptions {
-        read_timeout: Duration::from_millis(300),
+        // More than a busy machine is silent, and little enough for the tests that wait for it.
+        read_timeout: Duration::from_secs(1),
         ..OpenAiOptions::new("fake", fake.base_url(), "fake-model")
     }
 }

@@ -1,4 +1,4 @@
-//! Providers whose weather changes, and what they see of their policies.
+//! Providers, stores and caches whose weather changes, and what they see of their policies.
 
 use std::{
     collections::HashMap,
@@ -16,12 +16,18 @@ use captions_domain::{
     fault::{Fault, FaultKind, LlmError},
     ports::{Chunk, ChunkStream, Completion, Credit, Description, Grade, LlmProvider},
     prompt::Prompt,
+    quota::Notice,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep};
 
-use super::STORM;
-use crate::{guarded::Guarded, samples::ms};
+use super::{A_MINUTE, LONGEST_PAUSE, STORM};
+use crate::{
+    guarded::Guarded,
+    policy::{Policy, Repeat},
+    rate::Headroom,
+    samples::ms,
+};
 
 #[derive(Debug, Clone, Copy)]
 enum Weather {
@@ -69,16 +75,31 @@ pub(super) enum Event {
     Called(usize),
 }
 
-pub(super) struct Provider {
-    description: Description,
+/// What a dependency is like from one time to the next, and how many calls it has at once.
+struct Sky {
     start: Instant,
     /// Until when, and what it is like until then.
     weather: Vec<(Duration, Weather)>,
     chance: Mutex<StdRng>,
-    pub(super) in_flight: Arc<AtomicUsize>,
-    pub(super) most_in_flight: AtomicUsize,
+    in_flight: Arc<AtomicUsize>,
+    most_in_flight: AtomicUsize,
+}
+
+pub(super) struct Provider {
+    description: Description,
+    sky: Sky,
+    /// Where it tells how long it takes no calls, if its calls are limited.
+    pub(super) headroom: Option<Arc<Headroom>>,
     pub(super) events: Mutex<Vec<(Duration, Event)>>,
     seen: Arc<Mutex<Seen>>,
+}
+
+/// A store or a cache: what is asked of it is a number, and the answer is the same number.
+pub(super) struct Peer {
+    sky: Sky,
+    pub(super) policy: Policy,
+    /// Writes begun, by request.
+    writes: Mutex<HashMap<usize, u32>>,
 }
 
 struct Flight(Arc<AtomicUsize>);
@@ -93,30 +114,19 @@ fn number(cx: &Context) -> usize {
     cx.request_id.parse().unwrap()
 }
 
-impl Provider {
-    pub(super) fn new(name: &str, chance: &mut StdRng, start: Instant, seen: Arc<Mutex<Seen>>) -> Self {
+impl Sky {
+    fn new(chance: &mut StdRng, start: Instant) -> Self {
         let (mut at, mut weather) = (Duration::ZERO, Vec::new());
         while at < STORM {
             at += ms(chance.random_range(1000..30_000));
             weather.push((at.min(STORM), WEATHER[chance.random_range(0..WEATHER.len())]));
         }
         Self {
-            description: Description {
-                provider: name.to_owned(),
-                model: "m".to_owned(),
-                grade: Grade::Standard,
-                members: vec![name.to_owned()],
-                languages: None,
-                rewrites: true,
-                fingerprint: name.to_owned(),
-            },
             start,
             weather,
             chance: Mutex::new(StdRng::seed_from_u64(chance.random())),
             in_flight: Arc::default(),
             most_in_flight: AtomicUsize::new(0),
-            events: Mutex::default(),
-            seen,
         }
     }
 
@@ -125,17 +135,15 @@ impl Provider {
             Instant::now() < Instant::from_std(cx.deadline),
             "a call for a request whose time is up"
         );
-        let request = number(cx);
-        *self.seen.lock().unwrap().calls.entry(request).or_default() += 1;
-        let event = (self.start.elapsed(), Event::Called(request));
-        self.events.lock().unwrap().push(event);
         let flying = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_in_flight.fetch_max(flying, Ordering::Relaxed);
         Flight(Arc::clone(&self.in_flight))
     }
 
-    fn answered(seen: &Mutex<Seen>, request: usize) {
-        *seen.lock().unwrap().answers.entry(request).or_default() += 1;
+    /// No call is under way, and there never were more than `most` at once.
+    fn check(&self, most: usize) {
+        assert!(self.most_in_flight.load(Ordering::Relaxed) <= most);
+        assert_eq!(self.in_flight.load(Ordering::Relaxed), 0);
     }
 
     fn draw(&self, from: u64, to: u64) -> u64 {
@@ -167,6 +175,105 @@ impl Provider {
             Weather::Garbage => (ms(self.draw(50, 500)), Fate::Error(LlmError::unusable("garbage"))),
         }
     }
+}
+
+impl Peer {
+    pub(super) fn new(policy: Policy, chance: &mut StdRng, start: Instant) -> Self {
+        Self {
+            sky: Sky::new(chance, start),
+            policy,
+            writes: Mutex::default(),
+        }
+    }
+
+    /// What was read, which is what was asked for.
+    pub(super) async fn read(&self, cx: &Context) -> Result<usize, Fault> {
+        self.policy.run(cx, "read", Repeat::Read, || self.answer(cx)).await
+    }
+
+    /// Writes once, whatever becomes of it.
+    pub(super) async fn write(&self, cx: &Context) -> Result<usize, Fault> {
+        let write = || {
+            *self.writes.lock().unwrap().entry(number(cx)).or_default() += 1;
+            self.answer(cx)
+        };
+        self.policy.run(cx, "write", Repeat::Never, write).await
+    }
+
+    async fn answer(&self, cx: &Context) -> Result<usize, Fault> {
+        let _flight = self.sky.begin(cx);
+        let (delay, fate) = self.sky.fate();
+        // Stores are quicker than models.
+        sleep(delay / 20).await;
+        match fate {
+            Fate::Answer => Ok(number(cx)),
+            Fate::Error(LlmError::Fault(fault)) => Err(fault),
+            Fate::Error(_) => Err(Fault::new(FaultKind::Corrupt)),
+            Fate::Silence => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn check(&self, most_in_flight: usize) {
+        self.sky.check(most_in_flight);
+        let writes = self.writes.lock().unwrap();
+        assert!(writes.values().all(|times| *times == 1), "written twice: {writes:?}");
+    }
+}
+
+impl Provider {
+    pub(super) fn new(
+        name: &str,
+        chance: &mut StdRng,
+        start: Instant,
+        seen: Arc<Mutex<Seen>>,
+        headroom: Option<Arc<Headroom>>,
+    ) -> Self {
+        Self {
+            headroom,
+            description: Description {
+                provider: name.to_owned(),
+                model: "m".to_owned(),
+                grade: Grade::Standard,
+                members: vec![name.to_owned()],
+                languages: None,
+                rewrites: true,
+                fingerprint: name.to_owned(),
+            },
+            sky: Sky::new(chance, start),
+            events: Mutex::default(),
+            seen,
+        }
+    }
+
+    pub(super) fn check(&self, most_in_flight: usize) {
+        self.sky.check(most_in_flight);
+    }
+
+    fn begin(&self, cx: &Context) -> Flight {
+        let request = number(cx);
+        *self.seen.lock().unwrap().calls.entry(request).or_default() += 1;
+        let event = (self.sky.start.elapsed(), Event::Called(request));
+        self.events.lock().unwrap().push(event);
+        self.sky.begin(cx)
+    }
+
+    /// Says in its answer what the error tells, as an adapter does.
+    fn tell(headroom: Option<&Headroom>, error: &LlmError) {
+        let told = match error {
+            LlmError::Fault(fault) => fault.retry_after(),
+            _ => None,
+        };
+        if let (Some(headroom), Some(hold)) = (headroom, told) {
+            headroom.observe(Notice {
+                hold: Some(hold),
+                ..Notice::default()
+            });
+        }
+    }
+
+    fn answered(seen: &Mutex<Seen>, request: usize) {
+        *seen.lock().unwrap().answers.entry(request).or_default() += 1;
+    }
 
     fn credit(&self) -> Credit {
         Credit {
@@ -195,7 +302,7 @@ const WEATHER: [Weather; 8] = [
 impl LlmProvider for Provider {
     async fn complete(&self, cx: &Context, _: &Prompt) -> Result<Completion, LlmError> {
         let _flight = self.begin(cx);
-        let (delay, fate) = self.fate();
+        let (delay, fate) = self.sky.fate();
         sleep(delay).await;
         match fate {
             Fate::Answer => {
@@ -205,7 +312,10 @@ impl LlmProvider for Provider {
                     credit: self.credit(),
                 })
             }
-            Fate::Error(error) => Err(error),
+            Fate::Error(error) => {
+                Self::tell(self.headroom.as_deref(), &error);
+                Err(error)
+            }
             Fate::Silence => std::future::pending().await,
         }
     }
@@ -213,10 +323,10 @@ impl LlmProvider for Provider {
     /// In three pieces; what goes wrong does so before one of them.
     async fn stream(&self, cx: &Context, _: &Prompt) -> Result<ChunkStream, LlmError> {
         let flight = self.begin(cx);
-        let (delay, fate) = self.fate();
-        let wrong_at = self.draw(0, 3);
+        let (delay, fate) = self.sky.fate();
+        let wrong_at = self.sky.draw(0, 3);
         let (seen, request, credit) = (Arc::clone(&self.seen), number(cx), self.credit());
-        let mut fate = Some(fate);
+        let (mut fate, headroom) = (Some(fate), self.headroom.clone());
         Ok(Box::pin(stream! {
             let _flight = flight;
             for piece in 0..3 {
@@ -224,6 +334,7 @@ impl LlmProvider for Provider {
                 if piece == wrong_at {
                     match fate.take() {
                         Some(Fate::Error(error)) => {
+                            Provider::tell(headroom.as_deref(), &error);
                             yield Err(error);
                             return;
                         }
@@ -250,8 +361,16 @@ pub(super) struct Door {
 }
 
 impl Door {
+    /// The longest that limits alone may keep a call away: the next unit of our own, and what the provider has asked for.
+    pub(super) fn longest_hold(&self) -> Duration {
+        match self.provider.headroom {
+            Some(_) => Duration::from_mins(1) / A_MINUTE + LONGEST_PAUSE,
+            None => Duration::ZERO,
+        }
+    }
+
     fn asked(&self, cx: &Context) {
-        let event = (self.provider.start.elapsed(), Event::Asked(number(cx)));
+        let event = (self.provider.sky.start.elapsed(), Event::Asked(number(cx)));
         self.provider.events.lock().unwrap().push(event);
     }
 }

@@ -1,6 +1,8 @@
 //! The line behind a lock: slots that free themselves, and callers that wait and may leave at any time.
 //!
-//! Whatever wakes or drops somebody is done outside the lock, because a slot that nobody takes comes back through it.
+//! A place that becomes free goes to whoever waits under the same lock under which it became free: nobody waits while a
+//! place is free, so a newcomer that finds one passes by nobody. Whatever wakes or drops somebody is done outside the
+//! lock, because a slot that nobody takes comes back through it.
 
 use std::sync::{Arc, PoisonError};
 
@@ -159,7 +161,7 @@ impl Gate {
         }
     }
 
-    /// A call is over: learns from it, and calls whoever is next.
+    /// A call is over: learns from it, and gives what is free now to whoever is next.
     fn release(self: &Arc<Self>, over: Over) {
         let now = Instant::now();
         let mut inside = self.inside();
@@ -173,20 +175,14 @@ impl Gate {
             inside.line.set_limit(limit);
         }
         inside.line.release(now.saturating_duration_since(over.begun));
+        let mut called = Vec::new();
+        while let Some(call) = inside.line.next() {
+            called.push((call, inside.room()));
+        }
         drop(inside);
         self.tell(turn, limit);
-        self.serve();
-    }
-
-    /// Gives every free place to whoever is next. Somebody who has just left drops the slot, and it comes back here.
-    fn serve(self: &Arc<Self>) {
-        loop {
-            let mut inside = self.inside();
-            let Some(call) = inside.line.next() else {
-                return;
-            };
-            let room = inside.room();
-            drop(inside);
+        for (call, room) in called {
+            // Somebody who has just left drops the slot, and it comes back here.
             drop(call.send(Ok(self.slot(room))));
         }
     }

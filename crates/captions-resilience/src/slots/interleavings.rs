@@ -134,3 +134,26 @@ fn whoever_is_displaced_has_either_the_slot_or_the_news_and_nobody_hangs() {
         assert_all_is_free(&gate, 1);
     });
 }
+
+#[test]
+fn nobody_ever_waits_while_a_slot_is_free_for_a_newcomer() {
+    explore(|| {
+        let gate = gate(1, 9);
+        let held = take(&gate, Class::Interactive);
+        let holder = thread::spawn(move || drop(held));
+        let waiter = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || drop(take(&gate, Class::Interactive)))
+        };
+        for _ in 0..4 {
+            let crowd = gate.crowd();
+            let waiting = crowd.interactive + crowd.batch;
+            assert!(waiting == 0 || crowd.in_flight >= crowd.limit, "{crowd:?}");
+            thread::yield_now();
+        }
+        holder.join().unwrap();
+        waiter.join().unwrap();
+
+        assert_all_is_free(&gate, 1);
+    });
+}

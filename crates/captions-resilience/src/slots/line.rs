@@ -27,7 +27,8 @@ pub(super) enum Queued<T> {
 
 /// Calls under way, and callers that wait, each with whatever it is to be called by.
 ///
-/// Whoever frees or adds a place asks for [`Line::next`] until there is none, so nobody waits while a place is free.
+/// Whoever frees or adds a place asks for [`Line::next`] until there is none, before anybody else may come: so nobody waits
+/// while a place is free.
 #[derive(Debug)]
 pub(super) struct Line<T> {
     limit: usize,

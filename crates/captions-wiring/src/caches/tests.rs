@@ -232,20 +232,36 @@ async fn a_write_is_seen_by_another_process_within_its_limit() {
     let (writing, reading) = (process(&server), process(&server));
     let cache = cache(&reading, true);
     let begun = Arc::default();
-    assert_eq!(read(&cache, "a", load(&begun, Duration::ZERO, "one")).await, "one");
-    assert_eq!(read(&cache, "a", load(&begun, Duration::ZERO, "two")).await, "one");
     let cx = build::context_of("local");
+    let mut took = Vec::new();
+    // Several, so that one turn of a busy machine does not decide.
+    for (old, new) in [
+        ("one", "two"),
+        ("two", "three"),
+        ("three", "four"),
+        ("four", "five"),
+        ("five", "six"),
+    ] {
+        assert_eq!(read(&cache, "a", load(&begun, Duration::ZERO, old)).await, old);
+        assert_eq!(read(&cache, "a", load(&begun, Duration::ZERO, new)).await, old);
 
-    writing.owe(&cx, &[key("a")]).settle(&cx).await;
+        writing.owe(&cx, &[key("a")]).settle(&cx).await;
 
-    let told = Instant::now();
-    let seen = async {
-        while read(&cache, "a", load(&begun, Duration::ZERO, "two")).await != "two" {
-            sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(LIMIT, seen).await.unwrap();
-    println!("seen after {:?}", told.elapsed());
+        let told = Instant::now();
+        let seen = async {
+            while read(&cache, "a", load(&begun, Duration::ZERO, new)).await != new {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(LIMIT, seen).await.unwrap();
+        took.push(told.elapsed());
+    }
+    took.sort();
+    println!("seen after {took:?}");
+    assert!(
+        took[2] < Duration::from_millis(100),
+        "half of them take longer: {took:?}"
+    );
     assert_eq!(writing.owed_writes(), 0);
 }
 

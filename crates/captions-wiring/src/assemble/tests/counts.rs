@@ -126,10 +126,17 @@ async fn a_task_that_blocks_is_noticed_only_if_the_settings_say_so() {
         let machine = machine().flag("monitor.stall_limit", limit);
         let assembled = assembled(&machine).await;
         assembled.watch_event_loop();
-        // The detector begins, and is kept from its turn by a thread that does not wait but block.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // The detector begins once this task lets it, and is kept from its turn by a thread that does not wait but block.
+        tokio::task::yield_now().await;
         thread::sleep(Duration::from_millis(300));
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // By the time of a timer that was set after its turn, it had it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let noticed = async {
+            while is_noticed && assembled.monitor.summary().event_loop.stalls == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(LIMIT, noticed).await.unwrap();
 
         let seen = assembled.monitor.summary().event_loop;
 

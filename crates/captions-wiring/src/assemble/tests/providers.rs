@@ -1,4 +1,5 @@
 use captions_domain::caption::Source;
+use captions_resilience::breaker::Breaker;
 use captions_testkit::llm::{FakeLlm, Turn};
 
 use super::*;
@@ -44,6 +45,18 @@ async fn the_next_provider_writes_when_the_first_is_down_within_the_attempts_of_
 
     assert_eq!(answer.caption.provider, "p1");
     assert_eq!((first.count(), second.count(), answer.attempts), (2, 1, 3));
+}
+
+#[tokio::test]
+async fn two_entries_for_the_same_host_and_model_share_a_breaker() {
+    let (first, second) = (FakeLlm::start().await, FakeLlm::start().await);
+    let assembled = assembled(&machine_with(&[&first, &first, &second])).await;
+
+    assembled.monitor.with_breaker("api.p1", Breaker::force_open).unwrap();
+    let answer = generate(&assembled, BRIEF).await.unwrap();
+
+    assert_eq!(answer.caption.provider, "p2");
+    assert_eq!((first.count(), second.count()), (0, 1));
 }
 
 #[tokio::test]
