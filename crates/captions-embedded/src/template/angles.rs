@@ -71,7 +71,7 @@ impl Angle {
 const STATEMENT: &str = "statement";
 
 /// The angles in the order in which they are thought of. The first four may begin.
-const ANGLES: [Angle; 26] = [
+const ANGLES: [Angle; 30] = [
     Angle::new(STATEMENT, Lead::None, Shape::Full, Close::Ending(0), 0),
     Angle::new("closing question", Lead::None, Shape::Full, Close::Question(0), 1),
     Angle::new("opening", Lead::Style(0), Shape::Full, Close::None, 2),
@@ -96,6 +96,10 @@ const ANGLES: [Angle; 26] = [
     Angle::new("another closing question", Lead::None, Shape::Full, Close::Question(1), 3),
     Angle::new("another ending", Lead::None, Shape::Full, Close::Ending(1), 1),
     Angle::new("plain", Lead::None, Shape::Full, Close::None, 1),
+    Angle::new("a fourth opening line", Lead::Tone(2), Shape::Full, Close::None, 3),
+    Angle::new("last opening line", Lead::Tone(3), Shape::Full, Close::None, 2),
+    Angle::new("opening line and ending", Lead::Tone(0), Shape::Full, Close::Ending(1), 2),
+    Angle::new("plain, another call", Lead::None, Shape::Full, Close::None, 0),
     Angle::new("lines alone", Lead::None, Shape::Lines, Close::None, 0),
     Angle::new("short, another call", Lead::None, Shape::Short, Close::None, 1),
 ];

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use captions_domain::{
     brief::Brief,
     check::contains_phrase,
-    choice::{Cta, Style},
+    choice::{Cta, Style, Tone},
     phrases::Words,
     platform::PlatformRules,
     reply::Draft,
@@ -34,6 +34,9 @@ const BEYOND: usize = 64;
 
 /// Captions that are to be longer than this have paragraphs.
 const SHORT: usize = 100;
+
+/// The most lines that are added to a short caption to come to its length.
+const MOST_IN_SHORT: usize = 2;
 
 /// The most emoji of ours in a row, where there is another place for them.
 const MOST_IN_A_ROW: usize = 3;
@@ -81,8 +84,11 @@ impl<'a> Desk<'a> {
         let mood = Mood::of(brief);
         let prepared = source::prepare(brief);
         let mut source = prepared.text;
-        let about = topics(brief.description.as_str(), language);
-        let emoji = emoji::choose(brief, &about, register, mood, text::emoji(&source).count());
+        // What a story mentions on its way is not what one asks about, nor what a short caption of it shows.
+        let first = topics(&source[..sentence_ends(&source).first().copied().unwrap_or(source.len())], language);
+        let all = topics(brief.description.as_str(), language);
+        let shown = if source.chars().count() > limit(brief) { &first } else { &all };
+        let emoji = emoji::choose(brief, shown, register, mood, text::emoji(&source).count());
         let first_letter = small_first_letter(&source, prepared.first_letter, brief);
         // What stands far beyond the limit can never be used, and is not looked at again and again.
         if let Some((end, _)) = source.char_indices().nth(limit(brief) + BEYOND) {
@@ -98,13 +104,7 @@ impl<'a> Desk<'a> {
         let is_question = source.ends_with(['?', '？', '؟']);
         let sad = mood == Mood::Sad;
         let none = Vec::new;
-        // What a story mentions on its way is not what one asks about.
-        let first = &source[..sentence_ends(&source).first().copied().unwrap_or(source.len())];
-        let questions = if is_question {
-            none()
-        } else {
-            lines.questions(&topics(first, language))
-        };
+        let questions = if is_question { none() } else { lines.questions(&first) };
         let disclosures = phrases::disclosures(language);
         let disclosed = disclosures.iter().any(|words| source.starts_with(words));
         Self {
@@ -135,10 +135,14 @@ impl<'a> Desk<'a> {
                 Cta::Visit => lines.address("visit"),
                 Cta::Comment => lines.address("comment"),
             },
-            // One call to action is enough. In languages with few phrases only what was asked for is added.
-            questions: if brief.cta == Cta::None && !sad && lines.has_endings() { questions } else { none() },
+            // One call to action is enough, and what calls for respect is not asked about.
+            questions: if brief.cta == Cta::None && !sad && brief.tone != Tone::Respectful {
+                questions
+            } else {
+                none()
+            },
             emoji,
-            fills: !sad && brief.style != Style::Minimalist,
+            fills: (mood == Mood::Any || register == Register::Calm) && !sad && brief.style != Style::Minimalist,
             ends: sentence_ends(&source),
             first_letter,
             source,
@@ -284,7 +288,11 @@ impl<'a> Desk<'a> {
             (Part::Lead, lead),
             (Part::Ending, turned(&self.endings, angle.turn + 1)),
         ];
+        let mut left = if from > SHORT { steps.len() } else { MOST_IN_SHORT };
         for (part, line) in steps {
+            if left == 0 {
+                break;
+            }
             let Some(line) = line.filter(|line| self.fills && !frame.after.contains(line)) else {
                 continue;
             };
@@ -300,6 +308,7 @@ impl<'a> Desk<'a> {
             }
             if self.fits(&self.text(body, &longer), &longer) {
                 frame = longer;
+                left -= 1;
             }
         }
         frame

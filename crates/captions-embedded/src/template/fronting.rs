@@ -61,7 +61,7 @@ fn begins_place(language: &str, word: &str, next: &str) -> bool {
         _ => return false,
     };
     // A name is a place, too: "in Lisbon". German writes every noun so.
-    let is_name = language != "de" && next.starts_with(char::is_uppercase);
+    let is_name = !matches!((language, word), ("de", _) | (_, "from" | "desde")) && next.starts_with(char::is_uppercase);
     follows.is_empty() || is_name || follows.contains(&next)
 }
 

@@ -34,11 +34,6 @@ impl Lines<'_> {
         questions
     }
 
-    pub(super) fn has_endings(&self) -> bool {
-        self.phrases
-            .is_some_and(|phrases| !phrases.lines("ending", self.register.name()).is_empty())
-    }
-
     fn allowed(&self, lines: &[&'static str]) -> Vec<String> {
         let small = writes_small(self.brief);
         let mut lines: Vec<String> = lines

@@ -40,7 +40,7 @@ const MEANT: [&str; 6] = ["year", "day", "week", "month", "año", "jahres"];
 /// The most words that may stand before what the picture shows.
 const MOST_WORDS: usize = 8;
 /// The fewest words that must be left.
-const LEAST_LEFT: usize = 3;
+const LEAST_LEFT: usize = 2;
 
 /// The text without a beginning that only says that there is a picture. It must leave enough to speak of.
 pub(super) fn named<'a>(text: &'a str, language: &str) -> &'a str {
