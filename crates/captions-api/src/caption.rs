@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use captions_domain::{
+    alt::AltSource,
     caption::{Answer, Caption, CaptionId, Degraded, Record, Source, Usage, Variant, Warning},
     check::{Verdict, Violation},
     choice::{Platform, Profile},
@@ -60,6 +61,15 @@ pub struct CaptionDocument {
     pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
+    /// What the picture shows, for people who do not see it: at most 1000 code points, never the caption again. Null where
+    /// the post is a video, or where it would only repeat the caption.
+    #[serde(default)]
+    #[schema(required)]
+    pub alt_text: Option<String>,
+    /// Who says so: the writer of the caption, or the beginning of the description.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::alt_text_source, required)]
+    pub alt_text_source: Option<AltSource>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
     #[schema(schema_with = crate::schema::source)]
@@ -136,6 +146,15 @@ pub struct VariantDocument {
     pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
+    /// What the picture shows, for people who do not see it: at most 1000 code points, never the caption again. Null where
+    /// the post is a video, or where it would only repeat the caption.
+    #[serde(default)]
+    #[schema(required)]
+    pub alt_text: Option<String>,
+    /// Who says so: the writer of the caption, or the beginning of the description.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::alt_text_source, required)]
+    pub alt_text_source: Option<AltSource>,
 }
 
 /// What a post like this one reached before.
@@ -209,6 +228,8 @@ impl CaptionDocument {
             violations: shown.violations,
             rules: shown.rules,
             repairs: shown.repairs,
+            alt_text: shown.alt_text,
+            alt_text_source: shown.alt_text_source,
             variants,
             source,
             provider: caption.provider.clone(),
@@ -247,6 +268,8 @@ impl VariantDocument {
             violations: Vec::new(),
             rules: Vec::new(),
             repairs: Vec::new(),
+            alt_text: None,
+            alt_text_source: None,
         }
     }
 }
@@ -265,6 +288,8 @@ impl From<&Variant> for VariantDocument {
             violations: variant.violations.clone(),
             rules: variant.report.rules.clone(),
             repairs: variant.repairs.clone(),
+            alt_text: variant.alt_text.as_ref().map(|alt| alt.text.clone()),
+            alt_text_source: variant.alt_text.as_ref().map(|alt| alt.source),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The building blocks of the OpenAPI schemas. Names and ranges come from the domain; tests hold the two together.
 
 use captions_domain::{
+    alt::AltSource,
     caption::{Degraded, Source},
     check::Standing,
     choice::{Platform, Profile},
@@ -286,6 +287,16 @@ pub(crate) fn parts() -> RefOr<Schema> {
         .description(Some("What the score is made of."))
         .items(RefOr::T(items))
         .into()
+}
+
+/// Who wrote an alt text, or null where there is none.
+pub(crate) fn alt_text_source() -> RefOr<Schema> {
+    let names = AltSource::ALL.iter().map(|source| source.as_str());
+    or_null(one_of(
+        "Who says what the picture shows: the writer of the caption, or the beginning of the description.",
+        names,
+    ))
+    .into()
 }
 
 /// Tokens, or null where the writer counts none.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     caption::Warning,
     choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
+    image::Image,
     platform::{PlatformRules, within},
     request::{
         BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Sample, Temperature,
@@ -48,6 +49,8 @@ pub struct Brief {
     pub style_card: Option<StyleCard>,
     pub instructions: Option<Instructions>,
     pub sponsored: bool,
+    /// Written as its digest, so that a key made of the brief depends on the picture and does not hold it.
+    pub image: Option<Image>,
     pub variants: Variants,
     pub seed: Option<u64>,
     pub temperature: Option<Temperature>,
@@ -134,6 +137,7 @@ impl Brief {
             style_card: preferences.style_card.clone(),
             instructions: request.instructions.clone(),
             sponsored: request.sponsored,
+            image: request.image.clone(),
             variants: request.variants,
             seed: request.seed,
             temperature: request.temperature,

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    alt::AltText,
     check::{Report, Violation},
     choice::Platform,
     quality::Quality,
@@ -161,6 +162,9 @@ pub struct Variant {
     pub report: Report,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
+    /// What the picture shows, for people who do not see it; `None` where it is a video, or would repeat the caption.
+    #[serde(default)]
+    pub alt_text: Option<AltText>,
 }
 
 impl Variant {

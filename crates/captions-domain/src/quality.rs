@@ -146,7 +146,7 @@ fn faithfulness(brief: &Brief, words: &Words, caption: &str) -> Finding {
 }
 
 /// Numbers, links, @mentions and names within sentences that stand in nothing that the user gave.
-fn untraced<'a>(brief: &Brief, caption: &'a str) -> Vec<&'a str> {
+pub(crate) fn untraced<'a>(brief: &Brief, caption: &'a str) -> Vec<&'a str> {
     let given = given_text(brief).to_lowercase();
     let given: HashSet<&str> = given.split_whitespace().map(bare).map(without_genitive).collect();
     let mut untraced = Vec::new();

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone, Unknown};
+use crate::image::Image;
 
 /// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +15,7 @@ pub struct Invalid {
     pub pointer: String,
     /// The broken rule's stable name: `too_short`, `too_long`, `out_of_range`, `too_many`, `forbidden_character`,
     /// `unknown_choice`, `bad_format`, `unknown_field`, `required`, `wrong_type`,
-    /// `contradiction`.
+    /// `contradiction`, `too_large`, `not_allowed`, `not_supported`.
     pub code: &'static str,
     /// The rule in words, with its numbers.
     pub rule: String,
@@ -88,13 +89,12 @@ fn plain_text(what: &str, text: &str, min: usize, max: usize) -> Result<String, 
         let cleaned: String = text
             .chars()
             .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-            .take(max)
             .collect();
         return Err(Invalid::new(
             "forbidden_character",
             format!("{what} must not contain the control character U+{:04X}", u32::from(bad)),
         )
-        .nearest(cleaned));
+        .nearest(crate::text::cut(&cleaned, max)));
     }
     if length < min {
         return Err(Invalid::new(
@@ -107,7 +107,7 @@ fn plain_text(what: &str, text: &str, min: usize, max: usize) -> Result<String, 
             "too_long",
             format!("{what} has at most {max} characters, this has {length}"),
         )
-        .nearest(text.chars().take(max).collect::<String>().trim_end()));
+        .nearest(crate::text::cut(text, max).trim_end()));
     }
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
@@ -205,12 +205,13 @@ text_type!(
         if (1..=50).contains(&tag.chars().count()) && crate::text::is_tag_body(tag) {
             return Ok(tag.into());
         }
-        let nearest: String = tag.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(50).collect();
+        let letters = crate::text::tag_text(tag);
+        let nearest = crate::text::cut(&letters, 50);
         let broken = Invalid::new(
             "bad_format",
             "a hashtag is 1 to 50 letters, digits and _, with at least one letter",
         );
-        Err(if crate::text::is_tag_body(&nearest) { broken.nearest(nearest) } else { broken })
+        Err(if crate::text::is_tag_body(nearest) { broken.nearest(nearest) } else { broken })
     }
 );
 text_type!(
@@ -379,6 +380,8 @@ pub struct CaptionRequest {
     pub instructions: Option<Instructions>,
     /// A paid post: the caption must disclose it before the fold.
     pub sponsored: bool,
+    /// A picture of the post, for writers that can look at one.
+    pub image: Option<Image>,
     pub cache: CacheUse,
     /// Ask this provider of the chain and no other.
     pub provider: Option<ProviderName>,
@@ -415,6 +418,7 @@ impl CaptionRequest {
             brand_voice: None,
             instructions: None,
             sponsored: false,
+            image: None,
             cache: CacheUse::Use,
             provider: None,
             store: true,

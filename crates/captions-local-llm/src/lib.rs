@@ -102,6 +102,7 @@ impl LocalLlm {
                 grade: Grade::Basic,
                 members: vec![name],
                 languages: Some(LANGUAGES),
+                seeing: Vec::new(),
                 rewrites: false,
                 fingerprint: format!(
                     "{} w{} n{candidates} t{max_tokens}",
@@ -155,7 +156,7 @@ impl LocalLlm {
         self.worker.ask(Job {
             work: Work::Write(Box::new(Order {
                 brief: brief.clone(),
-                temperature: prompt.temperature(),
+                temperature: prompt.temperature,
                 seed,
                 candidates: self.candidates.max(variants + variants / 2),
                 max_tokens: self.max_tokens,

@@ -10,6 +10,7 @@ use std::{
 };
 
 use captions_domain::{
+    alt::{AltSource, AltText},
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
     check::{self, Report, Standing, Violation},
     choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
@@ -162,6 +163,7 @@ pub fn variant() -> Variant {
         violations: Vec::new(),
         report: Report::default(),
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 
@@ -216,6 +218,10 @@ pub fn caption_full() -> Caption {
             publishable: false,
         },
         repairs: vec!["removed a label 🏷️".into()],
+        alt_text: Some(AltText {
+            text: "Bread on a \"wooden\" board, crème beside it".into(),
+            source: AltSource::Writer,
+        }),
     };
     Caption {
         variants: vec![variant(), broken],
@@ -282,6 +288,7 @@ pub fn record_bare() -> Record {
                 violations: Vec::new(),
                 report: Report::default(),
                 repairs: Vec::new(),
+                alt_text: None,
             }],
             ..caption()
         },

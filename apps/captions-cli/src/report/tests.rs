@@ -44,6 +44,7 @@ fn variant(caption: &str, score: f64) -> Variant {
         violations: Vec::new(),
         report: Report::default(),
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 

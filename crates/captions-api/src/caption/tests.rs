@@ -1,4 +1,5 @@
 use captions_domain::{
+    alt::{AltSource, AltText},
     caption::Feedback,
     check::{Report, Standing},
     choice::Profile,
@@ -60,6 +61,10 @@ fn variant(text: &str, score: f64) -> Variant {
             publishable: false,
         },
         repairs: vec!["removed a hashtag from the text".into()],
+        alt_text: Some(AltText {
+            text: "A cat asleep on a window sill".into(),
+            source: AltSource::Writer,
+        }),
     }
 }
 
@@ -118,7 +123,8 @@ fn variant_json(text: &str, score: f64) -> Value {
         "publishable": false,
         "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
         "rules": rules_json(),
-        "repairs": ["removed a hashtag from the text"]
+        "repairs": ["removed a hashtag from the text"],
+        "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer"
     })
 }
 
@@ -147,6 +153,7 @@ fn an_answer_becomes_exactly_this_document() {
             "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
             "rules": rules_json(),
             "repairs": ["removed a hashtag from the text"],
+            "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
             "variants": [variant_json("A warm sill, a café cat.", 49.0), variant_json("Nap o'clock", 40.0)],
             "source": "provider", "provider": "primary", "model": "some-model", "grade": "standard",
             "provider_request_id": "req-7", "attempts": 2, "degraded": ["fallback_provider"],

@@ -147,6 +147,7 @@ fn described(name: &str, languages: Option<&'static [&'static str]>) -> Descript
         grade: Grade::Standard,
         members: vec![name.into()],
         languages,
+        seeing: Vec::new(),
         rewrites: true,
         fingerprint: format!("{name}=m1"),
     }
@@ -231,6 +232,7 @@ fn engine(users: MockUserStore, captions: MockCaptionStore, cache: &Arc<FakeAnsw
         llm: Arc::new(llm),
         rungs: Vec::new(),
         options: Options {
+            templates: Templates::default(),
             caption_ttl: Duration::from_secs(3600),
             stale: true,
         },

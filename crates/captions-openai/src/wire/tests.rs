@@ -1,7 +1,9 @@
+use bytes::Bytes;
 use captions_domain::{
     brief::Brief,
     caption::Usage,
-    prompt::{Format, Prompt, render, variants_schema},
+    image::Image,
+    prompt::{Format, Prompt, Shape, Size, render, variants_schema},
     request::{CaptionRequest, Description},
     user::Preferences,
 };
@@ -26,6 +28,7 @@ fn body(profile: Profile, model: &str, format: Format, seed: Option<u64>, stream
     request(
         model,
         &prompt(format, seed),
+        Size::Full,
         &Dialect::new(profile.abilities(model)),
         stream,
     )
@@ -41,6 +44,31 @@ fn as_few_fields_as_possible_are_sent() {
 
     assert_eq!(fields(&body), ["max_tokens", "messages", "model", "temperature"]);
     assert_eq!(body["temperature"].to_string(), "0.9");
+}
+
+#[rstest]
+#[case::address(Image::at("https://example.com/bread.jpg").unwrap(), "https://example.com/bread.jpg")]
+#[case::bytes(Image::of(Bytes::from_static(&[0xFF, 0xD8, 0xFF, 0xE0]), None).unwrap(), "data:image/jpeg;base64,/9j/4A==")]
+fn a_picture_stands_beside_the_text_of_the_user(#[case] image: Image, #[case] expected: &str) {
+    let mut prompt = prompt(Format::Variants, None);
+    prompt.brief.image = Some(image);
+
+    let body = request(
+        "m",
+        &prompt,
+        Size::Full,
+        &Dialect::new(Profile::Generic.abilities("m")),
+        false,
+    );
+
+    assert_eq!(body["messages"][0]["content"], prompt.system);
+    assert_eq!(
+        body["messages"][1]["content"],
+        json!([
+            {"type": "text", "text": prompt.user},
+            {"type": "image_url", "image_url": {"url": expected}},
+        ])
+    );
 }
 
 #[test]
@@ -67,7 +95,10 @@ fn variants_are_asked_for_by_strict_schema() {
 
     assert_eq!(body["response_format"]["type"], "json_schema");
     assert_eq!(body["response_format"]["json_schema"]["strict"], true);
-    assert_eq!(body["response_format"]["json_schema"]["schema"], variants_schema());
+    assert_eq!(
+        body["response_format"]["json_schema"]["schema"],
+        *variants_schema(Shape::Full)
+    );
     assert_eq!(body["seed"], 7);
     assert_eq!(body["store"], false);
     assert!(body.get("n").is_none());
@@ -80,7 +111,7 @@ fn the_ladder_ends_in_words_alone() {
     let step = |dialect: &mut Dialect| {
         let sent = *dialect;
         dialect.yield_to(Parameter::Structure, &sent);
-        request("m", &prompt, dialect, false)
+        request("m", &prompt, Size::Full, dialect, false)
     };
 
     assert_eq!(step(&mut dialect)["response_format"], json!({"type": "json_object"}));
@@ -123,7 +154,7 @@ fn each_provider_is_told_not_to_think_in_its_own_way(
     assert!(dialect.stop_thinking(&before));
 
     assert_eq!(
-        request("m", &prompt(Format::Plain, None), &dialect, false)[field],
+        request("m", &prompt(Format::Plain, None), Size::Full, &dialect, false)[field],
         value
     );
 }
