@@ -6,7 +6,7 @@ mod table;
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use captions_api::problem::Problem;
@@ -82,8 +82,8 @@ pub(crate) async fn run(
         llm: Arc::clone(&listener) as Arc<_>,
         rungs: Vec::new(),
         options: Options {
-            caption_ttl: Duration::ZERO,
             stale: false,
+            ..session.engine().options.clone()
         },
     };
 

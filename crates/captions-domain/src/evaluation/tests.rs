@@ -148,7 +148,7 @@ fn times_are_told_by_nearest_rank(#[case] seconds: &[f64], #[case] expected: (f6
 #[case::valid(r#"{"variants":[{"hook":"Bread on the counter.","hashtags":["Bread"]}]}"#, Some(true))]
 // Whoever asks for no more than five tags gets seven here: that is what repairs are for.
 #[case::too_many_tags(
-    r#"{"variants":[{"hook":"Bread.","hashtags":["a1","#b2","c3","d4","e5","f6","g7"]}]}"#,
+    r#"{"variants":[{"hook":"Bread.","hashtags":["a1","b2","c3","d4","e5","f6","g7"]}]}"#,
     Some(false)
 )]
 #[case::not_json("here you are: bread", None)]
@@ -178,5 +178,5 @@ fn the_untraced_is_counted_in_the_baseline() {
         panic!("no caption");
     };
 
-    assert!(judged.untraced >= 1 && judged.valid);
+    assert!(judged.untraced >= 1, "{judged:?}");
 }

@@ -42,7 +42,7 @@ pub(super) struct Prepared {
 /// The description as sentences: white space, bullets, markup and "a photo of" gone, hashtags made words, the first letter
 /// large, an end mark at the end, nothing of what is to be avoided.
 pub(super) fn prepare(brief: &Brief) -> Prepared {
-    let bare = without_markup(brief.description.as_str());
+    let bare = without_code(&without_markup(brief.description.as_str()));
     let lines: Vec<String> = picture::named(&bare, brief.language.primary())
         .lines()
         .map(|line| clean_line(line, brief.emoji))
@@ -113,6 +113,31 @@ fn without_markup(text: &str) -> String {
     }
     kept.push_str(rest);
     kept
+}
+
+/// Quotation marks that may be code's.
+const QUOTES: [char; 7] = ['"', '“', '”', '„', '`', '＂', '\\'];
+
+/// Without the quotation marks where one stands before a colon: a name in JSON, which readers of answers take for a piece
+/// of one.
+fn without_code(text: &str) -> String {
+    let is_single = |c: char| matches!(c, '\'' | '‘' | '’');
+    let before_colon = text.char_indices().any(|(at, c)| {
+        (QUOTES.contains(&c) || is_single(c))
+            && text[at..]
+                .trim_start_matches(|c| QUOTES.contains(&c) || is_single(c) || c == ' ')
+                .starts_with([':', '：'])
+    });
+    if !before_colon {
+        return text.to_owned();
+    }
+    let in_word = |at: usize, c: char| {
+        text[..at].ends_with(char::is_alphanumeric) && text[at + c.len_utf8()..].starts_with(char::is_alphanumeric)
+    };
+    text.char_indices()
+        .filter(|(at, c)| !QUOTES.contains(c) && (!is_single(*c) || in_word(*at, *c)))
+        .map(|(_, c)| c)
+        .collect()
 }
 
 fn clean_line(line: &str, emoji: Emoji) -> String {
