@@ -8,6 +8,7 @@
 
 mod eval;
 mod generate;
+mod prompt;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     eval::EvalArgs,
     generate::{GenerateArgs, flag_of},
+    prompt::{PromptCommand, ShowArgs},
 };
 
 /// Help leads with examples.
@@ -111,6 +113,12 @@ Examples:
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),
+    /// Show how models are asked: what would be sent, and the templates that it is made from
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions prompt show \"golden hour at our Lisbon cafe\"
+  captions prompt templates --write prompts")]
+    Prompt(PromptCommand),
     /// Fetch or find the language model that runs inside this program
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

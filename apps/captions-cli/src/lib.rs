@@ -18,6 +18,7 @@ mod history;
 mod input;
 mod model;
 mod prefs;
+mod prompt;
 mod report;
 mod screen;
 mod session;
@@ -129,6 +130,7 @@ async fn dispatch(
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
+        Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),

@@ -86,11 +86,13 @@ pub enum Degraded {
     LimitsLocal,
     /// A part of the analysis is missing.
     PartialAnalysis,
+    /// A given caption was changed by rules alone: no provider answered with what was asked for.
+    RulesFallback,
 }
 
 impl Degraded {
     /// In the order of the enum.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FallbackProvider,
         Self::StaleAnswer,
         Self::LocalFallback,
@@ -101,6 +103,7 @@ impl Degraded {
         Self::CacheUnavailable,
         Self::LimitsLocal,
         Self::PartialAnalysis,
+        Self::RulesFallback,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -115,6 +118,7 @@ impl Degraded {
             Self::CacheUnavailable => "cache_unavailable",
             Self::LimitsLocal => "limits_local",
             Self::PartialAnalysis => "partial_analysis",
+            Self::RulesFallback => "rules_fallback",
         }
     }
 }

@@ -238,9 +238,11 @@ text_type!(
     }
 );
 
-impl Temperature {
-    /// For changing a given text: the same thing said again, not another one.
-    pub const CALM: Self = Self(0.2);
+impl Description {
+    /// What a given caption says, as what is known of its post: its beginning, if it is longer than a description may be.
+    pub(crate) fn of_caption(text: &str) -> Self {
+        Self(text.trim().chars().take(2000).collect())
+    }
 }
 
 impl Language {

@@ -6,6 +6,7 @@ mod eval;
 mod failures;
 mod generate;
 mod people;
+mod prompt;
 mod settings;
 mod support;
 mod terminal;

@@ -291,7 +291,8 @@ fn sources_degradations_and_grades_are_complete() {
         | Degraded::HistoryDelayed
         | Degraded::CacheUnavailable
         | Degraded::LimitsLocal
-        | Degraded::PartialAnalysis => 10,
+        | Degraded::PartialAnalysis
+        | Degraded::RulesFallback => 11,
     };
     let unlike = |names: Vec<&str>| names.into_iter().collect::<std::collections::HashSet<_>>().len();
 
