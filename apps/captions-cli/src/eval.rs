@@ -4,10 +4,7 @@ mod fixtures;
 mod ports;
 mod table;
 
-use std::{
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use captions_api::problem::Problem;
 use captions_domain::{

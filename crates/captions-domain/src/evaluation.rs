@@ -158,7 +158,10 @@ impl Outcome {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of briefs and words are far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of briefs and words are far below 2^52"
+)]
 const fn number(count: usize) -> f64 {
     count as f64
 }

@@ -63,7 +63,11 @@ pub(crate) fn read(args: &EvalArgs, cwd: &Path) -> Result<Vec<Fixture>, Failure>
         }
     }
     all.retain(|fixture| {
-        let language = fixture.request.language.as_ref().or(fixture.preferences.language.as_ref());
+        let language = fixture
+            .request
+            .language
+            .as_ref()
+            .or(fixture.preferences.language.as_ref());
         let language = language.map_or("en", |language| language.primary());
         (args.only.is_empty() || args.only.contains(&fixture.id))
             && args.language.as_ref().is_none_or(|wanted| wanted == language)
@@ -171,8 +175,14 @@ mod tests {
 
         for (text, words) in [
             (two.as_str(), "the id a stands there twice"),
-            ("[[brief]]\nid='b'\npurpose='p'\nrequest={content_description='ab'}\n", "the brief b"),
-            ("[[brief]]\nid='b'\npurpose='p'\nrequest={}\nwrong=1", "unknown field `wrong`"),
+            (
+                "[[brief]]\nid='b'\npurpose='p'\nrequest={content_description='ab'}\n",
+                "the brief b",
+            ),
+            (
+                "[[brief]]\nid='b'\npurpose='p'\nrequest={}\nwrong=1",
+                "unknown field `wrong`",
+            ),
         ] {
             let failure = parse("mine.toml", text).err().unwrap();
             assert!(failure.errors[0].contains(words), "{:?}", failure.errors);

@@ -33,7 +33,10 @@ impl Listener {
 
     /// The baseline of this request, once; `None` if nobody was asked for it.
     pub(crate) fn take(&self, request_id: &str) -> Option<Baseline> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).remove(request_id)
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(request_id)
     }
 }
 
@@ -42,10 +45,12 @@ impl LlmProvider for Listener {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         let answer = self.inner.complete(cx, prompt).await;
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.entry(Arc::clone(&cx.request_id)).or_insert_with(|| match &answer {
-            Ok(Completion { text, credit }) => Baseline::of(text, prompt, credit.grade),
-            Err(error) => Baseline::failed(error.code()),
-        });
+        first
+            .entry(Arc::clone(&cx.request_id))
+            .or_insert_with(|| match &answer {
+                Ok(Completion { text, credit }) => Baseline::of(text, prompt, credit.grade),
+                Err(error) => Baseline::failed(error.code()),
+            });
         drop(first);
         answer
     }
@@ -94,13 +99,7 @@ impl CaptionStore for NoHistory {
         Ok(None)
     }
 
-    async fn history(
-        &self,
-        _: &Context,
-        _: &UserId,
-        _: Option<CaptionId>,
-        _: u32,
-    ) -> Result<Vec<Record>, StoreError> {
+    async fn history(&self, _: &Context, _: &UserId, _: Option<CaptionId>, _: u32) -> Result<Vec<Record>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -69,14 +69,26 @@ pub(crate) fn render(who: &Description, summary: &Summary, outcomes: &[Outcome],
 
 fn briefs(outcomes: &[Outcome]) -> String {
     let mut columns = Columns::of(&[
-        "brief", "lang", "valid", "score", "untraced", "repairs", "diversity", "calls", "ms", "first output",
+        "brief",
+        "lang",
+        "valid",
+        "score",
+        "untraced",
+        "repairs",
+        "diversity",
+        "calls",
+        "ms",
+        "first output",
     ]);
     for outcome in outcomes {
         let best = outcome.variants.first();
         let first = match &outcome.baseline {
             Some(Baseline::Judged(judged)) if judged.valid => format!("{:.1}", judged.quality_score),
             Some(Baseline::Judged(judged)) => {
-                let rule = judged.violations.first().map_or("invalid", |broken| broken.rule.as_str());
+                let rule = judged
+                    .violations
+                    .first()
+                    .map_or("invalid", |broken| broken.rule.as_str());
                 format!("{:.1} {rule}", judged.quality_score)
             }
             Some(Baseline::Failed { error }) => error.clone(),
@@ -157,7 +169,10 @@ fn figures(summary: &Summary) -> String {
             .diversity
             .map_or_else(|| "-".to_owned(), |diversity| format!("{diversity:.2}")),
     );
-    one("briefs with fewer variants than asked", summary.fewer_variants.to_string());
+    one(
+        "briefs with fewer variants than asked",
+        summary.fewer_variants.to_string(),
+    );
     one("provider calls", summary.attempts.to_string());
     if let Some(seconds) = summary.seconds {
         one("time of a brief, median", format!("{:.2} ms", seconds.median * 1e3));
@@ -179,7 +194,10 @@ fn lists(summary: &Summary) -> String {
         if counts.is_empty() {
             continue;
         }
-        let all: Vec<String> = counts.iter().map(|Count { name, count }| format!("{count} x {name}")).collect();
+        let all: Vec<String> = counts
+            .iter()
+            .map(|Count { name, count }| format!("{count} x {name}"))
+            .collect();
         let _ = writeln!(text, "{title}: {}", all.join("; "));
     }
     text

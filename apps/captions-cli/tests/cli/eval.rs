@@ -66,7 +66,15 @@ async fn a_gate_that_is_not_met_ends_with_seven_and_the_report_is_there() {
     let home = Home::new();
 
     let run = home
-        .call(&["eval", "--provider", "template", "--only", "en-bakery", "--fail-under-score", "100"])
+        .call(&[
+            "eval",
+            "--provider",
+            "template",
+            "--only",
+            "en-bakery",
+            "--fail-under-score",
+            "100",
+        ])
         .await
         .ended_with(7)
         .said("is below --fail-under-score 100");
@@ -92,7 +100,10 @@ async fn failures_are_typed_and_the_first_output_stands_beside_what_was_made_of_
 
     let report = run.document();
     assert_eq!(report["outcomes"][0]["error"], "provider_bad_output");
-    assert_eq!(report["summary"]["published"]["errors"][0]["name"], "provider_bad_output");
+    assert_eq!(
+        report["summary"]["published"]["errors"][0]["name"],
+        "provider_bad_output"
+    );
     assert_eq!(report["outcomes"][0]["baseline"]["error"], "unusable");
 }
 

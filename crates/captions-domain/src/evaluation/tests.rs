@@ -63,7 +63,10 @@ fn a_brief_is_valid_only_with_all_of_its_variants() {
     let summary = Summary::of(&run);
 
     let totals = &summary.published;
-    assert_eq!((summary.asked, totals.answered, totals.valid, totals.texts), (3, 2, 1, 4));
+    assert_eq!(
+        (summary.asked, totals.answered, totals.valid, totals.texts),
+        (3, 2, 1, 4)
+    );
     assert_eq!((totals.valid_percent, totals.quality_score), (33.3, 67.5));
     assert_eq!(totals.parts[0].value, 0.675);
     assert_eq!((totals.unfaithful, totals.untraced), (1, 1));
@@ -145,7 +148,10 @@ fn times_are_told_by_nearest_rank(#[case] seconds: &[f64], #[case] expected: (f6
 }
 
 #[rstest]
-#[case::valid(r#"{"variants":[{"hook":"Bread on the counter.","hashtags":["Bread"]}]}"#, Some(true))]
+#[case::valid(
+    r#"{"variants":[{"hook":"Bread on the counter.","hashtags":["Bread"]}]}"#,
+    Some(true)
+)]
 // Whoever asks for no more than five tags gets seven here: that is what repairs are for.
 #[case::too_many_tags(
     r#"{"variants":[{"hook":"Bread.","hashtags":["a1","b2","c3","d4","e5","f6","g7"]}]}"#,

@@ -85,20 +85,50 @@ const ANGLES: [Angle; 30] = [
     Angle::new("another opening line", Lead::Tone(1), Shape::Full, Close::Ending(1), 0),
     Angle::new("opening, in lines", Lead::Style(1), Shape::Lines, Close::None, 0),
     Angle::new("another opening", Lead::Style(1), Shape::Full, Close::Ending(1), 3),
-    Angle::new("readers and a question", Lead::Audience(1), Shape::Full, Close::Question(0), 2),
+    Angle::new(
+        "readers and a question",
+        Lead::Audience(1),
+        Shape::Full,
+        Close::Question(0),
+        2,
+    ),
     Angle::new("another question first", Lead::Question(1), Shape::Full, Close::None, 2),
     Angle::new("line and question", Lead::Tone(2), Shape::Full, Close::Question(1), 2),
     Angle::new("a third opening line", Lead::Tone(3), Shape::Full, Close::Ending(2), 0),
-    Angle::new("short, with an opening line", Lead::Tone(1), Shape::Short, Close::None, 3),
-    Angle::new("short, question first", Lead::Question(0), Shape::Short, Close::Ending(2), 1),
+    Angle::new(
+        "short, with an opening line",
+        Lead::Tone(1),
+        Shape::Short,
+        Close::None,
+        3,
+    ),
+    Angle::new(
+        "short, question first",
+        Lead::Question(0),
+        Shape::Short,
+        Close::Ending(2),
+        1,
+    ),
     Angle::new("short, with an ending", Lead::None, Shape::Short, Close::Ending(2), 0),
     Angle::new("place and ending", Lead::None, Shape::PlaceFirst, Close::Ending(0), 0),
-    Angle::new("another closing question", Lead::None, Shape::Full, Close::Question(1), 3),
+    Angle::new(
+        "another closing question",
+        Lead::None,
+        Shape::Full,
+        Close::Question(1),
+        3,
+    ),
     Angle::new("another ending", Lead::None, Shape::Full, Close::Ending(1), 1),
     Angle::new("plain", Lead::None, Shape::Full, Close::None, 1),
     Angle::new("a fourth opening line", Lead::Tone(2), Shape::Full, Close::None, 3),
     Angle::new("last opening line", Lead::Tone(3), Shape::Full, Close::None, 2),
-    Angle::new("opening line and ending", Lead::Tone(0), Shape::Full, Close::Ending(1), 2),
+    Angle::new(
+        "opening line and ending",
+        Lead::Tone(0),
+        Shape::Full,
+        Close::Ending(1),
+        2,
+    ),
     Angle::new("plain, another call", Lead::None, Shape::Full, Close::None, 0),
     Angle::new("lines alone", Lead::None, Shape::Lines, Close::None, 0),
     Angle::new("short, another call", Lead::None, Shape::Short, Close::None, 1),
@@ -147,8 +177,9 @@ fn order(brief: &Brief) -> Vec<Angle> {
 /// taken as can be.
 fn unlike(drafts: Vec<Draft>, count: usize) -> Vec<Draft> {
     let mut beginnings = HashSet::new();
-    let (mut taken, rest): (Vec<Draft>, Vec<Draft>) =
-        drafts.into_iter().partition(|draft| beginnings.insert(beginning(draft)));
+    let (mut taken, rest): (Vec<Draft>, Vec<Draft>) = drafts
+        .into_iter()
+        .partition(|draft| beginnings.insert(beginning(draft)));
     if taken.len() >= count || rest.is_empty() {
         return taken;
     }

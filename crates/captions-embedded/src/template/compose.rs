@@ -85,9 +85,16 @@ impl<'a> Desk<'a> {
         let prepared = source::prepare(brief);
         let mut source = prepared.text;
         // What a story mentions on its way is not what one asks about, nor what a short caption of it shows.
-        let first = topics(&source[..sentence_ends(&source).first().copied().unwrap_or(source.len())], language);
+        let first = topics(
+            &source[..sentence_ends(&source).first().copied().unwrap_or(source.len())],
+            language,
+        );
         let all = topics(brief.description.as_str(), language);
-        let shown = if source.chars().count() > limit(brief) { &first } else { &all };
+        let shown = if source.chars().count() > limit(brief) {
+            &first
+        } else {
+            &all
+        };
         let emoji = emoji::choose(brief, shown, register, mood, text::emoji(&source).count());
         let first_letter = small_first_letter(&source, prepared.first_letter, brief);
         // What stands far beyond the limit can never be used, and is not looked at again and again.
@@ -120,8 +127,16 @@ impl<'a> Desk<'a> {
                 (_, true) => lines.of("lead", "question"),
                 _ => lines.of("lead", register.name()),
             },
-            style: if sad || is_question { none() } else { lines.of("style", brief.style.as_str()) },
-            audience: if sad { none() } else { lines.of("audience", brief.audience.as_str()) },
+            style: if sad || is_question {
+                none()
+            } else {
+                lines.of("style", brief.style.as_str())
+            },
+            audience: if sad {
+                none()
+            } else {
+                lines.of("audience", brief.audience.as_str())
+            },
             // The endings of the formal register thank, which is out of place before what calls for respect.
             endings: if sad || is_question || (mood == Mood::Grave && register == Register::Formal) {
                 none()
@@ -185,13 +200,16 @@ impl<'a> Desk<'a> {
         if source.is_empty() {
             return None;
         }
-                let plain = Frame {
+        let plain = Frame {
             ask: turned(&self.asks, angle.turn).unwrap_or_default(),
             lines: angle.shape == Shape::Lines,
             ..Frame::default()
         };
         // The call to action was asked for: it stays unless hardly any room would be left for the description.
-        let without_ask = Frame { ask: "", ..plain.clone() };
+        let without_ask = Frame {
+            ask: "",
+            ..plain.clone()
+        };
         let (kept, plain) = [plain, without_ask].into_iter().find_map(|frame| {
             let body = self.longest(source, Cut::Any, &frame)?;
             let enough = frame.ask.is_empty() || body == source || text::words(&body).count() >= ENOUGH_WORDS;
@@ -278,7 +296,11 @@ impl<'a> Desk<'a> {
     fn fill<'f>(&'f self, body: &str, mut frame: Frame<'f>, angle: &Angle) -> Frame<'f> {
         let from = self.brief.target_chars.0;
         let asks_already = !frame.question_first.is_empty() || matches!(angle.close, Close::Question(_));
-        let question = if asks_already { None } else { turned(&self.questions, angle.turn) };
+        let question = if asks_already {
+            None
+        } else {
+            turned(&self.questions, angle.turn)
+        };
         let lead = [&self.style, &self.audience, &self.leads]
             .into_iter()
             .find_map(|leads| turned(leads, angle.turn));
@@ -343,7 +365,10 @@ impl<'a> Desk<'a> {
         }
         if required > 0 {
             let bare = with(required);
-            let unasked = Frame { ask: "", ..bare.clone() };
+            let unasked = Frame {
+                ask: "",
+                ..bare.clone()
+            };
             for frame in [bare, unasked] {
                 if let Some(shorter) = self.longest(source, Cut::Any, &frame) {
                     return (shorter, frame);
@@ -379,7 +404,11 @@ impl<'a> Desk<'a> {
     fn text(&self, body: &str, frame: &Frame<'_>) -> String {
         let space = layout::between_sentences(&self.brief.language);
         // Short captions are one paragraph.
-        let gap = if self.brief.target_chars.0 > SHORT { "\n\n" } else { space };
+        let gap = if self.brief.target_chars.0 > SHORT {
+            "\n\n"
+        } else {
+            space
+        };
         let mut text = String::with_capacity(body.len() + 200);
         let mut add = |between: &str, piece: &str| {
             if !piece.is_empty() {
@@ -400,16 +429,26 @@ impl<'a> Desk<'a> {
         } else if self.disclosure.is_empty() && goes_behind_colon(body) {
             add(" ", frame.lead);
             // The wide colon has its space within.
-            add(if frame.lead.ends_with('：') { "" } else { " " }, &self.laid_out(&self.behind_colon(body)));
+            add(
+                if frame.lead.ends_with('：') { "" } else { " " },
+                &self.laid_out(&self.behind_colon(body)),
+            );
         } else {
             add(" ", &as_sentence(frame.lead));
             add(space, &self.laid_out(body));
         }
         // A row of many emoji is parted: some where the description ends, the others at the end.
-        let parted = self.emoji.len().min(if frame.after.is_empty() { usize::MAX } else { MOST_IN_A_ROW });
+        let parted = self.emoji.len().min(if frame.after.is_empty() {
+            usize::MAX
+        } else {
+            MOST_IN_A_ROW
+        });
         let (first, last) = self.emoji.split_at(parted);
         add(" ", &first.concat());
-        add(if self.emoji.is_empty() || gap != "" { gap } else { " " }, &frame.after.join(space));
+        add(
+            if self.emoji.is_empty() || gap != "" { gap } else { " " },
+            &frame.after.join(space),
+        );
         add(" ", &last.concat());
         add("\n\n", &frame.keywords.join(" · "));
         text

@@ -47,21 +47,29 @@ fn is_free(part: &str, language: &str) -> bool {
 /// Words that begin a place, and what must follow them; an empty list: anything may.
 fn begins_place(language: &str, word: &str, next: &str) -> bool {
     let follows: &[&str] = match (language, word) {
-        ("en", "at" | "in" | "on" | "under" | "near" | "behind" | "beside" | "above" | "below" | "along" | "inside") => &[
-            "the", "a", "an", "our", "my", "your", "his", "her", "their",
-        ],
+        (
+            "en",
+            "at" | "in" | "on" | "under" | "near" | "behind" | "beside" | "above" | "below" | "along" | "inside",
+        ) => &["the", "a", "an", "our", "my", "your", "his", "her", "their"],
         ("en", "from") => &["the", "our", "my"],
-        ("es", "en" | "sobre" | "bajo" | "desde") => &["el", "la", "los", "las", "un", "una", "nuestro", "nuestra", "mi"],
-        ("fr", "sur" | "dans" | "sous" | "devant" | "derrière") => &["le", "la", "les", "un", "une", "notre", "nos", "mon", "ma"],
-        ("de", "im" | "am" | "beim") | ("it", "nel" | "nella" | "nello" | "sul" | "sulla" | "sullo") | ("pt", "na" | "no" | "nas" | "nos" | "num" | "numa") => &[],
-        ("de", "auf" | "in" | "an" | "aus" | "unter" | "über" | "vor" | "hinter" | "neben") => {
-            &["dem", "der", "den", "einem", "einer", "unserem", "unserer", "meinem", "meiner"]
+        ("es", "en" | "sobre" | "bajo" | "desde") => {
+            &["el", "la", "los", "las", "un", "una", "nuestro", "nuestra", "mi"]
         }
+        ("fr", "sur" | "dans" | "sous" | "devant" | "derrière") => {
+            &["le", "la", "les", "un", "une", "notre", "nos", "mon", "ma"]
+        }
+        ("de", "im" | "am" | "beim")
+        | ("it", "nel" | "nella" | "nello" | "sul" | "sulla" | "sullo")
+        | ("pt", "na" | "no" | "nas" | "nos" | "num" | "numa") => &[],
+        ("de", "auf" | "in" | "an" | "aus" | "unter" | "über" | "vor" | "hinter" | "neben") => &[
+            "dem", "der", "den", "einem", "einer", "unserem", "unserer", "meinem", "meiner",
+        ],
         ("it", "in" | "su" | "sotto") => &["un", "una", "mezzo"],
         _ => return false,
     };
     // A name is a place, too: "in Lisbon". German writes every noun so.
-    let is_name = !matches!((language, word), ("de", _) | (_, "from" | "desde")) && next.starts_with(char::is_uppercase);
+    let is_name =
+        !matches!((language, word), ("de", _) | (_, "from" | "desde")) && next.starts_with(char::is_uppercase);
     follows.is_empty() || is_name || follows.contains(&next)
 }
 
@@ -107,7 +115,8 @@ pub(super) fn detail_first<'a>(sentence: &'a str, language: &str) -> Option<(&'a
 fn turnable(sentence: &str) -> Option<&str> {
     let text = sentence.trim().trim_end_matches('.');
     let is_plain = !text.contains(['?', '!', ':', ';', '"', '“', '«', '„', '…', '\n', '.', '@', '#']);
-    (is_plain && text.chars().count() <= MOST_CHARS && text.chars().next().is_some_and(char::is_alphabetic)).then_some(text)
+    (is_plain && text.chars().count() <= MOST_CHARS && text.chars().next().is_some_and(char::is_alphabetic))
+        .then_some(text)
 }
 
 fn words_at(text: &str) -> Vec<(usize, &str)> {

@@ -1,6 +1,8 @@
 //! The description, made ready: one line of sentences, without what must not come out, and cut where it may be cut.
 
-use captions_domain::{brief::Brief, check::contains_phrase, choice::Emoji, phrases::Words, request::Language, text, voice::Casing};
+use captions_domain::{
+    brief::Brief, check::contains_phrase, choice::Emoji, phrases::Words, request::Language, text, voice::Casing,
+};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::picture;
@@ -92,7 +94,10 @@ pub(super) fn prepare(brief: &Brief) -> Prepared {
 
 /// True for somebody whose own captions have no capital letters.
 pub(super) fn writes_small(brief: &Brief) -> bool {
-    brief.style_card.as_ref().is_some_and(|card| card.casing == Casing::Lower)
+    brief
+        .style_card
+        .as_ref()
+        .is_some_and(|card| card.casing == Casing::Lower)
 }
 
 /// Without tags such as `<b>` and `</p>`; `a < b` and `<3` stay.
@@ -393,7 +398,12 @@ pub(super) fn fit(text: &str, language: &Language, cut: Cut, fits: impl Fn(&str)
     };
     // Not behind a word that wants another one: "with…".
     let known = Words::of(language);
-    let ends_well = |at: &usize| first[..*at].split_whitespace().next_back().is_some_and(|word| known.is_content(word));
+    let ends_well = |at: &usize| {
+        first[..*at]
+            .split_whitespace()
+            .next_back()
+            .is_some_and(|word| known.is_content(word))
+    };
     let words: Vec<usize> = first
         .match_indices(char::is_whitespace)
         .map(|(at, _)| at)

@@ -129,7 +129,11 @@ async fn a_stream_gives_the_same_text_word_by_word() {
 #[case::only_tags("en", "#bread #rolls", "Bread.")]
 #[case::an_emoji_at_the_end("en", "fresh bread 🥖", "Fresh bread.")]
 #[case::markup("en", "<b>fresh</b> bread <3 <br/>every day", "Fresh bread <3 every day.")]
-#[case::json("en", "fresh bread {\"variants\": []} isn't it", "Fresh bread {variants: []} isn't it.")]
+#[case::json(
+    "en",
+    "fresh bread {\"variants\": []} isn't it",
+    "Fresh bread {variants: []} isn't it."
+)]
 #[case::a_quotation_stays("en", "she said \"fresh\" and left", "She said \"fresh\" and left.")]
 #[case::a_picture("en", "a photo of fresh bread and rolls", "Fresh bread and rolls.")]
 #[case::turkish("tr", "istanbul sabahı", "İstanbul sabahı.")]
@@ -238,11 +242,18 @@ fn every_language_and_tone_has_its_own_words(
         assert!(statement.starts_with(&format!("{body} ")), "{statement}");
     }
     if request.tone != Some(Tone::Respectful) {
-        assert!(angle("closing question").ends_with('?'), "{}", angle("closing question"));
+        assert!(
+            angle("closing question").ends_with('?'),
+            "{}",
+            angle("closing question")
+        );
         assert!(angle("question first").ends_with(&format!("?\n\n{body}")));
     }
     let opening = angle("opening line");
-    assert!(opening.contains(": pan de masa") || opening.contains(" : pan de masa"), "{opening}");
+    assert!(
+        opening.contains(": pan de masa") || opening.contains(" : pan de masa"),
+        "{opening}"
+    );
 }
 
 #[rstest]

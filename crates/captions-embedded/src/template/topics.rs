@@ -32,7 +32,9 @@ static BY_WORD: LazyLock<HashMap<&str, Topic>> = LazyLock::new(|| {
 const FALSE_FRIENDS: [(&str, &[&str]); 3] = [
     (
         "en",
-        &["pain", "pan", "course", "mode", "robe", "sole", "livre", "natal", "casa", "sac", "mare", "bolo"],
+        &[
+            "pain", "pan", "course", "mode", "robe", "sole", "livre", "natal", "casa", "sac", "mare", "bolo",
+        ],
     ),
     ("fr", &["pan", "pane", "son", "sole", "band"]),
     ("de", &["art", "pain", "pan"]),
@@ -45,7 +47,9 @@ pub(super) fn topics(description: &str, language: &str) -> Vec<Topic> {
     let is_meant = |word: &&str| !false_friends.is_some_and(|(_, words)| words.contains(word));
     let mut found: Vec<Topic> = Vec::new();
     // What an address says is its own affair.
-    let pieces = lower.split_whitespace().filter(|piece| !piece.starts_with('@') && !text::has_url(piece));
+    let pieces = lower
+        .split_whitespace()
+        .filter(|piece| !piece.starts_with('@') && !text::has_url(piece));
     let words = pieces.flat_map(text::words).filter(is_meant);
     for topic in words.filter_map(|word| BY_WORD.get(word)) {
         if !found.contains(topic) {

@@ -1,8 +1,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use captions_domain::{
-    bait, cliche,
+    bait,
     choice::{Audience, Style, Tone},
+    cliche,
     request::Language,
 };
 use rstest::rstest;
@@ -33,9 +34,21 @@ fn every_tone_style_and_call_to_action_has_its_lines(
     if LANGUAGES.contains(&tag) {
         for audience in Audience::ALL {
             let speaks = !matches!(audience, Audience::General | Audience::GenZ | Audience::Millennials);
-            assert_eq!(!phrases.lines("audience", audience.as_str()).is_empty(), speaks, "{tag} {audience}");
+            assert_eq!(
+                !phrases.lines("audience", audience.as_str()).is_empty(),
+                speaks,
+                "{tag} {audience}"
+            );
         }
-        for style in ["educational", "storytelling", "promotional", "inspirational", "luxury", "creative", "detailed"] {
+        for style in [
+            "educational",
+            "storytelling",
+            "promotional",
+            "inspirational",
+            "luxury",
+            "creative",
+            "detailed",
+        ] {
             assert!(!phrases.lines("style", style).is_empty(), "{tag} {style}");
         }
     }
@@ -73,7 +86,10 @@ fn every_line_can_stand_where_its_kind_stands(
         assert!(!line.chars().next().unwrap().is_lowercase(), "{line}");
         assert!(!line.contains('!') && !line.chars().any(char::is_numeric), "{line}");
         if let Some(other) = seen.insert(line, (kind, key)) {
-            assert!(other.0 == kind && kind != "lead" && kind != "ending", "[{kind}.{key}] {line} stands in {other:?}, too");
+            assert!(
+                other.0 == kind && kind != "lead" && kind != "ending",
+                "[{kind}.{key}] {line} stands in {other:?}, too"
+            );
         }
         // Nothing that the score takes for a machine's, or a platform for begging.
         assert_eq!(cliche::find(line, &language, ""), [], "{line}");

@@ -323,7 +323,10 @@ async fn a_short_description_is_brought_to_the_wished_length_but_not_padded_with
     );
 
     assert!((40..=125).contains(&short.chars().count()), "{short}");
-    assert!(medium.chars().count() > short.chars().count() && medium.contains("\n\n"), "{medium}");
+    assert!(
+        medium.chars().count() > short.chars().count() && medium.contains("\n\n"),
+        "{medium}"
+    );
     assert!(long.chars().count() < 250, "{long}");
 }
 
@@ -390,7 +393,11 @@ async fn one_asks_about_what_the_first_sentence_is_about() {
         ..request(about)
     };
 
-    assert!(caption(&ask("Two espressos at the bar")).await.ends_with("Coffee: black or with milk?"));
+    assert!(
+        caption(&ask("Two espressos at the bar"))
+            .await
+            .ends_with("Coffee: black or with milk?")
+    );
     let aside = caption(&ask("My brother moved out. He took the coffee.")).await;
     assert!(!aside.contains("milk"), "{aside}");
 }
