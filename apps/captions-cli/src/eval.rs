@@ -98,7 +98,9 @@ pub(crate) async fn run(
     session.close().await;
 
     if args.no_baseline {
-        outcomes.iter_mut().for_each(|outcome| outcome.baseline = None);
+        for outcome in &mut outcomes {
+            outcome.baseline = None;
+        }
     }
     let summary = Summary::of(&outcomes);
     let who = listener.describe();

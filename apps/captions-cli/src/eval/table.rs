@@ -142,10 +142,11 @@ fn texts(outcomes: &[Outcome]) -> String {
 }
 
 fn figures(summary: &Summary) -> String {
-    let (published, baseline) = (&summary.published, &summary.baseline);
+    let published = &summary.published;
     let mut columns = Columns::of(&["", "as published", "first output, unrepaired"]);
     let mut both = |name: &str, of: &dyn Fn(&Totals) -> String| {
-        columns.add(vec![name.to_owned(), of(published), of(baseline)]);
+        let baseline = summary.baseline.as_ref().map_or_else(|| "-".to_owned(), of);
+        columns.add(vec![name.to_owned(), of(published), baseline]);
     };
     let asked = summary.asked;
     both("briefs answered", &|totals| format!("{} of {asked}", totals.answered));
@@ -184,12 +185,17 @@ fn figures(summary: &Summary) -> String {
 
 fn lists(summary: &Summary) -> String {
     let mut text = String::new();
+    let none = Vec::new();
+    let (first_errors, first_violations) = match &summary.baseline {
+        Some(baseline) => (&baseline.errors, &baseline.violations),
+        None => (&none, &none),
+    };
     for (title, counts) in [
         ("failures", &summary.published.errors),
         ("broken rules, as published", &summary.published.violations),
         ("repairs", &summary.repairs),
-        ("failures of the first output", &summary.baseline.errors),
-        ("broken rules of the first output", &summary.baseline.violations),
+        ("failures of the first output", first_errors),
+        ("broken rules of the first output", first_violations),
     ] {
         if counts.is_empty() {
             continue;

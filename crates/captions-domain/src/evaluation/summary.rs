@@ -60,8 +60,8 @@ pub struct Summary {
     pub asked: usize,
     /// As the engine gave it.
     pub published: Totals,
-    /// The first answer of each, unrepaired.
-    pub baseline: Totals,
+    /// The first answer of each, unrepaired; `None` if none was kept.
+    pub baseline: Option<Totals>,
     /// Texts that were changed by rule.
     pub repaired: usize,
     /// What was changed, most frequent first.
@@ -101,7 +101,10 @@ impl Summary {
             passed_over: outcomes.len() - asked.len(),
             asked: asked.len(),
             published: Totals::of(published),
-            baseline: Totals::of(baseline),
+            baseline: asked
+                .iter()
+                .any(|outcome| outcome.baseline.is_some())
+                .then(|| Totals::of(baseline)),
             repaired: texts().filter(|text| !text.repairs.is_empty()).count(),
             repairs: counted(texts().flat_map(|text| text.repairs.iter().map(String::as_str))),
             fewer_variants: asked

@@ -68,7 +68,11 @@ fn a_brief_is_valid_only_with_all_of_its_variants() {
         (3, 2, 1, 4)
     );
     assert_eq!((totals.valid_percent, totals.quality_score), (33.3, 67.5));
-    assert_eq!(totals.parts[0].value, 0.675);
+    let hook = Mean {
+        name: "hook".into(),
+        value: 0.675,
+    };
+    assert_eq!(totals.parts, [hook]);
     assert_eq!((totals.unfaithful, totals.untraced), (1, 1));
     assert_eq!(totals.violations[0].name, "too_long");
     assert_eq!(
@@ -86,7 +90,8 @@ fn nearly_all_is_not_a_hundred_percent() {
     let mut run = vec![outcome(vec![judged(80.0, true)]); 2999];
     run.push(failed("internal"));
 
-    assert_eq!(Summary::of(&run).published.valid_percent, 99.9);
+    let totals = Summary::of(&run).published;
+    assert_eq!((totals.valid, totals.valid_percent), (2999, 99.9));
 }
 
 #[test]
@@ -100,8 +105,31 @@ fn what_is_passed_over_counts_for_nothing() {
     let summary = Summary::of(&[outcome(vec![judged(80.0, true)]), skipped]);
 
     assert_eq!((summary.briefs, summary.asked, summary.passed_over), (2, 1, 1));
-    assert_eq!(summary.published.valid_percent, 100.0);
-    assert_eq!(summary.baseline.errors[0].name, "no_answer");
+    let totals = &summary.published;
+    assert_eq!((totals.valid, totals.valid_percent), (1, 100.0));
+    assert_eq!(summary.baseline, None);
+}
+
+#[test]
+fn the_baseline_has_its_own_figures() {
+    let run = [
+        Outcome {
+            baseline: Some(Baseline::failed("unusable")),
+            ..outcome(vec![judged(80.0, true)])
+        },
+        Outcome {
+            baseline: Some(Baseline::Judged(Box::new(judged(40.0, false)))),
+            ..outcome(vec![judged(60.0, true)])
+        },
+        // Nobody answered before the time was up.
+        failed("provider_timeout"),
+    ];
+
+    let baseline = Summary::of(&run).baseline.unwrap();
+
+    assert_eq!((baseline.answered, baseline.valid, baseline.texts), (1, 0, 1));
+    let errors: Vec<&str> = baseline.errors.iter().map(|count| count.name.as_str()).collect();
+    assert_eq!(errors, ["provider_timeout", "unusable"]);
 }
 
 #[test]

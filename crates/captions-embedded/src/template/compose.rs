@@ -260,17 +260,13 @@ impl<'a> Desk<'a> {
         }
         let small = self.behind_colon(&self.source);
         let language = self.brief.language.primary();
-        Some(match shape {
-            Shape::PlaceFirst => {
-                let (place, rest) = fronting::place_first(&small, language)?;
-                let colon = if language == "fr" { " :" } else { ":" };
-                format!("{}{colon} {rest}.", self.large(place))
-            }
-            _ => {
-                let (detail, rest) = fronting::detail_first(&small, language)?;
-                format!("{}. {}.", self.large(detail), self.large(rest))
-            }
-        })
+        if shape == Shape::PlaceFirst {
+            let (place, rest) = fronting::place_first(&small, language)?;
+            let colon = if language == "fr" { " :" } else { ":" };
+            return Some(format!("{}{colon} {rest}.", self.large(place)));
+        }
+        let (detail, rest) = fronting::detail_first(&small, language)?;
+        Some(format!("{}. {}.", self.large(detail), self.large(rest)))
     }
 
     /// With a large first letter, unless this user writes none.
@@ -318,7 +314,7 @@ impl<'a> Desk<'a> {
             let Some(line) = line.filter(|line| self.fills && !frame.after.contains(line)) else {
                 continue;
             };
-            if self.whole(&self.text(body, &frame), &frame).chars().count() >= from {
+            if whole(&self.text(body, &frame), frame.ask).chars().count() >= from {
                 break;
             }
             let mut longer = frame.clone();
@@ -446,7 +442,7 @@ impl<'a> Desk<'a> {
         let (first, last) = self.emoji.split_at(parted);
         add(" ", &first.concat());
         add(
-            if self.emoji.is_empty() || gap != "" { gap } else { " " },
+            if self.emoji.is_empty() || !gap.is_empty() { gap } else { " " },
             &frame.after.join(space),
         );
         add(" ", &last.concat());
@@ -476,18 +472,9 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Text and call to action as they are joined in the end.
-    fn whole(&self, text: &str, frame: &Frame<'_>) -> String {
-        if frame.ask.is_empty() {
-            text.to_owned()
-        } else {
-            format!("{text}\n\n{}", frame.ask)
-        }
-    }
-
     /// True if text and call to action keep the wished length, the limit of the request, and the platform's.
     fn fits(&self, text: &str, frame: &Frame<'_>) -> bool {
-        let text = self.whole(text, frame);
+        let text = whole(text, frame.ask);
         text.chars().count() <= limit(self.brief)
             && text.encode_utf16().count() <= self.rules.max_chars
             && text::length_in(self.rules.unit, &text) <= self.rules.max_chars
@@ -499,6 +486,15 @@ enum Part {
     Lead,
     Ending,
     Question,
+}
+
+/// Text and call to action as they are joined in the end.
+fn whole<'t>(text: &'t str, ask: &str) -> Cow<'t, str> {
+    if ask.is_empty() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{text}\n\n{ask}"))
+    }
 }
 
 /// True for a text that begins with a word, and whose first sentence has no colon of its own.

@@ -23,15 +23,19 @@ pub(super) enum Register {
 impl Register {
     /// The tone's. The default tone takes its colour from the style.
     pub(super) const fn of(tone: Tone, style: Style) -> Self {
-        match (tone, style) {
-            (Tone::Friendly, Style::Professional | Style::Formal) => Self::Formal,
-            (Tone::Friendly, Style::Playful | Style::Funny) => Self::Playful,
-            (Tone::Friendly, Style::Luxury | Style::Inspirational | Style::Minimalist) => Self::Calm,
-            (Tone::Friendly | Tone::Casual | Tone::Warm, _) => Self::Warm,
-            (Tone::Enthusiastic | Tone::Energetic, _) => Self::Lively,
-            (Tone::Playful | Tone::Funny, _) => Self::Playful,
-            (Tone::Calm | Tone::Inspirational, _) => Self::Calm,
-            (Tone::Professional | Tone::Sophisticated | Tone::Formal | Tone::Respectful, _) => Self::Formal,
+        let of_style = match style {
+            Style::Professional | Style::Formal => Self::Formal,
+            Style::Playful | Style::Funny => Self::Playful,
+            Style::Luxury | Style::Inspirational | Style::Minimalist => Self::Calm,
+            _ => Self::Warm,
+        };
+        match tone {
+            Tone::Friendly => of_style,
+            Tone::Casual | Tone::Warm => Self::Warm,
+            Tone::Enthusiastic | Tone::Energetic => Self::Lively,
+            Tone::Playful | Tone::Funny => Self::Playful,
+            Tone::Calm | Tone::Inspirational => Self::Calm,
+            Tone::Professional | Tone::Sophisticated | Tone::Formal | Tone::Respectful => Self::Formal,
         }
     }
 
