@@ -7,6 +7,7 @@
 )]
 
 mod eval;
+mod check;
 mod generate;
 mod prompt;
 
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     eval::EvalArgs,
+    check::CheckArgs,
     generate::{GenerateArgs, flag_of},
     prompt::{PromptCommand, ShowArgs},
 };
@@ -32,7 +34,7 @@ const HELP: &str = "\
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 failure   2 wrong usage   3 settings or store   4 key or account of a provider
-  5 provider or network   6 fewer captions than asked for   7 below --min-score or another gate
+  5 provider or network   6 fewer captions than asked for   7 not publishable, or below a limit of yours
   8 limited or overloaded, try later   130 stopped by Ctrl-C";
 
 /// Writes Instagram captions that are ready to publish.
@@ -94,9 +96,9 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
-    /// Measure what a writer does with many briefs
+    /// Judge a text by the rules of its platform, without any model
     #[command(help_template = HELP)]
-    Eval(Box<EvalArgs>),
+    Check(CheckArgs),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -131,6 +133,9 @@ Examples:
   captions doctor
   captions doctor --json")]
     Doctor(DoctorArgs),
+    /// Measure what a writer does with many briefs
+    #[command(help_template = HELP)]
+    Eval(Box<EvalArgs>),
     /// Show the settings in effect
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

@@ -3,6 +3,7 @@
 
 mod binary;
 mod eval;
+mod check;
 mod failures;
 mod generate;
 mod people;
