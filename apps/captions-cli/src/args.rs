@@ -6,8 +6,8 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
-mod eval;
 mod check;
+mod eval;
 mod generate;
 mod prompt;
 
@@ -17,8 +17,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::{
-    eval::EvalArgs,
     check::CheckArgs,
+    eval::EvalArgs,
     generate::{GenerateArgs, flag_of},
     prompt::{PromptCommand, ShowArgs},
 };

@@ -25,12 +25,36 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bread = "Fresh sourdough loaves on a wooden shelf";
     let briefs = [
         ("one sentence", bread, "en", Length::Short, 1.0),
-        ("one sentence, medium, Portuguese", "Pão fresco na prateleira", "pt", Length::Medium, 1.0),
+        (
+            "one sentence, medium, Portuguese",
+            "Pão fresco na prateleira",
+            "pt",
+            Length::Medium,
+            1.0,
+        ),
         ("one sentence, 3 variants", bread, "en", Length::Short, 3.0),
         ("one sentence, 10 variants", bread, "en", Length::Short, 10.0),
-        ("2,000 characters, short caption", longest.as_str(), "en", Length::Short, 1.0),
-        ("2,000 characters, longest caption", longest.as_str(), "en", Length::Max, 1.0),
-        ("2,000 characters, longest, 10 variants", longest.as_str(), "en", Length::Max, 10.0),
+        (
+            "2,000 characters, short caption",
+            longest.as_str(),
+            "en",
+            Length::Short,
+            1.0,
+        ),
+        (
+            "2,000 characters, longest caption",
+            longest.as_str(),
+            "en",
+            Length::Max,
+            1.0,
+        ),
+        (
+            "2,000 characters, longest, 10 variants",
+            longest.as_str(),
+            "en",
+            Length::Max,
+            10.0,
+        ),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let writer = TemplateWriter::new("template");

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod binary;
-mod eval;
 mod check;
+mod eval;
 mod failures;
 mod generate;
 mod people;

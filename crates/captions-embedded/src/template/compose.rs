@@ -442,7 +442,11 @@ impl<'a> Desk<'a> {
         let (first, last) = self.emoji.split_at(parted);
         add(" ", &first.concat());
         add(
-            if self.emoji.is_empty() || !gap.is_empty() { gap } else { " " },
+            if self.emoji.is_empty() || !gap.is_empty() {
+                gap
+            } else {
+                " "
+            },
             &frame.after.join(space),
         );
         add(" ", &last.concat());
