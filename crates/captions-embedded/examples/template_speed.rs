@@ -1,6 +1,8 @@
 //! How long the template writer takes for one answer: median, 95th percentile and longest of many, for short and long
 //! briefs. `cargo run --release -p captions-embedded --example template_speed`
 
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::{
     error::Error,
     time::{Duration, Instant},
