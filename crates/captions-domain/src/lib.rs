@@ -14,6 +14,7 @@ pub mod caption;
 pub mod check;
 pub mod choice;
 pub mod context;
+pub mod engagement;
 pub mod engine;
 pub mod fault;
 pub mod hashtags;
