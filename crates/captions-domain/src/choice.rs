@@ -129,3 +129,9 @@ choice!(
     Instagram = "instagram", Threads = "threads", X = "x" | "twitter", Tiktok = "tiktok", Facebook = "facebook",
     Linkedin = "linkedin", Pinterest = "pinterest", Youtube = "youtube", Bluesky = "bluesky",
 });
+choice!(
+    /// What is done to a given caption.
+    Rewriting, "operation", default Fix, {
+    Shorten = "shorten", Expand = "expand" | "lengthen", Fix = "fix" | "correct", Tone = "tone" | "retone",
+    DeCliche = "de_cliche" | "decliche", Translate = "translate", Adapt = "adapt",
+});

@@ -3,22 +3,26 @@
 //! Read it in the order of a request: [`request`] (what may be asked, the only validation), [`user`] (what is known
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
+//! [`rewrite`] is about captions that there are already.
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`],
-//! [`voice`].
+//! [`voice`], with what they look for: [`bait`], [`cliche`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
 pub mod answers;
+pub mod bait;
 pub mod brief;
 pub mod caption;
 pub mod check;
 pub mod choice;
+pub mod cliche;
 pub mod context;
 pub mod engagement;
 pub mod engine;
 pub mod fault;
 pub mod hashtags;
 pub mod key;
+mod lexicon;
 pub mod limiter;
 pub mod phrases;
 pub mod platform;
@@ -29,6 +33,8 @@ pub mod quality;
 pub mod quota;
 pub mod reply;
 pub mod request;
+pub mod rewrite;
+pub mod sentences;
 pub mod text;
 pub mod user;
 pub mod voice;

@@ -77,9 +77,6 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         repairs.push("dropped hashtags to keep to the limit".to_owned());
     }
 
-    let text = Variant::published(&caption, &tags);
-    let violations = check::violations(&text, brief);
-    let quality = quality::score(brief, &caption, &tags, &violations);
     Variant {
         angle: draft
             .angle
@@ -88,19 +85,31 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
             .filter(|c| !c.is_control())
             .take(40)
             .collect(),
+        repairs,
+        ..judged(caption, tags, brief)
+    }
+}
+
+/// A caption as it stands, checked and scored.
+pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> Variant {
+    let text = Variant::published(&caption, &hashtags);
+    let violations = check::violations(&text, brief);
+    let quality = quality::score(brief, &caption, &hashtags, &violations);
+    Variant {
+        angle: String::new(),
         publishable: violations.is_empty(),
         caption,
-        hashtags: tags,
+        hashtags,
         text,
         quality,
         violations,
-        repairs,
+        repairs: Vec::new(),
     }
 }
 
 /// Removes what nobody sees and what only layout made: zero-width spaces, soft hyphens, byte-order marks, control
 /// characters, trailing spaces, more than one blank line. Joiners and direction marks stay: emoji and scripts need them.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut signs = 0;
     let visible: String = text
         .replace("\r\n", "\n")
@@ -121,7 +130,7 @@ fn clean(text: &str) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-fn without_label_and_quotes(text: &str) -> String {
+pub(crate) fn without_label_and_quotes(text: &str) -> String {
     let plain = text.replace("**", "");
     let mut text = plain.trim();
     // "Caption:", "Sure! Here is a caption for your post:"
@@ -224,7 +233,7 @@ pub(crate) fn given_text(brief: &Brief) -> String {
     given
 }
 
-fn with_emoji_at_most(text: &str, most: usize) -> String {
+pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
     let mut left = most;
     let mut removed = false;
     let kept: String = text
@@ -260,7 +269,7 @@ fn with_emoji_at_most(text: &str, most: usize) -> String {
 }
 
 /// A plain disclosure in the caption's language.
-fn disclosure(language: &str) -> &'static str {
+pub(crate) fn disclosure(language: &str) -> &'static str {
     match language {
         "de" => "Anzeige:",
         "es" => "Publicidad:",
@@ -288,7 +297,7 @@ fn within_bucket(caption: &str, cta: &str, (from, to): (usize, usize)) -> String
 }
 
 /// Makes the published text keep the limit: last sentences go first, then the least relevant tags, then words.
-fn within_limit(
+pub(crate) fn within_limit(
     caption: &str,
     tags: usize,
     brief: &Brief,
@@ -330,14 +339,14 @@ fn within_limit(
 }
 
 /// The longest beginning of `text` that ends at one of `ends` (ascending bytes) and fits. Longer ones never fit better.
-fn longest<'a>(text: &'a str, ends: &[usize], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
+pub(crate) fn longest<'a>(text: &'a str, ends: &[usize], fits: impl Fn(&str) -> bool) -> Option<&'a str> {
     let fitting = ends.partition_point(|end| fits(text[..*end].trim_end()));
     let end = ends.get(fitting.checked_sub(1)?)?;
     Some(text[..*end].trim_end()).filter(|text| !text.is_empty())
 }
 
 /// Where the sentences end, without those that hold no word; the last end is the text's.
-fn sentence_ends(text: &str) -> Vec<usize> {
+pub(crate) fn sentence_ends(text: &str) -> Vec<usize> {
     let mut ends: Vec<usize> = Vec::new();
     for (at, sentence) in text.split_sentence_bound_indices() {
         let end = at + sentence.len();

@@ -16,11 +16,12 @@ use crate::{
     phrases::Words,
     platform::PlatformRules,
     polish::given_text,
-    text,
+    text::{self, Place},
 };
 
 /// An explained score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Quality {
     /// 0-100, one decimal: `raw_score`, but at most 49 if the text is not publishable.
     pub score: f64,
@@ -28,15 +29,26 @@ pub struct Quality {
     pub raw_score: f64,
     /// The weights sum to 1.
     pub parts: Vec<Part>,
+    /// How many of 100 captions that people wrote score lower, as far as that can be told; `None` in scores of before it.
+    pub percentile: Option<u8>,
+    /// What the caption says and nobody told it: numbers, prices, dates, links, @mentions, names.
+    pub untraced: Vec<Place>,
+    /// By which rules it was scored; empty in scores of before there were versions.
+    pub version: String,
 }
 
 /// One part of a score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Part {
     pub name: String,
     /// 0-1.
     pub value: f64,
     pub weight: f64,
+    /// What it rests on: `platform`, `measured 2017-2019 panel`, `published`, `judgement`, several joined by commas.
+    pub evidence: String,
+    /// What in the published text costs points.
+    pub spans: Vec<Place>,
     /// What would raise it most, in words; `None` if nothing is missing.
     pub fix: Option<String>,
 }
@@ -66,6 +78,7 @@ pub fn score(brief: &Brief, caption: &str, tags: &[String], violations: &[Violat
             value: round(value.clamp(0.0, 1.0), 1000.0),
             weight,
             fix,
+            ..Part::default()
         })
         .collect();
     let raw_score = round(
@@ -81,6 +94,7 @@ pub fn score(brief: &Brief, caption: &str, tags: &[String], violations: &[Violat
         score,
         raw_score,
         parts,
+        ..Quality::default()
     }
 }
 

@@ -151,6 +151,12 @@ text_type!(
     |text| plain_text("a description", text, 3, 2000)
 );
 text_type!(
+    /// A caption that there is already, as it would be published: 1-10000 characters after trimming. A longer one is not
+    /// changed in one piece by any model.
+    CaptionText,
+    |text| plain_text("a caption", text, 1, 10_000)
+);
+text_type!(
     /// A user of a tenant: 1-100 characters of `[A-Za-z0-9_-]`.
     UserId,
     |text| identifier("user", text).map(Into::into)
@@ -225,6 +231,11 @@ text_type!(
         Ok(tag.into_inner())
     }
 );
+
+impl Temperature {
+    /// For changing a given text: the same thing said again, not another one.
+    pub const CALM: Self = Self(0.2);
+}
 
 impl Language {
     /// The primary subtag, as in `pt` of `pt-BR`.
@@ -316,6 +327,10 @@ macro_rules! number_type {
 number_type!(
     /// The most code points that the published text may have, tags included.
     MaxChars(u16) by whole, "max_chars", 20u16..=63206u16
+);
+number_type!(
+    /// The most code points that a given caption may have after it was changed, tags included.
+    TargetChars(u16) by whole, "target_chars", 20u16..=10000u16
 );
 number_type!(
     /// How many hashtags; what is above the platform's dated cap is lowered to it with a warning.

@@ -16,6 +16,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
+    text::Place,
     user::{Preferences, User},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -120,15 +121,30 @@ pub fn quality() -> Quality {
                 name: "hook".into(),
                 value: 0.1 + 0.2,
                 weight: 1.0 / 3.0,
+                evidence: "judgement".into(),
+                spans: vec![Place {
+                    text: "Fresh".into(),
+                    start: 0,
+                    end: 5,
+                }],
                 fix: Some("Begin with the sourdough 🥖.".into()),
             },
             Part {
                 name: "format".into(),
                 value: 1.0,
                 weight: 2.0 / 3.0,
+                evidence: "published".into(),
+                spans: Vec::new(),
                 fix: None,
             },
         ],
+        percentile: Some(17),
+        untraced: vec![Place {
+            text: "breakfast 🥖".into(),
+            start: 35,
+            end: 46,
+        }],
+        version: "1".into(),
     }
 }
 
@@ -241,11 +257,7 @@ pub fn record_bare() -> Record {
                 caption: String::new(),
                 hashtags: Vec::new(),
                 text: String::new(),
-                quality: Quality {
-                    score: 0.0,
-                    raw_score: 0.0,
-                    parts: Vec::new(),
-                },
+                quality: Quality::default(),
                 publishable: false,
                 violations: Vec::new(),
                 repairs: Vec::new(),

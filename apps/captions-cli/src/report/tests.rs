@@ -19,6 +19,7 @@ fn part(name: &str, value: f64, weight: f64, fix: Option<&str>) -> Part {
         value,
         weight,
         fix: fix.map(str::to_owned),
+        ..Part::default()
     }
 }
 
@@ -37,6 +38,7 @@ fn variant(caption: &str, score: f64) -> Variant {
                 part("hook", 0.5, 0.18, Some("begin with what one sees")),
                 part("format", 0.0, 0.07, None),
             ],
+            ..Quality::default()
         },
         publishable: true,
         violations: Vec::new(),

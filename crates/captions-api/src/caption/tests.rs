@@ -27,7 +27,9 @@ fn variant(text: &str, score: f64) -> Variant {
                 value: 0.5,
                 weight: 0.2,
                 fix: Some("start with the cat".into()),
+                ..Part::default()
             }],
+            ..Quality::default()
         },
         publishable: false,
         violations: vec![Violation {

@@ -1,0 +1,340 @@
+//! Lists of phrases, and the form of a text in which they are looked for: words in lower case that know their place.
+//!
+//! A text is taken apart once, a list is read once; looking for all phrases of a list is one pass over the words.
+
+use std::collections::HashMap;
+
+use crate::text::{Place, is_tag_char};
+
+/// The most words that a gap (`…`) in a phrase stands for.
+const LONGEST_GAP: usize = 4;
+
+/// A text as its words, emoji and marks.
+#[derive(Debug)]
+pub(crate) struct Tokens<'a> {
+    text: &'a str,
+    pub(crate) all: Vec<Token>,
+}
+
+/// One word, emoji or mark.
+#[derive(Debug)]
+pub(crate) struct Token {
+    /// In lower case, with `'` for every apostrophe.
+    pub(crate) word: String,
+    pub(crate) kind: Kind,
+    /// Code points, end exclusive.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Where it stands in bytes.
+    from: usize,
+    to: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Word,
+    /// Two or more capitals and no small letter, or digits: an answer that is dictated.
+    Shout,
+    Emoji,
+    /// Quotes around a word.
+    Quote,
+    Break,
+    /// Any other mark. A hyphen is none: `must-have` is two words.
+    Mark,
+}
+
+impl<'a> Tokens<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        let mut all: Vec<Token> = Vec::new();
+        let mut chars = text.char_indices().enumerate().peekable();
+        while let Some((index, (byte, c))) = chars.next() {
+            let mut end = (index + 1, byte + c.len_utf8());
+            let kind = if in_word(c) {
+                while let Some((index, (byte, next))) = chars.peek().copied() {
+                    let joins = in_word(next)
+                        || (is_apostrophe(next)
+                            && text[byte + next.len_utf8()..].starts_with(|after: char| after.is_alphabetic()));
+                    if !joins {
+                        break;
+                    }
+                    chars.next();
+                    end = (index + 1, byte + next.len_utf8());
+                }
+                word_kind(&text[byte..end.1])
+            } else if is_pictograph(c) {
+                let mut joined = false;
+                while let Some((index, (byte, next))) =
+                    chars.next_if(|(_, (_, next))| follows_pictograph(*next) || (joined && is_pictograph(*next)))
+                {
+                    joined = next == '\u{200D}';
+                    end = (index + 1, byte + next.len_utf8());
+                }
+                Kind::Emoji
+            } else if c == '\n' {
+                Kind::Break
+            } else if c.is_whitespace() || is_hyphen(c) || follows_pictograph(c) {
+                continue;
+            } else if matches!(c, '"' | '“' | '”' | '«' | '»' | '„' | '\'' | '‘' | '’') {
+                Kind::Quote
+            } else {
+                Kind::Mark
+            };
+            all.push(Token {
+                word: folded(&text[byte..end.1]),
+                kind,
+                start: index,
+                end: end.0,
+                from: byte,
+                to: end.1,
+            });
+        }
+        Self { text, all }
+    }
+
+    /// The place from the first to the last of these tokens.
+    pub(crate) fn place(&self, tokens: &std::ops::Range<usize>) -> Option<Place> {
+        let (first, last) = (self.all.get(tokens.start)?, self.all.get(tokens.end.checked_sub(1)?)?);
+        Some(Place {
+            text: self.text.get(first.from..last.to)?.to_owned(),
+            start: first.start,
+            end: last.end,
+        })
+    }
+
+    /// The tokens that stand in these code points.
+    pub(crate) fn within(&self, start: usize, end: usize) -> std::ops::Range<usize> {
+        let from = self.all.partition_point(|token| token.start < start);
+        let to = self.all.partition_point(|token| token.end <= end);
+        from..to.max(from)
+    }
+}
+
+fn in_word(c: char) -> bool {
+    is_tag_char(c) && !is_pictograph(c)
+}
+
+const fn is_apostrophe(c: char) -> bool {
+    matches!(c, '\'' | '’' | 'ʼ')
+}
+
+const fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}' | '\u{2011}')
+}
+
+fn word_kind(word: &str) -> Kind {
+    let is_shouted = word.chars().filter(|c| c.is_uppercase()).count() >= 2 && !word.chars().any(char::is_lowercase);
+    if is_shouted || word.chars().all(char::is_numeric) {
+        Kind::Shout
+    } else {
+        Kind::Word
+    }
+}
+
+/// Signs that emoji begin with. Coarse: it is enough to know that no word stands there.
+fn is_pictograph(c: char) -> bool {
+    matches!(u32::from(c), 0x2190..=0x21FF | 0x2300..=0x23FF | 0x25A0..=0x27BF | 0x2900..=0x2BFF | 0x1F000..=0x1FAFF)
+}
+
+fn follows_pictograph(c: char) -> bool {
+    matches!(u32::from(c), 0x200D | 0x20E3 | 0xFE0E | 0xFE0F | 0x1F3FB..=0x1F3FF | 0xE0020..=0xE007F)
+}
+
+fn folded(word: &str) -> String {
+    if word.is_ascii() {
+        return word.to_ascii_lowercase();
+    }
+    word.to_lowercase().replace(['’', 'ʼ', '‘'], "'")
+}
+
+/// What one token of a phrase may be.
+#[derive(Debug)]
+enum Step {
+    /// One of these words.
+    Word(Vec<String>),
+    /// A word that begins so.
+    Start(String),
+    /// An answer that is dictated: an emoji, a number, a word in quotes or in capitals.
+    Answer,
+    Emoji,
+    /// Up to [`LONGEST_GAP`] words.
+    Gap,
+}
+
+impl Step {
+    fn read(step: &str) -> Self {
+        match step {
+            "…" => Self::Gap,
+            "<answer>" => Self::Answer,
+            "<emoji>" => Self::Emoji,
+            _ => match step.strip_suffix('*') {
+                Some(start) => Self::Start(start.to_owned()),
+                None => Self::Word(step.split('|').map(str::to_owned).collect()),
+            },
+        }
+    }
+
+    /// How many tokens it takes at the beginning of these; `None` if it does not fit.
+    fn fits(&self, tokens: &[Token]) -> Option<usize> {
+        let first = tokens.first()?;
+        match self {
+            Self::Word(words) => words.contains(&first.word).then_some(1),
+            Self::Start(start) => first.word.starts_with(start.as_str()).then_some(1),
+            Self::Answer => match first.kind {
+                Kind::Emoji | Kind::Shout => Some(1),
+                Kind::Quote => {
+                    let closing = tokens[1..]
+                        .iter()
+                        .take(LONGEST_GAP)
+                        .position(|t| t.kind == Kind::Quote)?;
+                    (closing > 0).then_some(closing + 2)
+                }
+                _ => None,
+            },
+            Self::Emoji => (first.kind == Kind::Emoji).then_some(1),
+            Self::Gap => None,
+        }
+    }
+}
+
+/// A list of phrases, each with what it stands for.
+#[derive(Debug)]
+pub(crate) struct Lexicon<T> {
+    phrases: Vec<(Vec<Step>, T)>,
+    /// The phrases by their first word; those that begin otherwise stand apart.
+    by_word: HashMap<String, Vec<usize>>,
+    others: Vec<usize>,
+}
+
+impl<T> Lexicon<T> {
+    /// Reads phrases: words parted by spaces; `a|b` either, `abc*` any ending, `…` a gap, `<answer>` a dictated
+    /// answer, `<emoji>` an emoji.
+    pub(crate) fn of<'a>(entries: impl Iterator<Item = (&'a str, T)>) -> Self {
+        let mut lexicon = Self {
+            phrases: Vec::new(),
+            by_word: HashMap::new(),
+            others: Vec::new(),
+        };
+        for (phrase, meaning) in entries {
+            let steps: Vec<Step> = phrase
+                .split(' ')
+                .flat_map(|piece| {
+                    // A hyphen parts words here as in the text.
+                    if piece.contains('*') || piece.starts_with('<') {
+                        vec![piece]
+                    } else {
+                        piece.split('-').collect()
+                    }
+                })
+                .map(Step::read)
+                .collect();
+            let number = lexicon.phrases.len();
+            match steps.first() {
+                Some(Step::Word(words)) => {
+                    for word in words {
+                        lexicon.by_word.entry(word.clone()).or_default().push(number);
+                    }
+                }
+                Some(_) => lexicon.others.push(number),
+                None => continue,
+            }
+            lexicon.phrases.push((steps, meaning));
+        }
+        lexicon
+    }
+
+    /// The phrases that begin at the first of these tokens, each with how many tokens it takes.
+    pub(crate) fn at<'a>(&'a self, tokens: &'a [Token]) -> impl Iterator<Item = (usize, usize, &'a T)> {
+        let named = tokens.first().and_then(|token| self.by_word.get(&token.word));
+        named
+            .into_iter()
+            .flatten()
+            .chain(&self.others)
+            .filter_map(move |number| {
+                let (steps, meaning) = &self.phrases[*number];
+                fit(steps, tokens).map(|length| (*number, length, meaning))
+            })
+    }
+
+    /// Every place where a phrase stands, the longest one where several begin: its number, its tokens, its meaning.
+    pub(crate) fn find<'a>(&'a self, tokens: &'a Tokens<'_>) -> Vec<(usize, std::ops::Range<usize>, &'a T)> {
+        let mut found = Vec::new();
+        let mut from = 0;
+        while from < tokens.all.len() {
+            let longest = self.at(&tokens.all[from..]).max_by_key(|(_, length, _)| *length);
+            match longest {
+                Some((number, length, meaning)) => {
+                    found.push((number, from..from + length, meaning));
+                    from += length;
+                }
+                None => from += 1,
+            }
+        }
+        found
+    }
+}
+
+/// How many tokens the steps take at the beginning of these; `None` if they do not fit.
+fn fit(steps: &[Step], tokens: &[Token]) -> Option<usize> {
+    let Some((step, rest)) = steps.split_first() else {
+        return Some(0);
+    };
+    if let Step::Gap = step {
+        for skipped in 0..=LONGEST_GAP {
+            if let Some(length) = tokens.get(skipped..).and_then(|tokens| fit(rest, tokens)) {
+                return Some(skipped + length);
+            }
+            if !tokens.get(skipped).is_some_and(|token| token.kind != Kind::Break) {
+                return None;
+            }
+        }
+        return None;
+    }
+    let length = step.fits(tokens)?;
+    fit(rest, &tokens[length..]).map(|others| length + others)
+}
+
+/// The lines of a data file without its comments and empty lines.
+pub(crate) fn lines(file: &'static str) -> impl Iterator<Item = &'static str> {
+    file.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn found(phrase: &str, text: &str) -> Vec<String> {
+        let tokens = Tokens::of(text);
+        let lexicon = Lexicon::of([(phrase, ())].into_iter());
+        lexicon
+            .find(&tokens)
+            .into_iter()
+            .filter_map(|(_, range, ())| tokens.place(&range))
+            .map(|place| place.text)
+            .collect()
+    }
+
+    #[rstest]
+    #[case("delve|delves", "She Delves deep, they delve.", &["Delves", "delve"])]
+    #[case("elevat*", "Elevating. Elevator.", &["Elevating", "Elevator"])]
+    #[case("must-have", "A must-have, a must have.", &["must-have", "must have"])]
+    #[case("here's the thing", "Here’s the\nthing. Here’s the thing", &["Here’s the thing"])]
+    #[case("realm", "Stromrealm, realms", &[])]
+    #[case("like … if", "Like this post if you can. Like, if", &["Like this post if", "Like, if"])]
+    #[case("like … if", "Like\nif", &[])]
+    #[case("comment <answer>", "Comment YES, comment \"me too\", comment ❤️, comment 1, comment below", &["Comment YES", "comment \"me too\"", "comment ❤️", "comment 1"])]
+    #[case("the result ?", "The result?", &["The result?"])]
+    fn phrases_are_found_as_whole_words(#[case] phrase: &str, #[case] text: &str, #[case] expected: &[&str]) {
+        assert_eq!(found(phrase, text), expected);
+    }
+
+    #[test]
+    fn places_are_in_code_points() {
+        let tokens = Tokens::of("👨‍👩‍👧 É delve");
+        let place = tokens.place(&(2..3)).unwrap();
+        assert_eq!((place.text.as_str(), place.start, place.end), ("delve", 8, 13));
+    }
+}
