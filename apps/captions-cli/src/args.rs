@@ -7,13 +7,17 @@
 )]
 
 mod generate;
+mod results;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use self::generate::{GenerateArgs, flag_of};
+pub(crate) use self::{
+    generate::{GenerateArgs, flag_of},
+    results::ResultsCommand,
+};
 
 /// Help leads with examples.
 const HELP: &str = "\
@@ -101,6 +105,12 @@ Examples:
   captions prefs set ana tone=
   captions prefs get ana")]
     Prefs(PrefsCommand),
+    /// Import what a user's posts have reached, for honest estimates
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions results import ana export.csv
+  captions results show ana")]
+    Results(ResultsCommand),
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),

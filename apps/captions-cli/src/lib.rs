@@ -18,6 +18,7 @@ mod input;
 mod model;
 mod prefs;
 mod report;
+mod results;
 mod screen;
 mod session;
 mod user;
@@ -126,6 +127,7 @@ async fn dispatch(
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
+        Command::Results(command) => results::run(&command, surroundings, stdin, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,

@@ -14,6 +14,7 @@ mod health;
 mod layers;
 mod openapi;
 mod preferences;
+mod results;
 mod serve;
 pub mod start;
 mod state;
@@ -80,6 +81,7 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(results::read, results::import, results::forget))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

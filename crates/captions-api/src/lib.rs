@@ -12,6 +12,7 @@ mod fields;
 pub mod caption;
 pub mod generate;
 pub mod problem;
+pub mod results;
 pub mod schema;
 pub mod stream;
 pub mod user;

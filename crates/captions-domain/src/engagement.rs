@@ -6,7 +6,7 @@
 //! they told the account's better posts from its worse ones. The quality score has no part in it.
 
 pub mod effects;
-mod replay;
+pub mod replay;
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};

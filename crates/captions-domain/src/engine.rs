@@ -17,6 +17,7 @@ use crate::{
     caption::{Answer, Degraded, Source, Warning},
     choice::nearest,
     context::Context,
+    engagement::{Results, Unknown},
     fault::LlmError,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
@@ -95,6 +96,8 @@ pub type EventStream = BoxStream<'static, Result<Event, GenerateError>>;
 /// A request on its way.
 struct Job {
     desk: Arc<Desk>,
+    /// What the user's posts have reached.
+    results: Result<Results, Unknown>,
     key: CacheKey,
     wish: Wish,
     warnings: Vec<Warning>,
@@ -134,12 +137,15 @@ impl Engine {
             invalid.nearest = nearest(name.as_str(), chain.members.iter().map(String::as_str)).map(Into::into);
             return Err(GenerateError::Invalid(invalid));
         }
-        let mut known = None;
+        let (mut known, mut results) = (None, Err(Unknown::NoHistory));
         if let Some(user) = &request.user {
             match self.users.preferences(cx, user).await {
                 // Nobody has to be registered to get a caption.
                 Ok(found) => known = found,
-                Err(_) => cx.notes.add(Degraded::PreferencesDefault),
+                Err(_) => {
+                    cx.notes.add(Degraded::PreferencesDefault);
+                    results = Err(Unknown::Unreadable);
+                }
             }
         }
         let (brief, warnings) = match &known {
@@ -170,8 +176,12 @@ impl Engine {
             has_ladder: wish.stale || (request.allow_fallback && !self.rungs.is_empty()),
             noted: cx.notes.all(),
         };
+        if let Some(imported) = known.and_then(|preferences| preferences.results) {
+            results = Ok(imported);
+        }
         Ok(Job {
             desk: Arc::new(desk),
+            results,
             key,
             wish,
             warnings,
@@ -198,6 +208,10 @@ impl Engine {
         if age.is_some() || shared {
             job.desk.store_found(cx, &mut written).await;
         }
+        let outlook = job.results.and_then(|results| {
+            let text = written.caption.variants.first().map_or("", |best| &best.text);
+            results.outlook(job.desk.brief.content_type, text, &job.desk.brief.language)
+        });
         written.degraded.iter().for_each(|how| cx.notes.add(*how));
         let mut warnings = job.warnings;
         warnings.append(&mut written.warnings);
@@ -209,6 +223,7 @@ impl Engine {
             degraded: cx.notes.all(),
             warnings,
             age,
+            outlook,
             shared,
         })
     }

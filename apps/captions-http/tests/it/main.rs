@@ -15,6 +15,7 @@ mod openapi;
 mod ports;
 mod problems;
 mod server;
+mod results;
 mod shutdown;
 mod starting;
 mod stats;

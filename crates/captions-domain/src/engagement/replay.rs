@@ -65,6 +65,8 @@ pub struct Replay {
 struct Told {
     /// What each post reached beyond its estimate, in logarithms.
     beyond: Vec<f64>,
+    /// Between which 80 % of the cases lie, after all of them.
+    bounds: (f64, f64),
     within: usize,
     error: f64,
 }
@@ -89,7 +91,7 @@ impl Habit {
         } else {
             (plain, nothing)
         };
-        let (low, high) = bounds(&told.beyond, measure);
+        let (low, high) = told.bounds;
         Some(Self {
             level: round(level(&reached, &effects)),
             low: round(low),
@@ -112,7 +114,7 @@ impl Habit {
     }
 
     /// Median, low and high of what a post reaches whose caption has this effect: whole numbers.
-    pub(super) fn range(&self, effect: f64) -> (f64, f64, f64) {
+    pub fn range(&self, effect: f64) -> (f64, f64, f64) {
         let median = self.level + self.caption_effect(effect).ln();
         let whole = |log: f64| log.exp_m1().max(0.0).round();
         (whole(median), whole(median + self.low), whole(median + self.high))
@@ -122,39 +124,40 @@ impl Habit {
 /// Estimates each post by those before it.
 fn tell(reached: &[f64], effects: &[f64], measure: Measure) -> Told {
     let (mut beyond, mut within, mut errors) = (Vec::new(), 0, Vec::new());
+    let mut sorted: Vec<f64> = Vec::new();
     for next in WINDOW.0..reached.len() {
         let estimate = level(&reached[..next], &effects[..next]) + effects[next];
         let off = reached[next] - estimate;
-        let (low, high) = bounds(&beyond, measure);
+        let (low, high) = bounds(&sorted, measure);
         within += usize::from((low..=high).contains(&off));
         let (was, said) = (reached[next].exp_m1(), estimate.exp_m1());
         errors.push((was - said).abs() / was.max(1.0));
+        sorted.insert(sorted.partition_point(|other| *other < off), off);
         beyond.push(off);
     }
     Told {
         beyond,
+        bounds: bounds(&sorted, measure),
         within,
-        error: quantile(&mut errors, 0.5),
+        error: median(errors),
     }
 }
 
 /// The median of the last posts, less their captions' effects.
 fn level(reached: &[f64], effects: &[f64]) -> f64 {
     let first = reached.len().saturating_sub(WINDOW.1);
-    let mut last: Vec<f64> = reached[first..]
+    let last = reached[first..]
         .iter()
         .zip(&effects[first..])
-        .map(|(reached, effect)| reached - effect)
-        .collect();
-    quantile(&mut last, 0.5)
+        .map(|(reached, effect)| reached - effect);
+    median(last.collect())
 }
 
 /// The bounds of 80 % of the cases: the account's own, drawn toward those of others as if these were some more posts.
-fn bounds(beyond: &[f64], measure: Measure) -> (f64, f64) {
-    let mut sorted = beyond.to_vec();
-    let own = count(beyond.len() as u64);
-    let mut bound = |at: f64, of_others: f64| {
-        let of_own = if sorted.is_empty() { 0.0 } else { quantile(&mut sorted, at) };
+fn bounds(sorted: &[f64], measure: Measure) -> (f64, f64) {
+    let own = count(sorted.len() as u64);
+    let bound = |at: f64, of_others: f64| {
+        let of_own = quantile(sorted, at);
         (own * of_own + PRIOR_POSTS * of_others) / (own + PRIOR_POSTS)
     };
     let spread = prior_spread(measure);
@@ -179,9 +182,13 @@ fn pairs(beyond: &[f64], effects: &[f64]) -> (u32, u32) {
     (pairs, right)
 }
 
-/// The value below which the share `at` of all lies, between the two nearest; 0 of none.
-fn quantile(values: &mut [f64], at: f64) -> f64 {
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
+    quantile(&values, 0.5)
+}
+
+/// The value below which the share `at` of all lies, between the two nearest; 0 of none.
+fn quantile(values: &[f64], at: f64) -> f64 {
     let Some(last) = values.len().checked_sub(1) else {
         return 0.0;
     };
