@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use captions_domain::{
+    alt::AltSource,
     caption::{Answer, Caption, CaptionId, Degraded, Record, Source, Usage, Variant, Warning},
-    check::Violation,
-    choice::Platform,
+    check::{Verdict, Violation},
+    choice::{Platform, Profile},
     engagement::Unknown,
     ports::Grade,
     quality::Part,
@@ -54,8 +55,21 @@ pub struct CaptionDocument {
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
     pub violations: Vec<Violation>,
+    /// Every rule that `text` was judged by; empty for captions from before there were reports.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::rules, required)]
+    pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
+    /// What the picture shows, for people who do not see it: at most 1000 code points, never the caption again. Null where
+    /// the post is a video, or where it would only repeat the caption.
+    #[serde(default)]
+    #[schema(required)]
+    pub alt_text: Option<String>,
+    /// Who says so: the writer of the caption, or the beginning of the description.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::alt_text_source, required)]
+    pub alt_text_source: Option<AltSource>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
     #[schema(schema_with = crate::schema::source)]
@@ -81,6 +95,9 @@ pub struct CaptionDocument {
     pub platform: Platform,
     /// The date of the platform rules that it was checked against.
     pub rules_as_of: String,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::profile, required)]
+    pub rules_profile: Profile,
     /// The language that was asked for, as a BCP 47 tag.
     pub language: String,
     /// True if a model wrote it, false if a template was filled in.
@@ -123,8 +140,21 @@ pub struct VariantDocument {
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
     pub violations: Vec<Violation>,
+    /// Every rule that `text` was judged by; empty for captions from before there were reports.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::rules, required)]
+    pub rules: Vec<Verdict>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
+    /// What the picture shows, for people who do not see it: at most 1000 code points, never the caption again. Null where
+    /// the post is a video, or where it would only repeat the caption.
+    #[serde(default)]
+    #[schema(required)]
+    pub alt_text: Option<String>,
+    /// Who says so: the writer of the caption, or the beginning of the description.
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::alt_text_source, required)]
+    pub alt_text_source: Option<AltSource>,
 }
 
 impl CaptionDocument {
@@ -193,7 +223,10 @@ impl CaptionDocument {
             estimated_engagement_reason: Some(Unknown::NotFresh.to_string()),
             publishable: shown.publishable,
             violations: shown.violations,
+            rules: shown.rules,
             repairs: shown.repairs,
+            alt_text: shown.alt_text,
+            alt_text_source: shown.alt_text_source,
             variants,
             source,
             provider: caption.provider.clone(),
@@ -206,6 +239,7 @@ impl CaptionDocument {
             usage: caption.usage,
             platform: caption.platform,
             rules_as_of: caption.rules_as_of.clone(),
+            rules_profile: best.map(|best| best.report.profile).unwrap_or_default(),
             language: caption.language.as_str().to_owned(),
             ai_generated: caption.grade != Grade::Template.as_str(),
             created_at: caption.created_at,
@@ -229,7 +263,10 @@ impl VariantDocument {
             parts: Vec::new(),
             publishable: false,
             violations: Vec::new(),
+            rules: Vec::new(),
             repairs: Vec::new(),
+            alt_text: None,
+            alt_text_source: None,
         }
     }
 }
@@ -246,7 +283,10 @@ impl From<&Variant> for VariantDocument {
             parts: variant.quality.parts.clone(),
             publishable: variant.publishable,
             violations: variant.violations.clone(),
+            rules: variant.report.rules.clone(),
             repairs: variant.repairs.clone(),
+            alt_text: variant.alt_text.as_ref().map(|alt| alt.text.clone()),
+            alt_text_source: variant.alt_text.as_ref().map(|alt| alt.source),
         }
     }
 }

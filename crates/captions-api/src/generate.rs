@@ -1,7 +1,7 @@
 //! The body of a request for a caption.
 
 use captions_domain::{
-    choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Style, Tone},
+    choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     request::{
         BrandVoice, CampaignId, CaptionRequest, Description, HashtagCount, Instructions, Invalid, Keyword, Language,
         MAX_KEYWORDS, MaxChars, ProviderName, Temperature, UserId, Variants,
@@ -33,6 +33,7 @@ pub struct GenerateBody {
     pub audience: Option<String>,
     pub content_type: Option<String>,
     pub platform: Option<String>,
+    pub profile: Option<String>,
     pub length: Option<String>,
     pub max_chars: Option<f64>,
     pub hashtag_count: Option<f64>,
@@ -74,6 +75,7 @@ pub fn parse(body: &Value) -> Result<CaptionRequest, Vec<Invalid>> {
     let audience = fields.text("audience", str::parse::<Audience>).value();
     let content_type = fields.text("content_type", str::parse::<ContentType>).value();
     let platform = fields.text("platform", str::parse::<Platform>).value();
+    let profile = fields.text("profile", str::parse::<Profile>).value();
     let length = fields.text("length", str::parse::<Length>).value();
     let max_chars = fields.number("max_chars", MaxChars::new).value();
     let hashtag_count = fields.number("hashtag_count", HashtagCount::new).value();
@@ -108,6 +110,7 @@ pub fn parse(body: &Value) -> Result<CaptionRequest, Vec<Invalid>> {
         audience,
         content_type: content_type.unwrap_or(defaults.content_type),
         platform,
+        profile,
         length,
         max_chars,
         hashtag_count,
@@ -143,6 +146,14 @@ impl PartialSchema for GenerateBody {
             .property("audience", choice("Who is to read it.", Audience::NAMES, Audience::default().as_str()))
             .property("content_type", choice("What is posted.", ContentType::NAMES, ContentType::default().as_str()))
             .property("platform", choice("Where it is published.", Platform::NAMES, Platform::default().as_str()))
+            .property(
+                "profile",
+                choice(
+                    "Which of the platform's sets of rules: instagram has legacy_30 (30 hashtags), x has premium (25,000 characters). One that the platform does not have is told in a warning.",
+                    Profile::NAMES,
+                    Profile::default().as_str(),
+                ),
+            )
             .property(
                 "length",
                 choice(

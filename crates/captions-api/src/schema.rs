@@ -1,8 +1,10 @@
 //! The building blocks of the OpenAPI schemas. Names and ranges come from the domain; tests hold the two together.
 
 use captions_domain::{
+    alt::AltSource,
     caption::{Degraded, Source},
-    choice::Platform,
+    check::Standing,
+    choice::{Platform, Profile},
 };
 use utoipa::{
     Number,
@@ -204,6 +206,67 @@ pub(crate) fn violations() -> RefOr<Schema> {
         .into()
 }
 
+pub(crate) fn profile() -> RefOr<Schema> {
+    one_of(
+        "Which of the platform's sets of rules it was checked against.",
+        Profile::NAMES.iter().copied(),
+    )
+    .into()
+}
+
+/// Places in the published text.
+pub(crate) fn places(description: &str) -> Schema {
+    let items = object(
+        "A place in `text`.",
+        [
+            ("text", string("What stands there.").into()),
+            ("start", whole("The first code point, from 0.", (0_u64, u64::MAX))),
+            ("end", whole("The code point behind the last.", (0_u64, u64::MAX))),
+        ],
+    );
+    ArrayBuilder::new()
+        .description(Some(description))
+        .items(RefOr::T(items))
+        .into()
+}
+
+/// The compliance report.
+pub(crate) fn rules() -> RefOr<Schema> {
+    let items = object(
+        "A rule, and how the text stands to it.",
+        [
+            ("rule", string("The rule's stable name, as in `length`.").into()),
+            ("value", string("What the text has.").into()),
+            ("limit", string("What is allowed.").into()),
+            ("unit", string("What value and limit count.").into()),
+            (
+                "verdict",
+                one_of(
+                    "ok; near: within a twentieth of the limit; broken: a hard rule, not publishable; advice: against advice.",
+                    Standing::ALL.iter().map(|standing| standing.as_str()),
+                ),
+            ),
+            (
+                "hard",
+                ObjectBuilder::new()
+                    .schema_type(Type::Boolean)
+                    .description(Some("False for advice."))
+                    .into(),
+            ),
+            ("spans", places("What breaks the rule.")),
+            ("source", string("Where the rule is from; `request` for a wish.").into()),
+            (
+                "as_of",
+                or_null(string("The day of the source; null for a wish.").into()),
+            ),
+        ],
+    );
+    ArrayBuilder::new()
+        .description(Some("Every rule that `text` was judged by."))
+        .items(RefOr::T(items))
+        .into()
+}
+
 pub(crate) fn parts() -> RefOr<Schema> {
     let items = object(
         "One part of the score.",
@@ -224,6 +287,16 @@ pub(crate) fn parts() -> RefOr<Schema> {
         .description(Some("What the score is made of."))
         .items(RefOr::T(items))
         .into()
+}
+
+/// Who wrote an alt text, or null where there is none.
+pub(crate) fn alt_text_source() -> RefOr<Schema> {
+    let names = AltSource::ALL.iter().map(|source| source.as_str());
+    or_null(one_of(
+        "Who says what the picture shows: the writer of the caption, or the beginning of the description.",
+        names,
+    ))
+    .into()
 }
 
 /// Tokens, or null where the writer counts none.

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::{
     caption::Warning,
-    choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Style, Tone},
+    choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
+    image::Image,
     platform::{PlatformRules, within},
     request::{
         BrandTag, BrandVoice, CaptionRequest, Description, Instructions, Keyword, Language, Sample, Temperature,
@@ -23,6 +24,8 @@ pub struct Brief {
     pub audience: Audience,
     pub content_type: ContentType,
     pub platform: Platform,
+    /// Which of the platform's sets of rules; it always has this one.
+    pub profile: Profile,
     pub language: Language,
     pub length: Length,
     /// The most that the published text may have, tags included: what was asked for or the platform's limit.
@@ -46,6 +49,8 @@ pub struct Brief {
     pub style_card: Option<StyleCard>,
     pub instructions: Option<Instructions>,
     pub sponsored: bool,
+    /// Written as its digest, so that a key made of the brief depends on the picture and does not hold it.
+    pub image: Option<Image>,
     pub variants: Variants,
     pub seed: Option<u64>,
     pub temperature: Option<Temperature>,
@@ -56,7 +61,14 @@ impl Brief {
     pub fn resolve(request: &CaptionRequest, preferences: &Preferences) -> (Self, Vec<Warning>) {
         let mut warnings = Vec::new();
         let platform = request.platform.or(preferences.platform).unwrap_or_default();
-        let rules = PlatformRules::of(platform);
+        let wanted_profile = request.profile.unwrap_or_default();
+        let rules = PlatformRules::of_profile(platform, wanted_profile).unwrap_or_else(|| {
+            warnings.push(Warning::new(
+                "profile_unknown",
+                format!("{platform} has no profile {wanted_profile}; its present rules count"),
+            ));
+            PlatformRules::of(platform)
+        });
         let wanted_tags = request
             .hashtag_count
             .or(preferences.hashtag_count)
@@ -100,6 +112,7 @@ impl Brief {
             audience: request.audience.or(preferences.audience).unwrap_or_default(),
             content_type: request.content_type,
             platform,
+            profile: rules.profile,
             language: request
                 .language
                 .clone()
@@ -124,11 +137,20 @@ impl Brief {
             style_card: preferences.style_card.clone(),
             instructions: request.instructions.clone(),
             sponsored: request.sponsored,
+            image: request.image.clone(),
             variants: request.variants,
             seed: request.seed,
             temperature: request.temperature,
         };
         (brief, warnings)
+    }
+
+    /// The rules of its platform.
+    pub const fn rules(&self) -> PlatformRules {
+        match PlatformRules::of_profile(self.platform, self.profile) {
+            Some(rules) => rules,
+            None => PlatformRules::of(self.platform),
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    check::Violation,
+    alt::AltText,
+    check::{Report, Violation},
     engagement::{Outlook, Unknown},
     choice::Platform,
     quality::Quality,
@@ -121,7 +122,7 @@ impl Degraded {
 /// Something that the caller should know and that is no fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `fewer_variants`, `not_stored`.
+    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `profile_unknown`, `fewer_variants`, `not_stored`.
     pub code: String,
     pub detail: String,
 }
@@ -157,8 +158,14 @@ pub struct Variant {
     /// False if a rule of the platform or of the request is broken.
     pub publishable: bool,
     pub violations: Vec<Violation>,
+    /// Every rule that `text` was judged by; empty in captions that were stored before there were reports.
+    #[serde(default)]
+    pub report: Report,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
+    /// What the picture shows, for people who do not see it; `None` where it is a video, or would repeat the caption.
+    #[serde(default)]
+    pub alt_text: Option<AltText>,
 }
 
 impl Variant {

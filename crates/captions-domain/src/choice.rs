@@ -130,6 +130,11 @@ choice!(
     Linkedin = "linkedin", Pinterest = "pinterest", Youtube = "youtube", Bluesky = "bluesky",
 });
 choice!(
+    /// Which of a platform's sets of rules: the present one, Instagram's older cap of 30 hashtags, or X for paying accounts.
+    Profile, "profile", default Default, {
+    Default = "default", Legacy30 = "legacy_30" | "legacy", Premium = "premium",
+});
+choice!(
     /// What is done to a given caption.
     Rewriting, "operation", default Fix, {
     Shorten = "shorten", Expand = "expand" | "lengthen", Fix = "fix" | "correct", Tone = "tone" | "retone",

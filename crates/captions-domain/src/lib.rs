@@ -9,6 +9,7 @@
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
+pub mod alt;
 pub mod answers;
 pub mod bait;
 pub mod brief;
@@ -21,6 +22,7 @@ pub mod engagement;
 pub mod engine;
 pub mod fault;
 pub mod hashtags;
+pub mod image;
 pub mod key;
 mod lexicon;
 pub mod limiter;

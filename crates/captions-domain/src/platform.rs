@@ -1,9 +1,14 @@
-//! The platforms' rules, as data with a date. Re-check them every quarter.
+//! The platforms' rules, as data with dates: `data/platforms.toml`, from which the build makes the table below.
 
-use crate::choice::{Length, Platform};
+use crate::{
+    choice::{Length, Platform, Profile},
+    text,
+};
 
-/// The day on which the rules below were last checked.
-pub const RULES_AS_OF: &str = "2026-11-23";
+/// The most hashtags that anybody may ask for; where a platform has no cap of its own, this one counts.
+const MOST_HASHTAGS: usize = 30;
+
+include!(concat!(env!("OUT_DIR"), "/platforms.rs"));
 
 /// How a platform counts the length of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,58 +19,121 @@ pub enum Unit {
     Utf16,
     /// Extended grapheme clusters.
     Graphemes,
+    /// UTF-8 bytes.
+    Bytes,
     /// Code points, but every emoji counts as its UTF-8 bytes.
     EmojiBytes,
     /// twitter-text v3: light code points 1, all others 2, an emoji 2, a URL 23.
     Weighted,
 }
 
-/// What one platform allows and shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Unit {
+    /// Every unit.
+    pub const ALL: [Self; 6] = [
+        Self::CodePoints,
+        Self::Utf16,
+        Self::Graphemes,
+        Self::Bytes,
+        Self::EmojiBytes,
+        Self::Weighted,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CodePoints => "code_points",
+            Self::Utf16 => "utf16",
+            Self::Graphemes => "graphemes",
+            Self::Bytes => "bytes",
+            Self::EmojiBytes => "emoji_bytes",
+            Self::Weighted => "weighted",
+        }
+    }
+}
+
+/// What a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    Length,
+    ForbiddenCharacters,
+    Hashtags,
+    Mentions,
+    Links,
+    /// What the feed shows before "more".
+    Fold,
+    /// The description of the picture, which is no part of the text.
+    AltText,
+}
+
+/// One rule of a platform, with where it is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    pub about: About,
+    /// The most that is allowed, in `unit`.
+    pub value: usize,
+    /// Lines that the fold leaves; without a limit for all else.
+    pub lines: usize,
+    /// The forbidden characters; empty for all else.
+    pub signs: &'static str,
+    /// What `value` counts; for the length the name of a [`Unit`].
+    pub unit: &'static str,
+    /// False if it is only advice.
+    pub hard: bool,
+    pub source: &'static str,
+    /// The day of the source, or on which it was read.
+    pub as_of: &'static str,
+}
+
+impl Rule {
+    /// How the rule counts a text, if it is about the length.
+    pub fn counts_in(&self) -> Option<Unit> {
+        Unit::ALL
+            .into_iter()
+            .find(|unit| self.about == About::Length && unit.as_str() == self.unit)
+    }
+}
+
+/// What one platform allows and shows, by one of its profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlatformRules {
     pub platform: Platform,
+    pub profile: Profile,
     /// The longest text, in `unit`.
     pub max_chars: usize,
     pub unit: Unit,
-    /// The most hashtags.
+    /// The most hashtags: the platform's cap, or the most that may be asked for.
     pub max_hashtags: usize,
     /// How many are written unless something else is asked for.
     pub default_hashtags: usize,
-    /// The most @mentions.
+    /// The most @mentions; `usize::MAX` without a cap.
     pub max_mentions: usize,
-    /// Characters and lines shown before "more".
+    /// Characters and lines shown before "more"; `usize::MAX` where nothing is known to be hidden.
     pub fold: (usize, usize),
+    /// The longest description of a picture, in code points, where one is known.
+    pub alt_text: Option<usize>,
+    /// All of this with sources and dates, and what the fields above leave out.
+    pub rules: &'static [Rule],
 }
 
 impl PlatformRules {
-    /// The rules of `platform`.
-    ///
-    /// Sources: Instagram 2200 characters and 20 mentions from the Graph API reference `ig-user/media` (v25.0), 5
-    /// hashtags from the @creators announcement of 2025-12-18 (the reference still says 30), fold from Meta help
-    /// 1643471055915254; Threads from its posts reference (2026-04-14); X from twitter-text `config/v3.json`; `TikTok`
-    /// from its content posting reference; `LinkedIn` help a528176; Bluesky 300 graphemes. The others are commonly
-    /// reported values. Hashtag counts of platforms without a cap are advice.
+    /// The present rules of `platform`.
     pub const fn of(platform: Platform) -> Self {
-        let (max_chars, unit, max_hashtags, default_hashtags, max_mentions, fold) = match platform {
-            Platform::Instagram => (2200, Unit::CodePoints, 5, 5, 20, (125, 3)),
-            Platform::Threads => (500, Unit::EmojiBytes, 1, 1, 20, (500, 20)),
-            Platform::X => (280, Unit::Weighted, 30, 2, 50, (280, 20)),
-            Platform::Tiktok => (2200, Unit::Utf16, 5, 5, 20, (100, 2)),
-            Platform::Facebook => (63_206, Unit::CodePoints, 30, 2, 50, (150, 5)),
-            Platform::Linkedin => (3000, Unit::CodePoints, 30, 4, 50, (210, 3)),
-            Platform::Pinterest => (500, Unit::CodePoints, 20, 3, 20, (50, 1)),
-            Platform::Youtube => (5000, Unit::CodePoints, 15, 3, 20, (70, 3)),
-            Platform::Bluesky => (300, Unit::Graphemes, 30, 2, 20, (300, 20)),
-        };
-        Self {
-            platform,
-            max_chars,
-            unit,
-            max_hashtags,
-            default_hashtags,
-            max_mentions,
-            fold,
+        *default_of(platform)
+    }
+
+    /// The rules of `platform` by one of its profiles. `None` if it has no such profile.
+    pub const fn of_profile(platform: Platform, profile: Profile) -> Option<Self> {
+        match profile_of(platform, profile) {
+            Some(rules) => Some(*rules),
+            None => None,
         }
+    }
+
+    /// True if the text is no longer than the platform takes, in each unit that it counts.
+    pub fn fits(&self, text: &str) -> bool {
+        self.rules
+            .iter()
+            .filter_map(|rule| Some((rule.counts_in()?, rule.value)))
+            .all(|(unit, most)| text::length_in(unit, text) <= most)
     }
 
     /// First and last number of characters of a length bucket, within the platform's limit.
@@ -86,3 +154,6 @@ pub(crate) const fn within(from: usize, to: usize, limit: usize) -> (usize, usiz
     let to = if to < limit { to } else { limit };
     (if from < to { from } else { to / 2 }, to)
 }
+
+#[cfg(test)]
+mod tests;

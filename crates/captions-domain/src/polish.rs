@@ -2,10 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{
-    brief::Brief, caption::Variant, check, choice::Emoji, hashtags, platform::PlatformRules, quality, reply::Draft,
-    text,
-};
+use crate::{alt, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft, text};
 
 /// The most hashtags of a writer that are looked at.
 const MAX_PROPOSED: usize = 30;
@@ -63,7 +60,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let mut tags = hashtags::suggest(brief, &caption, &proposed);
     // A number such as "#1" in the text counts as a tag where platforms count.
     tags.truncate(
-        PlatformRules::of(brief.platform)
+        brief
+            .rules()
             .max_hashtags
             .saturating_sub(text::hashtags(&caption).len()),
     );
@@ -77,6 +75,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         repairs.push("dropped hashtags to keep to the limit".to_owned());
     }
 
+    let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
+
     Variant {
         angle: draft
             .angle
@@ -86,6 +86,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
             .take(40)
             .collect(),
         repairs,
+        alt_text,
         ..judged(caption, tags, brief)
     }
 }
@@ -93,17 +94,20 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
 /// A caption as it stands, checked and scored.
 pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> Variant {
     let text = Variant::published(&caption, &hashtags);
-    let violations = check::violations(&text, brief);
+    let report = check::report(&text, brief);
+    let violations = report.violations();
     let quality = quality::score(brief, &caption, &hashtags, &violations);
     Variant {
         angle: String::new(),
-        publishable: violations.is_empty(),
+        publishable: report.publishable,
+        report,
         caption,
         hashtags,
         text,
         quality,
         violations,
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 
@@ -303,10 +307,10 @@ pub(crate) fn within_limit(
     brief: &Brief,
     published: impl Fn(&str, usize) -> String,
 ) -> (String, usize) {
-    let rules = PlatformRules::of(brief.platform);
+    let rules = brief.rules();
     let fits = |caption: &str, tags: usize| {
         let text = published(caption, tags);
-        text::length_in(rules.unit, &text) <= rules.max_chars
+        rules.fits(&text)
             && text.encode_utf16().count() <= rules.max_chars.max(brief.max_chars)
             && text.chars().count() <= brief.max_chars
     };

@@ -17,7 +17,7 @@ use crate::{
     fault::{Fault, FaultKind, LlmError, StoreError},
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
-    request::{Language, UserId},
+    request::{Language, ProviderName, UserId},
     user::{Preferences, User},
 };
 
@@ -242,6 +242,8 @@ pub struct Description {
     pub members: Vec<String>,
     /// Primary language subtags that it can write; `None` means any.
     pub languages: Option<&'static [&'static str]>,
+    /// The members that can look at a picture, in order.
+    pub seeing: Vec<String>,
     /// Whether it can change a given text as it is told to ([`Task::Rewrite`]), and not only write new ones. Of a chain:
     /// whether any provider inside can.
     pub rewrites: bool,
@@ -254,6 +256,14 @@ impl Description {
     /// True if it can write this language.
     pub fn writes(&self, language: &Language) -> bool {
         self.languages.is_none_or(|all| all.contains(&language.primary()))
+    }
+
+    /// True if the member of this name, or any where none is named, can look at a picture.
+    pub fn sees(&self, provider: Option<&ProviderName>) -> bool {
+        match provider {
+            Some(name) => self.seeing.iter().any(|member| member == name.as_str()),
+            None => !self.seeing.is_empty(),
+        }
     }
 
     /// True if it can do what the prompt is about, in its language.

@@ -16,6 +16,9 @@ pub const VERSION: u32 = 3;
 /// The temperature where the request names none: drafting wants variety.
 pub const DEFAULT_TEMPERATURE: f32 = 0.9;
 
+/// What a picture counts: providers that cut it into tiles take some 800 tokens for 1024 x 1024, more for larger ones.
+const PICTURE_TOKENS: u64 = 1600;
+
 /// The form that the answer must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,7 +61,8 @@ impl Prompt {
     /// count before the real figure is known.
     pub fn tokens(&self) -> u64 {
         // Four bytes a token is usual for English; other scripts have more bytes a character, and about as many a token.
-        (self.system.len() + self.user.len()) as u64 / 4 + u64::from(self.max_tokens)
+        let picture = if self.brief.image.is_some() { PICTURE_TOKENS } else { 0 };
+        (self.system.len() + self.user.len()) as u64 / 4 + picture + u64::from(self.max_tokens)
     }
 
     /// Sampling temperature, 0-2.

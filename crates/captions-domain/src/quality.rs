@@ -14,7 +14,6 @@ use crate::{
     choice::{Cta, Emoji},
     hashtags,
     phrases::Words,
-    platform::PlatformRules,
     polish::given_text,
     text::{self, Place},
 };
@@ -147,7 +146,7 @@ fn faithfulness(brief: &Brief, words: &Words, caption: &str) -> Finding {
 }
 
 /// Numbers, links, @mentions and names within sentences that stand in nothing that the user gave.
-fn untraced<'a>(brief: &Brief, caption: &'a str) -> Vec<&'a str> {
+pub(crate) fn untraced<'a>(brief: &Brief, caption: &'a str) -> Vec<&'a str> {
     let given = given_text(brief).to_lowercase();
     let given: HashSet<&str> = given.split_whitespace().map(bare).map(without_genitive).collect();
     let mut untraced = Vec::new();
@@ -442,7 +441,7 @@ fn readability(brief: &Brief, caption: &str) -> Finding {
 
 /// As many as fit, about the post, not generic, readable aloud.
 fn tag_quality(brief: &Brief, words: &Words, tags: &[String]) -> Finding {
-    let rules = PlatformRules::of(brief.platform);
+    let rules = brief.rules();
     // Somebody who asked for none gets what was asked for.
     if brief.hashtag_count == 0 && tags.is_empty() {
         return (1.0, None);

@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Style, Tone, Unknown};
+use crate::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone, Unknown};
+use crate::image::Image;
 
 /// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +15,7 @@ pub struct Invalid {
     pub pointer: String,
     /// The broken rule's stable name: `too_short`, `too_long`, `out_of_range`, `too_many`, `forbidden_character`,
     /// `unknown_choice`, `bad_format`, `unknown_field`, `required`, `wrong_type`,
-    /// `contradiction`.
+    /// `contradiction`, `too_large`, `not_allowed`, `not_supported`.
     pub code: &'static str,
     /// The rule in words, with its numbers.
     pub rule: String,
@@ -362,6 +363,8 @@ pub struct CaptionRequest {
     pub audience: Option<Audience>,
     pub content_type: ContentType,
     pub platform: Option<Platform>,
+    /// Another set of the platform's rules than the present one.
+    pub profile: Option<Profile>,
     pub language: Option<Language>,
     pub length: Option<Length>,
     pub max_chars: Option<MaxChars>,
@@ -377,6 +380,8 @@ pub struct CaptionRequest {
     pub instructions: Option<Instructions>,
     /// A paid post: the caption must disclose it before the fold.
     pub sponsored: bool,
+    /// A picture of the post, for writers that can look at one.
+    pub image: Option<Image>,
     pub cache: CacheUse,
     /// Ask this provider of the chain and no other.
     pub provider: Option<ProviderName>,
@@ -400,6 +405,7 @@ impl CaptionRequest {
             audience: None,
             content_type: ContentType::Post,
             platform: None,
+            profile: None,
             language: None,
             length: None,
             max_chars: None,
@@ -412,6 +418,7 @@ impl CaptionRequest {
             brand_voice: None,
             instructions: None,
             sponsored: false,
+            image: None,
             cache: CacheUse::Use,
             provider: None,
             store: true,

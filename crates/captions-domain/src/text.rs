@@ -5,6 +5,20 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::platform::Unit;
 
+mod casing;
+mod grammar;
+
+pub use self::{
+    casing::capitalised,
+    grammar::{Span, has_url, hashtags, is_tag_body, is_tag_char, is_url, mentions, tag_text, urls},
+};
+
+/// Zero width joiner: makes one emoji of several, and forms letters in Indic scripts.
+const JOINER: char = '\u{200D}';
+/// What the flags of regions such as Scotland begin and end with; tag characters stand between.
+const BLACK_FLAG: char = '\u{1F3F4}';
+const CANCEL_TAG: char = '\u{E007F}';
+
 /// The lengths of a text in every unit that a platform may mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -43,17 +57,16 @@ pub fn length_in(unit: Unit, text: &str) -> usize {
                 }
             })
             .sum(),
-        Unit::Weighted => text
-            .split_inclusive(char::is_whitespace)
-            .map(|piece| {
-                let word = piece.trim_end();
-                if is_url(word) {
-                    23 + piece[word.len()..].chars().count()
-                } else {
-                    weighted(piece)
-                }
-            })
-            .sum(),
+        Unit::Bytes => text.len(),
+        Unit::Weighted => {
+            let mut rest = 0;
+            let mut length = 0;
+            for (start, end) in grammar::url_bytes(text) {
+                length += weighted(&text[rest..start]) + 23;
+                rest = end;
+            }
+            length + weighted(&text[rest..])
+        }
     }
 }
 
@@ -89,35 +102,16 @@ pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
         .filter(|sentence| !sentence.is_empty())
 }
 
-/// True if the grapheme cluster is an emoji. Digits, `#`, `*`, `©` and `®` without their emoji form are not.
+/// True if the grapheme cluster is an emoji, or several that are joined to one which no list has. Digits, `#`, `*`, `©`
+/// and `®` without their emoji form are not.
 pub fn is_emoji(cluster: &str) -> bool {
     emojis::get(cluster).is_some()
+        || (cluster.contains(JOINER) && cluster.split(JOINER).all(|part| emojis::get(part).is_some()))
 }
 
 /// The emoji of a text, one item each however many code points it takes.
 pub fn emoji(text: &str) -> impl Iterator<Item = &str> {
     text.graphemes(true).filter(|cluster| is_emoji(cluster))
-}
-
-/// True if `body` (without `#`) can be a hashtag: letters and marks of any script, digits and `_`, at least one letter.
-pub fn is_tag_body(body: &str) -> bool {
-    body.chars().any(char::is_alphabetic) && body.chars().all(is_tag_char)
-}
-
-/// Letters, marks, digits and `_`; Rust has no mark test, so marks are what is neither ASCII nor white nor punctuation
-/// but stands in an alphabetic cluster: `char::is_alphanumeric` holds for nearly all combining vowels, the rest are here.
-pub fn is_tag_char(c: char) -> bool {
-    c.is_alphanumeric()
-        || c == '_'
-        || matches!(u32::from(c), 0x0300..=0x036F | 0x0900..=0x0903 | 0x093C | 0x094D | 0x09CD | 0x0E31..=0x0E4E | 0x200C | 0x200D | 0x3099 | 0x309A)
-}
-
-/// A piece of a text with its place in code points, end exclusive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span<'a> {
-    pub text: &'a str,
-    pub start: usize,
-    pub end: usize,
 }
 
 /// A piece of a text as reports show it, with its place in code points, end exclusive.
@@ -138,98 +132,6 @@ impl From<Span<'_>> for Place {
     }
 }
 
-/// Every hashtag as platforms count it: `#` or `＃` and a tag body or emoji, also glued ones (`#a#b` are two), but not
-/// after `&` (an HTML entity). Digits-only tags are counted too: better one too many than a refused post.
-pub fn hashtags(text: &str) -> Vec<Span<'_>> {
-    tokens(
-        text,
-        |c| c == '#' || c == '＃',
-        |before, _| before != Some('&'),
-        |rest| {
-            let mut end = 0;
-            for cluster in rest.graphemes(true) {
-                if !(cluster.chars().all(is_tag_char) || (is_emoji(cluster) && !cluster.starts_with('#'))) {
-                    break;
-                }
-                end += cluster.len();
-            }
-            end
-        },
-    )
-}
-
-/// Every @mention: `@` and 1-30 of `[A-Za-z0-9_.]` without a dot at an end, not after a word character (an e-mail).
-pub fn mentions(text: &str) -> Vec<Span<'_>> {
-    tokens(
-        text,
-        |c| c == '@',
-        |before, _| !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.'),
-        |rest| {
-            let end = rest
-                .char_indices()
-                .take(30)
-                .take_while(|(_, c)| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
-                .last()
-                .map_or(0, |(at, _)| at + 1);
-            rest[..end].trim_end_matches('.').len()
-        },
-    )
-}
-
-fn tokens(
-    text: &str,
-    is_sign: impl Fn(char) -> bool,
-    may_follow: impl Fn(Option<char>, usize) -> bool,
-    body_length: impl Fn(&str) -> usize,
-) -> Vec<Span<'_>> {
-    let mut found = Vec::new();
-    let mut before = None;
-    let mut skip_to = 0;
-    for (index, (at, c)) in text.char_indices().enumerate() {
-        if at >= skip_to && is_sign(c) && may_follow(before, at) {
-            let body_at = at + c.len_utf8();
-            let length = body_length(&text[body_at..]);
-            if length > 0 {
-                let whole = &text[at..body_at + length];
-                found.push(Span {
-                    text: whole,
-                    start: index,
-                    end: index + whole.chars().count(),
-                });
-                skip_to = body_at + length;
-            }
-        }
-        before = Some(c);
-    }
-    found
-}
-
-/// True for a word that opens a web page: with a scheme, or starting with `www.`.
-pub fn is_url(word: &str) -> bool {
-    let lower = word.to_ascii_lowercase();
-    lower.starts_with("http://") || lower.starts_with("https://") || lower.starts_with("www.")
-}
-
-/// True if a web address stands anywhere in the word, also glued to other signs or without a scheme (`anna-bakery.com`).
-pub fn has_url(word: &str) -> bool {
-    const DOMAINS: [&str; 20] = [
-        "app", "be", "biz", "ch", "co", "com", "de", "dev", "es", "eu", "fr", "info", "io", "link", "ly", "net", "nl",
-        "org", "shop", "uk",
-    ];
-    let lower = word.to_lowercase();
-    let names_a_host = |part: &str| {
-        part.rsplit_once('.').is_some_and(|(host, domain)| {
-            DOMAINS.contains(&domain) && host.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric())
-        })
-    };
-    ["http://", "https://", "www."]
-        .iter()
-        .any(|start| lower.contains(start))
-        || lower
-            .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-')))
-            .any(names_a_host)
-}
-
 /// What the feed shows and what it hides behind "more".
 pub fn fold(text: &str, (characters, lines): (usize, usize)) -> (&str, &str) {
     let mut line_breaks = 0;
@@ -245,6 +147,35 @@ pub fn fold(text: &str, (characters, lines): (usize, usize)) -> (&str, &str) {
         }
     }
     (text, "")
+}
+
+/// The longest beginning of `text` that `fits`, cut between graphemes. Nothing longer than what does not fit may fit.
+pub fn longest_fitting(text: &str, fits: impl Fn(&str) -> bool) -> &str {
+    if fits(text) {
+        return text;
+    }
+    let starts: Vec<usize> = text.grapheme_indices(true).map(|(at, _)| at).collect();
+    let fitting = starts.partition_point(|at| fits(&text[..*at]));
+    &text[..fitting.checked_sub(1).map_or(0, |last| starts[last])]
+}
+
+/// The first code points of `text`, at most `most`, cut between graphemes.
+pub fn cut(text: &str, most: usize) -> &str {
+    longest_fitting(text, |text| text.chars().count() <= most)
+}
+
+/// Removes what nobody sees and no script needs: zero-width spaces, byte-order marks, soft hyphens, and tag characters
+/// that belong to no flag. Joiners, direction marks and variation selectors stay.
+pub fn without_invisible(text: &str) -> String {
+    let is_tag = |c: char| matches!(c, '\u{E0000}'..='\u{E007F}');
+    text.graphemes(true)
+        .flat_map(|cluster| {
+            let is_flag = cluster.starts_with(BLACK_FLAG) && cluster.ends_with(CANCEL_TAG);
+            cluster
+                .chars()
+                .filter(move |c| !matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{AD}') && (is_flag || !is_tag(*c)))
+        })
+        .collect()
 }
 
 /// English syllables by vowel groups: a silent final `e` does not count, except in `-le`. At least 1.

@@ -47,6 +47,7 @@ impl TemplateWriter {
                 grade: Grade::Template,
                 members: vec![provider.clone()],
                 languages: None,
+                seeing: Vec::new(),
                 rewrites: false,
                 fingerprint: format!("{provider}={MODEL}"),
                 provider,

@@ -102,6 +102,7 @@ impl LocalLlm {
                 grade: Grade::Basic,
                 members: vec![name],
                 languages: Some(LANGUAGES),
+                seeing: Vec::new(),
                 rewrites: false,
                 fingerprint: format!(
                     "{} w{} n{candidates} t{max_tokens}",

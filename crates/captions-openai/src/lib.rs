@@ -76,13 +76,15 @@ impl OpenAi {
             grade: Grade::Standard,
             members: vec![options.name.clone()],
             languages: None,
+            seeing: options.vision.then(|| options.name.clone()).into_iter().collect(),
             rewrites: true,
             // Without the query, which may hold a secret.
             fingerprint: format!(
-                "{}={}@{}",
+                "{}={}@{}{}",
                 options.name,
                 options.model,
-                options.base_url.split('?').next().unwrap_or_default()
+                options.base_url.split('?').next().unwrap_or_default(),
+                if options.vision { "+vision" } else { "" },
             ),
         };
         Ok(Self {

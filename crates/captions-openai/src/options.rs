@@ -21,6 +21,8 @@ pub struct OpenAiOptions {
     pub api_key: Option<SecretString>,
     /// How the provider speaks; guessed from the base URL if not set.
     pub profile: Option<Profile>,
+    /// Whether the model looks at pictures. One that does not is never handed any.
+    pub vision: bool,
     /// A PEM file of the only authorities whose certificates are accepted, for `https`; without one the system's are.
     pub ca_file: Option<PathBuf>,
     /// For name, TCP and TLS together.
@@ -68,6 +70,7 @@ impl OpenAiOptions {
             model: model.into(),
             api_key: None,
             profile: None,
+            vision: false,
             ca_file: None,
             connect_timeout: Duration::from_secs(3),
             read_timeout: Duration::from_secs(30),
@@ -90,6 +93,7 @@ impl fmt::Debug for OpenAiOptions {
             .field("model", &self.model)
             .field("api_key", &self.api_key.as_ref().map(|_| "(hidden)"))
             .field("profile", &self.profile)
+            .field("vision", &self.vision)
             .field("ca_file", &self.ca_file)
             .field("connect_timeout", &self.connect_timeout)
             .field("read_timeout", &self.read_timeout)

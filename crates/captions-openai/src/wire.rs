@@ -3,8 +3,10 @@
 //! Answers are read leniently, field by field: a provider that adds, omits or retypes a field that we do not need must
 //! not cost a caption.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use captions_domain::{
     caption::Usage,
+    image::Shown,
     prompt::{Format, Prompt, variants_schema},
 };
 use serde_json::{Map, Value, json};
@@ -27,7 +29,7 @@ pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: b
     set("model", model.into());
     set(
         "messages",
-        json!([{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]),
+        json!([{"role": "system", "content": prompt.system}, {"role": "user", "content": said(prompt)}]),
     );
     if let Some(field) = abilities.token_limit.field() {
         let room = if abilities.thinks { ROOM_FOR_THOUGHTS } else { 0 };
@@ -68,6 +70,22 @@ pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: b
         set("store", false.into());
     }
     Value::Object(body)
+}
+
+/// What the user says: the text, and the picture beside it where there is one.
+fn said(prompt: &Prompt) -> Value {
+    let Some(image) = &prompt.brief.image else {
+        return prompt.user.as_str().into();
+    };
+    let url = match image.shown() {
+        Shown::Address(url) => url.to_owned(),
+        Shown::Bytes { media_type, bytes } => {
+            let mut url = format!("data:{};base64,", media_type.as_str());
+            STANDARD.encode_string(bytes, &mut url);
+            url
+        }
+    };
+    json!([{"type": "text", "text": prompt.user}, {"type": "image_url", "image_url": {"url": url}}])
 }
 
 /// The number as people write it: 0.9, not 0.8999999761581421.

@@ -18,7 +18,8 @@ use self::turns::{Opened, Turns, cut_off};
 
 /// A chain of providers: the first that answers wins.
 ///
-/// A prompt that names a provider goes to that one only; a member that cannot write the language, or cannot rewrite, is passed over. A refusal
+/// A prompt that names a provider goes to that one only; a member that cannot write the language, cannot rewrite, or
+/// cannot look at the picture that the brief holds, is passed over. A refusal
 /// of the content is an answer, so nobody else is asked to get round it; after any other error the next member is asked,
 /// while there is time; a whole answer may take an equal share of it, the opening of a stream its own limit. A stream of
 /// the last member that breaks off in the middle is begun once more. What an attempt may cost is each member's own policy:
@@ -136,6 +137,7 @@ fn describe(first: &Description, others: &[Arc<dyn LlmProvider>]) -> Description
         languages: first
             .languages
             .filter(|_| all().all(|one| one.languages == first.languages)),
+        seeing: all().flat_map(|one| one.seeing.iter().cloned()).collect(),
         rewrites: all().any(|one| one.rewrites),
         // Each with its length, so that no two chains run into the same text.
         fingerprint: all().fold(String::new(), |joined, one| {

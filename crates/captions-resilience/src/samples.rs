@@ -15,6 +15,7 @@ use captions_domain::{
     brief::Brief,
     context::{Attempts, Class, Context, TenantId},
     fault::{Fault, FaultKind, LlmError},
+    image::Image,
     ports::{Chunk, ChunkStream, Completion, Credit, Description, Grade, LlmProvider},
     prompt::{Format, Prompt, render},
     request::{CaptionRequest, Description as Wish, Language, ProviderName},
@@ -62,6 +63,13 @@ pub(crate) fn prompt_for(provider: &str) -> Prompt {
     }
 }
 
+/// A prompt that comes with a picture.
+pub(crate) fn prompt_of_picture() -> Prompt {
+    let mut prompt = prompt();
+    prompt.brief.image = Some(Image::at("https://example.com/bicycle.jpg").unwrap());
+    prompt
+}
+
 pub(crate) fn fault(kind: FaultKind) -> LlmError {
     Fault::new(kind).into()
 }
@@ -107,6 +115,7 @@ impl Actor {
                 grade: Grade::Standard,
                 members: vec![name.to_owned()],
                 languages: None,
+                seeing: Vec::new(),
                 rewrites: true,
                 fingerprint: format!("{name}/1"),
             },
@@ -119,6 +128,12 @@ impl Actor {
     /// One that always answers, with its own name.
     pub(crate) fn fine(name: &'static str) -> Self {
         Self::new(name, &[&[Line::Say(name), Line::End]])
+    }
+
+    /// The same, able to look at pictures.
+    pub(crate) fn seeing(mut self) -> Self {
+        self.description.seeing = self.description.members.clone();
+        self
     }
 
     /// One that always fails at once.

@@ -10,10 +10,12 @@ use std::{
 };
 
 use captions_domain::{
+    alt::{AltSource, AltText},
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
-    check::Violation,
-    choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    check::{self, Report, Standing, Violation},
+    choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
+    engagement::{Post, Results},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
     text::Place,
@@ -53,6 +55,20 @@ pub fn keyword(word: &str) -> Keyword {
     Keyword::new(word).expect("a keyword")
 }
 
+/// What posts have reached, comments included.
+fn results() -> Results {
+    let newest = datetime!(2026-11-20 12:00 UTC);
+    let post = |days: i64| Post {
+        posted_at: newest - time::Duration::days(days),
+        format: ContentType::Reel,
+        caption: "Pão?".to_owned(),
+        likes: 90 + u64::try_from(days).expect("a positive number"),
+        comments: Some(3),
+    };
+    let posts: Vec<Post> = (3..12).map(post).collect();
+    Results::of(&posts, &Language::default(), newest)
+}
+
 /// Every wish made, in several scripts.
 pub fn preferences_full() -> Preferences {
     Preferences {
@@ -79,6 +95,7 @@ pub fn preferences_full() -> Preferences {
             sample("焙煎したて ☕️ 👩🏽‍🍳"),
         ],
         style_card: None,
+        results: Some(results()),
     }
     .measured()
 }
@@ -160,7 +177,9 @@ pub fn variant() -> Variant {
         quality: quality(),
         publishable: true,
         violations: Vec::new(),
+        report: Report::default(),
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 
@@ -195,7 +214,30 @@ pub fn caption_full() -> Caption {
             value: "31".into(),
             limit: "30".into(),
         }],
+        report: Report {
+            profile: Profile::Legacy30,
+            rules: vec![check::Verdict {
+                rule: "hashtags".into(),
+                value: "31".into(),
+                limit: "30".into(),
+                unit: "hashtags".into(),
+                verdict: Standing::Broken,
+                hard: true,
+                spans: vec![Place {
+                    text: "#été".into(),
+                    start: 58,
+                    end: 62,
+                }],
+                source: "a \"reference\"".into(),
+                as_of: Some("2026-01-01".into()),
+            }],
+            publishable: false,
+        },
         repairs: vec!["removed a label 🏷️".into()],
+        alt_text: Some(AltText {
+            text: "Bread on a \"wooden\" board, crème beside it".into(),
+            source: AltSource::Writer,
+        }),
     };
     Caption {
         variants: vec![variant(), broken],
@@ -260,7 +302,9 @@ pub fn record_bare() -> Record {
                 quality: Quality::default(),
                 publishable: false,
                 violations: Vec::new(),
+                report: Report::default(),
                 repairs: Vec::new(),
+                alt_text: None,
             }],
             ..caption()
         },

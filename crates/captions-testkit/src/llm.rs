@@ -74,12 +74,31 @@ impl Recorded {
         self.texts("system")
     }
 
-    fn texts(&self, role: &str) -> String {
-        let messages = self.body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let texts: Vec<_> = messages
+    /// The addresses of the pictures in the messages; bytes come as `data:` addresses.
+    pub fn pictures(&self) -> Vec<&str> {
+        self.messages()
+            .flat_map(|message| message["content"].as_array().map(Vec::as_slice).unwrap_or_default())
+            .filter_map(|part| part["image_url"]["url"].as_str())
+            .collect()
+    }
+
+    fn messages(&self) -> impl Iterator<Item = &Value> {
+        self.body["messages"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
             .iter()
+    }
+
+    /// Of contents that are a text, and of those that are a list of parts.
+    fn texts(&self, role: &str) -> String {
+        let texts: Vec<_> = self
+            .messages()
             .filter(|message| message["role"] == role)
-            .filter_map(|message| message["content"].as_str())
+            .flat_map(|message| match &message["content"] {
+                Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+                text => Vec::from_iter(text.as_str()),
+            })
             .collect();
         texts.join("\n")
     }

@@ -1,7 +1,7 @@
 //! The flags of `captions generate`, and the body that they stand for.
 
 use captions_api::generate::GenerateBody;
-use captions_domain::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Style, Tone};
+use captions_domain::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone};
 use clap::{
     Arg, Args, Command, Error,
     builder::{PossibleValue, StringValueParser, TypedValueParser},
@@ -42,6 +42,9 @@ pub(crate) struct GenerateArgs {
     /// Where it is published
     #[arg(long, value_parser = OneOf(Platform::NAMES), help_heading = "The caption")]
     platform: Option<String>,
+    /// Another set of the platform's rules: legacy_30 of instagram, premium of x
+    #[arg(long, value_parser = OneOf(Profile::NAMES), help_heading = "The caption")]
+    profile: Option<String>,
     /// What is posted
     #[arg(long, value_parser = OneOf(ContentType::NAMES), help_heading = "The caption")]
     content_type: Option<String>,
@@ -139,6 +142,7 @@ impl GenerateArgs {
             audience: self.audience.clone(),
             content_type: self.content_type.clone(),
             platform: self.platform.clone(),
+            profile: self.profile.clone(),
             length: self.length.clone(),
             max_chars: self.max_chars,
             hashtag_count: self.hashtags,
@@ -183,7 +187,7 @@ pub(crate) fn flag_of(pointer: &str) -> Option<String> {
 
 /// Names that help and completion offer. Any text passes: the reader of the body knows aliases and near misses.
 #[derive(Clone)]
-struct OneOf(&'static [&'static str]);
+pub(super) struct OneOf(pub(super) &'static [&'static str]);
 
 impl TypedValueParser for OneOf {
     type Value = String;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use captions_domain::{
     caption::{Answer, Caption, CaptionId, Usage, Variant, Warning},
-    check::Violation,
+    check::{Report, Violation},
     quality::Quality,
     request::Language,
 };
@@ -42,7 +42,9 @@ fn variant(caption: &str, score: f64) -> Variant {
         },
         publishable: true,
         violations: Vec::new(),
+        report: Report::default(),
         repairs: Vec::new(),
+        alt_text: None,
     }
 }
 

@@ -232,6 +232,7 @@ impl Writer {
                 grade: Grade::Standard,
                 members: vec!["primary".into(), "second".into()],
                 languages: None,
+                seeing: Vec::new(),
                 rewrites: true,
                 fingerprint: "primary/some-model".into(),
             },

@@ -1,7 +1,11 @@
 use captions_domain::{
+    alt::{AltSource, AltText},
     caption::Feedback,
+    check::{Report, Standing},
+    choice::Profile,
     quality::Quality,
     request::{CampaignId, Description, Language, UserId},
+    text::Place,
 };
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -37,7 +41,30 @@ fn variant(text: &str, score: f64) -> Variant {
             value: "cheap".into(),
             limit: "must not occur".into(),
         }],
+        report: Report {
+            profile: Profile::Legacy30,
+            rules: vec![Verdict {
+                rule: "avoided_words".into(),
+                value: "cheap".into(),
+                limit: "must not occur".into(),
+                unit: "words".into(),
+                verdict: Standing::Broken,
+                hard: true,
+                spans: vec![Place {
+                    text: "cheap".into(),
+                    start: 2,
+                    end: 7,
+                }],
+                source: "request".into(),
+                as_of: None,
+            }],
+            publishable: false,
+        },
         repairs: vec!["removed a hashtag from the text".into()],
+        alt_text: Some(AltText {
+            text: "A cat asleep on a window sill".into(),
+            source: AltSource::Writer,
+        }),
     }
 }
 
@@ -96,8 +123,17 @@ fn variant_json(text: &str, score: f64) -> Value {
         "parts": [{"name": "hook", "value": 0.5, "weight": 0.2, "fix": "start with the cat"}],
         "publishable": false,
         "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
-        "repairs": ["removed a hashtag from the text"]
+        "rules": rules_json(),
+        "repairs": ["removed a hashtag from the text"],
+        "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer"
     })
+}
+
+fn rules_json() -> Value {
+    json!([{
+        "rule": "avoided_words", "value": "cheap", "limit": "must not occur", "unit": "words", "verdict": "broken",
+        "hard": true, "spans": [{"text": "cheap", "start": 2, "end": 7}], "source": "request", "as_of": null
+    }])
 }
 
 #[test]
@@ -116,7 +152,9 @@ fn an_answer_becomes_exactly_this_document() {
             "estimated_engagement_reason": "no posting history is known for this user",
             "publishable": false,
             "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
+            "rules": rules_json(),
             "repairs": ["removed a hashtag from the text"],
+            "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
             "variants": [variant_json("A warm sill, a café cat.", 49.0), variant_json("Nap o'clock", 40.0)],
             "source": "provider", "provider": "primary", "model": "some-model", "grade": "standard",
             "provider_request_id": "req-7", "attempts": 2, "degraded": ["fallback_provider"],
@@ -125,7 +163,7 @@ fn an_answer_becomes_exactly_this_document() {
                 {"code": "not_stored", "detail": "the only copy"}
             ],
             "usage": {"input_tokens": 120, "output_tokens": 40}, "platform": "instagram",
-            "rules_as_of": "2026-11-23", "language": "pt-BR", "ai_generated": true,
+            "rules_as_of": "2026-11-23", "rules_profile": "legacy_30", "language": "pt-BR", "ai_generated": true,
             "created_at": "2026-11-23T10:00:00Z"
         })
     );

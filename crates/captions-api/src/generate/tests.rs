@@ -8,7 +8,8 @@ fn full() -> Value {
     json!({
         "content_description": "a cat asleep on a warm windowsill",
         "user_id": "ana", "campaign_id": "spring", "language": "pt-BR", "tone": "warm", "style": "storytelling",
-        "audience": "gen_z", "content_type": "reel", "platform": "threads", "length": "medium", "max_chars": 400,
+        "audience": "gen_z", "content_type": "reel", "platform": "threads", "profile": "premium",
+        "length": "medium", "max_chars": 400,
         "hashtag_count": 3, "emoji": "many", "cta": "question", "keywords": ["sun", "nap"], "avoid": ["cheap"],
         "variants": 4, "brand_voice": "dry", "instructions": "mention autumn", "sponsored": true, "cache": "bypass",
         "provider": "second", "store": false, "allow_fallback": false, "seed": 18_446_744_073_709_551_615_u64,
@@ -43,6 +44,7 @@ fn every_field_arrives_in_the_request() {
     assert_eq!(request.audience, Some(Audience::GenZ));
     assert_eq!(request.content_type, ContentType::Reel);
     assert_eq!(request.platform, Some(Platform::Threads));
+    assert_eq!(request.profile, Some(Profile::Premium));
     assert_eq!(request.length, Some(Length::Medium));
     assert_eq!(request.max_chars.unwrap().get(), 400);
     assert_eq!(request.hashtag_count.unwrap().get(), 3);
@@ -225,6 +227,7 @@ fn the_schema_has_the_choices_of_the_domain() {
         ("audience", Audience::NAMES),
         ("content_type", ContentType::NAMES),
         ("platform", Platform::NAMES),
+        ("profile", Profile::NAMES),
         ("length", Length::NAMES),
         ("emoji", Emoji::NAMES),
         ("cta", Cta::NAMES),

@@ -108,6 +108,39 @@ fn a_length_that_does_not_fit_becomes_one_that_does(
     assert_eq!(Brief::resolve(&request, &Preferences::default()).0.target_chars, target);
 }
 
+#[rstest]
+#[case(Platform::Instagram, None, 5, None)]
+#[case(Platform::Instagram, Some(Profile::Legacy30), 12, None)]
+#[case::of_another_platform(Platform::Threads, Some(Profile::Legacy30), 1, Some("profile_unknown"))]
+fn a_profile_of_the_platform_counts_and_another_is_told(
+    #[case] platform: Platform,
+    #[case] profile: Option<Profile>,
+    #[case] hashtags: usize,
+    #[case] warned: Option<&str>,
+) {
+    let request = CaptionRequest {
+        platform: Some(platform),
+        profile,
+        hashtag_count: Some(HashtagCount::new(12.0).unwrap()),
+        ..request()
+    };
+
+    let (brief, warnings) = Brief::resolve(&request, &Preferences::default());
+
+    assert_eq!(brief.hashtag_count, hashtags);
+    assert_eq!(
+        brief.rules().max_hashtags,
+        PlatformRules::of_profile(platform, brief.profile).unwrap().max_hashtags
+    );
+    assert_eq!(
+        warnings
+            .iter()
+            .find(|warning| warning.code == "profile_unknown")
+            .map(|w| w.code.as_str()),
+        warned
+    );
+}
+
 #[test]
 fn required_words_samples_and_card_come_from_the_preferences() {
     let samples = ["we bake", "we sell", "we rest"].map(|text| Sample::new(text).unwrap());

@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
-    choice::Platform,
+    choice::{Emoji, Platform},
     request::{CaptionRequest, Description, Keyword, MaxChars},
     user::Preferences,
 };
@@ -114,5 +114,34 @@ fn emoji_that_nobody_wants_are_a_violation() {
     assert_eq!(
         rules_broken("New shoes 👟", |r| r.emoji = Some(Emoji::None)),
         ["emoji_not_wanted"]
+    );
+}
+
+#[test]
+fn banned_and_required_words_of_the_user_are_hard_rules() {
+    let preferences = Preferences {
+        avoid: vec![Keyword::new("cheap").unwrap()],
+        required: ["Aurora", "sneakers"].map(|word| Keyword::new(word).unwrap()).to_vec(),
+        ..Preferences::default()
+    };
+    let request = CaptionRequest::new(Description::new("A pair of white sneakers").unwrap());
+    let (brief, _) = Brief::resolve(&request, &preferences);
+    let broken = |text: &str| -> Vec<(String, String)> {
+        let report = report(text, &brief);
+        assert_eq!(report.publishable, report.violations().is_empty());
+        report
+            .violations()
+            .into_iter()
+            .map(|v| (v.rule, v.value + "/" + &v.limit))
+            .collect()
+    };
+
+    assert_eq!(broken("Aurora: white #Sneakers."), []);
+    assert_eq!(
+        broken("A cheap pair of sneakers."),
+        [
+            ("avoided_word".to_owned(), "cheap/must not occur".to_owned()),
+            ("missing_word".to_owned(), "missing/Aurora".to_owned())
+        ]
     );
 }

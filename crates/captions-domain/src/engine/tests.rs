@@ -147,6 +147,7 @@ fn described(name: &str, languages: Option<&'static [&'static str]>) -> Descript
         grade: Grade::Standard,
         members: vec![name.into()],
         languages,
+        seeing: Vec::new(),
         rewrites: true,
         fingerprint: format!("{name}=m1"),
     }

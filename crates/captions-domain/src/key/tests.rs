@@ -6,7 +6,7 @@ mod near;
 
 use super::*;
 use crate::{
-    choice::{Emoji, Tone},
+    choice::{Emoji, Profile, Tone},
     engagement::Results,
     request::{CaptionRequest, Description, Language, Variants},
 };
@@ -76,6 +76,7 @@ fn everything_that_changes_the_answer_or_its_owner_changes_the_key() {
         change(&|a| a.brief.tone = Tone::Formal),
         change(&|a| a.brief.variants = Variants::new(2.0).unwrap()),
         change(&|a| a.brief.language = "de".parse().unwrap()),
+        change(&|a| a.brief.profile = Profile::Legacy30),
         change(&|a| a.brief.seed = Some(1)),
         change(&|a| a.brief.description = Description::new("A pair of white sneakers.").unwrap()),
         change(&|a| a.provider = Some(ProviderName::new("a").unwrap())),

@@ -1,6 +1,8 @@
+use bytes::Bytes;
 use captions_domain::{
     brief::Brief,
     caption::Usage,
+    image::Image,
     prompt::{Format, Prompt, render, variants_schema},
     request::{CaptionRequest, Description},
     user::Preferences,
@@ -41,6 +43,25 @@ fn as_few_fields_as_possible_are_sent() {
 
     assert_eq!(fields(&body), ["max_tokens", "messages", "model", "temperature"]);
     assert_eq!(body["temperature"].to_string(), "0.9");
+}
+
+#[rstest]
+#[case::address(Image::at("https://example.com/bread.jpg").unwrap(), "https://example.com/bread.jpg")]
+#[case::bytes(Image::of(Bytes::from_static(&[0xFF, 0xD8, 0xFF, 0xE0]), None).unwrap(), "data:image/jpeg;base64,/9j/4A==")]
+fn a_picture_stands_beside_the_text_of_the_user(#[case] image: Image, #[case] expected: &str) {
+    let mut prompt = prompt(Format::Variants, None);
+    prompt.brief.image = Some(image);
+
+    let body = request("m", &prompt, &Dialect::new(Profile::Generic.abilities("m")), false);
+
+    assert_eq!(body["messages"][0]["content"], prompt.system);
+    assert_eq!(
+        body["messages"][1]["content"],
+        json!([
+            {"type": "text", "text": prompt.user},
+            {"type": "image_url", "image_url": {"url": expected}},
+        ])
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use captions_domain::{
     caption::Usage,
+    image::Image,
     ports::{Grade, LlmProvider as _},
     reply,
 };
@@ -52,6 +53,41 @@ async fn without_the_header_the_id_is_that_of_the_document() {
     for credit in [completion.credit, streamed.end.unwrap()] {
         assert_eq!(credit.provider_request_id.as_deref(), Some("chatcmpl-scripted"));
     }
+}
+
+#[tokio::test]
+async fn a_picture_is_handed_on_whole_and_unfetched() {
+    const JPEG: &[u8] = &[0xFF, 0xD8, 0xFF, 0xE0];
+    let fake = FakeLlm::start().await;
+    let provider = provider(&fake);
+    let mut prompt = plain();
+
+    // Nobody answers under this address: whoever asked for it would fail.
+    prompt.brief.image = Some(Image::at("https://pictures.example.com/bread.jpg").unwrap());
+    provider.complete(&build::context(), &prompt).await.unwrap();
+    assert_eq!(fake.last().pictures(), ["https://pictures.example.com/bread.jpg"]);
+    assert_eq!(fake.last().user_text(), prompt.user);
+
+    prompt.brief.image = Some(Image::of(JPEG.into(), None).unwrap());
+    stream(&provider, &build::context(), &prompt).await.end.unwrap();
+    assert_eq!(fake.last().pictures(), ["data:image/jpeg;base64,/9j/4A=="]);
+    assert_eq!(fake.last().user_text(), prompt.user);
+}
+
+#[test]
+fn only_a_model_with_vision_says_that_it_sees() {
+    super::install_tls();
+    let described = |vision| {
+        let options = OpenAiOptions {
+            vision,
+            ..OpenAiOptions::new("p", "http://a/v1", "m")
+        };
+        OpenAi::new(&options).unwrap().describe().clone()
+    };
+
+    let (seeing, blind) = (described(true), described(false));
+    assert!(seeing.sees(None) && !blind.sees(None));
+    assert_ne!(seeing.fingerprint, blind.fingerprint);
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ use crate::{
     guarded::Guarded,
     jitter::Jitter,
     policy::{Policy, PolicySettings},
-    samples::{Actor, Line, context, fault, ms, prompt, prompt_for, prompt_in, rate_limited, read, relaxed},
+    samples::{
+        Actor, Line, context, fault, ms, prompt, prompt_for, prompt_in, prompt_of_picture, rate_limited, read, relaxed,
+    },
 };
 
 fn chain(members: &[&Arc<Actor>]) -> Failover {
@@ -96,6 +98,24 @@ async fn a_refusal_is_an_answer_and_nobody_else_is_asked() {
     let late = chain(&[&Arc::new(Actor::new("a", &[&late])), &b]);
     assert_eq!(spoken(&late, &prompt()).await, ["x", "!refused"]);
     assert_eq!(b.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_cannot_look_at_the_picture_is_passed_over() {
+    let (blind, sees) = (fine("a"), Arc::new(Actor::fine("b").seeing()));
+    let mixed = chain(&[&blind, &sees]);
+
+    assert_eq!(mixed.describe().seeing, ["b"]);
+    assert_eq!(answer(&mixed, &prompt_of_picture()).await, Ok(("b".to_owned(), false)));
+    assert_eq!(spoken(&mixed, &prompt_of_picture()).await, ["b", "."]);
+    assert_eq!(blind.calls(), 0);
+    assert_eq!(answer(&mixed, &prompt()).await, Ok(("a".to_owned(), true)));
+
+    let blind = fine("a");
+    let nobody = chain(&[&blind]);
+    let error = nobody.complete(&relaxed(), &prompt_of_picture()).await.unwrap_err();
+    assert!(error.to_string().contains("looks at pictures"), "{error}");
+    assert_eq!(blind.calls(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,6 +41,7 @@ impl Turns {
     pub(super) fn new(members: &[Arc<dyn LlmProvider>], cx: &Context, prompt: &Prompt) -> Self {
         let mut waiting = VecDeque::with_capacity(members.len());
         let mut named = false;
+        let mut sees = false;
         for (position, member) in members.iter().enumerate() {
             let description = member.describe();
             if let Some(provider) = &prompt.provider {
@@ -49,7 +50,9 @@ impl Turns {
                 }
                 named = true;
             }
-            if description.takes(prompt) {
+            let can_see = prompt.brief.image.is_none() || description.sees(None);
+            sees |= can_see;
+            if can_see && description.takes(prompt) {
                 waiting.push_back(Turn {
                     member: Arc::clone(member),
                     // A provider that was asked for by name is what the caller chose.
@@ -62,6 +65,8 @@ impl Turns {
             Fault::because(FaultKind::Timeout, "the request's deadline had passed").into()
         } else if prompt.provider.is_some() && !named {
             rejected("no provider of the chain has this name")
+        } else if !sees {
+            rejected("no provider of the chain looks at pictures")
         } else if prompt.task == Task::Rewrite {
             rejected("no provider of the chain can change a given text in this language")
         } else {

@@ -236,6 +236,7 @@ impl Provider {
                 grade: Grade::Standard,
                 members: vec![name.to_owned()],
                 languages: None,
+                seeing: Vec::new(),
                 rewrites: true,
                 fingerprint: name.to_owned(),
             },

@@ -69,6 +69,9 @@ pub struct Provider {
     /// `None`: guessed from the base URL.
     #[serde(default, deserialize_with = "profile")]
     pub profile: Option<Profile>,
+    /// The model looks at pictures.
+    #[serde(default)]
+    pub vision: bool,
     /// Sent with every request. The values may be keys.
     #[serde(default, deserialize_with = "headers")]
     pub headers: BTreeMap<String, SecretString>,
@@ -97,6 +100,7 @@ impl Provider {
             api_key_file: None,
             ca_file: None,
             profile: None,
+            vision: false,
             headers: BTreeMap::new(),
             timeout: None,
             first_byte_timeout: None,
@@ -131,6 +135,7 @@ impl Provider {
                 self.ca_file.as_ref().map(|path| quoted(&path.to_string_lossy())),
             ),
             ("profile", self.profile.map(|profile| quoted(profile.as_str()))),
+            ("vision", self.vision.then(|| "true".to_owned())),
             ("headers", self.shown_headers()),
             ("timeout", seconds(&self.timeout)),
             ("first_byte_timeout", seconds(&self.first_byte_timeout)),

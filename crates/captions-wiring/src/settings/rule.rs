@@ -385,6 +385,11 @@ pub(super) const PROVIDER_KEYS: &[(&str, Rule, &str)] = &[
         "Which provider's dialect of the API it speaks. Left out: guessed from base_url. Only for openai.",
     ),
     (
+        "vision",
+        Rule::Flag,
+        "Its model looks at pictures. Requests with a picture pass over the others. Left out: no. Only for openai.",
+    ),
+    (
         "headers",
         Rule::Headers,
         "Sent with every request; their values are never printed. Only for openai.",

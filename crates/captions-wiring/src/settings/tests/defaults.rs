@@ -67,6 +67,7 @@ fn every_key_of_a_provider_has_a_field() {
         "api_key_env" => "\"A_KEY\"",
         "ca_file" => "\"ca.pem\"",
         "profile" => "\"lm_studio\"",
+        "vision" => "true",
         "headers" => "{ X-Team = \"t\" }",
         "max_attempts" => "2",
         _ => "1.5",
@@ -86,6 +87,7 @@ fn every_key_of_a_provider_has_a_field() {
     assert_eq!(provider.timeout, Some(Duration::from_millis(1500)));
     assert_eq!(provider.max_attempts, Some(2));
     assert_eq!(provider.profile, Some(Profile::LmStudio));
+    assert!(provider.vision);
     assert_eq!(provider.headers["X-Team"].expose_secret(), "t");
     let listed = loaded
         .show()
