@@ -20,6 +20,8 @@ use crate::{
 
 /// The most bytes of an import, as over HTTP.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
+/// As many broken rules are told at once.
+const MOST_TOLD: usize = 5;
 
 pub(crate) async fn run(
     command: &ResultsCommand,
@@ -56,9 +58,25 @@ fn posts(text: &str) -> Result<Vec<Post>, Failure> {
     let body = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| Failure::usage(format!("the file is not JSON: {error}")))?
     } else {
-        posts_of_csv(text)?
+        posts_of_csv(text).map_err(|broken| wrong(&broken))?
     };
-    Ok(parse_posts(&body)?)
+    parse_posts(&body).map_err(|broken| wrong(&broken))
+}
+
+/// What is wrong, by the number of the post: pointers into a body are of no use to somebody with a file.
+fn wrong(broken: &[Invalid]) -> Failure {
+    let told = broken.iter().take(MOST_TOLD).map(|invalid| {
+        let place = invalid.pointer.strip_prefix("/posts/").and_then(|place| place.split('/').next());
+        match place.and_then(|index| index.parse::<usize>().ok()) {
+            Some(index) => format!("post {}: {}", index + 1, invalid.rule),
+            None => invalid.rule.clone(),
+        }
+    });
+    let mut told: Vec<String> = told.collect();
+    if broken.len() > MOST_TOLD {
+        told.push(format!("and {} more", broken.len() - MOST_TOLD));
+    }
+    Failure::usage(told.join("; "))
 }
 
 async fn change(

@@ -41,7 +41,7 @@ async fn json_from_stdin_is_read_and_what_is_wrong_is_told() {
     home.piped(&["results", "import", "ana", "-"], b"posted_at,likes\n2026-10-01,x\n")
         .await
         .ended_with(2)
-        .said("/posts/0/likes");
+        .said("post 1: likes is a number");
     home.call(&["results", "import", "ana", "nowhere.csv"])
         .await
         .ended_with(2)

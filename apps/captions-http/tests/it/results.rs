@@ -64,9 +64,9 @@ async fn wishes_come_and_go_without_what_was_imported() {
 #[tokio::test]
 async fn csv_is_taken_as_well_and_other_types_are_not() {
     let server = with_ana().await;
-    let csv = b"posted_at,likes\n2026-10-01,5\n";
-    let put = |kind: &'static str| {
-        send(server.address, "PUT", "/v1/users/ana/results", &[("content-type", kind)], csv)
+    let put = async |kind| {
+        let csv = b"posted_at,likes\n2026-10-01,5\n";
+        send(server.address, "PUT", "/v1/users/ana/results", &[("content-type", kind)], csv).await
     };
 
     let (taken, refused) = (put("text/csv; charset=utf-8").await, put("text/plain").await);
