@@ -1,6 +1,11 @@
 //! Hashtags from the brief, the caption and the writer's proposals: few, specific, traceable, readable aloud.
 
-use crate::{brief::Brief, check::contains_phrase, phrases::Words, text::is_tag_body};
+use crate::{
+    brief::Brief,
+    check::contains_phrase,
+    phrases::Words,
+    text::{self, is_tag_body},
+};
 
 /// Tags so broad that they help nobody find anything; never written, whoever proposes them.
 const GENERIC: &[&str] = &[
@@ -83,7 +88,7 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
         #[expect(clippy::cast_precision_loss, reason = "ranks and counts are tiny")]
         let relevance = 0.8 + 0.1 * shared.min(2) as f64 - 0.02 * rank as f64;
         candidates.push(Candidate {
-            body: pascal_case(&pieces),
+            body: pascal_case(&pieces, brief.language.primary()),
             stems,
             relevance,
         });
@@ -91,7 +96,7 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
     for keyword in &brief.keywords {
         let pieces: Vec<&str> = keyword.as_str().split_whitespace().collect();
         candidates.push(Candidate {
-            body: pascal_case(&pieces),
+            body: pascal_case(&pieces, brief.language.primary()),
             stems: words.stems(keyword.as_str()),
             relevance: 0.9,
         });
@@ -111,7 +116,7 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
         #[expect(clippy::cast_precision_loss, reason = "a description has at most 2000 characters")]
         let early = 0.1 / (1.0 + phrase.position as f64 / 20.0);
         candidates.push(Candidate {
-            body: pascal_case(&pieces),
+            body: pascal_case(&pieces, brief.language.primary()),
             stems: phrase.stems,
             relevance: specific + 0.2 * echoed + early,
         });
@@ -198,17 +203,10 @@ fn likeness(a: &Candidate, b: &Candidate) -> f64 {
 }
 
 /// `golden retriever` becomes `GoldenRetriever`: screen readers read it as two words. What has capitals keeps them.
-fn pascal_case(pieces: &[&str]) -> String {
+fn pascal_case(pieces: &[&str], language: &str) -> String {
     pieces
         .iter()
-        .map(|piece| {
-            let clean: String = piece.chars().filter(|c| crate::text::is_tag_char(*c)).collect();
-            let mut chars = clean.chars();
-            match chars.next() {
-                Some(first) => first.to_uppercase().chain(chars).collect(),
-                None => String::new(),
-            }
-        })
+        .map(|piece| text::capitalised(&text::tag_text(piece), language))
         .collect()
 }
 

@@ -19,6 +19,7 @@ struct Asked {
     brief: Brief,
     provider: Option<ProviderName>,
     chain: &'static str,
+    wording: &'static str,
 }
 
 fn asked() -> Asked {
@@ -30,6 +31,7 @@ fn asked() -> Asked {
         brief: Brief::resolve(&request, &Preferences::default()).0,
         provider: None,
         chain: "a=m1",
+        wording: "4",
     }
 }
 
@@ -41,6 +43,7 @@ fn key(asked: &Asked) -> String {
         brief,
         provider,
         chain,
+        wording,
     } = asked;
     caption_key(
         tenant,
@@ -49,6 +52,7 @@ fn key(asked: &Asked) -> String {
         brief,
         provider.as_ref(),
         chain,
+        wording,
     )
     .as_str()
     .to_owned()
@@ -81,6 +85,7 @@ fn everything_that_changes_the_answer_or_its_owner_changes_the_key() {
         change(&|a| a.brief.description = Description::new("A pair of white sneakers.").unwrap()),
         change(&|a| a.provider = Some(ProviderName::new("a").unwrap())),
         change(&|a| a.chain = "a=m2"),
+        change(&|a| a.wording = "4+0123456789abcdef"),
     ];
 
     assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
