@@ -29,9 +29,8 @@ pub(crate) fn description(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path) -> R
         Some(text) => match text.strip_prefix('@') {
             Some(literal) if literal.starts_with('@') => Ok(literal.to_owned()),
             Some(path) => {
-                let (mut file, shown) = open(&cwd.join(path)).map_err(|failure| {
-                    failure.next("a text that begins with @ is written @@")
-                })?;
+                let (mut file, shown) =
+                    open(&cwd.join(path)).map_err(|failure| failure.next("a text that begins with @ is written @@"))?;
                 short(&mut file, &shown)
             }
             None => Ok(text.to_owned()),

@@ -66,7 +66,10 @@ fn posts(text: &str) -> Result<Vec<Post>, Failure> {
 /// What is wrong, by the number of the post: pointers into a body are of no use to somebody with a file.
 fn wrong(broken: &[Invalid]) -> Failure {
     let told = broken.iter().take(MOST_TOLD).map(|invalid| {
-        let place = invalid.pointer.strip_prefix("/posts/").and_then(|place| place.split('/').next());
+        let place = invalid
+            .pointer
+            .strip_prefix("/posts/")
+            .and_then(|place| place.split('/').next());
         match place.and_then(|index| index.parse::<usize>().ok()) {
             Some(index) => format!("post {}: {}", index + 1, invalid.rule),
             None => invalid.rule.clone(),
@@ -112,11 +115,21 @@ fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> R
         screen.note("nothing was imported yet: captions results import USER FILE");
         return Ok(Exit::Done);
     };
-    let mut lines = vec![format!("posts={} too_young={} as_of={}", imported.posts, imported.too_young, imported.as_of.date())];
+    let mut lines = vec![format!(
+        "posts={} too_young={} as_of={}",
+        imported.posts,
+        imported.too_young,
+        imported.as_of.date()
+    )];
     for format in &imported.formats {
         let what = format.format.as_str();
         lines.push(line(what, "likes", &format.likes));
-        lines.extend(format.comments.as_ref().map(|comments| line(what, "comments", comments)));
+        lines.extend(
+            format
+                .comments
+                .as_ref()
+                .map(|comments| line(what, "comments", comments)),
+        );
     }
     screen.result(&lines.join("\n"))?;
     if imported.formats.is_empty() {

@@ -41,7 +41,11 @@ impl FromRequest<AppState> for Import {
         let bytes = read(&parts.headers, body, &limits).await?;
         // Megabytes of text take longer to read than others should wait.
         let read = tokio::task::spawn_blocking(move || {
-            let body = if is_csv { results::posts_of_csv(utf8(&bytes)?)? } else { json(&bytes)? };
+            let body = if is_csv {
+                results::posts_of_csv(utf8(&bytes)?)?
+            } else {
+                json(&bytes)?
+            };
             Ok(Self(results::parse_posts(&body)?))
         });
         read.await
@@ -59,7 +63,14 @@ impl FromRequest<AppState> for JsonBody {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let is_patch = parts.method == Method::PATCH;
-        if !is_of(&parts.headers, if is_patch { &["application/json", "application/merge-patch+json"] } else { &["application/json"] }) {
+        if !is_of(
+            &parts.headers,
+            if is_patch {
+                &["application/json", "application/merge-patch+json"]
+            } else {
+                &["application/json"]
+            },
+        ) {
             let detail = match parts.headers.get(header::CONTENT_TYPE) {
                 None => "the request has no Content-Type",
                 Some(_) => "the Content-Type is not application/json in UTF-8",

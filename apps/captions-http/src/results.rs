@@ -76,7 +76,9 @@ pub(crate) async fn import(
         user.preferences.results = Some(Results::of(&posts, &language, now));
         Ok(())
     };
-    change(&state, &call, &id, &headers, edit).await.map(|user| shown(&user))
+    change(&state, &call, &id, &headers, edit)
+        .await
+        .map(|user| shown(&user))
 }
 
 /// Forget what was imported

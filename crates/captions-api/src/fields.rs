@@ -228,7 +228,8 @@ impl<'a> Fields<'a> {
         let pointer = self.pointer(name);
         if items.len() > most {
             let rule = format!("{name} has at most {most} entries, these are {}", items.len());
-            self.broken.push(Invalid::new("too_many", rule).nearest(most).at(pointer));
+            self.broken
+                .push(Invalid::new("too_many", rule).nearest(most).at(pointer));
             return Given::Broken;
         }
         let mut entries = Vec::with_capacity(items.len());

@@ -207,7 +207,9 @@ fn parse_post(post: &Value, base: &str) -> Result<Post, Vec<Invalid>> {
     let comments = fields.whole("comments").value();
     fields.finish()?;
     let (Some(posted_at), Some(likes)) = (posted_at, likes) else {
-        return Err(vec![Invalid::new("required", "posted_at and likes are required").at(base)]);
+        return Err(vec![
+            Invalid::new("required", "posted_at and likes are required").at(base),
+        ]);
     };
     Ok(Post {
         posted_at,
@@ -220,7 +222,10 @@ fn parse_post(post: &Value, base: &str) -> Result<Post, Vec<Invalid>> {
 
 fn caption(text: &str) -> Result<String, Invalid> {
     if text.chars().count() > MAX_CAPTION {
-        return Err(Invalid::new("too_long", format!("a caption has at most {MAX_CAPTION} characters")));
+        return Err(Invalid::new(
+            "too_long",
+            format!("a caption has at most {MAX_CAPTION} characters"),
+        ));
     }
     Ok(text.to_owned())
 }
@@ -242,7 +247,12 @@ fn posted_at(text: &str) -> Result<OffsetDateTime, Invalid> {
         }
     }
     let day = Date::parse(text, DAY).map(|day| day.midnight().assume_utc());
-    day.map_err(|_| Invalid::new("bad_format", "a time is written as 2026-11-02T18:30:00Z, or as a date alone"))
+    day.map_err(|_| {
+        Invalid::new(
+            "bad_format",
+            "a time is written as 2026-11-02T18:30:00Z, or as a date alone",
+        )
+    })
 }
 
 /// The names under which exports give a column, beside our own.
@@ -276,7 +286,9 @@ pub fn posts_of_csv(text: &str) -> Result<Value, Vec<Invalid>> {
         let row = row.map_err(|error| broken(&error))?;
         let mut post = Map::new();
         for (column, cell) in columns.iter().zip(&row) {
-            let Some(column) = column.filter(|_| !cell.trim().is_empty()) else { continue };
+            let Some(column) = column.filter(|_| !cell.trim().is_empty()) else {
+                continue;
+            };
             post.insert(column.to_owned(), value(column, cell));
         }
         posts.push(Value::Object(post));
@@ -286,7 +298,9 @@ pub fn posts_of_csv(text: &str) -> Result<Value, Vec<Invalid>> {
 
 fn column(header: &str) -> Option<&'static str> {
     let header = header.trim().to_lowercase().replace([' ', '-'], "_");
-    let ours = COLUMNS.iter().find(|(name, others)| *name == header || others.contains(&header.as_str()));
+    let ours = COLUMNS
+        .iter()
+        .find(|(name, others)| *name == header || others.contains(&header.as_str()));
     ours.map(|(name, _)| *name)
 }
 

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::{
     alt::AltText,
     check::{Report, Violation},
-    engagement::{Outlook, Unknown},
     choice::Platform,
+    engagement::{Outlook, Unknown},
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
 };

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    engagement::Results,
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    engagement::Results,
     request::{BrandTag, BrandVoice, HashtagCount, Keyword, Language, Sample, UserId},
     voice::{self, StyleCard},
 };

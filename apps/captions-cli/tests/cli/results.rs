@@ -10,10 +10,16 @@ async fn posts_are_imported_shown_used_and_forgotten() {
     let home = Home::new();
     home.file("export.csv", CSV);
 
-    let imported = home.call(&["results", "import", "ana", "export.csv", "--json"]).await.ended_with(0);
+    let imported = home
+        .call(&["results", "import", "ana", "export.csv", "--json"])
+        .await
+        .ended_with(0);
     let imported = imported.said("created the user ana").document();
     assert_eq!(imported["imported"]["formats"][0]["likes"]["median"], 100.0);
-    assert_eq!(home.call(&["results", "show", "ana", "--json"]).await.document(), imported);
+    assert_eq!(
+        home.call(&["results", "show", "ana", "--json"]).await.document(),
+        imported
+    );
     let people = home.call(&["results", "show", "ana"]).await.ended_with(0);
     assert!(people.stdout.contains("post: 100 likes"), "{people:?}");
 
@@ -35,7 +41,9 @@ async fn json_from_stdin_is_read_and_what_is_wrong_is_told() {
     let home = Home::new();
     let posts = json!({ "posts": [{ "posted_at": "2026-10-01", "likes": 3 }] }).to_string();
 
-    let read = home.piped(&["results", "import", "ana", "-", "--json"], posts.as_bytes()).await;
+    let read = home
+        .piped(&["results", "import", "ana", "-", "--json"], posts.as_bytes())
+        .await;
     assert_eq!(read.ended_with(0).document()["imported"]["posts"], 1);
 
     home.piped(&["results", "import", "ana", "-"], b"posted_at,likes\n2026-10-01,x\n")

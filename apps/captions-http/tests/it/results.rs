@@ -14,7 +14,8 @@ async fn with_ana() -> Server {
 }
 
 fn posts(likes: u64) -> Value {
-    let posts = (1..=9).map(|day| json!({ "posted_at": format!("2026-10-0{day}"), "caption": "Bread", "likes": likes }));
+    let posts =
+        (1..=9).map(|day| json!({ "posted_at": format!("2026-10-0{day}"), "caption": "Bread", "likes": likes }));
     json!({ "posts": posts.collect::<Vec<_>>() })
 }
 
@@ -35,15 +36,29 @@ async fn an_import_gives_the_users_captions_an_estimate_also_those_that_were_cac
 
     let imported = send_json(server.address, "PUT", "/v1/users/ana/results", &posts(200)).await;
 
-    assert_eq!((imported.status, imported.header("etag")), (200, Some("\"2\"")), "{}", imported.json());
+    assert_eq!(
+        (imported.status, imported.header("etag")),
+        (200, Some("\"2\"")),
+        "{}",
+        imported.json()
+    );
     assert_eq!(imported.json()["imported"]["formats"][0]["likes"]["median"], 200.0);
-    assert_eq!(get(server.address, "/v1/users/ana/results").await.json(), imported.json());
+    assert_eq!(
+        get(server.address, "/v1/users/ana/results").await.json(),
+        imported.json()
+    );
     let (told, reason) = estimate(&server).await;
-    assert_eq!((&told["median"], &told["unit"], &told["posts"], reason), (&json!(200.0), &json!("likes"), &json!(9), Value::Null));
+    assert_eq!(
+        (&told["median"], &told["unit"], &told["posts"], reason),
+        (&json!(200.0), &json!("likes"), &json!(9), Value::Null)
+    );
 
     let forgotten = send(server.address, "DELETE", "/v1/users/ana/results", &[], b"").await;
     assert_eq!(forgotten.status, 204);
-    assert_eq!(get(server.address, "/v1/users/ana/results").await.json(), json!({ "imported": null }));
+    assert_eq!(
+        get(server.address, "/v1/users/ana/results").await.json(),
+        json!({ "imported": null })
+    );
     assert_eq!(estimate(&server).await, (Value::Null, unknown));
 }
 
@@ -58,7 +73,10 @@ async fn wishes_come_and_go_without_what_was_imported() {
     send_json(server.address, "PATCH", path, &json!({ "tone": null })).await;
     send(server.address, "DELETE", path, &[], b"").await;
 
-    assert_eq!(get(server.address, "/v1/users/ana/results").await.json()["imported"]["posts"], 9);
+    assert_eq!(
+        get(server.address, "/v1/users/ana/results").await.json()["imported"]["posts"],
+        9
+    );
 }
 
 #[tokio::test]
@@ -66,7 +84,14 @@ async fn csv_is_taken_as_well_and_other_types_are_not() {
     let server = with_ana().await;
     let put = async |kind| {
         let csv = b"posted_at,likes\n2026-10-01,5\n";
-        send(server.address, "PUT", "/v1/users/ana/results", &[("content-type", kind)], csv).await
+        send(
+            server.address,
+            "PUT",
+            "/v1/users/ana/results",
+            &[("content-type", kind)],
+            csv,
+        )
+        .await
     };
 
     let (taken, refused) = (put("text/csv; charset=utf-8").await, put("text/plain").await);
@@ -79,7 +104,13 @@ async fn csv_is_taken_as_well_and_other_types_are_not() {
 async fn what_is_wrong_with_an_import_is_told_and_nothing_changes() {
     let server = with_ana().await;
 
-    let refused = send_json(server.address, "PUT", "/v1/users/ana/results", &json!({ "posts": [{ "likes": 1 }] })).await;
+    let refused = send_json(
+        server.address,
+        "PUT",
+        "/v1/users/ana/results",
+        &json!({ "posts": [{ "likes": 1 }] }),
+    )
+    .await;
 
     assert_eq!(refused.code(), (422, "invalid_request".into()));
     assert_eq!(refused.json()["errors"][0]["pointer"], "/posts/0/posted_at");

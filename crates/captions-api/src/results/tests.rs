@@ -45,7 +45,10 @@ fn posts_are_read_with_everything_or_with_the_least() {
 fn what_is_wrong_is_told_by_its_place(#[case] body: Value, #[case] pointer: &str, #[case] code: &str) {
     let broken = parse_posts(&body).unwrap_err();
 
-    assert!(broken.iter().any(|b| (b.pointer.as_str(), b.code) == (pointer, code)), "{broken:?}");
+    assert!(
+        broken.iter().any(|b| (b.pointer.as_str(), b.code) == (pointer, code)),
+        "{broken:?}"
+    );
 }
 
 #[test]
@@ -73,7 +76,10 @@ fn exports_of_meta_are_read_as_they_are(#[case] kind: &str, #[case] format: Cont
 
     let posts = parse_posts(&posts_of_csv(&csv).unwrap()).unwrap();
 
-    assert_eq!((posts[0].posted_at, posts[0].format), (datetime!(2026-11-02 18:30 UTC), format));
+    assert_eq!(
+        (posts[0].posted_at, posts[0].format),
+        (datetime!(2026-11-02 18:30 UTC), format)
+    );
 }
 
 #[rstest]
@@ -90,5 +96,8 @@ fn csv_that_cannot_be_read_says_why(#[case] csv: &str, #[case] named: &str) {
 fn a_cell_that_is_no_number_is_told_by_its_row() {
     let broken = parse_posts(&posts_of_csv("posted_at,likes\n2026-11-02,1\n2026-11-02,many\n").unwrap()).unwrap_err();
 
-    assert_eq!((broken[0].pointer.as_str(), broken[0].code), ("/posts/1/likes", "wrong_type"));
+    assert_eq!(
+        (broken[0].pointer.as_str(), broken[0].code),
+        ("/posts/1/likes", "wrong_type")
+    );
 }

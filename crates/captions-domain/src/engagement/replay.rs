@@ -83,7 +83,11 @@ impl Habit {
         let nothing = vec![0.0; effects.len()];
         let plain = tell(&reached, &nothing, measure);
         let (pairs, right) = pairs(&plain.beyond, &effects[WINDOW.0..]);
-        let pairs_right = if pairs == 0 { 0.5 } else { f64::from(right) / f64::from(pairs) };
+        let pairs_right = if pairs == 0 {
+            0.5
+        } else {
+            f64::from(right) / f64::from(pairs)
+        };
         let error_without_captions = plain.error;
         let captions_count = pairs >= LEAST_PAIRS && pairs_right > 0.5;
         let (told, effects) = if captions_count {
@@ -162,13 +166,20 @@ fn bounds(sorted: &[f64], measure: Measure) -> (f64, f64) {
     };
     let spread = prior_spread(measure);
     // On an account that grows or shrinks fast all posts may lie on one side; the estimate itself is always within.
-    (bound(0.1, TENTH * spread).min(0.0), bound(0.9, -TENTH * spread).max(0.0))
+    (
+        bound(0.1, TENTH * spread).min(0.0),
+        bound(0.9, -TENTH * spread).max(0.0),
+    )
 }
 
 /// Of the newest posts: pairs with different effects, and those in which the better caption did better.
 fn pairs(beyond: &[f64], effects: &[f64]) -> (u32, u32) {
     let first = beyond.len().saturating_sub(MOST_PAIRED);
-    let posts: Vec<(f64, f64)> = beyond[first..].iter().copied().zip(effects[first..].iter().copied()).collect();
+    let posts: Vec<(f64, f64)> = beyond[first..]
+        .iter()
+        .copied()
+        .zip(effects[first..].iter().copied())
+        .collect();
     let (mut pairs, mut right) = (0, 0);
     for (index, one) in posts.iter().enumerate() {
         for other in &posts[..index] {

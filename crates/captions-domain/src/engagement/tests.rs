@@ -37,7 +37,9 @@ fn outlook(results: &Results, text: &str) -> Result<Outlook, Unknown> {
 fn noise(seed: u64) -> impl Iterator<Item = f64> {
     let mut state = seed;
     let mut uniform = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1_u64 << 53) as f64
     };
     std::iter::repeat_with(move || (0..12).map(|_| uniform()).sum::<f64>() - 6.0)
@@ -106,9 +108,15 @@ fn the_order_in_which_posts_are_given_does_not_matter() {
 #[case(2, 0.5)]
 #[case(3, 0.9)]
 fn of_a_long_history_four_fifths_came_within_the_interval_that_was_told_before(#[case] seed: u64, #[case] spread: f64) {
-    let likes: Vec<u64> = noise(seed).take(600).map(|off| (800.0 * f64::exp(off * spread)) as u64).collect();
+    let likes: Vec<u64> = noise(seed)
+        .take(600)
+        .map(|off| (800.0 * f64::exp(off * spread)) as u64)
+        .collect();
 
-    let replay = Results::of(&posts(&likes), &english(), NOW).formats[0].likes.replay.clone();
+    let replay = Results::of(&posts(&likes), &english(), NOW).formats[0]
+        .likes
+        .replay
+        .clone();
 
     assert!((0.75..=0.85).contains(&replay.coverage), "{replay:?}");
     assert_eq!(replay.posts, 595);
@@ -118,10 +126,17 @@ fn of_a_long_history_four_fifths_came_within_the_interval_that_was_told_before(#
 fn asking(worth: f64) -> Vec<Post> {
     let likes = noise(7).take(200).enumerate().map(|(number, off)| {
         let asks = number % 2 == 0;
-        let (caption, more) = if asks { ("We bake", worth) } else { ("Come, swipe !", 0.0) };
+        let (caption, more) = if asks {
+            ("We bake", worth)
+        } else {
+            ("Come, swipe !", 0.0)
+        };
         (caption, (800.0 * f64::exp(off * 0.2 + more)) as u64)
     });
-    likes.zip(3..).map(|((caption, likes), day)| post(day, caption, likes)).collect()
+    likes
+        .zip(3..)
+        .map(|((caption, likes), day)| post(day, caption, likes))
+        .collect()
 }
 
 #[test]
@@ -155,7 +170,10 @@ fn captions_count_only_where_they_told_the_better_posts_from_the_worse() {
 fn effects_are_those_that_were_measured(#[case] text: &str, #[case] likes: f64, #[case] comments: f64) {
     let told = [Measure::Likes, Measure::Comments].map(|measure| index(text, &english(), measure));
 
-    assert!((told[0] - likes).abs() < 1e-6 && (told[1] - comments).abs() < 1e-6, "{told:?}");
+    assert!(
+        (told[0] - likes).abs() < 1e-6 && (told[1] - comments).abs() < 1e-6,
+        "{told:?}"
+    );
 }
 
 #[test]
