@@ -126,8 +126,8 @@ async fn dispatch(
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
-        Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
-        Command::Results(command) => results::run(&command, surroundings, stdin, screen).await,
+        Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
+        Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,

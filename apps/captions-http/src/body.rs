@@ -36,7 +36,7 @@ impl FromRequest<AppState> for Import {
         }
         let limits = Limits {
             body_limit: IMPORT_LIMIT.max(state.limits.body_limit),
-            ..state.limits.clone()
+            ..state.limits
         };
         let bytes = read(&parts.headers, body, &limits).await?;
         // Megabytes of text take longer to read than others should wait.

@@ -142,13 +142,12 @@ impl Engine {
         }
         let (mut known, mut results) = (None, Err(Unknown::NoHistory));
         if let Some(user) = &request.user {
-            match self.users.preferences(cx, user).await {
+            if let Ok(found) = self.users.preferences(cx, user).await {
                 // Nobody has to be registered to get a caption.
-                Ok(found) => known = found,
-                Err(_) => {
-                    cx.notes.add(Degraded::PreferencesDefault);
-                    results = Err(Unknown::Unreadable);
-                }
+                known = found;
+            } else {
+                cx.notes.add(Degraded::PreferencesDefault);
+                results = Err(Unknown::Unreadable);
             }
         }
         let (brief, warnings) = match &known {

@@ -1,3 +1,10 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "likes made up for a test"
+)]
+
 use proptest::prelude::*;
 use rstest::rstest;
 use time::macros::datetime;
