@@ -10,6 +10,7 @@ mod call;
 mod callers;
 mod captions;
 mod failure;
+mod feedback;
 mod health;
 mod layers;
 mod openapi;
@@ -21,6 +22,7 @@ mod state;
 mod stats;
 mod stream;
 mod users;
+mod voice;
 mod warm_up;
 
 use axum::{Router, middleware, routing::get};
@@ -73,6 +75,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))
         .routes(routes!(
@@ -82,6 +85,9 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::erase
         ))
         .routes(routes!(results::read, results::import, results::forget))
+        .routes(routes!(voice::read, voice::learn, voice::forget))
+        .routes(routes!(voice::suggestions))
+        .routes(routes!(voice::accept))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

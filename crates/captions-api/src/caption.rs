@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::results::Engagement;
+use crate::{feedback::FeedbackDocument, results::Engagement};
 
 /// A caption with all that is known of it. The top level repeats the best variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -117,6 +117,10 @@ pub struct CaptionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub campaign_id: Option<String>,
+    /// What became of it; left out as long as nobody told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub feedback: Option<FeedbackDocument>,
 }
 
 /// One caption of several.
@@ -192,6 +196,7 @@ impl CaptionDocument {
         );
         document.content_description = Some(record.description.as_str().to_owned());
         document.user_id = record.user.as_ref().map(|user| user.as_str().to_owned());
+        document.feedback = record.feedback.as_ref().map(FeedbackDocument::from);
         document.campaign_id = record.campaign.as_ref().map(|campaign| campaign.as_str().to_owned());
         document
     }
@@ -246,6 +251,7 @@ impl CaptionDocument {
             content_description: None,
             user_id: None,
             campaign_id: None,
+            feedback: None,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! form of a [`schema`](variants_schema); `examples` picks the user's own captions that are shown.
 
 mod angles;
-mod data;
+pub(crate) mod data;
 mod examples;
 mod schema;
 mod templates;

@@ -9,6 +9,7 @@
 
 mod captions;
 mod client;
+mod feedback;
 mod input;
 mod limits;
 mod openapi;
@@ -22,3 +23,4 @@ mod stats;
 mod stream;
 mod traces;
 mod users;
+mod voice;
