@@ -18,8 +18,6 @@ use crate::{
     session::Session,
 };
 
-/// The most bytes of an import, as over HTTP.
-const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// As many broken rules are told at once.
 const MOST_TOLD: usize = 5;
 
@@ -31,7 +29,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let (user, output) = match command {
         ResultsCommand::Import { user, file, output } => {
-            let posts = posts(&input::whole(file, stdin, &surroundings.cwd, MAX_BYTES)?)?;
+            let posts = posts(&input::posts(file, stdin, &surroundings.cwd)?)?;
             let set = |current: &Preferences, now| {
                 let language = current.language.clone().unwrap_or_default();
                 Some(Results::of(&posts, &language, now))
