@@ -74,8 +74,9 @@ fn pointed_at(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, wanted: &Wanted<
         None => Err(Failure::usage(wanted.question).next(wanted.example).next(wanted.help)),
         Some(text) => match text.strip_prefix('@') {
             Some(literal) if literal.starts_with('@') => Ok(literal.to_owned()),
-            Some(path) => file(&cwd.join(path), wanted)
-                .map_err(|failure| failure.next("a text that begins with @ is written @@")),
+            Some(path) => {
+                file(&cwd.join(path), wanted).map_err(|failure| failure.next("a text that begins with @ is written @@"))
+            }
             None => Ok(text.to_owned()),
         },
     }
