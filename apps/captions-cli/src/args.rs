@@ -10,6 +10,7 @@ mod check;
 mod eval;
 mod generate;
 mod prompt;
+mod results;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -21,6 +22,7 @@ pub(crate) use self::{
     eval::EvalArgs,
     generate::{GenerateArgs, flag_of},
     prompt::{PromptCommand, ShowArgs},
+    results::ResultsCommand,
 };
 
 /// Help leads with examples.
@@ -112,6 +114,12 @@ Examples:
   captions prefs set ana tone=
   captions prefs get ana")]
     Prefs(PrefsCommand),
+    /// Import what a user's posts have reached, for honest estimates
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions results import ana export.csv
+  captions results show ana")]
+    Results(ResultsCommand),
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),

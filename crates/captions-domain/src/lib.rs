@@ -19,6 +19,7 @@ pub mod check;
 pub mod choice;
 pub mod cliche;
 pub mod context;
+pub mod engagement;
 pub mod engine;
 pub mod evaluation;
 pub mod facts;

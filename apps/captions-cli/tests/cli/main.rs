@@ -8,6 +8,7 @@ mod failures;
 mod generate;
 mod people;
 mod prompt;
+mod results;
 mod settings;
 mod support;
 mod terminal;
