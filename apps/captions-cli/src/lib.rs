@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod doctor;
 mod draft;
+mod eval;
 mod exit;
 mod failure;
 mod feedback;
@@ -21,6 +22,7 @@ mod model;
 mod prefs;
 mod prompt;
 mod report;
+mod results;
 mod samples;
 mod screen;
 mod session;
@@ -131,13 +133,15 @@ async fn dispatch(
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
-        Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
-        Command::Voice(command) => voice::run(&command, surroundings, stdin, screen).await,
+        Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,
+        Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
+        Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
+        Command::Eval(args) => eval::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),
         Command::Completions { shell } => completions::run(shell, screen),
     }

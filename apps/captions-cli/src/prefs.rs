@@ -58,10 +58,18 @@ pub(crate) async fn run(
         PrefsCommand::Reset { user, output } => {
             let id = UserId::new(user)?;
             let session = Session::of_store(surroundings, screen).await?;
-            let changed = change(&session, &id, |_| Ok(Preferences::default())).await;
+            let changed = change(&session, &id, |current| Ok(without_wishes(current))).await;
             session.close().await;
             show(&changed?.0, *output, screen)
         }
+    }
+}
+
+/// Nothing but what is no wish.
+fn without_wishes(preferences: &Preferences) -> Preferences {
+    Preferences {
+        results: preferences.results.clone(),
+        ..Preferences::default()
     }
 }
 
