@@ -7,13 +7,18 @@
 )]
 
 mod generate;
+mod rewrite;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use self::generate::{GenerateArgs, flag_of};
+use self::generate::{OneOf, number, seconds};
+pub(crate) use self::{
+    generate::{GenerateArgs, flag_of},
+    rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
+};
 
 /// Help leads with examples.
 const HELP: &str = "\
@@ -88,6 +93,15 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Change a caption: shorten, expand, fix, another tone, without worn phrases
+    #[command(help_template = HELP)]
+    Rewrite(Box<RewriteArgs>),
+    /// Translate a caption; hashtags, mentions, links, numbers and emoji stay as they are
+    #[command(help_template = HELP)]
+    Translate(Box<TranslateArgs>),
+    /// Adapt a caption to another platform
+    #[command(help_template = HELP)]
+    Adapt(Box<AdaptArgs>),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

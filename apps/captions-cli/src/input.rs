@@ -34,6 +34,16 @@ pub(crate) fn description(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path) -> R
     }
 }
 
+/// Reads a caption in the same way.
+pub(crate) fn caption(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path) -> Result<String, Failure> {
+    if text.is_none() && stdin.is_terminal {
+        return Err(Failure::usage("which caption?")
+            .next("give it as an argument, pipe it in, or name its file: @FILE")
+            .next("--help shows more"));
+    }
+    description(text, stdin, cwd)
+}
+
 fn file(path: &Path) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let unreadable = |error: io::Error| {

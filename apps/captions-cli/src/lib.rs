@@ -18,6 +18,7 @@ mod input;
 mod model;
 mod prefs;
 mod report;
+mod rewrite;
 mod screen;
 mod session;
 mod user;
@@ -124,6 +125,9 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Rewrite(args) => rewrite::run(&args, surroundings, stdin, screen).await,
+        Command::Translate(args) => rewrite::translate(&args, surroundings, stdin, screen).await,
+        Command::Adapt(args) => rewrite::adapt(&args, surroundings, stdin, screen).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,

@@ -15,6 +15,7 @@ mod health;
 mod layers;
 mod openapi;
 mod preferences;
+mod rewrites;
 mod serve;
 pub mod start;
 mod state;
@@ -74,6 +75,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(rewrites::create))
+        .routes(routes!(rewrites::of_stored))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))

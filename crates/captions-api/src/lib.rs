@@ -13,6 +13,7 @@ pub mod caption;
 pub mod feedback;
 pub mod generate;
 pub mod problem;
+pub mod rewrite;
 pub mod schema;
 pub mod stream;
 pub mod user;

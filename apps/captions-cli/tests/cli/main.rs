@@ -5,6 +5,7 @@ mod binary;
 mod failures;
 mod generate;
 mod people;
+mod rewrite;
 mod settings;
 mod support;
 mod terminal;

@@ -15,6 +15,7 @@ mod limits;
 mod openapi;
 mod ports;
 mod problems;
+mod rewrites;
 mod server;
 mod shutdown;
 mod starting;
