@@ -6,7 +6,11 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
+mod check;
+mod eval;
 mod generate;
+mod prompt;
+mod results;
 mod rewrite;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -16,7 +20,11 @@ use clap_complete::Shell;
 
 use self::generate::{OneOf, number, seconds};
 pub(crate) use self::{
+    check::CheckArgs,
+    eval::EvalArgs,
     generate::{GenerateArgs, flag_of},
+    prompt::{PromptCommand, ShowArgs},
+    results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
 };
 
@@ -31,7 +39,7 @@ const HELP: &str = "\
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 failure   2 wrong usage   3 settings or store   4 key or account of a provider
-  5 provider or network   6 fewer captions than asked for   7 below --min-score
+  5 provider or network   6 fewer captions than asked for   7 not publishable, or below a limit of yours
   8 limited or overloaded, try later   130 stopped by Ctrl-C";
 
 /// Writes Instagram captions that are ready to publish.
@@ -102,6 +110,9 @@ pub(crate) enum Command {
     /// Adapt a caption to another platform
     #[command(help_template = HELP)]
     Adapt(Box<AdaptArgs>),
+    /// Judge a text by the rules of its platform, without any model
+    #[command(help_template = HELP)]
+    Check(CheckArgs),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -115,9 +126,21 @@ Examples:
   captions prefs set ana tone=
   captions prefs get ana")]
     Prefs(PrefsCommand),
+    /// Import what a user's posts have reached, for honest estimates
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions results import ana export.csv
+  captions results show ana")]
+    Results(ResultsCommand),
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),
+    /// Show how models are asked: what would be sent, and the templates that it is made from
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions prompt show \"golden hour at our Lisbon cafe\"
+  captions prompt templates --write prompts")]
+    Prompt(PromptCommand),
     /// Fetch or find the language model that runs inside this program
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -130,6 +153,9 @@ Examples:
   captions doctor
   captions doctor --json")]
     Doctor(DoctorArgs),
+    /// Measure what a writer does with many briefs
+    #[command(help_template = HELP)]
+    Eval(Box<EvalArgs>),
     /// Show the settings in effect
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

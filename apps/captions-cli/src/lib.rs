@@ -4,10 +4,12 @@
 //! as people do. Results go to stdout, everything else to stderr. One file for each command.
 
 mod args;
+mod check;
 mod completions;
 mod config;
 mod doctor;
 mod draft;
+mod eval;
 mod exit;
 mod failure;
 #[cfg(feature = "local-llm")]
@@ -17,7 +19,9 @@ mod history;
 mod input;
 mod model;
 mod prefs;
+mod prompt;
 mod report;
+mod results;
 mod rewrite;
 mod screen;
 mod session;
@@ -125,14 +129,18 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
-        Command::Rewrite(args) => rewrite::run(&args, surroundings, stdin, screen).await,
-        Command::Translate(args) => rewrite::translate(&args, surroundings, stdin, screen).await,
-        Command::Adapt(args) => rewrite::adapt(&args, surroundings, stdin, screen).await,
+        Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
+        Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
+        Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
+        Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
-        Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
+        Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
+        Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
+        Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
+        Command::Eval(args) => eval::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),
         Command::Completions { shell } => completions::run(shell, screen),
     }

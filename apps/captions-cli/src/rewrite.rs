@@ -26,7 +26,7 @@ pub(crate) async fn run(
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
-    let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd)?;
+    let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd, "rewrite")?;
     change(args.body(text), RewriteArgs::flag_of, &args.call, surroundings, screen).await
 }
 
@@ -36,7 +36,7 @@ pub(crate) async fn translate(
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
-    let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd)?;
+    let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd, "translate")?;
     change(
         args.body(text),
         TranslateArgs::flag_of,
@@ -53,7 +53,7 @@ pub(crate) async fn adapt(
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
-    let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd)?;
+    let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd, "adapt")?;
     change(args.body(text), AdaptArgs::flag_of, &args.call, surroundings, screen).await
 }
 

@@ -9,12 +9,14 @@ mod body;
 mod call;
 mod callers;
 mod captions;
+mod check;
 mod failure;
 mod feedback;
 mod health;
 mod layers;
 mod openapi;
 mod preferences;
+mod results;
 mod rewrites;
 mod serve;
 pub mod start;
@@ -77,6 +79,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(captions::history))
         .routes(routes!(rewrites::create))
         .routes(routes!(rewrites::of_stored))
+        .routes(routes!(check::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))
@@ -86,6 +89,7 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(results::read, results::import, results::forget))
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))

@@ -20,6 +20,7 @@ use utoipa::{
     components(schemas(Problem)),
     tags(
         (name = "captions", description = "Write and read captions"),
+        (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
         (name = "health", description = "The server itself")
     )
@@ -85,6 +86,8 @@ problems! {
     Rewriting = ALWAYS, LIMITED, BODY, PROVIDER;
     /// Of an operation that changes a stored caption.
     RewritingStored = ALWAYS, LIMITED, BODY, PROVIDER, &[Code::StoreUnavailable, Code::StoreCorrupt, Code::CaptionNotFound];
+    /// Of an operation that judges a text without anybody's help.
+    Judging = ALWAYS, LIMITED, BODY;
     /// Of an operation that reads one caption.
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that tells of a caption.

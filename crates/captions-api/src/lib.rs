@@ -10,9 +10,11 @@
 mod fields;
 
 pub mod caption;
+pub mod check;
 pub mod feedback;
 pub mod generate;
 pub mod problem;
+pub mod results;
 pub mod rewrite;
 pub mod schema;
 pub mod stream;

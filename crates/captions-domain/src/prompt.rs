@@ -18,7 +18,7 @@ use unicode_segmentation::UnicodeSegmentation;
 pub use self::{
     angles::{Angle, all as all_angles},
     schema::{Shape, variants_schema},
-    templates::{Templates, Unfit, placeholders},
+    templates::{Templates, Unfit},
 };
 use self::{data::Data, templates::Name};
 use crate::{

@@ -217,7 +217,7 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-fn score(text: &str) -> Result<f64, String> {
+pub(super) fn score(text: &str) -> Result<f64, String> {
     let score = number(text)?;
     if (0.0..=100.0).contains(&score) {
         Ok(score)

@@ -2,9 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod binary;
+mod check;
+mod eval;
 mod failures;
 mod generate;
 mod people;
+mod prompt;
+mod results;
 mod rewrite;
 mod settings;
 mod support;

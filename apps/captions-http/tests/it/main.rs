@@ -8,6 +8,7 @@
 )]
 
 mod captions;
+mod check;
 mod client;
 mod feedback;
 mod input;
@@ -15,6 +16,7 @@ mod limits;
 mod openapi;
 mod ports;
 mod problems;
+mod results;
 mod rewrites;
 mod server;
 mod shutdown;
