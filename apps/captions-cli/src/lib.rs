@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod doctor;
 mod draft;
+mod eval;
 mod exit;
 mod failure;
 #[cfg(feature = "local-llm")]
@@ -135,6 +136,7 @@ async fn dispatch(
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
+        Command::Eval(args) => eval::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),
         Command::Completions { shell } => completions::run(shell, screen),
     }

@@ -21,6 +21,7 @@ pub mod cliche;
 pub mod context;
 pub mod engagement;
 pub mod engine;
+pub mod evaluation;
 pub mod facts;
 pub mod fault;
 pub mod hashtags;

@@ -3,6 +3,7 @@
 
 mod binary;
 mod check;
+mod eval;
 mod failures;
 mod generate;
 mod people;
