@@ -13,12 +13,14 @@ mod generate;
 mod prompt;
 mod results;
 mod voice;
+mod rewrite;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use self::generate::{OneOf, number, seconds};
 pub(crate) use self::{
     check::CheckArgs,
     eval::EvalArgs,
@@ -27,6 +29,7 @@ pub(crate) use self::{
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
     voice::VoiceCommand,
+    rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
 };
 
 /// Help leads with examples.
@@ -102,6 +105,15 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Change a caption: shorten, expand, fix, another tone, without worn phrases
+    #[command(help_template = HELP)]
+    Rewrite(Box<RewriteArgs>),
+    /// Translate a caption; hashtags, mentions, links, numbers and emoji stay as they are
+    #[command(help_template = HELP)]
+    Translate(Box<TranslateArgs>),
+    /// Adapt a caption to another platform
+    #[command(help_template = HELP)]
+    Adapt(Box<AdaptArgs>),
     /// Judge a text by the rules of its platform, without any model
     #[command(help_template = HELP)]
     Check(CheckArgs),

@@ -24,6 +24,7 @@ mod prompt;
 mod report;
 mod results;
 mod samples;
+mod rewrite;
 mod screen;
 mod session;
 mod user;
@@ -131,6 +132,9 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
+        Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
+        Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
