@@ -12,8 +12,8 @@ mod feedback;
 mod generate;
 mod prompt;
 mod results;
-mod voice;
 mod rewrite;
+mod voice;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -28,8 +28,8 @@ pub(crate) use self::{
     generate::{GenerateArgs, flag_of},
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
-    voice::VoiceCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
+    voice::VoiceCommand,
 };
 
 /// Help leads with examples.
