@@ -9,6 +9,7 @@
 mod check;
 mod generate;
 mod prompt;
+mod score;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -19,6 +20,7 @@ pub(crate) use self::{
     check::CheckArgs,
     generate::{GenerateArgs, flag_of},
     prompt::{PromptCommand, ShowArgs},
+    score::ScoreArgs,
 };
 
 /// Help leads with examples.
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     /// Judge a text by the rules of its platform, without any model
     #[command(help_template = HELP)]
     Check(CheckArgs),
+    /// Score a text for what it is about, part by part, without any model
+    #[command(help_template = HELP)]
+    Score(Box<ScoreArgs>),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

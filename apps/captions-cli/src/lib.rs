@@ -20,6 +20,7 @@ mod model;
 mod prefs;
 mod prompt;
 mod report;
+mod score;
 mod screen;
 mod session;
 mod user;
@@ -127,6 +128,7 @@ async fn dispatch(
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
+        Command::Score(args) => Box::pin(score::run(&args, surroundings, stdin, screen)).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,

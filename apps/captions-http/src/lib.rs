@@ -16,6 +16,7 @@ mod health;
 mod layers;
 mod openapi;
 mod preferences;
+mod scores;
 mod serve;
 pub mod start;
 mod state;
@@ -76,6 +77,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
         .routes(routes!(check::create))
+        .routes(routes!(scores::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))

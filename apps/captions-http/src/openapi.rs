@@ -84,6 +84,8 @@ problems! {
     Generating = ALWAYS, LIMITED, BODY, PROVIDER;
     /// Of an operation that judges a text without anybody's help.
     Judging = ALWAYS, LIMITED, BODY;
+    /// Of an operation that judges a text for somebody.
+    Scoring = ALWAYS, LIMITED, BODY, STORE;
     /// Of an operation that reads one caption.
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that tells of a caption.

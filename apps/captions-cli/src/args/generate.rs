@@ -174,7 +174,7 @@ impl GenerateArgs {
 pub(crate) fn flag_of(pointer: &str) -> Option<String> {
     let field = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
     Some(match field {
-        "" | "content_description" => return None,
+        "" | "content_description" | "text" => return None,
         "user_id" => "--user".to_owned(),
         "campaign_id" => "--campaign".to_owned(),
         "hashtag_count" => "--hashtags".to_owned(),
@@ -217,7 +217,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-fn score(text: &str) -> Result<f64, String> {
+pub(super) fn score(text: &str) -> Result<f64, String> {
     let score = number(text)?;
     if (0.0..=100.0).contains(&score) {
         Ok(score)

@@ -7,6 +7,7 @@ mod failures;
 mod generate;
 mod people;
 mod prompt;
+mod score;
 mod settings;
 mod support;
 mod terminal;
