@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod doctor;
 mod draft;
+mod eval;
 mod exit;
 mod failure;
 #[cfg(feature = "local-llm")]
@@ -20,7 +21,11 @@ mod model;
 mod prefs;
 mod prompt;
 mod report;
+<<<<<<< HEAD
 mod score;
+=======
+mod results;
+>>>>>>> main
 mod screen;
 mod session;
 mod user;
@@ -130,11 +135,13 @@ async fn dispatch(
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::Score(args) => Box::pin(score::run(&args, surroundings, stdin, screen)).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
-        Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
+        Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
+        Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
+        Command::Eval(args) => eval::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),
         Command::Completions { shell } => completions::run(shell, screen),
     }

@@ -16,7 +16,11 @@ mod health;
 mod layers;
 mod openapi;
 mod preferences;
+<<<<<<< HEAD
 mod scores;
+=======
+mod results;
+>>>>>>> main
 mod serve;
 pub mod start;
 mod state;
@@ -87,6 +91,7 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(results::read, results::import, results::forget))
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))

@@ -3,11 +3,16 @@
 
 mod binary;
 mod check;
+mod eval;
 mod failures;
 mod generate;
 mod people;
 mod prompt;
+<<<<<<< HEAD
 mod score;
+=======
+mod results;
+>>>>>>> main
 mod settings;
 mod support;
 mod terminal;

@@ -16,7 +16,11 @@ mod limits;
 mod openapi;
 mod ports;
 mod problems;
+<<<<<<< HEAD
 mod scores;
+=======
+mod results;
+>>>>>>> main
 mod server;
 mod shutdown;
 mod starting;
