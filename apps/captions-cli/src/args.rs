@@ -10,11 +10,8 @@ mod check;
 mod eval;
 mod generate;
 mod prompt;
-<<<<<<< HEAD
-mod score;
-=======
 mod results;
->>>>>>> main
+mod score;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -26,11 +23,8 @@ pub(crate) use self::{
     eval::EvalArgs,
     generate::{GenerateArgs, flag_of},
     prompt::{PromptCommand, ShowArgs},
-<<<<<<< HEAD
-    score::ScoreArgs,
-=======
     results::ResultsCommand,
->>>>>>> main
+    score::ScoreArgs,
 };
 
 /// Help leads with examples.

@@ -21,11 +21,8 @@ mod model;
 mod prefs;
 mod prompt;
 mod report;
-<<<<<<< HEAD
-mod score;
-=======
 mod results;
->>>>>>> main
+mod score;
 mod screen;
 mod session;
 mod user;

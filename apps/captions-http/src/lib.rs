@@ -16,11 +16,8 @@ mod health;
 mod layers;
 mod openapi;
 mod preferences;
-<<<<<<< HEAD
-mod scores;
-=======
 mod results;
->>>>>>> main
+mod scores;
 mod serve;
 pub mod start;
 mod state;

@@ -8,11 +8,8 @@ mod failures;
 mod generate;
 mod people;
 mod prompt;
-<<<<<<< HEAD
-mod score;
-=======
 mod results;
->>>>>>> main
+mod score;
 mod settings;
 mod support;
 mod terminal;

@@ -16,11 +16,8 @@ mod limits;
 mod openapi;
 mod ports;
 mod problems;
-<<<<<<< HEAD
-mod scores;
-=======
 mod results;
->>>>>>> main
+mod scores;
 mod server;
 mod shutdown;
 mod starting;
