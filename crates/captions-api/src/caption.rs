@@ -7,6 +7,7 @@ use captions_domain::{
     caption::{Answer, Caption, CaptionId, Degraded, Record, Source, Usage, Variant, Warning},
     check::{Verdict, Violation},
     choice::{Platform, Profile},
+    likeness,
     ports::Grade,
     quality::Part,
 };
@@ -72,6 +73,10 @@ pub struct CaptionDocument {
     pub alt_text_source: Option<AltSource>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
+    /// 1 - the mean share of rows of three words that two variants have in common; null for one variant.
+    #[serde(default)]
+    #[schema(required)]
+    pub diversity: Option<f64>,
     #[schema(schema_with = crate::schema::source)]
     pub source: Source,
     /// The provider that wrote it, by its configured name.
@@ -209,6 +214,11 @@ impl CaptionDocument {
     ) -> Self {
         let variants: Vec<VariantDocument> = caption.variants.iter().map(VariantDocument::from).collect();
         let best = caption.variants.first();
+        let texts: Vec<&str> = caption
+            .variants
+            .iter()
+            .map(|variant| variant.caption.as_str())
+            .collect();
         let shown = variants.first().cloned().unwrap_or_else(VariantDocument::none);
         Self {
             request_id: request_id.to_owned(),
@@ -230,6 +240,7 @@ impl CaptionDocument {
             repairs: shown.repairs,
             alt_text: shown.alt_text,
             alt_text_source: shown.alt_text_source,
+            diversity: likeness::diversity(&texts),
             variants,
             source,
             provider: caption.provider.clone(),

@@ -341,6 +341,11 @@ number_type!(
     /// How many different captions.
     Variants(u16) by whole, "variants", 1u16..=10u16
 );
+
+impl Variants {
+    /// One and no other.
+    pub const ONE: Self = Self(1);
+}
 number_type!(
     /// Sampling temperature as the OpenAI wire format means it.
     Temperature(f32) by single, "temperature", 0.0f32..=2.0f32
@@ -391,6 +396,8 @@ pub struct CaptionRequest {
     pub allow_fallback: bool,
     pub seed: Option<u64>,
     pub temperature: Option<Temperature>,
+    /// Write one that this user has not seen yet.
+    pub regenerate: bool,
 }
 
 impl CaptionRequest {
@@ -425,6 +432,7 @@ impl CaptionRequest {
             allow_fallback: true,
             seed: None,
             temperature: None,
+            regenerate: false,
         }
     }
 }

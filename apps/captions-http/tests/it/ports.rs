@@ -170,6 +170,10 @@ impl AnswerCache for Shelf {
             Err(error) => Found::Failed { error, stale: None },
         }
     }
+
+    async fn kept(&self, _: &Context, key: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+        self.0.lock().unwrap().get(key).cloned()
+    }
 }
 
 /// What the writer does when it is asked.
