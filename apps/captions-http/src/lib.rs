@@ -10,6 +10,7 @@ mod call;
 mod callers;
 mod captions;
 mod failure;
+mod feedback;
 mod health;
 mod layers;
 mod openapi;
@@ -20,6 +21,7 @@ mod state;
 mod stats;
 mod stream;
 mod users;
+mod voice;
 mod warm_up;
 
 use axum::{Router, middleware, routing::get};
@@ -72,6 +74,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))
         .routes(routes!(
@@ -80,6 +83,9 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(voice::read, voice::learn, voice::forget))
+        .routes(routes!(voice::suggestions))
+        .routes(routes!(voice::accept))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

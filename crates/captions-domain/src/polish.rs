@@ -145,6 +145,11 @@ pub(crate) fn clean(text: &str) -> String {
     lines.join("\n").trim().to_owned()
 }
 
+/// Without what nobody sees and without markup.
+pub(crate) fn plain(text: &str) -> String {
+    clean(&without_markup(&clean(text)))
+}
+
 /// The approach in a word or two: one line, and no place for an address.
 fn angle(written: &str, given: &str) -> String {
     if !address::untraced(written, given).is_empty() {

@@ -5,7 +5,7 @@
 
 mod again;
 mod angles;
-mod data;
+pub(crate) mod data;
 mod examples;
 mod schema;
 mod templates;

@@ -3,7 +3,7 @@
 mod draft;
 mod forms;
 mod json;
-mod language;
+pub(crate) mod language;
 mod leak;
 mod refusal;
 
@@ -13,6 +13,7 @@ pub use self::draft::{Claim, Draft, ProposedTag};
 use self::leak::Secrets;
 use crate::{
     fault::LlmError,
+    polish,
     ports::Grade,
     prompt::{self, Format, Prompt},
 };
@@ -51,11 +52,18 @@ pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, Llm
             return Err(LlmError::unusable("the answer tells what the model was told"));
         }
         for draft in &mut drafts {
-            if secrets.are_told_in(&draft.angle) {
-                draft.angle.clear();
-            }
+            let (tags, has_alt) = (draft.hashtags.len(), draft.alt_text.is_some());
             draft.alt_text.take_if(|text| secrets.are_told_in(text));
             draft.hashtags.retain(|proposed| !secrets.are_told_in(&proposed.tag));
+            let is_told = secrets.are_told_in(&draft.angle);
+            if is_told {
+                draft.angle.clear();
+            }
+            if is_told || draft.hashtags.len() < tags || has_alt != draft.alt_text.is_some() {
+                draft
+                    .repairs
+                    .push("removed what the model was told from beside the text");
+            }
         }
     }
     if is_model {
@@ -93,7 +101,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     };
     let is_caption = |draft: &Draft| {
         let text = draft.text();
-        is_written(&text) && !forms::holds_form(&text)
+        is_written(&text) && !forms::holds_form(&polish::plain(&text))
     };
     let drafts: Vec<_> = found.into_iter().filter(is_caption).collect();
     if drafts.is_empty() {

@@ -9,6 +9,7 @@
 
 mod captions;
 mod client;
+mod feedback;
 mod input;
 mod limits;
 mod openapi;
@@ -21,3 +22,4 @@ mod stats;
 mod stream;
 mod traces;
 mod users;
+mod voice;

@@ -30,6 +30,7 @@ use crate::{
 
 mod again;
 mod hostile;
+mod rewritten;
 mod shared;
 mod streamed;
 mod whole;

@@ -133,6 +133,10 @@ fn collect(node: Node, is_listed: bool, depth: usize, drafts: &mut Vec<Draft>) {
                         && !matches!(node, Node::List(items) if items.iter().any(|item| !matches!(item, Node::Text(_))))
                 })
             };
+            // A turn of a conversation.
+            if fields.iter().any(|(name, _)| plain(name) == "role") {
+                return;
+            }
             if has(HOOK) || has(BODY) || (is_listed && has(&["text"])) {
                 if is_whole {
                     drafts.extend(draft(fields, is_listed));
