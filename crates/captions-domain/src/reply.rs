@@ -10,6 +10,7 @@ mod refusal;
 use serde::Serialize;
 
 pub use self::draft::{Claim, Draft, ProposedTag};
+pub(crate) use self::forms::holds_form;
 use self::leak::Secrets;
 use crate::{
     fault::LlmError,
@@ -89,7 +90,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
         // Some models answer in JSON whatever they are asked for; braces are no way to begin a caption.
         Format::Plain => {
             let plain = out_of_fence(&text);
-            if plain.starts_with('{') || forms::holds_form(plain) || forms::holds_form(&text) {
+            if plain.starts_with('{') || holds_form(plain) || holds_form(&text) {
                 some(forms::drafts(&text)).ok_or_else(not_asked_for)?
             } else {
                 vec![Draft::plain(plain)]
@@ -101,7 +102,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     };
     let is_caption = |draft: &Draft| {
         let text = draft.text();
-        is_written(&text) && !forms::holds_form(&polish::plain(&text))
+        is_written(&text) && !holds_form(&polish::plain(&text))
     };
     let drafts: Vec<_> = found.into_iter().filter(is_caption).collect();
     if drafts.is_empty() {

@@ -85,8 +85,9 @@ impl Desk {
         if let Some(feedback) = &record.feedback
             && matches!(feedback.verdict, Verdict::Used | Verdict::Edited)
         {
+            let picked = variants.get(usize::from(feedback.variant.unwrap_or_default()));
             let text = feedback.final_text.as_deref();
-            let text = text.or(variants.first().map(|variant| variant.text.as_str()));
+            let text = text.or(picked.map(|variant| variant.text.as_str()));
             past.own.extend(text.map(|text| OwnCaption { text: text.to_owned() }));
             past.see(feedback.final_text.as_deref().unwrap_or_default());
         }

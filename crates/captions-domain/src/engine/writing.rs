@@ -3,13 +3,12 @@
 
 use super::{desk::Desk, past::Past};
 use crate::{
-    address,
     brief::Brief,
     caption::Variant,
     context::Context,
     fault::LlmError,
     likeness::Likeness,
-    polish::{given_text, polish},
+    polish::{given_text, may_be_given, polish},
     ports::{Completion, Credit, Grade, LlmProvider},
     prompt::{self, Format, Prompt, Question},
     reply,
@@ -169,9 +168,7 @@ pub(super) fn chosen(
 /// what it breaks is a wish of the user's, who can tell.
 fn choose(mut variants: Vec<Variant>, brief: &Brief, past: &Past, taken: &[Variant]) -> Vec<Variant> {
     let given = given_text(brief);
-    variants.retain(|variant| {
-        (variant.publishable || breaks_wishes_only(variant)) && address::untraced(&variant.text, &given).is_empty()
-    });
+    variants.retain(|variant| may_be_given(variant, &given));
     if variants.iter().any(|variant| variant.publishable) {
         variants.retain(|variant| variant.publishable);
     }
@@ -196,13 +193,4 @@ fn choose(mut variants: Vec<Variant>, brief: &Brief, past: &Past, taken: &[Varia
         }
     }
     chosen
-}
-
-/// True if no rule is broken but wishes of the request or the preferences.
-fn breaks_wishes_only(variant: &Variant) -> bool {
-    const WISHES: [&str; 3] = ["avoided_word", "missing_word", "emoji_not_wanted"];
-    variant
-        .violations
-        .iter()
-        .all(|violation| WISHES.contains(&violation.rule.as_str()))
 }

@@ -59,7 +59,7 @@ pub(super) fn drafts(text: &str) -> Vec<Draft> {
 }
 
 /// True if the text holds a piece of our form: then it is no caption.
-pub(super) fn holds_form(text: &str) -> bool {
+pub(crate) fn holds_form(text: &str) -> bool {
     FORM.iter().any(|name| {
         text.match_indices(name).any(|(at, _)| {
             let before = text[..at].chars().next_back();

@@ -132,6 +132,7 @@ pub(super) fn record(text: &str) -> Record {
             verdict: Verdict::Used,
             rating: None,
             final_text: None,
+            variant: None,
             given_at: context().now,
         }),
     }
