@@ -6,14 +6,20 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
+mod check;
 mod generate;
+mod prompt;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use self::generate::{GenerateArgs, flag_of};
+pub(crate) use self::{
+    check::CheckArgs,
+    generate::{GenerateArgs, flag_of},
+    prompt::{PromptCommand, ShowArgs},
+};
 
 /// Help leads with examples.
 const HELP: &str = "\
@@ -26,7 +32,7 @@ const HELP: &str = "\
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 failure   2 wrong usage   3 settings or store   4 key or account of a provider
-  5 provider or network   6 fewer captions than asked for   7 below --min-score
+  5 provider or network   6 fewer captions than asked for   7 below --min-score, or not publishable
   8 limited or overloaded, try later   130 stopped by Ctrl-C";
 
 /// Writes Instagram captions that are ready to publish.
@@ -88,6 +94,9 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Judge a text by the rules of its platform, without any model
+    #[command(help_template = HELP)]
+    Check(CheckArgs),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -104,6 +113,12 @@ Examples:
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),
+    /// Show how models are asked: what would be sent, and the templates that it is made from
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions prompt show \"golden hour at our Lisbon cafe\"
+  captions prompt templates --write prompts")]
+    Prompt(PromptCommand),
     /// Fetch or find the language model that runs inside this program
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

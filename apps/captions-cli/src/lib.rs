@@ -4,6 +4,7 @@
 //! as people do. Results go to stdout, everything else to stderr. One file for each command.
 
 mod args;
+mod check;
 mod completions;
 mod config;
 mod doctor;
@@ -17,6 +18,7 @@ mod history;
 mod input;
 mod model;
 mod prefs;
+mod prompt;
 mod report;
 mod screen;
 mod session;
@@ -124,9 +126,11 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
+        Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),

@@ -9,6 +9,7 @@ mod body;
 mod call;
 mod callers;
 mod captions;
+mod check;
 mod failure;
 mod feedback;
 mod health;
@@ -74,6 +75,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(check::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))

@@ -20,6 +20,7 @@ use utoipa::{
     components(schemas(Problem)),
     tags(
         (name = "captions", description = "Write and read captions"),
+        (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
         (name = "health", description = "The server itself")
     )
@@ -81,6 +82,8 @@ macro_rules! problems {
 problems! {
     /// Of an operation that writes a caption.
     Generating = ALWAYS, LIMITED, BODY, PROVIDER;
+    /// Of an operation that judges a text without anybody's help.
+    Judging = ALWAYS, LIMITED, BODY;
     /// Of an operation that reads one caption.
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that tells of a caption.

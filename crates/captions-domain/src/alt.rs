@@ -7,9 +7,9 @@ use crate::{
     address,
     brief::Brief,
     choice::{ContentType, Platform},
-    injection,
+    facts, injection,
     polish::given_text,
-    quality, text,
+    text,
 };
 
 /// The most code points, whatever a platform allows beyond: what Instagram takes (Graph API `ig-user/media`, since
@@ -109,13 +109,13 @@ fn plain(text: &str) -> String {
 fn traced_sentences(text: &str, brief: &Brief) -> String {
     let is_seen = brief.image.is_some();
     let given = given_text(brief);
-    let is_address = |piece: &str| text::has_url(piece) || piece.starts_with('@');
+    let is_address = |piece: &str| text::has_url(piece) || piece.contains('@');
     let sentences = text::sentences(text).filter(|sentence| {
         if !address::untraced(sentence, &given).is_empty() {
             return false;
         }
-        let untraced = quality::untraced(brief, sentence);
-        untraced.iter().all(|piece| is_seen && !is_address(piece))
+        let untraced = facts::untraced(brief, sentence);
+        untraced.iter().all(|piece| is_seen && !is_address(&piece.text))
     });
     sentences.collect::<Vec<_>>().join(" ")
 }

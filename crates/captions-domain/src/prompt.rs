@@ -20,7 +20,7 @@ pub use self::{
     again::ask_to_mend,
     angles::{Angle, all as all_angles},
     schema::{Shape, variants_schema},
-    templates::{Templates, Unfit, placeholders},
+    templates::{Templates, Unfit},
 };
 use self::{data::Data, templates::Name};
 use crate::{

@@ -206,7 +206,7 @@ impl TypedValueParser for OneOf {
 }
 
 /// Any finite number; its range is judged with the body.
-fn number(text: &str) -> Result<f64, String> {
+pub(super) fn number(text: &str) -> Result<f64, String> {
     let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
     number.ok_or_else(|| "not a number".to_owned())
 }

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod binary;
+mod check;
 mod failures;
 mod generate;
 mod people;
+mod prompt;
 mod settings;
 mod support;
 mod terminal;
