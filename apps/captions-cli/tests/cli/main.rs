@@ -3,10 +3,12 @@
 
 mod binary;
 mod check;
+mod eval;
 mod failures;
 mod generate;
 mod people;
 mod prompt;
+mod results;
 mod settings;
 mod support;
 mod terminal;

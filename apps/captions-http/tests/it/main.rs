@@ -16,6 +16,7 @@ mod limits;
 mod openapi;
 mod ports;
 mod problems;
+mod results;
 mod server;
 mod shutdown;
 mod starting;

@@ -150,7 +150,7 @@ const TALK: &[&str] = &[
 /// What a text is compared with, made once for each answer.
 pub(super) struct Secrets {
     /// Our words, squeezed.
-    ours: [Vec<u8>; 2],
+    ours: Vec<Vec<u8>>,
     /// What the user said to readers, squeezed, and in lower case.
     squeezed: Vec<u8>,
     given: String,
@@ -163,11 +163,18 @@ impl Secrets {
             .map(|piece| injection::before(piece).to_lowercase())
             .collect::<Vec<_>>()
             .join("\n");
-        // Of the user message, what is ours stands behind the fence of the data.
-        let task = prompt.user.rfind("\nEND ").map_or("", |at| &prompt.user[at..]);
+        // Of a user message, what is ours stands behind the fence of the data.
+        let task = |user: &'_ str| user.rfind("\nEND ").map_or(String::new(), |at| user[at..].to_owned());
+        let mut ours = vec![prompt.system.clone(), task(&prompt.user)];
+        if let Some(compact) = &prompt.compact {
+            ours.extend([compact.system.clone(), task(&compact.user)]);
+        }
         let squeezed = squeeze(&given);
-        let ours = [&prompt.system, task].map(squeeze);
-        Self { ours, squeezed, given }
+        Self {
+            ours: ours.iter().map(|ours| squeeze(ours)).collect(),
+            squeezed,
+            given,
+        }
     }
 
     /// True if the text tells what only we and the model know.
