@@ -375,6 +375,10 @@ pub const MAX_SAMPLES: usize = 20;
 
 /// A checked request. `None` means "not said": the user's preference counts, else the default.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of its own in the requests that people write"
+)]
 pub struct CaptionRequest {
     pub description: Description,
     pub user: Option<UserId>,

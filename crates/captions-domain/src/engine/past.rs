@@ -72,7 +72,11 @@ impl Desk {
         }
         if let Some(user) = &self.request.user {
             match self.captions.history(cx, user, None, MOST_RECORDS).await {
-                Ok(records) => records.iter().for_each(|record| self.remember(&mut past, record)),
+                Ok(records) => {
+                    for record in &records {
+                        self.remember(&mut past, record);
+                    }
+                }
                 Err(_) => cx.notes.add(Degraded::PartialAnalysis),
             }
         }
@@ -94,7 +98,9 @@ impl Desk {
         if record.description == self.request.description {
             past.see_for_this_post(variants);
         } else {
-            variants.iter().for_each(|variant| past.see(&variant.caption));
+            for variant in variants {
+                past.see(&variant.caption);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ struct Obedient {
 
 fn told(answer: &str, prompt: &Prompt) -> String {
     let system = prompt.system.as_str();
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |text: &str| in_hex(text.as_bytes());
     let marker = prompt.user.split_whitespace().nth(1).unwrap_or_default();
     let replaced = [
         ("{{SYSTEM}}", system.to_owned()),
@@ -41,6 +41,14 @@ fn told(answer: &str, prompt: &Prompt) -> String {
         .fold(answer.replace("\\n", "\n"), |text, (name, value)| {
             text.replace(name, value)
         })
+}
+
+fn in_hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap();
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 fn rot13(c: char) -> char {
