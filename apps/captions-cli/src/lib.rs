@@ -9,8 +9,10 @@ mod completions;
 mod config;
 mod doctor;
 mod draft;
+mod eval;
 mod exit;
 mod failure;
+mod feedback;
 #[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
@@ -20,9 +22,13 @@ mod model;
 mod prefs;
 mod prompt;
 mod report;
+mod results;
+mod rewrite;
+mod samples;
 mod screen;
 mod session;
 mod user;
+mod voice;
 
 use std::{
     collections::BTreeMap,
@@ -126,13 +132,20 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
+        Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
+        Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
-        Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
+        Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
+        Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,
+        Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
+        Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
+        Command::Eval(args) => eval::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),
         Command::Completions { shell } => completions::run(shell, screen),
     }

@@ -2,7 +2,8 @@
 
 use axum::{body::Body, extract::FromRequest, extract::Request};
 use bytes::BytesMut;
-use captions_api::problem::Code;
+use captions_api::{problem::Code, results};
+use captions_domain::engagement::Post;
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -16,6 +17,42 @@ use crate::{
 /// the broken connection only and not the answer.
 const DISCARDED: usize = 32 * 1024 * 1024;
 
+/// The most bytes of an import of results.
+const IMPORT_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The posts of an import: JSON, or CSV by its `Content-Type`.
+#[derive(Debug)]
+pub(crate) struct Import(pub(crate) Vec<Post>);
+
+impl FromRequest<AppState> for Import {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let is_csv = is_of(&parts.headers, &["text/csv"]);
+        if !is_csv && !is_of(&parts.headers, &["application/json"]) {
+            let detail = "the Content-Type is neither application/json nor text/csv in UTF-8";
+            return Err(Failure::new(Code::UnsupportedMediaType, detail));
+        }
+        let limits = Limits {
+            body_limit: IMPORT_LIMIT.max(state.limits.body_limit),
+            ..state.limits
+        };
+        let bytes = read(&parts.headers, body, &limits).await?;
+        // Megabytes of text take longer to read than others should wait.
+        let read = tokio::task::spawn_blocking(move || {
+            let body = if is_csv {
+                results::posts_of_csv(utf8(&bytes)?)?
+            } else {
+                json(&bytes)?
+            };
+            Ok(Self(results::parse_posts(&body)?))
+        });
+        read.await
+            .unwrap_or_else(|_| Err(Failure::new(Code::Internal, "the import could not be read")))
+    }
+}
+
 /// A body that is JSON.
 #[derive(Debug)]
 pub(crate) struct JsonBody(pub(crate) Value);
@@ -25,7 +62,15 @@ impl FromRequest<AppState> for JsonBody {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        if !is_json(&parts.headers, parts.method == Method::PATCH) {
+        let is_patch = parts.method == Method::PATCH;
+        if !is_of(
+            &parts.headers,
+            if is_patch {
+                &["application/json", "application/merge-patch+json"]
+            } else {
+                &["application/json"]
+            },
+        ) {
             let detail = match parts.headers.get(header::CONTENT_TYPE) {
                 None => "the request has no Content-Type",
                 Some(_) => "the Content-Type is not application/json in UTF-8",
@@ -33,20 +78,30 @@ impl FromRequest<AppState> for JsonBody {
             return Err(Failure::new(Code::UnsupportedMediaType, detail));
         }
         let bytes = read(&parts.headers, body, &state.limits).await?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let detail = format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to());
-            Failure::new(Code::InvalidJson, detail)
-        })?;
-        if text.trim().is_empty() {
-            return Err(Failure::new(Code::InvalidJson, "the body is empty"));
-        }
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+        json(&bytes).map(Self)
     }
 }
 
-fn is_json(headers: &HeaderMap, patch: bool) -> bool {
+fn json(bytes: &[u8]) -> Result<Value, Failure> {
+    let text = utf8(bytes)?;
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+}
+
+/// Text, and some of it.
+fn utf8(bytes: &[u8]) -> Result<&str, Failure> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let detail = format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to());
+        Failure::new(Code::InvalidJson, detail)
+    })?;
+    if text.trim().is_empty() {
+        return Err(Failure::new(Code::InvalidJson, "the body is empty"));
+    }
+    Ok(text)
+}
+
+/// True if the body says that it is of one of these types, in UTF-8.
+fn is_of(headers: &HeaderMap, types: &[&str]) -> bool {
     let Some(declared) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
@@ -59,7 +114,7 @@ fn is_json(headers: &HeaderMap, patch: bool) -> bool {
                 .map(|charset| charset.trim_matches('"').to_owned())
         })
         .all(|charset| matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii"));
-    is_utf8 && (kind == "application/json" || (patch && kind == "application/merge-patch+json"))
+    is_utf8 && types.contains(&kind.as_str())
 }
 
 async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesMut, Failure> {

@@ -16,6 +16,8 @@ mod health;
 mod layers;
 mod openapi;
 mod preferences;
+mod results;
+mod rewrites;
 mod serve;
 pub mod start;
 mod state;
@@ -75,6 +77,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(rewrites::create))
+        .routes(routes!(rewrites::of_stored))
         .routes(routes!(check::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
@@ -85,6 +89,7 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(results::read, results::import, results::forget))
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))

@@ -14,6 +14,8 @@ pub mod check;
 pub mod feedback;
 pub mod generate;
 pub mod problem;
+pub mod results;
+pub mod rewrite;
 pub mod schema;
 pub mod stream;
 pub mod user;

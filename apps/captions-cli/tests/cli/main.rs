@@ -3,10 +3,14 @@
 
 mod binary;
 mod check;
+mod eval;
 mod failures;
 mod generate;
 mod people;
 mod prompt;
+mod results;
+mod rewrite;
 mod settings;
 mod support;
 mod terminal;
+mod voice;

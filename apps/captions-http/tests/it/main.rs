@@ -16,6 +16,8 @@ mod limits;
 mod openapi;
 mod ports;
 mod problems;
+mod results;
+mod rewrites;
 mod server;
 mod shutdown;
 mod starting;
