@@ -8,6 +8,7 @@ use captions_domain::{
     check::{Verdict, Violation},
     choice::{Platform, Profile},
     engagement::Unknown,
+    likeness,
     ports::Grade,
     quality::Part,
     text::Place,
@@ -83,6 +84,10 @@ pub struct CaptionDocument {
     pub alt_text_source: Option<AltSource>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
+    /// 1 - the mean share of rows of three words that two variants have in common; null for one variant.
+    #[serde(default)]
+    #[schema(required)]
+    pub diversity: Option<f64>,
     #[schema(schema_with = crate::schema::source)]
     pub source: Source,
     /// The provider that wrote it, by its configured name.
@@ -232,6 +237,11 @@ impl CaptionDocument {
     ) -> Self {
         let variants: Vec<VariantDocument> = caption.variants.iter().map(VariantDocument::from).collect();
         let best = caption.variants.first();
+        let texts: Vec<&str> = caption
+            .variants
+            .iter()
+            .map(|variant| variant.caption.as_str())
+            .collect();
         let shown = variants.first().cloned().unwrap_or_else(VariantDocument::none);
         Self {
             request_id: request_id.to_owned(),
@@ -256,6 +266,7 @@ impl CaptionDocument {
             repairs: shown.repairs,
             alt_text: shown.alt_text,
             alt_text_source: shown.alt_text_source,
+            diversity: likeness::diversity(&texts),
             variants,
             source,
             provider: caption.provider.clone(),
