@@ -72,7 +72,10 @@ async fn a_caption_is_written_once_stored_in_postgres_and_shared_over_redis_by_t
 #[tokio::test(flavor = "multi_thread")]
 async fn what_users_prefer_reaches_the_model_and_their_captions_never_meet() {
     let llm = FakeLlm::start().await;
-    llm.always(Turn::caption_json(&[CAPTION]));
+    // Each user's second one differs from the first: what a user has been given already is asked for anew.
+    for caption in [CAPTION, CAPTION, "Rain runs down the tram rails. Who walks home slowly today?"] {
+        llm.reply(Turn::caption_json(&[caption]));
+    }
     let service = service(&llm, &postgres::fresh_database().await).await;
     let text = description("A street in the rain");
     for (user, tone) in [("ana", "playful"), ("ben", "formal")] {
