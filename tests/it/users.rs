@@ -28,8 +28,8 @@ fn asked(user: &str) -> Value {
 
 fn tone_of(llm: &FakeLlm) -> String {
     let text = llm.last().user_text();
-    let (_, tone) = text.split_once("\"tone\": \"").unwrap();
-    tone.split('"').next().unwrap().to_owned()
+    let (before, _) = text.split_once(" in tone").unwrap();
+    before.rsplit(' ').next().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
