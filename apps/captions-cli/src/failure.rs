@@ -69,8 +69,13 @@ impl Failure {
 
     /// A request for a caption that breaks rules: its fields are named by the flags that fill them.
     pub(crate) fn of_flags(problem: Problem) -> Self {
+        Self::of_fields(problem, args::flag_of)
+    }
+
+    /// The same of another command, whose flags `name` knows.
+    pub(crate) fn of_fields(problem: Problem, name: fn(&str) -> Option<String>) -> Self {
         if problem.code() == Code::InvalidRequest {
-            return Self::broken_rules(&problem.errors, args::flag_of);
+            return Self::broken_rules(&problem.errors, name);
         }
         problem.into()
     }
@@ -227,6 +232,7 @@ fn next_step(code: Code, wait: Option<Duration>) -> Option<String> {
         Code::ProviderBadOutput => "try again, or name another provider with --provider",
         Code::StoreUnavailable => "check database.url and that the store runs: captions doctor",
         Code::CaptionNotFound => "check the id; captions of --no-store are not kept",
+        Code::SuggestionNotFound => "see which there are: captions voice suggestions USER",
         Code::InvalidCursor => "give a caption's id, or the next_cursor of the page before",
         Code::Conflict => "try again",
         Code::Internal | Code::StoreCorrupt => "this is a fault of ours: run again with -vv and report what it says",

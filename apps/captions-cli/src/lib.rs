@@ -12,6 +12,7 @@ mod draft;
 mod eval;
 mod exit;
 mod failure;
+mod feedback;
 #[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
@@ -22,9 +23,12 @@ mod prefs;
 mod prompt;
 mod report;
 mod results;
+mod rewrite;
+mod samples;
 mod screen;
 mod session;
 mod user;
+mod voice;
 
 use std::{
     collections::BTreeMap,
@@ -128,8 +132,13 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
+        Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
+        Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
+        Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
+        Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,
         Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
         Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,

@@ -17,6 +17,7 @@ mod layers;
 mod openapi;
 mod preferences;
 mod results;
+mod rewrites;
 mod serve;
 pub mod start;
 mod state;
@@ -76,6 +77,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(rewrites::create))
+        .routes(routes!(rewrites::of_stored))
         .routes(routes!(check::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))

@@ -15,6 +15,7 @@ pub mod feedback;
 pub mod generate;
 pub mod problem;
 pub mod results;
+pub mod rewrite;
 pub mod schema;
 pub mod stream;
 pub mod user;

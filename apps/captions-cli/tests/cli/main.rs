@@ -9,6 +9,8 @@ mod generate;
 mod people;
 mod prompt;
 mod results;
+mod rewrite;
 mod settings;
 mod support;
 mod terminal;
+mod voice;

@@ -17,6 +17,7 @@ mod openapi;
 mod ports;
 mod problems;
 mod results;
+mod rewrites;
 mod server;
 mod shutdown;
 mod starting;
