@@ -202,6 +202,7 @@ fn the_baseline_is_the_first_output_as_it_came(#[case] answer: &str, #[case] val
         (baseline, _) => panic!("{baseline:?}"),
     }
 }
+
 #[test]
 fn the_untraced_is_counted_in_the_baseline() {
     let prompt = prompt::render(&brief(), &[], Format::Variants, None);
