@@ -18,6 +18,7 @@ mod openapi;
 mod preferences;
 mod results;
 mod rewrites;
+mod scores;
 mod serve;
 pub mod start;
 mod state;
@@ -80,6 +81,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(rewrites::create))
         .routes(routes!(rewrites::of_stored))
         .routes(routes!(check::create))
+        .routes(routes!(scores::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))

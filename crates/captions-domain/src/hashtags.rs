@@ -3,6 +3,7 @@
 use crate::{
     brief::Brief,
     check::contains_phrase,
+    injection,
     phrases::Words,
     text::{self, is_tag_body},
 };
@@ -61,7 +62,8 @@ struct Candidate {
 /// broad (one word). Words to avoid, generic tags and near duplicates are left out.
 pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String> {
     let words = Words::of(&brief.language);
-    let description = brief.description.as_str();
+    // What speaks to the model is about no post.
+    let description = injection::before(brief.description.as_str());
     let mut known = words.stems(description);
     known.extend(brief.keywords.iter().flat_map(|keyword| words.stems(keyword.as_str())));
     let in_caption = words.stems(caption);
