@@ -164,6 +164,7 @@ pub fn variant() -> Variant {
         report: Report::default(),
         repairs: Vec::new(),
         alt_text: None,
+        hashtag_details: Vec::new(),
     }
 }
 
@@ -289,6 +290,7 @@ pub fn record_bare() -> Record {
                 report: Report::default(),
                 repairs: Vec::new(),
                 alt_text: None,
+                hashtag_details: Vec::new(),
             }],
             ..caption()
         },
