@@ -59,7 +59,7 @@ macro_rules! choice {
                     $($word $(| $alias)* => Ok(Self::$variant),)+
                     other => Err(Unknown {
                         what: $what,
-                        given: given.chars().take(40).collect(),
+                        given: crate::text::cut(given, 40).to_owned(),
                         nearest: nearest(other, Self::NAMES.iter().copied()),
                         allowed: Self::NAMES,
                     }),

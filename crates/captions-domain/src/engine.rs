@@ -20,6 +20,7 @@ use crate::{
     fault::LlmError,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
+    prompt::Templates,
     request::{CaptionRequest, Invalid},
     user::Preferences,
 };
@@ -55,12 +56,14 @@ pub struct Rung {
 }
 
 /// The engine's own settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How long a caption of the first provider is fresh.
     pub caption_ttl: Duration,
     /// Whether one past that time is served, labelled, where there is nothing better.
     pub stale: bool,
+    /// How the providers are asked.
+    pub templates: Templates,
 }
 
 /// Generates captions over the ports.
@@ -155,6 +158,7 @@ impl Engine {
             &brief,
             request.provider.as_ref(),
             &chain.fingerprint,
+            &self.options.templates.edition(),
         );
         let wish = Wish {
             cache: request.cache,
@@ -166,6 +170,7 @@ impl Engine {
             captions: Arc::clone(&self.captions),
             request: request.clone(),
             brief,
+            templates: self.options.templates.clone(),
             caption_ttl: self.options.caption_ttl,
             has_ladder: wish.stale || (request.allow_fallback && !self.rungs.is_empty()),
             noted: cx.notes.all(),

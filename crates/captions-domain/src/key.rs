@@ -5,7 +5,6 @@ use crate::{
     context::TenantId,
     platform::RULES_AS_OF,
     ports::CacheKey,
-    prompt,
     request::{ProviderName, UserId},
     user::Preferences,
 };
@@ -13,7 +12,8 @@ use crate::{
 /// Changes with the form of the cached value.
 const SCHEMA: u32 = 2;
 
-/// The key for this brief, asked by this user of this tenant with these preferences, answered by this chain.
+/// The key for this brief, asked by this user of this tenant with these preferences, answered by this chain,
+/// which is asked in this wording ([`Templates::edition`](crate::prompt::Templates::edition)).
 ///
 /// `None` stands for a user who is not registered: what was written for one who has left is not found under the same id.
 ///
@@ -25,6 +25,7 @@ pub fn caption_key(
     brief: &Brief,
     provider: Option<&ProviderName>,
     chain_fingerprint: &str,
+    wording: &str,
 ) -> CacheKey {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
@@ -32,7 +33,7 @@ pub fn caption_key(
         hasher.update(bytes);
     };
     part(&SCHEMA.to_le_bytes());
-    part(&prompt::VERSION.to_le_bytes());
+    part(wording.as_bytes());
     part(RULES_AS_OF.as_bytes());
     part(tenant.as_str().as_bytes());
     // A user whose id is empty cannot exist, so "no user" and "some user" never meet.

@@ -84,8 +84,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         angle: draft
             .angle
             .trim()
-            .chars()
-            .filter(|c| !c.is_control())
+            .graphemes(true)
+            .filter(|cluster| !cluster.starts_with(char::is_control))
             .take(40)
             .collect(),
         repairs,
@@ -120,12 +120,16 @@ pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> V
 /// characters, trailing spaces, more than one blank line. Joiners and direction marks stay: emoji and scripts need them.
 pub(crate) fn clean(text: &str) -> String {
     let mut signs = 0;
+    let text = text::without_invisible(&text.replace("\r\n", "\n").replace('\t', " "));
     let visible: String = text
-        .replace("\r\n", "\n")
-        .chars()
-        .filter(|c| !matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{00AD}') && (!c.is_control() || *c == '\n'))
-        .filter(|c| {
-            signs = if c.is_alphanumeric() { 0 } else { signs + 1 };
+        .graphemes(true)
+        .filter(|cluster| *cluster == "\n" || !cluster.starts_with(char::is_control))
+        .filter(|cluster| {
+            signs = match cluster.chars().count() {
+                marked if cluster.starts_with(char::is_alphanumeric) => marked - 1,
+                _ if text::is_emoji(cluster) => signs + 1,
+                several => signs + several,
+            };
             signs <= MAX_SIGNS
         })
         .collect();
@@ -187,7 +191,7 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
             .map(|word| {
                 let has_tag = text::hashtags(word).iter().any(|tag| is_tag(tag.text));
                 if has_tag {
-                    word.replace(['#', '＃'], "")
+                    without_hash_signs(word)
                 } else {
                     word.to_owned()
                 }
@@ -196,6 +200,19 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
         lines.push(words.join(" "));
     }
     (clean(&lines.join("\n")), tags)
+}
+
+/// Without `#`, but with the emoji of the key that has it.
+fn without_hash_signs(word: &str) -> String {
+    word.graphemes(true)
+        .map(|cluster| {
+            if text::is_emoji(cluster) {
+                cluster
+            } else {
+                cluster.trim_start_matches(['#', '＃'])
+            }
+        })
+        .collect()
 }
 
 /// Drops links and @mentions that the brief does not contain: a model invents them, and a mention notifies a stranger.
@@ -333,7 +350,11 @@ pub(crate) fn within_limit(
         }
     }
     let cut = |text: &str| format!("{}…", text.trim_end_matches([',', ';', ':', '-', '–', ' ']));
-    let words: Vec<usize> = first.match_indices(char::is_whitespace).map(|(at, _)| at).collect();
+    let words: Vec<usize> = first
+        .grapheme_indices(true)
+        .filter(|(_, cluster)| cluster.starts_with(char::is_whitespace))
+        .map(|(at, _)| at)
+        .collect();
     if let Some(text) = longest(first, &words, |text| fits(&cut(text), 0)) {
         return (cut(text), 0);
     }

@@ -89,13 +89,12 @@ fn plain_text(what: &str, text: &str, min: usize, max: usize) -> Result<String, 
         let cleaned: String = text
             .chars()
             .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-            .take(max)
             .collect();
         return Err(Invalid::new(
             "forbidden_character",
             format!("{what} must not contain the control character U+{:04X}", u32::from(bad)),
         )
-        .nearest(cleaned));
+        .nearest(crate::text::cut(&cleaned, max)));
     }
     if length < min {
         return Err(Invalid::new(
@@ -108,7 +107,7 @@ fn plain_text(what: &str, text: &str, min: usize, max: usize) -> Result<String, 
             "too_long",
             format!("{what} has at most {max} characters, this has {length}"),
         )
-        .nearest(text.chars().take(max).collect::<String>().trim_end()));
+        .nearest(crate::text::cut(text, max).trim_end()));
     }
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
@@ -206,12 +205,13 @@ text_type!(
         if (1..=50).contains(&tag.chars().count()) && crate::text::is_tag_body(tag) {
             return Ok(tag.into());
         }
-        let nearest: String = tag.chars().filter(|c| c.is_alphanumeric() || *c == '_').take(50).collect();
+        let letters = crate::text::tag_text(tag);
+        let nearest = crate::text::cut(&letters, 50);
         let broken = Invalid::new(
             "bad_format",
             "a hashtag is 1 to 50 letters, digits and _, with at least one letter",
         );
-        Err(if crate::text::is_tag_body(&nearest) { broken.nearest(nearest) } else { broken })
+        Err(if crate::text::is_tag_body(nearest) { broken.nearest(nearest) } else { broken })
     }
 );
 text_type!(

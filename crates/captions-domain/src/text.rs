@@ -161,7 +161,14 @@ pub fn longest_fitting(text: &str, fits: impl Fn(&str) -> bool) -> &str {
 
 /// The first code points of `text`, at most `most`, cut between graphemes.
 pub fn cut(text: &str, most: usize) -> &str {
-    longest_fitting(text, |text| text.chars().count() <= most)
+    let mut left = most;
+    for (at, cluster) in text.grapheme_indices(true) {
+        let Some(rest) = left.checked_sub(cluster.chars().count()) else {
+            return &text[..at];
+        };
+        left = rest;
+    }
+    text
 }
 
 /// Removes what nobody sees and no script needs: zero-width spaces, byte-order marks, soft hyphens, and tag characters

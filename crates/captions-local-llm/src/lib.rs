@@ -156,7 +156,7 @@ impl LocalLlm {
         self.worker.ask(Job {
             work: Work::Write(Box::new(Order {
                 brief: brief.clone(),
-                temperature: prompt.temperature(),
+                temperature: prompt.temperature,
                 seed,
                 candidates: self.candidates.max(variants + variants / 2),
                 max_tokens: self.max_tokens,

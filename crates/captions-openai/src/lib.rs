@@ -30,7 +30,7 @@ use captions_domain::{
     context::Context,
     fault::{Fault, FaultKind, LlmError},
     ports::{ChunkStream, Completion, Credit, Description, Grade, LlmProvider},
-    prompt::Prompt,
+    prompt::{Prompt, Size},
 };
 use tracing::warn;
 
@@ -56,6 +56,7 @@ pub struct OpenAi {
 struct Inner {
     description: Description,
     profile: Profile,
+    size: Size,
     line: Line,
     dialect: Mutex<Dialect>,
 }
@@ -80,10 +81,14 @@ impl OpenAi {
             rewrites: true,
             // Without the query, which may hold a secret.
             fingerprint: format!(
-                "{}={}@{}{}",
+                "{}={}@{}{}{}",
                 options.name,
                 options.model,
                 options.base_url.split('?').next().unwrap_or_default(),
+                match options.prompt {
+                    Size::Full => "",
+                    Size::Compact => "+compact",
+                },
                 if options.vision { "+vision" } else { "" },
             ),
         };
@@ -91,6 +96,7 @@ impl OpenAi {
             inner: Arc::new(Inner {
                 description,
                 profile,
+                size: options.prompt,
                 line: Line::new(options, profile)?,
                 dialect: Mutex::new(Dialect::new(profile.abilities(&options.model))),
             }),
@@ -179,7 +185,7 @@ impl Inner {
     ) -> Result<(Answer, Dialect), LlmError> {
         let mut sent = self.dialect();
         loop {
-            let body = wire::request(&self.description.model, prompt, &sent, stream);
+            let body = wire::request(&self.description.model, prompt, self.size, &sent, stream);
             let failure = match self.line.ask(&body, stream).await? {
                 Ok(answer) => return Ok((answer, sent)),
                 Err(failure) => failure,

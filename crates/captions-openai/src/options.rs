@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use captions_domain::quota::Notice;
+use captions_domain::{prompt::Size, quota::Notice};
 use secrecy::SecretString;
 
 use crate::profile::Profile;
@@ -21,6 +21,8 @@ pub struct OpenAiOptions {
     pub api_key: Option<SecretString>,
     /// How the provider speaks; guessed from the base URL if not set.
     pub profile: Option<Profile>,
+    /// Which wording of a question it is sent.
+    pub prompt: Size,
     /// Whether the model looks at pictures. One that does not is never handed any.
     pub vision: bool,
     /// A PEM file of the only authorities whose certificates are accepted, for `https`; without one the system's are.
@@ -62,7 +64,7 @@ impl fmt::Debug for Listener {
 }
 
 impl OpenAiOptions {
-    /// No key, the guessed profile, 3 s to connect, 30 s of silence, 64 idle connections.
+    /// No key, the guessed profile, the full wording, 3 s to connect, 30 s of silence, 64 idle connections.
     pub fn new(name: impl Into<String>, base_url: impl Into<String>, model: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -70,6 +72,7 @@ impl OpenAiOptions {
             model: model.into(),
             api_key: None,
             profile: None,
+            prompt: Size::Full,
             vision: false,
             ca_file: None,
             connect_timeout: Duration::from_secs(3),
@@ -93,6 +96,7 @@ impl fmt::Debug for OpenAiOptions {
             .field("model", &self.model)
             .field("api_key", &self.api_key.as_ref().map(|_| "(hidden)"))
             .field("profile", &self.profile)
+            .field("prompt", &self.prompt)
             .field("vision", &self.vision)
             .field("ca_file", &self.ca_file)
             .field("connect_timeout", &self.connect_timeout)

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use captions_domain::{
     caption::Usage,
     image::Shown,
-    prompt::{Format, Prompt, variants_schema},
+    prompt::{Format, Prompt, Size, variants_schema},
 };
 use serde_json::{Map, Value, json};
 
@@ -20,8 +20,9 @@ use crate::{
 const ROOM_FOR_THOUGHTS: u32 = 4096;
 
 /// The body of a request, with as few fields as possible.
-pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: bool) -> Value {
+pub(crate) fn request(model: &str, prompt: &Prompt, size: Size, dialect: &Dialect, stream: bool) -> Value {
     let abilities = &dialect.now;
+    let (system, user, max_tokens) = prompt.words(size);
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
@@ -29,14 +30,14 @@ pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: b
     set("model", model.into());
     set(
         "messages",
-        json!([{"role": "system", "content": prompt.system}, {"role": "user", "content": said(prompt)}]),
+        json!([{"role": "system", "content": system}, {"role": "user", "content": said(prompt, user)}]),
     );
     if let Some(field) = abilities.token_limit.field() {
         let room = if abilities.thinks { ROOM_FOR_THOUGHTS } else { 0 };
-        set(field, prompt.max_tokens.saturating_add(room).into());
+        set(field, max_tokens.saturating_add(room).into());
     }
     if abilities.temperature {
-        set("temperature", short(prompt.temperature()));
+        set("temperature", short(prompt.temperature));
     }
     if let (Some(field), Some(seed)) = (abilities.seed, prompt.brief.seed) {
         set(field, narrow(seed).into());
@@ -51,7 +52,7 @@ pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: b
             Structure::Schema => set(
                 "response_format",
                 json!({"type": "json_schema", "json_schema": {
-                    "name": "captions", "strict": true, "schema": variants_schema(),
+                    "name": "captions", "strict": true, "schema": variants_schema(prompt.shape(size)),
                 }}),
             ),
             Structure::Object => set("response_format", json!({"type": "json_object"})),
@@ -73,9 +74,9 @@ pub(crate) fn request(model: &str, prompt: &Prompt, dialect: &Dialect, stream: b
 }
 
 /// What the user says: the text, and the picture beside it where there is one.
-fn said(prompt: &Prompt) -> Value {
+fn said(prompt: &Prompt, user: &str) -> Value {
     let Some(image) = &prompt.brief.image else {
-        return prompt.user.as_str().into();
+        return user.into();
     };
     let url = match image.shown() {
         Shown::Address(url) => url.to_owned(),
@@ -85,7 +86,7 @@ fn said(prompt: &Prompt) -> Value {
             url
         }
     };
-    json!([{"type": "text", "text": prompt.user}, {"type": "image_url", "image_url": {"url": url}}])
+    json!([{"type": "text", "text": user}, {"type": "image_url", "image_url": {"url": url}}])
 }
 
 /// The number as people write it: 0.9, not 0.8999999761581421.

@@ -15,6 +15,7 @@ use captions_domain::{
     check::{self, Report, Standing, Violation},
     choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
+    hashtags::{Origin, Tag, Tier},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
     text::Place,
@@ -223,6 +224,17 @@ pub fn caption_full() -> Caption {
             text: "Bread on a \"wooden\" board, crème beside it".into(),
             source: AltSource::Writer,
         }),
+        hashtag_details: vec![Tag {
+            tag: "#été".into(),
+            tier: Tier::Mid,
+            relevance: 0.875,
+            source: Origin {
+                field: "content_description".into(),
+                text: "\"été\"".into(),
+                start: 3,
+                end: 8,
+            },
+        }],
     };
     Caption {
         variants: vec![variant(), broken],

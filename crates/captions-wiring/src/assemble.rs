@@ -12,6 +12,7 @@ use captions_domain::{
     fault::{Fault, LlmError},
     limiter::Limiter,
     ports::UserStore,
+    prompt::Templates,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
@@ -241,6 +242,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         options: Options {
             caption_ttl: settings.cache.caption(),
             stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
+            templates: Templates::default(),
         },
     };
     Ok(Assembled {

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use captions_domain::engine::{Engine, Options};
+use captions_domain::{
+    engine::{Engine, Options},
+    prompt::Templates,
+};
 use captions_http::{AppState, Limits, serve};
 use captions_wiring::monitor::Monitor;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
@@ -82,6 +85,7 @@ pub(crate) fn state(script: impl IntoIterator<Item = Turn>, limits: Limits) -> (
         llm: Arc::clone(&writer) as _,
         rungs: Vec::new(),
         options: Options {
+            templates: Templates::default(),
             caption_ttl: Duration::from_secs(3600),
             stale: false,
         },

@@ -18,7 +18,7 @@ use crate::{
     platform::RULES_AS_OF,
     polish::polish,
     ports::{CaptionStore, Completion, Credit, LlmProvider},
-    prompt::{self, Format, Prompt},
+    prompt::{self, Format, Prompt, Question, Templates},
     reply,
     request::CaptionRequest,
 };
@@ -38,6 +38,8 @@ pub(super) struct Desk {
     pub(super) captions: Arc<dyn CaptionStore>,
     pub(super) request: CaptionRequest,
     pub(super) brief: Brief,
+    /// How the writers are asked.
+    pub(super) templates: Templates,
     /// How long a caption of the first provider is fresh.
     pub(super) caption_ttl: Duration,
     /// Whether something may answer where the chain does not.
@@ -54,7 +56,7 @@ impl Desk {
     }
 
     pub(super) async fn write_whole(&self, cx: &Context) -> Result<Loaded<Written>, LlmError> {
-        let (variants, credit) = write(&self.time_of_the_chain(cx), &self.brief, &self.request, &*self.llm).await?;
+        let (variants, credit) = self.write(&self.time_of_the_chain(cx), &self.brief, &*self.llm).await?;
         Ok(self.keep(cx, variants, credit).await)
     }
 
@@ -63,7 +65,7 @@ impl Desk {
         if !rung.llm.describe().writes(&self.brief.language) {
             return None;
         }
-        let (variants, credit) = write(cx, &self.brief, &self.request, &*rung.llm).await.ok()?;
+        let (variants, credit) = self.write(cx, &self.brief, &*rung.llm).await.ok()?;
         cx.notes.add(if rung.source == Source::Local {
             Degraded::LocalFallback
         } else {
@@ -191,6 +193,52 @@ impl Desk {
         }
     }
 
+    /// Has one writer write, and checks what it wrote. An answer that cannot be used, or that no rule could mend, is asked
+    /// for once more; whether there is time and budget for that, the guarded port decides.
+    pub(super) async fn write(
+        &self,
+        cx: &Context,
+        brief: &Brief,
+        llm: &dyn LlmProvider,
+    ) -> Result<(Vec<Variant>, Credit), LlmError> {
+        let prompt = self.question(brief, Format::Variants);
+        match ask(cx, &prompt, llm).await {
+            Ok((variants, credit)) if variants.iter().any(|variant| variant.publishable) => Ok((variants, credit)),
+            Ok((variants, credit)) => {
+                let again = prompt::ask_again(&prompt, broken_rules(&variants));
+                match ask(cx, &again, llm).await {
+                    Ok((better, second)) if better.iter().any(|variant| variant.publishable) => {
+                        Ok((better, second.after(&credit)))
+                    }
+                    // Still broken, or no second answer: the first one is kept and says that it is not publishable.
+                    Ok((_, second)) => Ok((variants, second.after(&credit))),
+                    Err(_) => Ok((variants, credit)),
+                }
+            }
+            Err(LlmError::Unusable { detail }) => {
+                // A model that cannot keep to a form may still write a plain caption.
+                let simpler = if brief.variants.get() == 1 {
+                    self.question(brief, Format::Plain)
+                } else {
+                    prompt
+                };
+                ask(cx, &simpler, llm).await.map_err(|second| match second {
+                    LlmError::Refused => second,
+                    _ => LlmError::Unusable { detail },
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a writer is asked.
+    pub(super) fn question(&self, brief: &Brief, format: Format) -> Prompt {
+        self.templates.render(&Question {
+            provider: self.request.provider.clone(),
+            ..Question::new(brief, format)
+        })
+    }
+
     fn wanted(&self) -> usize {
         self.request.variants.get().into()
     }
@@ -222,44 +270,6 @@ where
 /// Another id of the same request, for a second thing that it creates: the same time, and as unlikely to meet any other.
 fn beside(id: uuid::Uuid) -> uuid::Uuid {
     uuid::Uuid::from_u128(id.as_u128() ^ 1)
-}
-
-/// Has one writer write, and checks what it wrote. An answer that cannot be used, or that no rule could mend, is asked
-/// for once more; whether there is time and budget for that, the guarded port decides.
-pub(super) async fn write(
-    cx: &Context,
-    brief: &Brief,
-    request: &CaptionRequest,
-    llm: &dyn LlmProvider,
-) -> Result<(Vec<Variant>, Credit), LlmError> {
-    let prompt = prompt::render(brief, &[], Format::Variants, request.provider.clone());
-    match ask(cx, &prompt, llm).await {
-        Ok((variants, credit)) if variants.iter().any(|variant| variant.publishable) => Ok((variants, credit)),
-        Ok((variants, credit)) => {
-            let again = prompt::ask_again(&prompt, broken_rules(&variants));
-            match ask(cx, &again, llm).await {
-                Ok((better, second)) if better.iter().any(|variant| variant.publishable) => {
-                    Ok((better, second.after(&credit)))
-                }
-                // Still broken, or no second answer: the first one is kept and says that it is not publishable.
-                Ok((_, second)) => Ok((variants, second.after(&credit))),
-                Err(_) => Ok((variants, credit)),
-            }
-        }
-        Err(LlmError::Unusable { detail }) => {
-            // A model that cannot keep to a form may still write a plain caption.
-            let simpler = if brief.variants.get() == 1 {
-                prompt::render(brief, &[], Format::Plain, request.provider.clone())
-            } else {
-                prompt
-            };
-            ask(cx, &simpler, llm).await.map_err(|second| match second {
-                LlmError::Refused => second,
-                _ => LlmError::Unusable { detail },
-            })
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// One question, its answer checked, mended and scored, best first.

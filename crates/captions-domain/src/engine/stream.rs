@@ -13,7 +13,7 @@ use futures_util::{
 
 use super::{
     Engine, Event, EventStream,
-    desk::{Desk, ask, load, rank, write},
+    desk::{Desk, ask, load, rank},
 };
 use crate::{
     answers::{Found, Load, Loaded, Written},
@@ -158,7 +158,7 @@ impl Desk {
 
     async fn write_shown(&self, cx: &Context, shown: &Shown) -> Result<Loaded<Written>, LlmError> {
         let chain_cx = self.time_of_the_chain(cx);
-        let prompt = prompt::render(&self.brief, &[], Format::Plain, self.request.provider.clone());
+        let prompt = self.question(&self.brief, Format::Plain);
         let first = self.first_shown(&chain_cx, &prompt, shown).await;
         let (variant, credit) = match first {
             Ok((variant, credit)) if variant.publishable => (variant, credit),
@@ -230,7 +230,7 @@ impl Desk {
             variants,
             ..self.brief.clone()
         };
-        write(cx, &brief, &self.request, &*self.llm).await.ok()
+        self.write(cx, &brief, &*self.llm).await.ok()
     }
 }
 

@@ -232,6 +232,7 @@ fn engine(users: MockUserStore, captions: MockCaptionStore, cache: &Arc<FakeAnsw
         llm: Arc::new(llm),
         rungs: Vec::new(),
         options: Options {
+            templates: Templates::default(),
             caption_ttl: Duration::from_secs(3600),
             stale: true,
         },

@@ -16,6 +16,7 @@ struct Asked {
     brief: Brief,
     provider: Option<ProviderName>,
     chain: &'static str,
+    wording: &'static str,
 }
 
 fn asked() -> Asked {
@@ -27,6 +28,7 @@ fn asked() -> Asked {
         brief: Brief::resolve(&request, &Preferences::default()).0,
         provider: None,
         chain: "a=m1",
+        wording: "4",
     }
 }
 
@@ -38,6 +40,7 @@ fn key(asked: &Asked) -> String {
         brief,
         provider,
         chain,
+        wording,
     } = asked;
     caption_key(
         tenant,
@@ -46,6 +49,7 @@ fn key(asked: &Asked) -> String {
         brief,
         provider.as_ref(),
         chain,
+        wording,
     )
     .as_str()
     .to_owned()
@@ -78,6 +82,7 @@ fn everything_that_changes_the_answer_or_its_owner_changes_the_key() {
         change(&|a| a.brief.description = Description::new("A pair of white sneakers.").unwrap()),
         change(&|a| a.provider = Some(ProviderName::new("a").unwrap())),
         change(&|a| a.chain = "a=m2"),
+        change(&|a| a.wording = "4+0123456789abcdef"),
     ];
 
     assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());

@@ -22,9 +22,9 @@ pub fn tag_text(text: &str) -> String {
     text.graphemes(true).filter(|cluster| is_tag_cluster(cluster)).collect()
 }
 
-/// A letter, digit or `_` with all its marks and joiners, or marks alone.
+/// A letter, digit or `_` with all its marks and joiners, or marks alone; not a digit that is an emoji by its marks.
 fn is_tag_cluster(cluster: &str) -> bool {
-    cluster.chars().all(is_tag_char)
+    cluster.chars().all(is_tag_char) && !is_emoji(cluster)
 }
 
 /// Letters, digits and `_`, the marks of any script, and the joiners that scripts need inside words.

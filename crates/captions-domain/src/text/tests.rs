@@ -2,6 +2,8 @@ use rstest::rstest;
 
 use super::*;
 
+mod scripts;
+
 const FAMILY: &str = "👨‍👩‍👧‍👦";
 
 #[test]

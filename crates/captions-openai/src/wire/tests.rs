@@ -3,7 +3,7 @@ use captions_domain::{
     brief::Brief,
     caption::Usage,
     image::Image,
-    prompt::{Format, Prompt, render, variants_schema},
+    prompt::{Format, Prompt, Shape, Size, render, variants_schema},
     request::{CaptionRequest, Description},
     user::Preferences,
 };
@@ -28,6 +28,7 @@ fn body(profile: Profile, model: &str, format: Format, seed: Option<u64>, stream
     request(
         model,
         &prompt(format, seed),
+        Size::Full,
         &Dialect::new(profile.abilities(model)),
         stream,
     )
@@ -52,7 +53,13 @@ fn a_picture_stands_beside_the_text_of_the_user(#[case] image: Image, #[case] ex
     let mut prompt = prompt(Format::Variants, None);
     prompt.brief.image = Some(image);
 
-    let body = request("m", &prompt, &Dialect::new(Profile::Generic.abilities("m")), false);
+    let body = request(
+        "m",
+        &prompt,
+        Size::Full,
+        &Dialect::new(Profile::Generic.abilities("m")),
+        false,
+    );
 
     assert_eq!(body["messages"][0]["content"], prompt.system);
     assert_eq!(
@@ -88,7 +95,10 @@ fn variants_are_asked_for_by_strict_schema() {
 
     assert_eq!(body["response_format"]["type"], "json_schema");
     assert_eq!(body["response_format"]["json_schema"]["strict"], true);
-    assert_eq!(body["response_format"]["json_schema"]["schema"], variants_schema());
+    assert_eq!(
+        body["response_format"]["json_schema"]["schema"],
+        *variants_schema(Shape::Full)
+    );
     assert_eq!(body["seed"], 7);
     assert_eq!(body["store"], false);
     assert!(body.get("n").is_none());
@@ -101,7 +111,7 @@ fn the_ladder_ends_in_words_alone() {
     let step = |dialect: &mut Dialect| {
         let sent = *dialect;
         dialect.yield_to(Parameter::Structure, &sent);
-        request("m", &prompt, dialect, false)
+        request("m", &prompt, Size::Full, dialect, false)
     };
 
     assert_eq!(step(&mut dialect)["response_format"], json!({"type": "json_object"}));
@@ -144,7 +154,7 @@ fn each_provider_is_told_not_to_think_in_its_own_way(
     assert!(dialect.stop_thinking(&before));
 
     assert_eq!(
-        request("m", &prompt(Format::Plain, None), &dialect, false)[field],
+        request("m", &prompt(Format::Plain, None), Size::Full, &dialect, false)[field],
         value
     );
 }

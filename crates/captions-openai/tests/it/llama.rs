@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use captions_domain::{
     brief::Brief,
     ports::LlmProvider as _,
-    prompt::{Format, Prompt, render},
+    prompt::{Format, Prompt, Size, Wording, render},
     reply,
     request::{CaptionRequest, Temperature},
     user::Preferences,
@@ -29,6 +29,14 @@ async fn options() -> OpenAiOptions {
     options
 }
 
+/// The same server, asked in the wording for small models.
+async fn compact_options() -> OpenAiOptions {
+    OpenAiOptions {
+        prompt: Size::Compact,
+        ..options().await
+    }
+}
+
 /// Questions that a model of this size answers: greedily, in a few words, the same every time.
 fn ask(format: Format, max_tokens: u32, user: &str) -> Prompt {
     let request = CaptionRequest {
@@ -40,6 +48,11 @@ fn ask(format: Format, max_tokens: u32, user: &str) -> Prompt {
         system: "You are a helpful assistant.".into(),
         user: user.into(),
         max_tokens,
+        compact: Some(Wording {
+            system: "You are a helpful assistant.".into(),
+            user: user.into(),
+            max_tokens,
+        }),
         ..render(&Brief::resolve(&request, &Preferences::default()).0, &[], format, None)
     }
 }
@@ -52,20 +65,20 @@ fn variants() -> Prompt {
     ask(
         Format::Variants,
         256,
-        r#"Repeat: {"variants":[{"angle":"warm","body":"Fresh bread.","cta":null,"hashtags":["bread"],"hook":"Good morning!"}]}"#,
+        r#"Repeat: {"variants":[{"angle":"plain","body":"Fresh bread.","cta":null,"hashtags":["bread"],"hook":"Good morning!"}]}"#,
     )
 }
 
 #[tokio::test]
 async fn it_upholds_the_contract_with_a_real_model() {
-    let provider = OpenAi::new(&options().await).unwrap();
+    let provider = OpenAi::new(&compact_options().await).unwrap();
 
     suite_on(Arc::new(provider), &variants(), &plain()).await;
 }
 
 #[tokio::test]
 async fn a_real_server_keeps_to_the_schema_and_counts_tokens_in_both_forms() {
-    let provider = OpenAi::new(&options().await).unwrap();
+    let provider = OpenAi::new(&compact_options().await).unwrap();
 
     let completion = provider.complete(&context(1), &variants()).await.unwrap();
     let drafts = reply::parse(&completion.text, Format::Variants).unwrap();

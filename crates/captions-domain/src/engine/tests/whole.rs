@@ -75,7 +75,7 @@ async fn what_the_prompt_says_follows_request_then_preference_then_default(
     let mut llm = provider("primary");
     llm.expect_complete()
         .once()
-        .withf(move |_, prompt| prompt.user.contains(&format!("\"tone\": \"{told}\"")))
+        .withf(move |_, prompt| prompt.user.contains(&format!("is {told} in tone")))
         .returning(|_, _| Ok(completion(&[CAPTION])));
     let users = knowing(&[(
         "ana",
