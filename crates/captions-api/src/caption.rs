@@ -15,6 +15,8 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::hashtags::TagDetail;
+
 /// Why there is no estimate yet.
 const NO_ESTIMATE: &str = "no posting history is known for this user";
 
@@ -70,6 +72,10 @@ pub struct CaptionDocument {
     #[serde(default)]
     #[schema(schema_with = crate::schema::alt_text_source, required)]
     pub alt_text_source: Option<AltSource>,
+    /// Why each of `hashtags` is there, in their order; empty where they were not chosen here.
+    #[serde(default)]
+    #[schema(schema_with = crate::hashtags::details_schema, required)]
+    pub hashtag_details: Vec<TagDetail>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
     #[schema(schema_with = crate::schema::source)]
@@ -155,6 +161,10 @@ pub struct VariantDocument {
     #[serde(default)]
     #[schema(schema_with = crate::schema::alt_text_source, required)]
     pub alt_text_source: Option<AltSource>,
+    /// Why each of `hashtags` is there, in their order; empty where they were not chosen here.
+    #[serde(default)]
+    #[schema(schema_with = crate::hashtags::details_schema, required)]
+    pub hashtag_details: Vec<TagDetail>,
 }
 
 /// What a post like this one reached before.
@@ -230,6 +240,7 @@ impl CaptionDocument {
             repairs: shown.repairs,
             alt_text: shown.alt_text,
             alt_text_source: shown.alt_text_source,
+            hashtag_details: shown.hashtag_details,
             variants,
             source,
             provider: caption.provider.clone(),
@@ -270,6 +281,7 @@ impl VariantDocument {
             repairs: Vec::new(),
             alt_text: None,
             alt_text_source: None,
+            hashtag_details: Vec::new(),
         }
     }
 }
@@ -290,6 +302,7 @@ impl From<&Variant> for VariantDocument {
             repairs: variant.repairs.clone(),
             alt_text: variant.alt_text.as_ref().map(|alt| alt.text.clone()),
             alt_text_source: variant.alt_text.as_ref().map(|alt| alt.source),
+            hashtag_details: variant.hashtag_details.iter().map(TagDetail::from).collect(),
         }
     }
 }

@@ -11,6 +11,8 @@ mod fields;
 
 pub mod caption;
 pub mod generate;
+pub mod hashtags;
+pub mod image;
 pub mod problem;
 pub mod schema;
 pub mod stream;

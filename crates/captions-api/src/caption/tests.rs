@@ -3,6 +3,7 @@ use captions_domain::{
     caption::Feedback,
     check::{Report, Standing},
     choice::Profile,
+    hashtags::{Origin, Tag, Tier},
     quality::Quality,
     request::{CampaignId, Description, Language, UserId},
     text::Place,
@@ -65,6 +66,17 @@ fn variant(text: &str, score: f64) -> Variant {
             text: "A cat asleep on a window sill".into(),
             source: AltSource::Writer,
         }),
+        hashtag_details: vec![Tag {
+            tag: "#cats".into(),
+            tier: Tier::Broad,
+            relevance: 0.5,
+            source: Origin {
+                field: "content_description".into(),
+                text: "cat".into(),
+                start: 2,
+                end: 5,
+            },
+        }],
     }
 }
 
@@ -124,7 +136,8 @@ fn variant_json(text: &str, score: f64) -> Value {
         "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
         "rules": rules_json(),
         "repairs": ["removed a hashtag from the text"],
-        "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer"
+        "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
+        "hashtag_details": details_json()
     })
 }
 
@@ -132,6 +145,13 @@ fn rules_json() -> Value {
     json!([{
         "rule": "avoided_words", "value": "cheap", "limit": "must not occur", "unit": "words", "verdict": "broken",
         "hard": true, "spans": [{"text": "cheap", "start": 2, "end": 7}], "source": "request", "as_of": null
+    }])
+}
+
+fn details_json() -> Value {
+    json!([{
+        "tag": "#cats", "tier": "broad", "tier_basis": "proxy", "relevance": 0.5,
+        "source": {"field": "content_description", "text": "cat", "start": 2, "end": 5}
     }])
 }
 
@@ -154,6 +174,7 @@ fn an_answer_becomes_exactly_this_document() {
             "rules": rules_json(),
             "repairs": ["removed a hashtag from the text"],
             "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
+            "hashtag_details": details_json(),
             "variants": [variant_json("A warm sill, a café cat.", 49.0), variant_json("Nap o'clock", 40.0)],
             "source": "provider", "provider": "primary", "model": "some-model", "grade": "standard",
             "provider_request_id": "req-7", "attempts": 2, "degraded": ["fallback_provider"],
