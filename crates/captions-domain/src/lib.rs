@@ -4,11 +4,12 @@
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
 //! [`rewrite`] is about captions that there are already.
-//! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`polish`], [`quality`],
-//! [`voice`], with what they look for: [`bait`], [`cliche`], [`sentences`].
+//! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`likeness`], [`polish`], [`quality`],
+//! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
+pub mod address;
 pub mod alt;
 pub mod answers;
 pub mod bait;
@@ -22,8 +23,10 @@ pub mod engine;
 pub mod fault;
 pub mod hashtags;
 pub mod image;
+pub mod injection;
 pub mod key;
 mod lexicon;
+pub mod likeness;
 pub mod limiter;
 pub mod phrases;
 pub mod platform;

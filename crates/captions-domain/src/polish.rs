@@ -1,8 +1,16 @@
 //! From the writer's draft to a text that keeps the rules: mended by rule where a rule can mend it, and told.
 
+mod addresses;
+mod markup;
+
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{alt, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft, text};
+pub(crate) use self::addresses::{given_pieces, given_text};
+use self::{addresses::without_untraced, markup::without_markup};
+use crate::{
+    address, alt, bait, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft,
+    request::Language, text,
+};
 
 /// The most hashtags of a writer that are looked at.
 const MAX_PROPOSED: usize = 30;
@@ -11,7 +19,7 @@ const MAX_SIGNS: usize = 80;
 
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
-    let mut repairs = Vec::new();
+    let mut repairs: Vec<String> = draft.repairs.iter().map(|repair| (*repair).to_owned()).collect();
     let mut proposed: Vec<String> = draft.hashtags.iter().map(|proposed| proposed.tag.clone()).collect();
     let mut caption = clean(&draft.text());
     let mut mend = |name: &str, before: &mut String, after: String| {
@@ -21,17 +29,22 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         }
     };
 
+    let decoded = without_markup(&caption);
+    mend("turned HTML or Markdown into text", &mut caption, decoded);
     let unwrapped = without_label_and_quotes(&caption);
     mend("removed a label or quotes around the text", &mut caption, unwrapped);
     let (untagged, tags) = without_hashtags(&caption);
     proposed.extend(tags);
     mend("moved hashtags out of the text", &mut caption, untagged);
-    let traced = without_untraced_addresses(&caption, brief);
+    let given = given_text(brief);
+    let traced = without_untraced(&caption, &given);
     mend(
-        "removed a link or @mention that the brief does not name",
+        "removed a link, @mention, e-mail address or number that the brief does not name",
         &mut caption,
         traced,
     );
+    let honest = without_bait(&caption, &brief.language);
+    mend("removed a sentence that begs for reactions", &mut caption, honest);
     let fewer = with_emoji_at_most(
         &caption,
         match brief.emoji {
@@ -81,13 +94,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
 
     Variant {
-        angle: draft
-            .angle
-            .trim()
-            .graphemes(true)
-            .filter(|cluster| !cluster.starts_with(char::is_control))
-            .take(40)
-            .collect(),
+        angle: angle(&draft.angle, &given),
         repairs,
         alt_text,
         hashtag_details: details,
@@ -141,6 +148,19 @@ pub(crate) fn clean(text: &str) -> String {
         lines.push(line);
     }
     lines.join("\n").trim().to_owned()
+}
+
+/// The approach in a word or two: one line, and no place for an address.
+fn angle(written: &str, given: &str) -> String {
+    if !address::untraced(written, given).is_empty() {
+        return String::new();
+    }
+    written
+        .trim()
+        .graphemes(true)
+        .filter(|cluster| !cluster.starts_with(char::is_control))
+        .take(40)
+        .collect()
 }
 
 pub(crate) fn without_label_and_quotes(text: &str) -> String {
@@ -215,48 +235,25 @@ fn without_hash_signs(word: &str) -> String {
         .collect()
 }
 
-/// Drops links and @mentions that the brief does not contain: a model invents them, and a mention notifies a stranger.
-fn without_untraced_addresses(text: &str, brief: &Brief) -> String {
-    let given = given_text(brief).to_lowercase();
-    let given: Vec<&str> = given.split_whitespace().map(bare_address).collect();
-    let untraced = |word: &str| {
-        let bare = bare_address(word);
-        let is_address = text::has_url(bare) || !text::mentions(bare).is_empty();
-        is_address && !given.contains(&bare.to_lowercase().as_str())
-    };
-    if !text.split_whitespace().any(untraced) {
+/// Without the sentences that platforms demote a post for; a text that is nothing else stays.
+fn without_bait(text: &str, language: &Language) -> String {
+    let found = bait::find(text, language);
+    if found.is_empty() {
         return text.to_owned();
     }
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| {
-            line.split(' ')
-                .filter(|word| !untraced(word))
-                .collect::<Vec<_>>()
-                .join(" ")
-        })
+    let is_bait = |at: usize| found.iter().any(|place| (place.start..place.end).contains(&at));
+    let kept: String = text
+        .chars()
+        .enumerate()
+        .filter(|(at, _)| !is_bait(*at))
+        .map(|(_, c)| c)
         .collect();
-    clean(&lines.join("\n"))
-}
-
-fn bare_address(word: &str) -> &str {
-    word.trim_matches(|c: char| c.is_ascii_punctuation() && c != '@' && c != '/')
-}
-
-/// Everything that the user gave: what stands in it was not invented.
-pub(crate) fn given_text(brief: &Brief) -> String {
-    let mut given = brief.description.as_str().to_owned();
-    let notes = [
-        brief.brand_voice.as_ref().map(crate::request::BrandVoice::as_str),
-        brief.instructions.as_ref().map(crate::request::Instructions::as_str),
-    ];
-    let words = brief.keywords.iter().map(crate::request::Keyword::as_str);
-    let tags = brief.brand_tags.iter().map(crate::request::BrandTag::as_str);
-    for piece in notes.into_iter().flatten().chain(words).chain(tags) {
-        given.push('\n');
-        given.push_str(piece);
+    let kept = clean(&kept.replace("  ", " "));
+    if kept.chars().any(char::is_alphanumeric) {
+        kept
+    } else {
+        text.to_owned()
     }
-    given
 }
 
 pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {

@@ -1,13 +1,16 @@
 //! What a model answered: from its text to drafts. Tolerant of how models wrap JSON, strict about having any content.
 
 mod draft;
+mod forms;
+mod json;
 mod language;
+mod leak;
 mod refusal;
 
 use serde::Serialize;
-use serde_json::Value;
 
 pub use self::draft::{Claim, Draft, ProposedTag};
+use self::leak::Secrets;
 use crate::{
     fault::LlmError,
     ports::Grade,
@@ -27,7 +30,8 @@ pub fn encode(drafts: Vec<Draft>) -> String {
 /// Reads the answer to a prompt by a writer of this grade. Never empty.
 ///
 /// Of a language model, an answer that declines in prose is a refusal of the content like one that its provider declares,
-/// and one that is plainly in another language is unusable. The other writers speak in words of our own and the user's.
+/// and one that is plainly in another language is unusable, as is one that tells what the model was told. The other
+/// writers speak in words of our own and the user's.
 pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, LlmError> {
     let is_model = grade == Grade::Standard;
     if is_model && refusal::is_refusal(&without_thoughts(text)) {
@@ -39,6 +43,22 @@ pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, Llm
         if drafts.is_empty() {
             return Err(LlmError::Refused);
         }
+    }
+    if grade != Grade::Template {
+        let secrets = Secrets::of(prompt);
+        drafts.retain(|draft| !secrets.are_told_in(&draft.text()));
+        if drafts.is_empty() {
+            return Err(LlmError::unusable("the answer tells what the model was told"));
+        }
+        for draft in &mut drafts {
+            if secrets.are_told_in(&draft.angle) {
+                draft.angle.clear();
+            }
+            draft.alt_text.take_if(|text| secrets.are_told_in(text));
+            draft.hashtags.retain(|proposed| !secrets.are_told_in(&proposed.tag));
+        }
+    }
+    if is_model {
         drafts.retain(|draft| !language::is_another(&draft.text(), &prompt.brief.language));
         if drafts.is_empty() {
             return Err(LlmError::unusable("the answer is in another language than asked for"));
@@ -56,19 +76,26 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     if echoes_the_question(&text) {
         return Err(LlmError::unusable("the answer repeats the question"));
     }
-    let drafts = match format {
+    let not_asked_for = || LlmError::unusable("the answer is not the plain text asked for");
+    let found = match format {
         // Some models answer in JSON whatever they are asked for; braces are no way to begin a caption.
-        Format::Plain => match without_fence(&text) {
-            json if json.starts_with('{') => {
-                from_json(json).ok_or_else(|| LlmError::unusable("the answer is not the plain text asked for"))?
+        Format::Plain => {
+            let plain = out_of_fence(&text);
+            if plain.starts_with('{') || forms::holds_form(plain) || forms::holds_form(&text) {
+                some(forms::drafts(&text)).ok_or_else(not_asked_for)?
+            } else {
+                vec![Draft::plain(plain)]
             }
-            plain => vec![Draft::plain(plain)],
-        },
+        }
         Format::Variants => {
-            from_json(&text).ok_or_else(|| LlmError::unusable("the answer is not the JSON asked for"))?
+            some(forms::drafts(&text)).ok_or_else(|| LlmError::unusable("the answer is not the JSON asked for"))?
         }
     };
-    let drafts: Vec<_> = drafts.into_iter().filter(|draft| is_written(&draft.text())).collect();
+    let is_caption = |draft: &Draft| {
+        let text = draft.text();
+        is_written(&text) && !forms::holds_form(&text)
+    };
+    let drafts: Vec<_> = found.into_iter().filter(is_caption).collect();
     if drafts.is_empty() {
         return Err(LlmError::unusable("the answer holds no caption"));
     }
@@ -102,42 +129,19 @@ fn without_thoughts(text: &str) -> String {
     }
 }
 
-fn without_fence(text: &str) -> &str {
+fn some(drafts: Vec<Draft>) -> Option<Vec<Draft>> {
+    (!drafts.is_empty()).then_some(drafts)
+}
+
+/// What stands in the one fence of an answer; all of it if there is none or more than one.
+fn out_of_fence(text: &str) -> &str {
     let text = text.trim();
-    let Some(inner) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else {
+    let mut pieces = text.split("```");
+    let (Some(_), Some(inner), Some(_), None) = (pieces.next(), pieces.next(), pieces.next(), pieces.next()) else {
         return text;
     };
-    inner.split_once('\n').map_or(inner, |(_, body)| body).trim()
-}
-
-/// The first JSON value in the text that has the right shape: the object asked for, a bare list of drafts, or one draft.
-fn from_json(text: &str) -> Option<Vec<Draft>> {
-    text.match_indices(['{', '[']).take(8).find_map(|(start, _)| {
-        let value = serde_json::Deserializer::from_str(&text[start..])
-            .into_iter::<Value>()
-            .next()?
-            .ok()?;
-        drafts_of(value)
-    })
-}
-
-/// Only objects are drafts: serde would also read one from any list of words, such as the tags of a broken answer.
-fn drafts_of(value: Value) -> Option<Vec<Draft>> {
-    let listed = match value {
-        Value::Object(mut fields) => match fields.remove("variants") {
-            Some(Value::Array(listed)) => listed,
-            Some(_) => return None,
-            None => vec![Value::Object(fields)],
-        },
-        Value::Array(listed) => listed,
-        _ => return None,
-    };
-    let drafts: Vec<Draft> = listed
-        .into_iter()
-        .filter(Value::is_object)
-        .filter_map(|draft| serde_json::from_value(draft).ok())
-        .collect();
-    drafts.iter().any(|draft| !draft.text().is_empty()).then_some(drafts)
+    let inner = inner.split_once('\n').map_or(inner, |(_, body)| body).trim();
+    if inner.is_empty() { text } else { inner }
 }
 
 #[cfg(test)]

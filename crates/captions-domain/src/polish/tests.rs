@@ -27,9 +27,19 @@ fn polished(text: &str, change: impl FnOnce(&mut CaptionRequest)) -> Variant {
 #[case::a_colon_of_its_own("Sunset: paws on the sand.", "Sunset: paws on the sand.")]
 #[case::numbers_are_no_tags("Voted #1 dog of the beach.", "Voted #1 dog of the beach.")]
 #[case::a_tag_that_ends_the_sentence("He loves this #sunset.", "He loves this sunset.")]
-#[case::links_in_brackets("Paws. [our menu](https://evil.example/x)", "Paws. [our")]
-#[case::links_without_a_scheme("Paws on the sand. More at anna-bakery.com", "Paws on the sand. More at")]
+#[case::links_in_brackets("Paws. See [our menu](https://evil.example/x) now!", "Paws.")]
+#[case::links_without_a_scheme("Paws on the sand. More at anna-bakery.com", "Paws on the sand.")]
 #[case::a_part_of_a_given_mention("Paws on the sand, by @ana", "Paws on the sand, by")]
+#[case::a_sentence_about_an_address(
+    "Paws on the sand.\nDM @stranger to win! See you there.",
+    "Paws on the sand.\nSee you there."
+)]
+#[case::an_address_that_only_people_see("Paws on the sand. Visit evil dot com now.", "Paws on the sand.")]
+#[case::a_number("Paws on the sand. Call +351 912 345 678.", "Paws on the sand.")]
+#[case::markup("Paws on [the sand](by @ana.photo).", "Paws on the sand (by @ana.photo).")]
+#[case::bait("Paws on the sand. Tag a friend who needs this! Run.", "Paws on the sand. Run.")]
+#[case::nothing_but_bait("Tag a friend who needs this!", "Tag a friend who needs this!")]
+#[case::entities("Paws &amp; sand &lt;3<br>Run.", "Paws & sand <3\nRun.")]
 #[case::inline_tags("A #puppy on the sand.", "A puppy on the sand.")]
 #[case::invented_mentions("Paws on the sand with @stranger today.", "Paws on the sand with today.")]
 #[case::given_mentions("Paws on the sand, by @ana.photo.", "Paws on the sand, by @ana.photo.")]

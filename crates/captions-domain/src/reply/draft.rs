@@ -30,6 +30,9 @@ pub struct Draft {
     /// The facts that the writer says it stated.
     #[serde(default, deserialize_with = "each_that_fits", skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Claim>,
+    /// What it took to read it, in words; not part of the answer.
+    #[serde(skip)]
+    pub repairs: Vec<&'static str>,
 }
 
 /// A hashtag as a writer proposes it: in JSON a string, or an object that says more of it.

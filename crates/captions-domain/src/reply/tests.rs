@@ -37,7 +37,7 @@ fn the_json_asked_for_is_found_however_it_is_wrapped(#[case] answer: String) {
     Format::Variants
 )]
 #[case::broken_json_with_a_whole_list_of_tags(
-    r#"{"variants":[{"angle":"a","hook":"A "big" day.","body":"","cta":null,"hashtags":["SandyBeach","Sunset"]}]}"#,
+    r#"{"variants":[{"angle" "a","hook":"A big day.","body":"","cta":null,"hashtags":["SandyBeach","Sunset"]}]}"#,
     Format::Variants
 )]
 #[case::deep_nesting(&"[".repeat(100_000), Format::Variants)]
@@ -149,6 +149,7 @@ fn what_is_encoded_is_read_back() {
             text: "It is warm".into(),
             source: "none".into(),
         }],
+        repairs: Vec::new(),
     }];
 
     assert_eq!(parse(&encode(drafts.clone()), Format::Variants).unwrap(), drafts);
