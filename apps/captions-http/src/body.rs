@@ -2,7 +2,7 @@
 
 use axum::{body::Body, extract::FromRequest, extract::Request};
 use bytes::BytesMut;
-use captions_api::problem::Code;
+use captions_api::{image::MAX_DATA, problem::Code};
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -16,6 +16,9 @@ use crate::{
 /// the broken connection only and not the answer.
 const DISCARDED: usize = 32 * 1024 * 1024;
 
+/// The field that holds a picture.
+const PICTURE: &[u8] = b"\"image\"";
+
 /// A body that is JSON.
 #[derive(Debug)]
 pub(crate) struct JsonBody(pub(crate) Value);
@@ -24,26 +27,67 @@ impl FromRequest<AppState> for JsonBody {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
-        let (parts, body) = request.into_parts();
-        if !is_json(&parts.headers, parts.method == Method::PATCH) {
-            let detail = match parts.headers.get(header::CONTENT_TYPE) {
-                None => "the request has no Content-Type",
-                Some(_) => "the Content-Type is not application/json in UTF-8",
-            };
-            return Err(Failure::new(Code::UnsupportedMediaType, detail));
-        }
-        let bytes = read(&parts.headers, body, &state.limits).await?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let detail = format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to());
-            Failure::new(Code::InvalidJson, detail)
-        })?;
-        if text.trim().is_empty() {
-            return Err(Failure::new(Code::InvalidJson, "the body is empty"));
-        }
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+        let limit = state.limits.body_limit;
+        let (_, value) = json(
+            request,
+            state,
+            Bound {
+                usual: limit,
+                most: limit,
+            },
+        )
+        .await?;
+        Ok(Self(value))
     }
+}
+
+/// A body that is JSON and may hold a picture, which makes it larger than others may be.
+#[derive(Debug)]
+pub(crate) struct PictureBody(pub(crate) Value);
+
+impl FromRequest<AppState> for PictureBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let usual = state.limits.body_limit;
+        let most = usual.saturating_add(MAX_DATA);
+        let (length, value) = json(request, state, Bound { usual, most }).await?;
+        if length > usual && value.get("image").is_none_or(Value::is_null) {
+            return Err(too_large(usual));
+        }
+        Ok(Self(value))
+    }
+}
+
+/// How large a body may be.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    usual: usize,
+    /// Of one that names a picture within its usual size: its other fields are never larger.
+    most: usize,
+}
+
+/// The body and its length.
+async fn json(request: Request, state: &AppState, bound: Bound) -> Result<(usize, Value), Failure> {
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers, parts.method == Method::PATCH) {
+        let detail = match parts.headers.get(header::CONTENT_TYPE) {
+            None => "the request has no Content-Type",
+            Some(_) => "the Content-Type is not application/json in UTF-8",
+        };
+        return Err(Failure::new(Code::UnsupportedMediaType, detail));
+    }
+    let bytes = read(&parts.headers, body, &state.limits, bound).await?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let detail = format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to());
+        Failure::new(Code::InvalidJson, detail)
+    })?;
+    if text.trim().is_empty() {
+        return Err(Failure::new(Code::InvalidJson, "the body is empty"));
+    }
+    serde_json::from_str(text)
+        .map(|value| (bytes.len(), value))
+        .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
 }
 
 fn is_json(headers: &HeaderMap, patch: bool) -> bool {
@@ -62,8 +106,8 @@ fn is_json(headers: &HeaderMap, patch: bool) -> bool {
     is_utf8 && (kind == "application/json" || (patch && kind == "application/merge-patch+json"))
 }
 
-async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesMut, Failure> {
-    let limit = limits.body_limit;
+async fn read(headers: &HeaderMap, body: Body, limits: &Limits, bound: Bound) -> Result<BytesMut, Failure> {
+    let limit = bound.most;
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
@@ -77,7 +121,7 @@ async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesM
     if declared.is_some_and(|length| length > readable) {
         return Err(too_large(limit));
     }
-    let collected = tokio::time::timeout(limits.body_timeout, collect(body, limit)).await;
+    let collected = tokio::time::timeout(limits.body_timeout, collect(body, bound)).await;
     collected.unwrap_or_else(|_| {
         let detail = format!(
             "the body was not complete after {} seconds",
@@ -88,23 +132,33 @@ async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesM
 }
 
 /// The whole body, or nothing of one that is too large.
-async fn collect(mut body: Body, limit: usize) -> Result<BytesMut, Failure> {
+async fn collect(mut body: Body, bound: Bound) -> Result<BytesMut, Failure> {
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
+    let mut limit = bound.usual;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Failure::new(Code::InvalidJson, "the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
+        let was_within = seen <= limit;
         seen = seen.saturating_add(data.len());
-        if seen > limit.saturating_add(DISCARDED) {
+        if seen > bound.most.saturating_add(DISCARDED) {
             return Err(too_large(limit));
         }
-        if seen > limit {
-            kept.clear();
-        } else {
+        if was_within {
             kept.extend_from_slice(&data);
+            if seen > limit && limit < bound.most && names_a_picture(&kept) {
+                limit = bound.most;
+            }
+        }
+        if seen > limit {
+            kept = BytesMut::new();
         }
     }
     if seen > limit { Err(too_large(limit)) } else { Ok(kept) }
+}
+
+fn names_a_picture(json: &[u8]) -> bool {
+    json.windows(PICTURE.len()).any(|piece| piece == PICTURE)
 }
 
 fn too_large(limit: usize) -> Failure {

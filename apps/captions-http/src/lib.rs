@@ -10,6 +10,7 @@ mod call;
 mod callers;
 mod captions;
 mod failure;
+mod hashtags;
 mod health;
 mod layers;
 mod openapi;
@@ -72,6 +73,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(hashtags::choose))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))
         .routes(routes!(

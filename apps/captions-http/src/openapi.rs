@@ -81,6 +81,8 @@ macro_rules! problems {
 problems! {
     /// Of an operation that writes a caption.
     Generating = ALWAYS, LIMITED, BODY, PROVIDER;
+    /// Of an operation that judges a text without anybody's help.
+    Judging = ALWAYS, LIMITED, BODY;
     /// Of an operation that reads one caption.
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that reads a list of captions.

@@ -110,17 +110,49 @@ impl PartialSchema for HashtagsBody {
     fn schema() -> RefOr<Schema> {
         let word = || text("A word or short phrase.", 1, 50);
         ObjectBuilder::new()
-            .description(Some("A request for hashtags of a description and, if there is one, of the caption for it."))
+            .description(Some(
+                "A request for hashtags of a description and, if there is one, of the caption for it.",
+            ))
             .property("content_description", text("What the post shows.", 3, 2000))
             .required("content_description")
             .property("text", text("The caption, as far as it is written.", 0, MAX_TEXT))
-            .property("language", language("The language of the hashtags, as a BCP 47 tag. Default en."))
-            .property("platform", choice("Where the post is published.", Platform::NAMES, Platform::default().as_str()))
-            .property("profile", choice("Which of the platform's sets of rules.", Profile::NAMES, Profile::default().as_str()))
-            .property("hashtag_count", whole("How many; lowered to the platform's cap with a warning. Left out: what is usual there.", HashtagCount::RANGE))
+            .property(
+                "language",
+                language("The language of the hashtags, as a BCP 47 tag. Default en."),
+            )
+            .property(
+                "platform",
+                choice(
+                    "Where the post is published.",
+                    Platform::NAMES,
+                    Platform::default().as_str(),
+                ),
+            )
+            .property(
+                "profile",
+                choice(
+                    "Which of the platform's sets of rules.",
+                    Profile::NAMES,
+                    Profile::default().as_str(),
+                ),
+            )
+            .property(
+                "hashtag_count",
+                whole(
+                    "How many; lowered to the platform's cap with a warning. Left out: what is usual there.",
+                    HashtagCount::RANGE,
+                ),
+            )
             .property("keywords", list("Words to be found by.", MAX_KEYWORDS, word()))
             .property("avoid", list("Words that no hashtag may hold.", MAX_KEYWORDS, word()))
-            .property("brand_tags", list("Your own hashtags, put first and left as they are.", MAX_BRAND_TAGS, text("A hashtag.", 1, 51)))
+            .property(
+                "brand_tags",
+                list(
+                    "Your own hashtags, put first and left as they are.",
+                    MAX_BRAND_TAGS,
+                    text("A hashtag.", 1, 51),
+                ),
+            )
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .into()
     }
@@ -175,7 +207,10 @@ impl HashtagsDocument {
         let listed = tags.iter().filter(|tag| is_denied(tag.tag.trim_start_matches('#')));
         warnings.extend(listed.map(|tag| {
             let as_of = denylist_as_of();
-            let detail = format!("{} is yours and stays, but is on the list of {as_of}: posts with it may be hidden", tag.tag);
+            let detail = format!(
+                "{} is yours and stays, but is on the list of {as_of}: posts with it may be hidden",
+                tag.tag
+            );
             Warning::new("hashtag_on_denylist", detail)
         }));
         Self {
@@ -194,7 +229,8 @@ pub(crate) fn details_schema() -> RefOr<Schema> {
         [
             (
                 "field",
-                string("`content_description`, `text` (the caption), `keywords/0`, `required/0` or `brand_tags/0`.").into(),
+                string("`content_description`, `text` (the caption), `keywords/0`, `required/0` or `brand_tags/0`.")
+                    .into(),
             ),
             ("text", string("What stands there.").into()),
             ("start", whole("Its first code point in the field.", (0_u64, u64::MAX))),
@@ -207,7 +243,10 @@ pub(crate) fn details_schema() -> RefOr<Schema> {
             ("tag", string("With its `#`.").into()),
             (
                 "tier",
-                one_of("How specific it is taken to be.", Tier::ALL.iter().map(|tier| tier.as_str())),
+                one_of(
+                    "How specific it is taken to be.",
+                    Tier::ALL.iter().map(|tier| tier.as_str()),
+                ),
             ),
             (
                 "tier_basis",

@@ -54,7 +54,9 @@ pub(crate) fn read(value: &Value, base: &str) -> Result<Image, Vec<Invalid>> {
     fields.finish()?;
     let contradiction = |rule: &str| Err(vec![Invalid::new("contradiction", rule).at(base)]);
     match (url, data) {
-        (Some(_), None) if media_type.is_some() => contradiction("media_type goes with data; what an address gives is seen there"),
+        (Some(_), None) if media_type.is_some() => {
+            contradiction("media_type goes with data; what an address gives is seen there")
+        }
         (Some(image), None) => Ok(image),
         (None, Some(bytes)) => {
             Image::of(bytes.into(), media_type).map_err(|broken| vec![broken.at(format!("{base}/data"))])
@@ -137,7 +139,11 @@ mod tests {
     fn anything_else_is_named(#[case] value: Value, #[case] pointer: &str, #[case] code: &str) {
         let broken = read(&value, "/image").unwrap_err();
 
-        assert_eq!((broken[0].pointer.as_str(), broken[0].code), (pointer, code), "{broken:?}");
+        assert_eq!(
+            (broken[0].pointer.as_str(), broken[0].code),
+            (pointer, code),
+            "{broken:?}"
+        );
     }
 
     #[test]
@@ -152,7 +158,10 @@ mod tests {
         assert!(of(MAX_BYTES).is_ok());
         for length in [MAX_BYTES + 1, MAX_BYTES + 1000] {
             let broken = of(length).unwrap_err();
-            assert!(is_too_large(&broken[0]) && broken[0].pointer == "/image/data", "{broken:?}");
+            assert!(
+                is_too_large(&broken[0]) && broken[0].pointer == "/image/data",
+                "{broken:?}"
+            );
         }
     }
 }

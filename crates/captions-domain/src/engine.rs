@@ -137,6 +137,9 @@ impl Engine {
             invalid.nearest = nearest(name.as_str(), chain.members.iter().map(String::as_str)).map(Into::into);
             return Err(GenerateError::Invalid(invalid));
         }
+        if self.rungs.is_empty() || !request.allow_fallback {
+            self.sees(request)?;
+        }
         let mut known = None;
         if let Some(user) = &request.user {
             match self.users.preferences(cx, user).await {
@@ -181,6 +184,18 @@ impl Engine {
             wish,
             warnings,
         })
+    }
+
+    /// An error if the request has a picture that no provider it may go to looks at.
+    fn sees(&self, request: &CaptionRequest) -> Result<(), GenerateError> {
+        if request.image.is_none() || self.llm.describe().sees(request.provider.as_ref()) {
+            return Ok(());
+        }
+        let rule = match &request.provider {
+            Some(name) => format!("the provider {name} does not look at pictures"),
+            None => "no provider here looks at pictures; a setting of theirs, vision, says which do".to_owned(),
+        };
+        Err(GenerateError::Invalid(Invalid::new("not_supported", rule).at("/image")))
     }
 
     /// What was found, or what stands below it, as an answer to this reader.
@@ -246,6 +261,7 @@ impl Engine {
                 return Ok((written, rung.source, None));
             }
         }
+        self.sees(&desk.request)?;
         Err(GenerateError::Provider { error, attempts })
     }
 }

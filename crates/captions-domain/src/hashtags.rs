@@ -6,14 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use self::{
-    candidate::{Candidate, Collector},
-    source::Sources,
-};
 pub use self::{
     candidate::Tier,
     lists::{denylist_as_of, is_denied},
     source::Origin,
+};
+use self::{
+    candidate::{Candidate, Collector},
+    source::Sources,
 };
 use crate::{brief::Brief, caption::Warning, phrases::Words};
 
@@ -80,7 +80,12 @@ pub fn pick(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<Tag> {
     candidates.truncate(MAX_COMPARED);
 
     chosen.truncate(brief.hashtag_count);
-    choose(&mut chosen, &mut candidates, brief.hashtag_count, Mix::of(brief.hashtag_count));
+    choose(
+        &mut chosen,
+        &mut candidates,
+        brief.hashtag_count,
+        Mix::of(brief.hashtag_count),
+    );
     choose(&mut chosen, &mut candidates, brief.hashtag_count, Mix::ANY);
     chosen
         .into_iter()

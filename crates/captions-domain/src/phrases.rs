@@ -59,9 +59,17 @@ impl Words {
             stops: stop_words::lookup(language.primary()).unwrap_or_default(),
             negations: negations(language.primary()),
             more_stops: more_stops(language.primary()),
-            endings: if language.primary() == "ko" { KOREAN_PARTICLES } else { &[] },
+            endings: if language.primary() == "ko" {
+                KOREAN_PARTICLES
+            } else {
+                &[]
+            },
             cuts_at_apostrophe: matches!(language.primary(), "tr" | "az"),
-            partings: if language.primary() == "zh" { CHINESE_PARTICLES } else { "" },
+            partings: if language.primary() == "zh" {
+                CHINESE_PARTICLES
+            } else {
+                ""
+            },
         }
     }
 
@@ -76,7 +84,11 @@ impl Words {
 
     /// The word without a particle that is written onto it: Korean `카페에서` is `카페`. Two syllables stay at least.
     pub(crate) fn without_ending<'a>(&self, word: &'a str) -> &'a str {
-        let is_name = |ending: &str| KOREAN_NOUNS.iter().any(|noun| word.ends_with(noun) && noun.ends_with(ending));
+        let is_name = |ending: &str| {
+            KOREAN_NOUNS
+                .iter()
+                .any(|noun| word.ends_with(noun) && noun.ends_with(ending))
+        };
         // After an apostrophe stand the endings of Turkish names: İstanbul'da.
         if self.cuts_at_apostrophe
             && let Some((name, _)) = word.split_once(['\'', '’'])
@@ -85,7 +97,10 @@ impl Words {
             return name;
         }
         let rest = |ending: &&str| word.strip_suffix(*ending).filter(|rest| rest.chars().count() >= 2);
-        let found = self.endings.iter().find(|ending| rest(ending).is_some() && !is_name(ending));
+        let found = self
+            .endings
+            .iter()
+            .find(|ending| rest(ending).is_some() && !is_name(ending));
         found.and_then(rest).unwrap_or(word)
     }
 
@@ -170,21 +185,77 @@ fn more_stops(language: &str) -> &'static [&'static str] {
             "که", "یا", "یک", "آن", "روی",
         ],
         "hi" => &[
-            "अपना", "अपनी", "अपने", "इस", "उस", "एक", "और", "कर", "का", "की", "के", "को", "जो", "तक", "तो", "था", "थी",
-            "थे", "पर", "भी", "मेरा", "मेरी", "मेरे", "मैं", "में", "यह", "या", "वह", "साथ", "से", "हम", "हमारा", "हमारी",
-            "हमारे", "ही", "हुआ", "हुई", "हुए", "है", "हैं", "लिए", "ने",
+            "अपना",
+            "अपनी",
+            "अपने",
+            "इस",
+            "उस",
+            "एक",
+            "और",
+            "कर",
+            "का",
+            "की",
+            "के",
+            "को",
+            "जो",
+            "तक",
+            "तो",
+            "था",
+            "थी",
+            "थे",
+            "पर",
+            "भी",
+            "मेरा",
+            "मेरी",
+            "मेरे",
+            "मैं",
+            "में",
+            "यह",
+            "या",
+            "वह",
+            "साथ",
+            "से",
+            "हम",
+            "हमारा",
+            "हमारी",
+            "हमारे",
+            "ही",
+            "हुआ",
+            "हुई",
+            "हुए",
+            "है",
+            "हैं",
+            "लिए",
+            "ने",
         ],
         "ko" => &[
-            "그", "그리고", "나", "너", "더", "또", "및", "수", "우리", "위", "이", "있는", "있다", "저", "하는", "한", "함께",
+            "그",
+            "그리고",
+            "나",
+            "너",
+            "더",
+            "또",
+            "및",
+            "수",
+            "우리",
+            "위",
+            "이",
+            "있는",
+            "있다",
+            "저",
+            "하는",
+            "한",
+            "함께",
         ],
         "pl" => &[
-            "a", "aby", "ale", "czy", "dla", "do", "i", "ich", "jak", "jest", "na", "nad", "nasz", "nasza", "nasze", "naszej",
-            "nie", "o", "od", "oraz", "po", "pod", "przed", "przy", "są", "się", "tak", "ten", "to", "w", "we", "z", "za", "ze",
+            "a", "aby", "ale", "czy", "dla", "do", "i", "ich", "jak", "jest", "na", "nad", "nasz", "nasza", "nasze",
+            "naszej", "nie", "o", "od", "oraz", "po", "pod", "przed", "przy", "są", "się", "tak", "ten", "to", "w",
+            "we", "z", "za", "ze",
         ],
         "tr" => &["bir", "olan", "olarak", "var", "yeni"],
         "uk" => &[
-            "а", "або", "але", "біля", "в", "від", "для", "до", "з", "за", "і", "й", "із", "на", "наш", "наша", "наше", "не",
-            "по", "під", "про", "та", "у", "це", "що", "як",
+            "а", "або", "але", "біля", "в", "від", "для", "до", "з", "за", "і", "й", "із", "на", "наш", "наша", "наше",
+            "не", "по", "під", "про", "та", "у", "це", "що", "як",
         ],
         _ => &[],
     }

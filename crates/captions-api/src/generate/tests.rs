@@ -1,8 +1,7 @@
-use captions_domain::{choice::Tone, request::Invalid};
+use captions_domain::{choice::Tone, image::Image, request::Invalid};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use captions_domain::image::Image;
 use super::*;
 
 fn full() -> Value {

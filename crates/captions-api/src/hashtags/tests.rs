@@ -74,6 +74,13 @@ fn the_schema_names_every_field_that_is_read() {
     let schema = serde_json::to_value(HashtagsBody::schema()).unwrap();
     let all = serde_json::to_value(HashtagsBody::default()).unwrap();
 
-    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+    let names = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<std::collections::BTreeSet<_>>()
+    };
     assert_eq!(names(&schema["properties"]), names(&all));
 }

@@ -15,6 +15,7 @@ use crate::{
     check::Violation,
     context::{Context, Notes},
     fault::LlmError,
+    hashtags,
     platform::RULES_AS_OF,
     polish::polish,
     ports::{CaptionStore, Completion, Credit, LlmProvider},
@@ -125,6 +126,13 @@ impl Desk {
                     variants.len()
                 ),
             ));
+        }
+        if let Some(best) = variants.first() {
+            warnings.extend(hashtags::shortfall(&self.brief, best.hashtags.len()));
+        }
+        if self.brief.image.is_some() && matches!(source, Source::Local | Source::Template) {
+            let detail = "nobody who looks at pictures answered; this is written from the description alone";
+            warnings.push(Warning::new("image_not_seen", detail));
         }
         let caption = Caption {
             variants,

@@ -110,9 +110,8 @@ impl Collector<'_> {
             let stems = self.words.stems(&pieces.join(" "));
             let letters = self.folded(&pieces.concat());
             let source = self.sources.trace(&stems, &letters)?;
-            let holds = |stem: &&String| {
-                stems.contains(stem) || (stem.chars().count() > 3 && letters.contains(stem.as_str()))
-            };
+            let holds =
+                |stem: &&String| stems.contains(stem) || (stem.chars().count() > 3 && letters.contains(stem.as_str()));
             let shared = self.known.iter().filter(holds).count();
             #[expect(clippy::cast_precision_loss, reason = "ranks and counts are tiny")]
             let relevance = 0.8 + 0.1 * shared.min(2) as f64 - 0.02 * rank as f64;
@@ -149,7 +148,11 @@ impl Collector<'_> {
 
     fn phrase(&self, phrase: Phrase, is_given: bool) -> Option<Candidate> {
         // Of what the user gave: said again in the caption. Of the caption: said by the user.
-        let shared = phrase.stems.iter().filter(|stem| self.sources.holds(!is_given, stem)).count();
+        let shared = phrase
+            .stems
+            .iter()
+            .filter(|stem| self.sources.holds(!is_given, stem))
+            .count();
         if !is_given && shared == 0 {
             return None;
         }
@@ -160,7 +163,10 @@ impl Collector<'_> {
             3 => 0.5,
             _ => 0.35,
         };
-        #[expect(clippy::cast_precision_loss, reason = "a phrase has at most three words, a text few thousand")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a phrase has at most three words, a text few thousand"
+        )]
         let (shared, early) = (
             shared as f64 / phrase.stems.len() as f64,
             0.1 / (1.0 + phrase.position as f64 / 20.0),

@@ -26,7 +26,10 @@ pub(super) fn pieces(proposal: &str) -> Vec<String> {
 fn compatible(text: &str) -> String {
     let mut composed = String::with_capacity(text.len());
     for part in text.split_inclusive(['\u{0E33}', '\u{0EB3}']) {
-        let am = part.chars().next_back().filter(|c| matches!(c, '\u{0E33}' | '\u{0EB3}'));
+        let am = part
+            .chars()
+            .next_back()
+            .filter(|c| matches!(c, '\u{0E33}' | '\u{0EB3}'));
         let rest = &part[..part.len() - am.map_or(0, char::len_utf8)];
         composed.extend(rest.nfkc().chain(am));
     }

@@ -184,7 +184,10 @@ fn some_tags_are_never_written(#[case] tag: &str) {
 
     let tags = suggest(&brief_of(&description, 5.0, "en"), &description, &proposed);
 
-    assert!(!tags.is_empty() && !tags.iter().any(|found| found[1..].eq_ignore_ascii_case(tag)), "{tags:?}");
+    assert!(
+        !tags.is_empty() && !tags.iter().any(|found| found[1..].eq_ignore_ascii_case(tag)),
+        "{tags:?}"
+    );
 }
 
 #[rstest]
@@ -207,7 +210,10 @@ fn other_digits_are_another_thing() {
 
     let tags = suggest(&brief, "", &["marathon2025".to_owned(), "marathon2026".to_owned()]);
 
-    assert!(tags.contains(&"#Marathon2025".to_owned()) && tags.contains(&"#Marathon2026".to_owned()), "{tags:?}");
+    assert!(
+        tags.contains(&"#Marathon2025".to_owned()) && tags.contains(&"#Marathon2026".to_owned()),
+        "{tags:?}"
+    );
 }
 
 #[test]
@@ -222,12 +228,28 @@ fn each_tag_says_where_it_comes_from() {
 
     let told: Vec<_> = tags
         .iter()
-        .map(|tag| (tag.tag.as_str(), tag.source.field.as_str(), tag.source.text.as_str(), tag.source.start))
+        .map(|tag| {
+            (
+                tag.tag.as_str(),
+                tag.source.field.as_str(),
+                tag.source.text.as_str(),
+                tag.source.start,
+            )
+        })
         .collect();
     assert_eq!(told[0], ("#acmePets", "brand_tags/0", "acmePets", 0));
-    assert!(told.contains(&("#DogSchool", "keywords/0", "dog school", 0)), "{told:?}");
-    assert!(told.contains(&("#GoldenRetriever", "content_description", "golden retriever", 2)), "{told:?}");
-    assert!(told.contains(&("#CaféSüd", "content_description", "café Süd", 24)), "{told:?}");
+    assert!(
+        told.contains(&("#DogSchool", "keywords/0", "dog school", 0)),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&("#GoldenRetriever", "content_description", "golden retriever", 2)),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&("#CaféSüd", "content_description", "café Süd", 24)),
+        "{told:?}"
+    );
     assert!(told.contains(&("#WetPaws", "text", "Wet paws", 0)), "{told:?}");
 }
 
@@ -241,7 +263,11 @@ fn tiers_follow_the_words_and_say_that_this_is_a_proxy() {
 
     let tags = pick(&brief, "", &proposed);
 
-    let tier = |name: &str| tags.iter().find(|tag| tag.tag == name).map(|tag| (tag.tier, tag.tier.basis()));
+    let tier = |name: &str| {
+        tags.iter()
+            .find(|tag| tag.tag == name)
+            .map(|tag| (tag.tier, tag.tier.basis()))
+    };
     assert_eq!(tier("#GoldenRetrieverPuppy"), Some((Tier::Niche, "proxy")));
     assert_eq!(tier("#Carabiner"), Some((Tier::Mid, "proxy")));
     assert_eq!(tier("#Beach"), Some((Tier::Broad, "proxy")));
@@ -269,7 +295,11 @@ fn fewer_than_asked_for_are_told() {
     let warning = shortfall(&brief, suggest(&brief, "", &[]).len()).unwrap();
 
     assert_eq!(warning.code, "fewer_hashtags");
-    assert!(warning.detail.starts_with("5 hashtags") && warning.detail.contains("gives 1"), "{}", warning.detail);
+    assert!(
+        warning.detail.starts_with("5 hashtags") && warning.detail.contains("gives 1"),
+        "{}",
+        warning.detail
+    );
     assert_eq!(shortfall(&brief, 5), None);
 }
 
