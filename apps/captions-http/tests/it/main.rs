@@ -9,9 +9,11 @@
 
 mod captions;
 mod client;
+mod hashtags;
 mod input;
 mod limits;
 mod openapi;
+mod pictures;
 mod ports;
 mod problems;
 mod server;

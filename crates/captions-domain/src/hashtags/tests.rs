@@ -206,14 +206,11 @@ fn what_reads_the_same_is_one_tag(#[case] one: &str, #[case] other: &str) {
 
 #[test]
 fn other_digits_are_another_thing() {
-    let brief = brief_of("Marathon 2025 and marathon 2026", 5.0, "en");
+    let brief = brief_of("Expo2025 and Expo2026", 5.0, "en");
 
-    let tags = suggest(&brief, "", &["marathon2025".to_owned(), "marathon2026".to_owned()]);
+    let tags = suggest(&brief, "", &["expo2025".to_owned(), "expo2026".to_owned()]);
 
-    assert!(
-        tags.contains(&"#Marathon2025".to_owned()) && tags.contains(&"#Marathon2026".to_owned()),
-        "{tags:?}"
-    );
+    assert_eq!(tags, ["#Expo2025", "#Expo2026"]);
 }
 
 #[test]
