@@ -7,13 +7,19 @@
 )]
 
 mod generate;
+mod hashtags;
+mod prompt;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use self::generate::{GenerateArgs, flag_of};
+pub(crate) use self::{
+    generate::{GenerateArgs, flag_of},
+    hashtags::HashtagsArgs,
+    prompt::{PromptCommand, ShowArgs},
+};
 
 /// Help leads with examples.
 const HELP: &str = "\
@@ -88,6 +94,9 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Choose hashtags for a post, without any model
+    #[command(help_template = HELP)]
+    Hashtags(HashtagsArgs),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -104,6 +113,12 @@ Examples:
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),
+    /// Show how models are asked: what would be sent, and the templates that it is made from
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions prompt show \"golden hour at our Lisbon cafe\"
+  captions prompt templates --write prompts")]
+    Prompt(PromptCommand),
     /// Fetch or find the language model that runs inside this program
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

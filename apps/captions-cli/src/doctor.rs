@@ -75,7 +75,7 @@ fn show(check: &Check, screen: &mut Screen<'_>) -> Result<(), Failure> {
 /// The first broken part tells; without settings and store nothing else matters.
 fn verdict(checks: &[Check]) -> Exit {
     let is_broken = |name: &str| checks.iter().any(|check| !check.ok && check.name.starts_with(name));
-    if is_broken("settings") || is_broken("store") {
+    if is_broken("settings") || is_broken("prompts") || is_broken("store") {
         Exit::Settings
     } else if is_broken("provider ") {
         Exit::Provider
@@ -95,11 +95,12 @@ mod tests {
     #[rstest]
     #[case::all_well(&[], 0)]
     #[case::settings(&["settings"], 3)]
+    #[case::the_words_of_prompts(&["prompts"], 3)]
     #[case::the_store_counts_more_than_a_provider(&["provider a", "store"], 3)]
     #[case::a_provider(&["provider a", "cache"], 5)]
     #[case::the_model(&["local model"], 1)]
     fn the_exit_code_names_the_worst(#[case] broken: &[&str], #[case] code: u8) {
-        let checks: Vec<Check> = ["settings", "store", "cache", "provider a", "local model"]
+        let checks: Vec<Check> = ["settings", "prompts", "store", "cache", "provider a", "local model"]
             .into_iter()
             .map(|name| Check {
                 name: name.to_owned(),

@@ -71,6 +71,7 @@ impl From<Code> for Exit {
             Code::RouteNotFound
             | Code::CaptionNotFound
             | Code::UserNotFound
+            | Code::SuggestionNotFound
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists

@@ -13,10 +13,13 @@ mod failure;
 #[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
+mod hashtags;
 mod history;
 mod input;
 mod model;
+mod picture;
 mod prefs;
+mod prompt;
 mod report;
 mod screen;
 mod session;
@@ -124,9 +127,11 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Hashtags(args) => hashtags::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
+        Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),

@@ -135,6 +135,7 @@ const fn in_words(degraded: Degraded) -> &'static str {
         Degraded::CacheUnavailable => "the cache could not be used",
         Degraded::LimitsLocal => "limits are counted by this process alone",
         Degraded::PartialAnalysis => "a part of the analysis is missing",
+        Degraded::RulesFallback => "no provider answered with what was asked for; rules did what they can",
     }
 }
 

@@ -54,6 +54,7 @@ impl Session {
             provider.kind = ProviderKind::Template;
         }
         settings.fallback.local = false;
+        settings.prompt.folder = None;
         Self::open(&settings).await
     }
 

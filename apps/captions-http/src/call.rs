@@ -129,6 +129,21 @@ impl FromRequestParts<AppState> for UserPath {
     }
 }
 
+/// The user in the path, and the name of a suggestion for them.
+pub(crate) struct SuggestionPath(pub(crate) UserId, pub(crate) String);
+
+impl FromRequestParts<AppState> for SuggestionPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let Path((id, suggestion)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| not_utf8())?;
+        let user = UserId::new(&id).map_err(|invalid| Failure::new(Code::InvalidParameter, invalid.rule))?;
+        Ok(Self(user, suggestion))
+    }
+}
+
 /// The caption in the path.
 pub(crate) struct CaptionPath(pub(crate) CaptionId);
 
@@ -147,5 +162,9 @@ async fn segment(parts: &mut Parts, state: &AppState) -> Result<String, Failure>
     Path::<String>::from_request_parts(parts, state)
         .await
         .map(|Path(id)| id)
-        .map_err(|_| Failure::new(Code::InvalidParameter, "the address is not percent-encoded UTF-8"))
+        .map_err(|_| not_utf8())
+}
+
+fn not_utf8() -> Failure {
+    Failure::new(Code::InvalidParameter, "the address is not percent-encoded UTF-8")
 }

@@ -10,6 +10,7 @@ mod call;
 mod callers;
 mod captions;
 mod failure;
+mod feedback;
 mod hashtags;
 mod health;
 mod layers;
@@ -21,6 +22,7 @@ mod state;
 mod stats;
 mod stream;
 mod users;
+mod voice;
 mod warm_up;
 
 use axum::{Router, middleware, routing::get};
@@ -74,6 +76,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
         .routes(routes!(hashtags::choose))
+        .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))
         .routes(routes!(
@@ -82,6 +85,9 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(voice::read, voice::learn, voice::forget))
+        .routes(routes!(voice::suggestions))
+        .routes(routes!(voice::accept))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

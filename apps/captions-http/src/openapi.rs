@@ -85,6 +85,8 @@ problems! {
     Judging = ALWAYS, LIMITED, BODY;
     /// Of an operation that reads one caption.
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
+    /// Of an operation that tells of a caption.
+    GivingFeedback = ALWAYS, LIMITED, BODY, STORE, &[Code::CaptionNotFound];
     /// Of an operation that reads a list of captions.
     ReadingHistory = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
     /// Of an operation that creates a user.
@@ -95,6 +97,8 @@ problems! {
     ErasingUser = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that changes a user.
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    /// Of an operation that makes a suggested change.
+    AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
     /// Of the figures.
     ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.

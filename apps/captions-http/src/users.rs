@@ -181,7 +181,7 @@ pub(crate) async fn erase(
 }
 
 /// The user as the store has them now, who has to exist: what a change starts from, and what `If-Match` is compared with.
-async fn known(state: &AppState, call: &Call, id: &UserId) -> Result<User, Failure> {
+pub(crate) async fn known(state: &AppState, call: &Call, id: &UserId) -> Result<User, Failure> {
     read_from(&*state.engine.users, state, call, id).await
 }
 

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::feedback::FeedbackDocument;
 use crate::hashtags::TagDetail;
 
 /// Why there is no estimate yet.
@@ -123,6 +124,10 @@ pub struct CaptionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub campaign_id: Option<String>,
+    /// What became of it; left out as long as nobody told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub feedback: Option<FeedbackDocument>,
 }
 
 /// One caption of several.
@@ -205,6 +210,7 @@ impl CaptionDocument {
         );
         document.content_description = Some(record.description.as_str().to_owned());
         document.user_id = record.user.as_ref().map(|user| user.as_str().to_owned());
+        document.feedback = record.feedback.as_ref().map(FeedbackDocument::from);
         document.campaign_id = record.campaign.as_ref().map(|campaign| campaign.as_str().to_owned());
         document
     }
@@ -260,6 +266,7 @@ impl CaptionDocument {
             content_description: None,
             user_id: None,
             campaign_id: None,
+            feedback: None,
         }
     }
 }

@@ -248,6 +248,12 @@ impl<'a> Fields<'a> {
         self.object.get(name).is_some_and(|value| !value.is_null())
     }
 
+    /// Enters what is wrong with a field only in view of other fields.
+    pub(crate) fn refuse(&mut self, name: &str, invalid: Invalid) {
+        let pointer = self.pointer(name);
+        self.broken.push(invalid.at(pointer));
+    }
+
     /// Enters what is wrong with an entry of a list only in view of other fields.
     pub(crate) fn refuse_entry(&mut self, name: &str, index: usize, invalid: Invalid) {
         let pointer = format!("{}/{index}", self.pointer(name));

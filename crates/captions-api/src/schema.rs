@@ -130,7 +130,7 @@ pub const SOURCES: [Source; 5] = [
 ];
 
 /// Every [`Degraded`].
-pub const DEGRADED: [Degraded; 10] = [
+pub const DEGRADED: [Degraded; 11] = [
     Degraded::FallbackProvider,
     Degraded::StaleAnswer,
     Degraded::LocalFallback,
@@ -141,6 +141,7 @@ pub const DEGRADED: [Degraded; 10] = [
     Degraded::CacheUnavailable,
     Degraded::LimitsLocal,
     Degraded::PartialAnalysis,
+    Degraded::RulesFallback,
 ];
 
 /// Every grade of a writer, in words.

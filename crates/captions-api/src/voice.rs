@@ -1,12 +1,138 @@
-//! A user's voice on the wire.
+//! A user's voice on the wire: their own captions, what is usual in them, and what their feedback suggests.
 
 use captions_domain::{
-    request::MAX_SAMPLES,
-    voice::{Casing, LEAST_SAMPLES},
+    request::{Invalid, MAX_SAMPLES, Sample},
+    user::Preferences,
+    voice::{Casing, LEAST_SAMPLES, StyleCard, Suggestion},
 };
-use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type, schema::SchemaType};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ArrayBuilder, ObjectBuilder, RefOr, Schema, Type,
+        schema::{AdditionalProperties, SchemaType},
+    },
+};
 
-use crate::schema::{number, object, one_of, string, whole};
+use crate::{
+    fields::Fields,
+    schema::{list, number, object, one_of, string, text, whole},
+};
+
+/// A user's own captions and what is usual in them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct VoiceDocument {
+    /// As they were published.
+    pub samples: Vec<String>,
+    #[schema(schema_with = style_card_schema, required)]
+    pub style_card: Option<StyleCard>,
+}
+
+impl From<&Preferences> for VoiceDocument {
+    fn from(preferences: &Preferences) -> Self {
+        Self {
+            samples: preferences
+                .samples
+                .iter()
+                .map(|sample| sample.as_str().to_owned())
+                .collect(),
+            style_card: preferences.style_card.clone(),
+        }
+    }
+}
+
+/// Reads the body that sets a user's samples. `Err` names every broken rule.
+pub fn parse(body: &Value) -> Result<Vec<Sample>, Vec<Invalid>> {
+    let mut fields = Fields::of(body, "").map_err(|broken| vec![broken])?;
+    let samples = fields.list("samples", MAX_SAMPLES, Sample::new);
+    let samples = fields.require("samples", samples).unwrap_or_default();
+    fields.finish()?;
+    Ok(samples)
+}
+
+/// A change of preferences that the feedback speaks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SuggestionDocument {
+    /// To accept it by; the same suggestion always has the same.
+    pub id: String,
+    /// The preference that it changes.
+    pub field: String,
+    /// The new value; of a list the word that is added.
+    #[schema(schema_with = value_schema)]
+    pub value: Value,
+    /// The present value, null if there is none; of a list all of it.
+    #[schema(schema_with = value_schema)]
+    pub from: Value,
+    /// The evidence in plain words, with its counts.
+    pub because: String,
+    pub support: SupportDocument,
+}
+
+/// How many captions speak for a suggestion, of those that could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SupportDocument {
+    pub agree: usize,
+    pub of: usize,
+}
+
+/// What a user's feedback suggests, best supported first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SuggestionsDocument {
+    pub data: Vec<SuggestionDocument>,
+}
+
+impl SuggestionsDocument {
+    /// Suggestions for whoever has these preferences now.
+    pub fn of(suggestions: &[Suggestion], preferences: &Preferences) -> Self {
+        let document = |suggestion: &Suggestion| SuggestionDocument {
+            id: suggestion.change.id(),
+            field: suggestion.change.field().to_owned(),
+            value: suggestion.change.value(),
+            from: suggestion.change.from(preferences),
+            because: suggestion.because.clone(),
+            support: SupportDocument {
+                agree: suggestion.support.agree,
+                of: suggestion.support.of,
+            },
+        };
+        Self {
+            data: suggestions.iter().map(document).collect(),
+        }
+    }
+}
+
+/// The body that sets a user's samples, for the OpenAPI document; it is read by [`parse`].
+pub enum VoiceBody {}
+
+impl PartialSchema for VoiceBody {
+    fn schema() -> RefOr<Schema> {
+        let samples = list(
+            "Captions that the user wrote themselves, as published.",
+            MAX_SAMPLES,
+            text("A caption.", 1, 2200),
+        );
+        ObjectBuilder::new()
+            .property("samples", samples)
+            .required("samples")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .into()
+    }
+}
+
+impl ToSchema for VoiceBody {}
+
+fn style_card_schema() -> RefOr<Schema> {
+    style_card().into()
+}
+
+fn value_schema() -> RefOr<Schema> {
+    let kinds = [Type::String, Type::Integer, Type::Array, Type::Null];
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter(kinds))
+        .description(Some("A value of the field."))
+        .into()
+}
 
 /// What is usual in the samples.
 pub(crate) fn style_card() -> Schema {
@@ -90,3 +216,6 @@ pub(crate) fn style_card() -> Schema {
         .read_only(true)
         .into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,6 +163,7 @@ mod tests {
                 variants: vec![variant; variants],
                 platform: brief.platform,
                 language: brief.language,
+                tone: None,
                 provider: "primary".into(),
                 model: "m1".into(),
                 grade: "standard".into(),

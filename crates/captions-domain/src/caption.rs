@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use crate::choice::Verdict;
 use crate::{
     alt::AltText,
     check::{Report, Violation},
-    choice::Platform,
+    choice::{Platform, Tone},
     hashtags::Tag,
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
@@ -86,11 +87,13 @@ pub enum Degraded {
     LimitsLocal,
     /// A part of the analysis is missing.
     PartialAnalysis,
+    /// A given caption was changed by rules alone: no provider answered with what was asked for.
+    RulesFallback,
 }
 
 impl Degraded {
     /// In the order of the enum.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FallbackProvider,
         Self::StaleAnswer,
         Self::LocalFallback,
@@ -101,6 +104,7 @@ impl Degraded {
         Self::CacheUnavailable,
         Self::LimitsLocal,
         Self::PartialAnalysis,
+        Self::RulesFallback,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -115,6 +119,7 @@ impl Degraded {
             Self::CacheUnavailable => "cache_unavailable",
             Self::LimitsLocal => "limits_local",
             Self::PartialAnalysis => "partial_analysis",
+            Self::RulesFallback => "rules_fallback",
         }
     }
 }
@@ -199,6 +204,9 @@ pub struct Caption {
     pub variants: Vec<Variant>,
     pub platform: Platform,
     pub language: Language,
+    /// The tone that was asked for; `None` for captions from before it was kept.
+    #[serde(default)]
+    pub tone: Option<Tone>,
     pub provider: String,
     pub model: String,
     /// `standard`, `basic` or `template`.
@@ -255,14 +263,9 @@ pub struct Feedback {
     pub rating: Option<u8>,
     /// The text that was published, where it was edited.
     pub final_text: Option<String>,
+    /// The variant that it is about, by its place among the caption's, from 0; else it is the best one, or all of them
+    /// if they were rejected.
+    #[serde(default)]
+    pub variant: Option<u8>,
     pub given_at: OffsetDateTime,
-}
-
-/// What the user did with a caption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Used,
-    Edited,
-    Rejected,
 }

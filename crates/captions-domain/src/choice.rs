@@ -130,6 +130,11 @@ choice!(
     Linkedin = "linkedin", Pinterest = "pinterest", Youtube = "youtube", Bluesky = "bluesky",
 });
 choice!(
+    /// What the user did with a caption: published it as it was, published it after changes, or did not want it.
+    Verdict, "verdict", default Used, {
+    Used = "used" | "picked" | "posted", Edited = "edited", Rejected = "rejected",
+});
+choice!(
     /// Which of a platform's sets of rules: the present one, Instagram's older cap of 30 hashtags, or X for paying accounts.
     Profile, "profile", default Default, {
     Default = "default", Legacy30 = "legacy_30" | "legacy", Premium = "premium",

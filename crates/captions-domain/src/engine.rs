@@ -21,11 +21,12 @@ use crate::{
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
     prompt::Templates,
-    request::{CaptionRequest, Invalid},
+    request::{CaptionRequest, Invalid, ProviderName, UserId},
     user::Preferences,
 };
 
 mod desk;
+mod rewrite;
 mod stream;
 
 /// What of the request's time is left for what stands below the provider chain, whoever was waited for: a silent provider
@@ -128,26 +129,11 @@ impl Engine {
     /// Preferences, then the brief and the key that both make.
     async fn prepare(&self, cx: &Context, request: &CaptionRequest) -> Result<Job, GenerateError> {
         let chain = self.llm.describe();
-        if let Some(name) = &request.provider
-            && !chain.members.iter().any(|member| member == name.as_str())
-        {
-            let known = chain.members.join(", ");
-            let mut invalid =
-                Invalid::new("unknown_choice", format!("no provider is named so; there is {known}")).at("/provider");
-            invalid.nearest = nearest(name.as_str(), chain.members.iter().map(String::as_str)).map(Into::into);
-            return Err(GenerateError::Invalid(invalid));
-        }
+        self.knows(request.provider.as_ref())?;
         if self.rungs.is_empty() || !request.allow_fallback {
             self.sees(request)?;
         }
-        let mut known = None;
-        if let Some(user) = &request.user {
-            match self.users.preferences(cx, user).await {
-                // Nobody has to be registered to get a caption.
-                Ok(found) => known = found,
-                Err(_) => cx.notes.add(Degraded::PreferencesDefault),
-            }
-        }
+        let known = self.preferences(cx, request.user.as_ref()).await;
         let (brief, warnings) = match &known {
             Some(preferences) => Brief::resolve(request, preferences),
             None => Brief::resolve(request, &Preferences::default()),
@@ -196,6 +182,28 @@ impl Engine {
             None => "no provider here looks at pictures; a setting of theirs, vision, says which do".to_owned(),
         };
         Err(GenerateError::Invalid(Invalid::new("not_supported", rule).at("/image")))
+    }
+
+    /// `Err` if a provider is named that the chain does not have.
+    fn knows(&self, provider: Option<&ProviderName>) -> Result<(), GenerateError> {
+        let members = &self.llm.describe().members;
+        let Some(name) = provider.filter(|name| !members.iter().any(|member| member == name.as_str())) else {
+            return Ok(());
+        };
+        let known = members.join(", ");
+        let mut invalid =
+            Invalid::new("unknown_choice", format!("no provider is named so; there is {known}")).at("/provider");
+        invalid.nearest = nearest(name.as_str(), members.iter().map(String::as_str)).map(Into::into);
+        Err(GenerateError::Invalid(invalid))
+    }
+
+    /// What the user always wants, as far as it is known. Nobody has to be registered to get a caption.
+    async fn preferences(&self, cx: &Context, user: Option<&UserId>) -> Option<Preferences> {
+        let known = self.users.preferences(cx, user?).await;
+        if known.is_err() {
+            cx.notes.add(Degraded::PreferencesDefault);
+        }
+        known.ok().flatten()
     }
 
     /// What was found, or what stands below it, as an answer to this reader.

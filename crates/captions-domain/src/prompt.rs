@@ -4,7 +4,7 @@
 //! form of a [`schema`](variants_schema); `examples` picks the user's own captions that are shown.
 
 mod angles;
-mod data;
+pub(crate) mod data;
 mod examples;
 mod schema;
 mod templates;
@@ -18,7 +18,7 @@ use unicode_segmentation::UnicodeSegmentation;
 pub use self::{
     angles::{Angle, all as all_angles},
     schema::{Shape, variants_schema},
-    templates::{Templates, Unfit, placeholders},
+    templates::{Templates, Unfit},
 };
 use self::{data::Data, templates::Name};
 use crate::{

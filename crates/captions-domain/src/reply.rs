@@ -3,7 +3,7 @@
 mod draft;
 mod forms;
 mod json;
-mod language;
+pub(crate) mod language;
 mod leak;
 mod refusal;
 

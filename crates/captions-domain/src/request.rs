@@ -188,6 +188,11 @@ text_type!(
     |text| plain_text("a sample", text, 1, 2200)
 );
 text_type!(
+    /// An edited caption as it was published: up to 63206 characters, the most that any platform takes.
+    FinalText,
+    |text| plain_text("a final text", text, 1, 63_206)
+);
+text_type!(
     /// How the brand speaks: up to 500 characters.
     BrandVoice,
     |text| plain_text("a brand voice", text, 1, 500)
@@ -233,9 +238,11 @@ text_type!(
     }
 );
 
-impl Temperature {
-    /// For changing a given text: the same thing said again, not another one.
-    pub const CALM: Self = Self(0.2);
+impl Description {
+    /// What a given caption says, as what is known of its post: its beginning, if it is longer than a description may be.
+    pub(crate) fn of_caption(text: &str) -> Self {
+        Self(text.trim().chars().take(2000).collect())
+    }
 }
 
 impl Language {
@@ -344,6 +351,15 @@ number_type!(
 number_type!(
     /// Sampling temperature as the OpenAI wire format means it.
     Temperature(f32) by single, "temperature", 0.0f32..=2.0f32
+);
+
+number_type!(
+    /// What a caption was worth to its user: 1 (bad) to 5 (good).
+    Rating(u16) by whole, "rating", 1u16..=5u16
+);
+number_type!(
+    /// One of a caption's variants, by its place from 0.
+    VariantIndex(u16) by whole, "variant", 0u16..=9u16
 );
 
 /// The most keywords, and the most words to avoid.

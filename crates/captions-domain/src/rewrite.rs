@@ -1,13 +1,19 @@
 //! Captions that there are already, changed in one way: what may be asked for, and what comes of it.
 //!
 //! Everything here is pure. [`preserved`] sees to it that links, mentions, hashtags, numbers and emoji come through
-//! unharmed, [`diff`] shows what changed, and [`cover`] keeps pieces out of a model's
-//! reach.
+//! unharmed, [`diff`] shows what changed, [`rules`] does what can be done without a model, and [`cover`] keeps pieces out
+//! of a model's reach. The engine ties them together ([`Engine::rewrite`](crate::engine::Engine::rewrite)).
 
+pub(crate) mod ask;
 pub mod cover;
 pub mod diff;
+pub(crate) mod edit;
+mod letters;
+pub mod parts;
 pub mod preserved;
+pub mod rules;
 pub mod tokens;
+pub mod wish;
 
 use time::OffsetDateTime;
 
@@ -206,6 +212,8 @@ pub struct Rewritten {
     pub platform: Platform,
     /// What the new text is in.
     pub language: Language,
+    /// The date of the platform rules that both were checked against.
+    pub rules_as_of: String,
     pub created_at: OffsetDateTime,
 }
 

@@ -4,12 +4,18 @@
 //! [`measure()`] makes the [`StyleCard`], [`StyleCard::distance`] holds a text against it. Nothing here judges; that a text
 //! deviates is no fault unless whoever asks makes it one.
 
+mod change;
 mod measure;
+mod suggest;
 
 use serde::{Deserialize, Serialize};
 
 use self::measure::Traits;
-pub use self::measure::measure;
+pub use self::{
+    change::{Change, Suggestion, Support},
+    measure::measure,
+    suggest::{DISLIKED, LEAST_EVIDENCE, LEAST_POSTS, LOOK_BACK, MAJORITY, suggest},
+};
 use crate::request::Language;
 
 /// The fewest captions of which one can say what is usual in them.

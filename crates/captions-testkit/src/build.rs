@@ -175,6 +175,7 @@ pub fn caption() -> Caption {
         variants: vec![variant()],
         platform: Platform::Instagram,
         language: Language::default(),
+        tone: None,
         provider: "primary".into(),
         model: "test-model".into(),
         grade: "standard".into(),
@@ -240,6 +241,7 @@ pub fn caption_full() -> Caption {
         variants: vec![variant(), broken],
         platform: Platform::Youtube,
         language: Language::new("zh-Hant").expect("a language"),
+        tone: Some(Tone::Respectful),
         provider: "secondary".into(),
         model: "vendor/model:7b".into(),
         grade: "basic".into(),
@@ -318,6 +320,7 @@ pub fn feedback_full() -> Feedback {
         verdict: Verdict::Edited,
         rating: Some(4),
         final_text: Some("Fresh & warm 🥖 — \"now\"".into()),
+        variant: Some(1),
         given_at: datetime!(2026-03-03 10:11:12.345_678 UTC),
     }
 }
@@ -327,6 +330,7 @@ pub fn feedback_bare() -> Feedback {
         verdict: Verdict::Rejected,
         rating: None,
         final_text: None,
+        variant: None,
         given_at: OffsetDateTime::UNIX_EPOCH,
     }
 }

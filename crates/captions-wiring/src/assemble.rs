@@ -12,7 +12,6 @@ use captions_domain::{
     fault::{Fault, LlmError},
     limiter::Limiter,
     ports::UserStore,
-    prompt::Templates,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
@@ -30,6 +29,7 @@ use crate::{
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
     gauges, limits, policies,
+    prompts::{self, PromptError},
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
@@ -75,6 +75,8 @@ pub enum AssembleError {
     },
     #[error("the provider `{0}` has no `model` in the settings and lists none; name one")]
     EmptyModelList(String),
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
     #[error("the local model cannot be started")]
     Local(#[source] std::io::Error),
     #[error("there is no folder for the local model: set HOME, XDG_CACHE_HOME or local.model_path")]
@@ -188,6 +190,7 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
 
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
+    let templates = prompts::templates(settings)?;
     let store = Store::open(&settings.database, cpus)?;
     let monitor = Monitor::new(settings.monitor.window);
     if let Some(process) = gauges::process() {
@@ -242,7 +245,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         options: Options {
             caption_ttl: settings.cache.caption(),
             stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
-            templates: Templates::default(),
+            templates,
         },
     };
     Ok(Assembled {

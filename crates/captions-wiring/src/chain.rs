@@ -225,6 +225,7 @@ pub(crate) fn options(provider: &Provider, api: &Api) -> OpenAiOptions {
         // The policy bounds the calls in flight, and with them the connections.
         max_idle: api.max_per_host,
         profile: provider.profile,
+        prompt: provider.prompt,
         vision: provider.vision,
         ca_file: provider.ca_file.clone(),
         headers: provider

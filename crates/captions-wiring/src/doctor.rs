@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// `settings`, `store`, `spool`, `cache`, `provider NAME`, `local model` or `alerts`.
+    /// `settings`, `prompts`, `store`, `spool`, `cache`, `provider NAME`, `local model` or `alerts`.
     pub name: String,
     pub ok: bool,
     /// What was found; free of secrets.
@@ -58,6 +58,7 @@ pub async fn doctor(loaded: &Loaded) -> Vec<Check> {
         .as_ref()
         .map_or("no file".to_owned(), |path| path.display().to_string());
     let mut checks = vec![Check::ok("settings", file)];
+    checks.extend(prompts(settings));
     checks.push(bounded("store", store(settings)).await);
     if Spool::is_wanted(settings) {
         checks.push(bounded("spool", spool(settings)).await);
@@ -87,6 +88,26 @@ async fn bounded(name: &str, check: impl Future<Output = Check>) -> Check {
             detail,
             "see that it runs and that nothing on the way swallows packets",
         )
+    })
+}
+
+/// Whose words the models are asked in.
+fn prompts(settings: &Settings) -> Option<Check> {
+    const NAME: &str = "prompts";
+    let folder = settings.prompt.folder.as_ref()?.display();
+    Some(match crate::prompts::templates(settings) {
+        Ok(templates) if templates.overridden().is_empty() => {
+            Check::ok(NAME, format!("{folder} holds no template; the shipped ones are used"))
+        }
+        Ok(templates) => {
+            let own = templates.overridden().join(", ");
+            Check::ok(NAME, format!("{folder} replaces {own}"))
+        }
+        Err(error) => Check::broken(
+            NAME,
+            told(&error),
+            "mend the file, or compare it with the shipped one: captions prompt templates",
+        ),
     })
 }
 

@@ -16,6 +16,7 @@ mod machine;
 #[cfg(feature = "local-llm")]
 pub mod model;
 mod policies;
+mod prompts;
 mod readiness;
 pub mod settings;
 mod spool;
@@ -30,4 +31,5 @@ pub use captions_postgres::PoolSnapshot;
 pub use captions_resilience::monitor;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
+pub use prompts::{PromptError, templates};
 pub use readiness::{Readiness, Status};

@@ -71,6 +71,7 @@ pub struct Settings {
     pub cache: Cache,
     pub api: Api,
     pub llm: Llm,
+    pub prompt: Prompt,
     pub fallback: Fallback,
     pub local: Local,
     pub limits: Limits,
@@ -328,6 +329,14 @@ pub struct Breaker {
 pub struct Llm {
     /// Never empty, in the order in which they are tried.
     pub providers: Vec<Provider>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prompt {
+    /// Absolute; `None` for the shipped templates alone.
+    #[serde(deserialize_with = "path_or_none")]
+    pub folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -56,6 +56,7 @@ fn answer(variants: Vec<Variant>) -> Answer {
             variants,
             platform: captions_domain::choice::Platform::Instagram,
             language: Language::default(),
+            tone: None,
             provider: "primary".to_owned(),
             model: "some-model".to_owned(),
             grade: "standard".to_owned(),

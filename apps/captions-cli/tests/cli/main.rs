@@ -4,7 +4,9 @@
 mod binary;
 mod failures;
 mod generate;
+mod hashtags;
 mod people;
+mod prompt;
 mod settings;
 mod support;
 mod terminal;

@@ -9,6 +9,7 @@
 
 mod captions;
 mod client;
+mod feedback;
 mod hashtags;
 mod input;
 mod limits;
@@ -23,3 +24,4 @@ mod stats;
 mod stream;
 mod traces;
 mod users;
+mod voice;

@@ -136,8 +136,10 @@ impl CaptionStore for Store {
         Ok(older.take(limit as usize).cloned().collect())
     }
 
-    async fn feedback(&self, _: &Context, _: CaptionId, _: &Feedback) -> Result<bool, StoreError> {
-        panic!("the API has no feedback yet")
+    async fn feedback(&self, _: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
+        let mut inner = self.reach().await?;
+        let record = inner.captions.get_mut(&id);
+        Ok(record.map(|record| record.feedback = Some(feedback.clone())).is_some())
     }
 
     async fn erase(&self, _: &Context, user: &UserId) -> Result<u64, StoreError> {

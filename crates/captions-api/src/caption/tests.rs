@@ -85,6 +85,7 @@ fn caption() -> Caption {
         variants: vec![variant("A warm sill, a café cat.", 49.0), variant("Nap o'clock", 40.0)],
         platform: Platform::Instagram,
         language: Language::new("pt-BR").unwrap(),
+        tone: None,
         provider: "primary".into(),
         model: "some-model".into(),
         grade: "standard".into(),
@@ -110,6 +111,34 @@ fn answer() -> Answer {
         age: None,
         shared: false,
     }
+}
+
+fn feedback() -> Feedback {
+    Feedback {
+        verdict: captions_domain::caption::Verdict::Edited,
+        rating: Some(4),
+        final_text: Some("Our café cat.".into()),
+        variant: Some(1),
+        given_at: datetime!(2026-11-24 10:00:00 UTC),
+    }
+}
+
+#[test]
+fn a_stored_caption_shows_its_feedback() {
+    let record = Record {
+        feedback: Some(feedback()),
+        ..record()
+    };
+
+    let document = serde_json::to_value(CaptionDocument::of_record(&record)).unwrap();
+
+    assert_eq!(
+        document["feedback"],
+        json!({
+            "verdict": "edited", "rating": 4, "final_text": "Our café cat.", "variant": 1,
+            "given_at": "2026-11-24T10:00:00Z"
+        })
+    );
 }
 
 fn record() -> Record {
@@ -229,7 +258,11 @@ fn an_unstored_caption_has_a_null_id() {
 
 #[test]
 fn the_schema_names_every_property_of_the_document_and_no_other() {
-    let document = serde_json::to_value(CaptionDocument::of_record(&record())).unwrap();
+    let record = Record {
+        feedback: Some(feedback()),
+        ..record()
+    };
+    let document = serde_json::to_value(CaptionDocument::of_record(&record)).unwrap();
     let schema = serde_json::to_value(CaptionDocument::schema()).unwrap();
 
     agree(&document, &schema, "");
@@ -279,7 +312,8 @@ fn sources_degradations_and_grades_are_complete() {
         | Degraded::HistoryDelayed
         | Degraded::CacheUnavailable
         | Degraded::LimitsLocal
-        | Degraded::PartialAnalysis => 10,
+        | Degraded::PartialAnalysis
+        | Degraded::RulesFallback => 11,
     };
     let unlike = |names: Vec<&str>| names.into_iter().collect::<std::collections::HashSet<_>>().len();
 

@@ -81,6 +81,8 @@ codes! {
         "Check the id; captions of store: false are not kept.";
     UserNotFound = "user_not_found", 404, Never, "There is no such user",
         "Create the user with POST /v1/users.";
+    SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
+        "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.";
     MethodNotAllowed = "method_not_allowed", 405, Never, "This address does not know the method",
         "The Allow header lists the methods.";
     BodyTimeout = "body_timeout", 408, Soon, "The body did not arrive in time",

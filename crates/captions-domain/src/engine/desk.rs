@@ -138,6 +138,7 @@ impl Desk {
             variants,
             platform: self.brief.platform,
             language: self.brief.language.clone(),
+            tone: Some(self.brief.tone),
             provider: credit.provider,
             model: credit.model,
             grade: credit.grade.as_str().to_owned(),

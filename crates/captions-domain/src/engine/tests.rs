@@ -28,6 +28,7 @@ use crate::{
     request::{self, Keyword, Language, ProviderName, UserId, Variants},
 };
 
+mod rewritten;
 mod shared;
 mod streamed;
 mod whole;

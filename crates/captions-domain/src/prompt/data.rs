@@ -4,13 +4,13 @@ use super::MARKER_LENGTH;
 
 /// The data of a question, one field a line.
 #[derive(Debug, Default)]
-pub(super) struct Data {
+pub(crate) struct Data {
     fields: String,
 }
 
 impl Data {
     /// Adds a text; nothing for an empty one.
-    pub(super) fn text(&mut self, name: &str, text: &str) {
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             self.name(name);
             quote(&mut self.fields, text);
@@ -18,7 +18,7 @@ impl Data {
     }
 
     /// Adds a list of texts; nothing for an empty one.
-    pub(super) fn texts<'a>(&mut self, name: &str, texts: impl IntoIterator<Item = &'a str>) {
+    pub(crate) fn texts<'a>(&mut self, name: &str, texts: impl IntoIterator<Item = &'a str>) {
         let mut is_first = true;
         for text in texts {
             if is_first {
@@ -47,7 +47,7 @@ impl Data {
     /// The marker is made from the data's own hash, so no data can hold it, and a line of data is never a line of the
     /// fence, because line breaks in it are escaped. A random marker would be no safer and would make the same question
     /// differ from time to time.
-    pub(super) fn fenced(&self) -> String {
+    pub(crate) fn fenced(&self) -> String {
         let hash = blake3::hash(self.fields.as_bytes()).to_hex();
         let marker = &hash[..MARKER_LENGTH];
         let fields = &self.fields;
@@ -62,7 +62,7 @@ const FLAG_TAGS: u8 = 6;
 /// than text: everything that may end a line, and the beginnings of the marks between roles (`<|im_start|>`, `[INST]`),
 /// which some servers read wherever they stand. Tag characters, invisible and able to hide words, are left out unless they
 /// belong to a flag.
-pub(super) fn quote(json: &mut String, text: &str) {
+pub(crate) fn quote(json: &mut String, text: &str) {
     json.push('"');
     let mut flag_tags = 0;
     for (at, c) in text.char_indices() {

@@ -4,7 +4,7 @@
 //! refused before anything starts. What users wrote comes in at one place only, the fenced `{{brief}}` of a template for
 //! the user role.
 
-use std::{fmt, fmt::Write as _, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use super::VERSION;
 use crate::choice::nearest;
@@ -320,37 +320,6 @@ fn check(slot: &Slot, text: &str) -> Result<(), Unfit> {
         return unfit(text.trim_end().split('\n').count(), what, None);
     }
     Ok(())
-}
-
-/// The placeholders of each template, for documentation: required ones and those that may stand there.
-pub fn placeholders() -> String {
-    let mut page = String::new();
-    for slot in SLOTS {
-        let list = |names: &[&str]| {
-            let names: Vec<_> = names.iter().map(|name| format!("`{{{{{name}}}}}`")).collect();
-            if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(" ")
-            }
-        };
-        let optional: Vec<_> = slot
-            .optional
-            .iter()
-            .copied()
-            .filter(|name| !slot.required.contains(name))
-            .collect();
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            page,
-            "| `{}` | {} | {} | {} |",
-            slot.file,
-            list(slot.required),
-            list(&optional),
-            slot.max_chars
-        );
-    }
-    page
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use crate::{request::Language, text};
 
 /// Fewer words than this say nothing.
 const LEAST_WORDS: usize = 10;
+/// Fewer words than this say nothing about which language it is.
+const LEAST_GUESSED: usize = 5;
 /// The least share of small words by which a language is known, in percent. Running text has 30 to 60.
 const KNOWN_BY: usize = 25;
 /// The language asked for has less than this part of the other's small words.
@@ -36,7 +38,7 @@ enum Script {
 }
 
 /// True if the text is plainly in another language.
-pub(super) fn is_another(text: &str, wanted: &Language) -> bool {
+pub(crate) fn is_another(text: &str, wanted: &Language) -> bool {
     is_another_script(text, wanted) || has_anothers_words(text, wanted)
 }
 
@@ -62,26 +64,64 @@ fn has_anothers_words(text: &str, wanted: &Language) -> bool {
     if !KNOWN.contains(&wanted) {
         return false;
     }
-    // Tags, names and addresses are in no language.
-    let words: Vec<String> = text
-        .split_whitespace()
-        .filter(|word| !word.starts_with(['#', '＃', '@']) && !text::has_url(word))
-        .flat_map(text::words)
-        .map(str::to_lowercase)
-        .collect();
+    let words = own_words(text);
     if words.len() < LEAST_WORDS {
         return false;
     }
-    let small_words = |language: &str| {
-        let known = stop_words::lookup(language).unwrap_or_default();
-        words.iter().filter(|word| known.contains(&word.as_str())).count()
-    };
+    let small_words = |language| small_words(&words, language);
     let own = small_words(wanted);
     KNOWN
         .iter()
         .filter(|language| **language != wanted)
         .map(|language| small_words(language))
         .any(|other| other * 100 >= words.len() * KNOWN_BY && own * PART <= other)
+}
+
+/// Tags, names and addresses are in no language.
+fn own_words(text: &str) -> Vec<String> {
+    text.split_whitespace()
+        .filter(|word| !word.starts_with(['#', '＃', '@']) && !text::has_url(word))
+        .flat_map(text::words)
+        .map(str::to_lowercase)
+        .collect()
+}
+
+fn small_words(words: &[String], language: &str) -> usize {
+    let known = stop_words::lookup(language).unwrap_or_default();
+    words.iter().filter(|word| known.contains(&word.as_str())).count()
+}
+
+/// The language of a text, where its script or its small words leave no doubt.
+pub(crate) fn of(text: &str) -> Option<Language> {
+    let scripts: Vec<Script> = text.chars().filter_map(script).collect();
+    let share = |wanted: Script| scripts.iter().filter(|script| **script == wanted).count() * 2 > scripts.len();
+    let by_script = if scripts.contains(&Script::Kana) && !share(Script::Latin) {
+        Some("ja")
+    } else {
+        [
+            (Script::Han, "zh"),
+            (Script::Hangul, "ko"),
+            (Script::Thai, "th"),
+            (Script::Hebrew, "he"),
+            (Script::Greek, "el"),
+        ]
+        .into_iter()
+        .find(|(script, _)| share(*script))
+        .map(|(_, language)| language)
+    };
+    let by_words = || {
+        let words = own_words(text);
+        let mut counts: Vec<(usize, &str)> = KNOWN.iter().map(|one| (small_words(&words, one), *one)).collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        let [(best, language), (second, _), ..] = counts.as_slice() else {
+            return None;
+        };
+        let is_plain = words.len() >= LEAST_GUESSED && best * 100 >= words.len() * KNOWN_BY && second * 5 <= best * 4;
+        is_plain.then_some(*language)
+    };
+    by_script
+        .or_else(by_words)
+        .and_then(|language| Language::new(language).ok())
 }
 
 /// The scripts in which the language is usually written; `None` where there are several, or the tag names one.
@@ -153,6 +193,21 @@ mod tests {
     #[case(ENGLISH, "zh-Hant-TW")]
     fn another_language_is_seen_where_it_is_plain(#[case] text: &str, #[case] wanted: &str) {
         assert!(is_another(text, &Language::new(wanted).unwrap()));
+    }
+
+    #[rstest]
+    #[case(ENGLISH, Some("en"))]
+    #[case(GERMAN, Some("de"))]
+    #[case(SPANISH, Some("es"))]
+    #[case(JAPANESE, Some("ja"))]
+    #[case("갓 구운 빵이 나왔어요. 따뜻할 때 오세요.", Some("ko"))]
+    #[case("Fresh bread, and it is still warm. #pan #horno @casa_ana", Some("en"))]
+    #[case(RUSSIAN, None)]
+    #[case("Sourdough. Rye. Spelt. Focaccia. Ciabatta. Baguette.", None)]
+    #[case("Bread!", None)]
+    #[case("", None)]
+    fn the_language_of_a_text_is_told_where_it_is_plain(#[case] text: &str, #[case] language: Option<&str>) {
+        assert_eq!(of(text).as_ref().map(Language::as_str), language);
     }
 
     #[rstest]

@@ -52,6 +52,7 @@ fn record() -> Record {
             variants: Vec::new(),
             platform: Platform::Instagram,
             language: Language::default(),
+            tone: None,
             provider: "p".to_owned(),
             model: "m".to_owned(),
             grade: "standard".to_owned(),
@@ -163,6 +164,7 @@ async fn a_caption_store_is_forwarded_to_and_repeated() {
         verdict: Used::Edited,
         rating: Some(4),
         final_text: Some("better".to_owned()),
+        variant: Some(1),
         given_at: OffsetDateTime::UNIX_EPOCH,
     };
     let mut answer = third_time(());

@@ -3,6 +3,7 @@
 mod caches;
 mod counts;
 mod limits;
+mod prompts;
 mod providers;
 mod spool;
 mod stores;

@@ -130,3 +130,21 @@ async fn a_webhook_that_can_never_work_is_a_finding_and_none_is_none() {
     }
     assert!(off.iter().chain(&none).all(|check| check.name != "alerts"));
 }
+
+#[tokio::test]
+async fn templates_of_the_operator_are_named() {
+    let machine = Machine::new().flag("prompt.folder", "words");
+    assert!(
+        !checks(&Machine::new())
+            .await
+            .iter()
+            .any(|check| check.name == "prompts")
+    );
+
+    let missing = find(checks(&machine).await, "prompts");
+    assert!(!missing.ok && missing.detail.contains("cannot be read"), "{missing:?}");
+
+    let own = machine.file("here/words/system.txt", "You write captions.");
+    let own = find(checks(&own).await, "prompts");
+    assert!(own.ok && own.detail.ends_with("words replaces system.txt"), "{own:?}");
+}

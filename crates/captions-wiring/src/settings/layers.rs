@@ -105,6 +105,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
         Some(path) => Some(sources.cwd.join(path)),
         None => data.as_ref().map(|data| data.join("spool.db")),
     };
+    settings.prompt.folder = settings.prompt.folder.map(|folder| sources.cwd.join(folder));
     if settings.database.url.expose().is_empty() {
         let path = data.ok_or(SettingsError::NoDataFolder)?.join("captions.db");
         settings.database.url = SecretUrl::new(format!("sqlite:{}", path.display()));

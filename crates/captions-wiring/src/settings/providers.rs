@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use captions_domain::prompt::Size;
 use captions_openai::profile::Profile;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -69,6 +70,9 @@ pub struct Provider {
     /// `None`: guessed from the base URL.
     #[serde(default, deserialize_with = "profile")]
     pub profile: Option<Profile>,
+    /// The wording that it is sent.
+    #[serde(default, deserialize_with = "size")]
+    pub prompt: Size,
     /// The model looks at pictures.
     #[serde(default)]
     pub vision: bool,
@@ -100,6 +104,7 @@ impl Provider {
             api_key_file: None,
             ca_file: None,
             profile: None,
+            prompt: Size::Full,
             vision: false,
             headers: BTreeMap::new(),
             timeout: None,
@@ -135,6 +140,7 @@ impl Provider {
                 self.ca_file.as_ref().map(|path| quoted(&path.to_string_lossy())),
             ),
             ("profile", self.profile.map(|profile| quoted(profile.as_str()))),
+            ("prompt", (self.prompt == Size::Compact).then(|| quoted("compact"))),
             ("vision", self.vision.then(|| "true".to_owned())),
             ("headers", self.shown_headers()),
             ("timeout", seconds(&self.timeout)),
@@ -399,6 +405,14 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration
 fn profile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Profile>, D::Error> {
     let name = String::deserialize(deserializer)?;
     name.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+    // The rule of the key admits these two words only.
+    Ok(match String::deserialize(deserializer)?.as_str() {
+        "compact" => Size::Compact,
+        _ => Size::Full,
+    })
 }
 
 fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, SecretString>, D::Error> {

@@ -305,6 +305,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("api.breaker.slow_rate", Rule::Share),
     ("api.breaker.slow_call", SLOW),
     ("llm.providers", Rule::Providers),
+    ("prompt.folder", Rule::Path),
     ("fallback.stale", Rule::Flag),
     ("fallback.local", Rule::Flag),
     ("fallback.template", Rule::Flag),
@@ -383,6 +384,11 @@ pub(super) const PROVIDER_KEYS: &[(&str, Rule, &str)] = &[
         "profile",
         Rule::OneOf(Profile::NAMES),
         "Which provider's dialect of the API it speaks. Left out: guessed from base_url. Only for openai.",
+    ),
+    (
+        "prompt",
+        Rule::OneOf(&["full", "compact"]),
+        "Which wording it is sent: full, or compact for small models (docs/PROMPTS.md). Left out: full. Only for openai.",
     ),
     (
         "vision",

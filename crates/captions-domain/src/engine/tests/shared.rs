@@ -24,6 +24,7 @@ fn written(caption: &str) -> Written {
             variants: vec![crate::polish::polish(&reply::Draft::plain(caption), &brief)],
             platform: brief.platform,
             language: brief.language,
+            tone: None,
             provider: "primary".into(),
             model: "m1".into(),
             grade: "standard".into(),

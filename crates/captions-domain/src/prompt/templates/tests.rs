@@ -91,3 +91,37 @@ fn what_is_filled_in_is_not_filled_again_and_empty_lines_of_holes_go() {
 
     assert_eq!(filled, "{{language}} {{\n\n{{tone}}: {{tone}}, .");
 }
+
+/// One line of the table in the documentation.
+fn row(slot: &Slot) -> String {
+    let list = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| format!("`{{{{{name}}}}}`")).collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(" ")
+        }
+    };
+    let more = if slot.optional.is_empty() { "none" } else { "the wishes" };
+    format!(
+        "| `{}` | {} | {more} | {} |",
+        slot.file,
+        list(slot.required),
+        slot.max_chars
+    )
+}
+
+#[test]
+fn the_documentation_names_every_template_and_placeholder() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/PROMPTS.md");
+    let page = std::fs::read_to_string(page).unwrap();
+
+    for slot in SLOTS {
+        assert!(page.contains(&row(slot)), "{}", row(slot));
+        assert!(slot.optional.is_empty() || slot.optional == WISHES);
+    }
+    for name in WISHES {
+        assert!(page.contains(&format!("\n| `{{{{{name}}}}}` | ")), "{name}");
+    }
+    assert!(page.contains(&format!("`prompt::VERSION`, now {VERSION}")));
+}

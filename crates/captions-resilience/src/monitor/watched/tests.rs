@@ -28,6 +28,7 @@ fn written() -> Written {
             variants: Vec::new(),
             platform: Platform::Instagram,
             language: Language::default(),
+            tone: None,
             provider: "primary".into(),
             model: "m".into(),
             grade: "standard".into(),

@@ -1,5 +1,6 @@
 use std::{fs, path::Path, time::Duration};
 
+use captions_domain::prompt::Size;
 use captions_openai::profile::Profile;
 use secrecy::ExposeSecret;
 
@@ -48,6 +49,7 @@ fn the_defaults_alone_fill_every_field() {
     assert_eq!(settings.api.retry_delay, Duration::from_millis(250));
     assert_eq!(settings.api.max_connections, 8192);
     assert!(settings.redis.url.is_none() && settings.local.model_path.is_none());
+    assert!(settings.prompt.folder.is_none());
     assert_eq!(
         (
             settings.fallback.stale,
@@ -67,6 +69,7 @@ fn every_key_of_a_provider_has_a_field() {
         "api_key_env" => "\"A_KEY\"",
         "ca_file" => "\"ca.pem\"",
         "profile" => "\"lm_studio\"",
+        "prompt" => "\"compact\"",
         "vision" => "true",
         "headers" => "{ X-Team = \"t\" }",
         "max_attempts" => "2",
@@ -88,6 +91,7 @@ fn every_key_of_a_provider_has_a_field() {
     assert_eq!(provider.max_attempts, Some(2));
     assert_eq!(provider.profile, Some(Profile::LmStudio));
     assert!(provider.vision);
+    assert_eq!(provider.prompt, Size::Compact);
     assert_eq!(provider.headers["X-Team"].expose_secret(), "t");
     let listed = loaded
         .show()
