@@ -6,6 +6,7 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
+mod check;
 mod generate;
 mod hashtags;
 mod prompt;
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::{
+    check::CheckArgs,
     generate::{GenerateArgs, flag_of},
     hashtags::HashtagsArgs,
     prompt::{PromptCommand, ShowArgs},
@@ -32,7 +34,7 @@ const HELP: &str = "\
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 failure   2 wrong usage   3 settings or store   4 key or account of a provider
-  5 provider or network   6 fewer captions than asked for   7 below --min-score
+  5 provider or network   6 fewer captions than asked for   7 below --min-score, or not publishable
   8 limited or overloaded, try later   130 stopped by Ctrl-C";
 
 /// Writes Instagram captions that are ready to publish.
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     /// Choose hashtags for a post, without any model
     #[command(help_template = HELP)]
     Hashtags(HashtagsArgs),
+    /// Judge a text by the rules of its platform, without any model
+    #[command(help_template = HELP)]
+    Check(CheckArgs),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

@@ -18,7 +18,7 @@ pub enum Exit {
     Provider,
     /// Fewer captions than were asked for.
     Partial,
-    /// Below `--min-score`.
+    /// Below `--min-score`, or not publishable.
     Gate,
     /// Too much at once, here or at a provider.
     Limited,

@@ -1,4 +1,4 @@
-//! The description of a post: an argument, a file or stdin.
+//! The text that a command is about: an argument, a file or stdin.
 
 use std::{
     fs::File,
@@ -8,9 +8,6 @@ use std::{
 
 use crate::failure::Failure;
 
-/// The most bytes that are read; the longest description is far shorter.
-const MAX_BYTES: u64 = 64 * 1024;
-
 /// What is read where no text is given.
 pub(crate) struct Stdin<'a> {
     pub(crate) source: &'a mut (dyn Read + Send),
@@ -18,23 +15,57 @@ pub(crate) struct Stdin<'a> {
     pub(crate) is_terminal: bool,
 }
 
-/// Reads what `text` points at. A terminal is read only if `-` asks for it.
+/// What a text is for, as messages say it.
+struct Wanted<'a> {
+    question: &'a str,
+    /// How the command may be called.
+    example: &'a str,
+    help: &'a str,
+    /// The most KiB that are read, and why more is no use.
+    most_kib: u64,
+    reason: &'a str,
+}
+
+/// Reads the description of a post.
 pub(crate) fn description(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path) -> Result<String, Failure> {
+    let wanted = Wanted {
+        question: "what does the post show?",
+        example: "captions generate \"golden hour at our Lisbon cafe\"",
+        help: "captions generate --help shows more",
+        most_kib: 64,
+        reason: "a description has at most 2000 characters",
+    };
+    pointed_at(text, stdin, cwd, &wanted)
+}
+
+/// Reads a caption that somebody has, for `command`. The line end that a file or a pipe ends with is not part of it.
+pub(crate) fn caption(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, command: &str) -> Result<String, Failure> {
+    let wanted = Wanted {
+        question: "which caption?",
+        example: &format!("captions {command} \"Golden hour at the cafe. #LisbonCafe\""),
+        help: &format!("captions {command} --help shows more"),
+        most_kib: 256,
+        reason: "no platform takes such a text",
+    };
+    let text = pointed_at(text, stdin, cwd, &wanted)?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// Reads what `text` points at. A terminal is read only if `-` asks for it.
+fn pointed_at(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, wanted: &Wanted<'_>) -> Result<String, Failure> {
     match text {
-        Some("-") => read(stdin.source, "stdin"),
-        None if !stdin.is_terminal => read(stdin.source, "stdin"),
-        None => Err(Failure::usage("what does the post show?")
-            .next("captions generate \"golden hour at our Lisbon cafe\"")
-            .next("captions generate --help shows more")),
+        Some("-") => read(stdin.source, "stdin", wanted),
+        None if !stdin.is_terminal => read(stdin.source, "stdin", wanted),
+        None => Err(Failure::usage(wanted.question).next(wanted.example).next(wanted.help)),
         Some(text) => match text.strip_prefix('@') {
             Some(literal) if literal.starts_with('@') => Ok(literal.to_owned()),
-            Some(path) => file(&cwd.join(path)),
+            Some(path) => file(&cwd.join(path), wanted),
             None => Ok(text.to_owned()),
         },
     }
 }
 
-fn file(path: &Path) -> Result<String, Failure> {
+fn file(path: &Path, wanted: &Wanted<'_>) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let unreadable = |error: io::Error| {
         Failure::usage(format!("the file {shown} cannot be read: {error}"))
@@ -44,19 +75,20 @@ fn file(path: &Path) -> Result<String, Failure> {
         return Err(Failure::usage(format!("{shown} is a folder, not a file")));
     }
     let mut file = File::open(path).map_err(unreadable)?;
-    read(&mut file, &shown)
+    read(&mut file, &shown, wanted)
 }
 
-fn read(source: &mut dyn Read, name: &str) -> Result<String, Failure> {
+fn read(source: &mut dyn Read, name: &str, wanted: &Wanted<'_>) -> Result<String, Failure> {
+    let most = wanted.most_kib * 1024;
     let mut bytes = Vec::new();
     source
-        .take(MAX_BYTES + 1)
+        .take(most + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::usage(format!("{name} cannot be read: {error}")))?;
-    if bytes.len() as u64 > MAX_BYTES {
+    if bytes.len() as u64 > most {
         return Err(Failure::usage(format!(
-            "{name} has more than {} KiB; a description has at most 2000 characters",
-            MAX_BYTES / 1024
+            "{name} has more than {} KiB; {}",
+            wanted.most_kib, wanted.reason
         )));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -68,7 +100,7 @@ fn read(source: &mut dyn Read, name: &str) -> Result<String, Failure> {
     })?;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
     if text.trim().is_empty() {
-        return Err(Failure::usage(format!("{name} is empty: what does the post show?")));
+        return Err(Failure::usage(format!("{name} is empty: {}", wanted.question)));
     }
     Ok(text.to_owned())
 }

@@ -4,6 +4,7 @@
 //! as people do. Results go to stdout, everything else to stderr. One file for each command.
 
 mod args;
+mod check;
 mod completions;
 mod config;
 mod doctor;
@@ -128,6 +129,7 @@ async fn dispatch(
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
         Command::Hashtags(args) => hashtags::run(&args, surroundings, stdin, screen),
+        Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,

@@ -9,6 +9,7 @@ mod body;
 mod call;
 mod callers;
 mod captions;
+mod check;
 mod failure;
 mod feedback;
 mod hashtags;
@@ -76,6 +77,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
         .routes(routes!(hashtags::choose))
+        .routes(routes!(check::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))

@@ -20,6 +20,7 @@ use utoipa::{
     components(schemas(Problem)),
     tags(
         (name = "captions", description = "Write and read captions"),
+        (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
         (name = "health", description = "The server itself")
     )

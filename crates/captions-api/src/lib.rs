@@ -10,6 +10,7 @@
 mod fields;
 
 pub mod caption;
+pub mod check;
 pub mod feedback;
 pub mod generate;
 pub mod hashtags;

@@ -231,6 +231,22 @@ pub(crate) fn places(description: &str) -> Schema {
         .into()
 }
 
+/// The lengths of a text.
+pub(crate) fn counts() -> RefOr<Schema> {
+    let count = |description: &str| whole(description, (0_u64, u64::MAX));
+    object(
+        "The lengths of the text.",
+        [
+            ("code_points", count("Unicode code points.")),
+            ("utf16", count("UTF-16 code units.")),
+            ("graphemes", count("What people see as one character.")),
+            ("bytes", count("UTF-8 bytes.")),
+            ("words", count("Words by Unicode word boundaries.")),
+        ],
+    )
+    .into()
+}
+
 /// The compliance report.
 pub(crate) fn rules() -> RefOr<Schema> {
     let items = object(

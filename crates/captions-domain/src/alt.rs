@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::{
     brief::Brief,
     choice::{ContentType, Platform},
-    quality, text,
+    facts, text,
 };
 
 /// The most code points, whatever a platform allows beyond: what Instagram takes (Graph API `ig-user/media`, since
@@ -102,10 +102,10 @@ fn plain(text: &str) -> String {
 /// it may name what stands in it, but no link and no account: text in a picture is anybody's.
 fn traced_sentences(text: &str, brief: &Brief) -> String {
     let is_seen = brief.image.is_some();
-    let is_address = |piece: &str| text::has_url(piece) || piece.starts_with('@');
+    let is_address = |piece: &str| text::has_url(piece) || piece.contains('@');
     let sentences = text::sentences(text).filter(|sentence| {
-        let untraced = quality::untraced(brief, sentence);
-        untraced.iter().all(|piece| is_seen && !is_address(piece))
+        let untraced = facts::untraced(brief, sentence);
+        untraced.iter().all(|piece| is_seen && !is_address(&piece.text))
     });
     sentences.collect::<Vec<_>>().join(" ")
 }

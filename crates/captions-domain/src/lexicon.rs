@@ -25,9 +25,9 @@ pub(crate) struct Token {
     /// Code points, end exclusive.
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// Where it stands in bytes.
-    from: usize,
-    to: usize,
+    /// The same in bytes.
+    pub(crate) from: usize,
+    pub(crate) to: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,9 @@ impl<'a> Tokens<'a> {
         let mut chars = text.char_indices().enumerate().peekable();
         while let Some((index, (byte, c))) = chars.next() {
             let mut end = (index + 1, byte + c.len_utf8());
-            let kind = if in_word(c) {
+            // A digit in a key is an emoji.
+            let is_keycap = c.is_ascii_digit() && chars.peek().is_some_and(|(_, (_, c))| follows_pictograph(*c));
+            let kind = if in_word(c) && !is_keycap {
                 while let Some((index, (byte, next))) = chars.peek().copied() {
                     let joins = in_word(next)
                         || (is_apostrophe(next)
@@ -61,7 +63,7 @@ impl<'a> Tokens<'a> {
                     end = (index + 1, byte + next.len_utf8());
                 }
                 word_kind(&text[byte..end.1])
-            } else if is_pictograph(c) {
+            } else if is_pictograph(c) || is_keycap {
                 let mut joined = false;
                 while let Some((index, (byte, next))) =
                     chars.next_if(|(_, (_, next))| follows_pictograph(*next) || (joined && is_pictograph(*next)))
@@ -101,6 +103,19 @@ impl<'a> Tokens<'a> {
         })
     }
 
+    /// The token in which this code point stands.
+    pub(crate) fn at(&self, index: usize) -> Option<&Token> {
+        let after = self.all.partition_point(|token| token.start <= index);
+        self.all.get(after.checked_sub(1)?).filter(|token| index < token.end)
+    }
+
+    /// True if the token begins with a capital.
+    pub(crate) fn has_capital(&self, number: usize) -> bool {
+        self.all
+            .get(number)
+            .is_some_and(|token| self.text[token.from..].starts_with(char::is_uppercase))
+    }
+
     /// The tokens that stand in these code points.
     pub(crate) fn within(&self, start: usize, end: usize) -> std::ops::Range<usize> {
         let from = self.all.partition_point(|token| token.start < start);
@@ -133,6 +148,11 @@ fn word_kind(word: &str) -> Kind {
 /// Signs that emoji begin with. Coarse: it is enough to know that no word stands there.
 fn is_pictograph(c: char) -> bool {
     matches!(u32::from(c), 0x2190..=0x21FF | 0x2300..=0x23FF | 0x25A0..=0x27BF | 0x2900..=0x2BFF | 0x1F000..=0x1FAFF)
+}
+
+/// True for a sign that an emoji ends with or is.
+pub(crate) fn is_sign(c: char) -> bool {
+    is_pictograph(c) || (follows_pictograph(c) && c != '\u{200D}' && c != '\u{FE0F}')
 }
 
 fn follows_pictograph(c: char) -> bool {
@@ -240,6 +260,12 @@ impl<T> Lexicon<T> {
             lexicon.phrases.push((steps, meaning));
         }
         lexicon
+    }
+
+    /// How many phrases it has.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.phrases.len()
     }
 
     /// The phrases that begin at the first of these tokens, each with how many tokens it takes.

@@ -5,7 +5,7 @@
 //! [`caption`] (what people get), [`engine`] (the walk from the first to the last).
 //! [`rewrite`] is about captions that there are already.
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`likeness`], [`polish`], [`quality`],
-//! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`injection`], [`sentences`].
+//! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`facts`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`].
 
@@ -20,6 +20,7 @@ pub mod choice;
 pub mod cliche;
 pub mod context;
 pub mod engine;
+pub mod facts;
 pub mod fault;
 pub mod hashtags;
 pub mod image;

@@ -113,6 +113,11 @@ impl Words {
             && !self.more_stops.contains(&lower.as_str())
     }
 
+    /// True for a stop word of the language, given in lower case.
+    pub fn is_stop(&self, word: &str) -> bool {
+        self.stops.contains(&word)
+    }
+
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
     pub fn stems(&self, text: &str) -> Vec<String> {
         let mut seen = HashSet::new();

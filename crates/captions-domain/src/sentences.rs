@@ -1,6 +1,6 @@
 //! Where the sentences of a text stand. In time that grows with the text and no faster, whatever signs it is made of.
 
-use crate::text::Span;
+use crate::{lexicon::is_sign, phrases::is_unspaced, text::Span};
 
 /// Words that end with a full stop and no sentence does.
 const ABBREVIATIONS: [&str; 20] = [
@@ -8,7 +8,8 @@ const ABBREVIATIONS: [&str; 20] = [
     "usw", "vs", "z.b",
 ];
 
-/// The sentences of a text without the white space around them, in order. A line break ends one, too.
+/// The sentences of a text without the white space around them, in order. A line break ends one, too, and so does an emoji
+/// before a capital, or before a letter of a script that knows none and no spaces.
 ///
 /// A full stop does not end one before a small letter, after an abbreviation or an initial, and after a number of one or
 /// two digits ("3. Mai").
@@ -26,6 +27,22 @@ pub fn spans(text: &str) -> Vec<Span<'_>> {
             continue;
         }
         if !is_terminator(c) {
+            // Many end a sentence with an emoji and no full stop.
+            let end = byte + c.len_utf8();
+            let rest = text[end..].trim_start_matches([' ', '\u{FE0F}']);
+            if is_sign(c)
+                && text[end..].len() > rest.len()
+                && rest.starts_with(|next: char| next.is_uppercase() || is_unspaced(next))
+                && text[from.byte..byte].contains(char::is_alphanumeric)
+            {
+                let variation = text[end..].chars().take_while(|c| *c == '\u{FE0F}').count();
+                let end = end + variation * '\u{FE0F}'.len_utf8();
+                push(&mut found, text, from, end);
+                from = Mark {
+                    byte: end,
+                    index: index + 1 + variation,
+                };
+            }
             continue;
         }
         let mut end = Mark {
@@ -122,6 +139,9 @@ mod tests {
     #[case("焼きたてです。どうぞ！", &["焼きたてです。", "どうぞ！"])]
     #[case("He said \"Go!\" Then he went.", &["He said \"Go!\"", "Then he went."])]
     #[case("Wow!😍 Next", &["Wow!", "😍 Next"])]
+    #[case("At sunset 🐶 He ran ❤️ 🐶 Home", &["At sunset 🐶", "He ran ❤️ 🐶", "Home"])]
+    #[case("朝食です🍞 焼きたて", &["朝食です🍞", "焼きたて"])]
+    #[case("🐶 Our dog 🐶 and his 👨‍👩‍👧 family", &["🐶 Our dog 🐶 and his 👨‍👩‍👧 family"])]
     #[case("¿Vienes? ¡Sí!", &["¿Vienes?", "¡Sí!"])]
     #[case("anna.cafe.com is open", &["anna.cafe.com is open"])]
     #[case("  \n ", &[])]

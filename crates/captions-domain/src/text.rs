@@ -6,10 +6,12 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::platform::Unit;
 
 mod casing;
+mod escape;
 mod grammar;
 
 pub use self::{
     casing::capitalised,
+    escape::for_linkedin,
     grammar::{Span, has_url, hashtags, is_tag_body, is_tag_char, is_url, mentions, tag_text, urls},
 };
 

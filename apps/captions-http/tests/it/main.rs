@@ -8,6 +8,7 @@
 )]
 
 mod captions;
+mod check;
 mod client;
 mod feedback;
 mod hashtags;

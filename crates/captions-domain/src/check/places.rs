@@ -3,8 +3,9 @@
 use super::runs_on;
 use crate::text::{self, Place};
 
-/// Every place of `phrase` in `text`, by the rules of [`super::contains_phrase`]: as whole words, or as a hashtag.
-pub fn phrase_places(text: &str, phrase: &str) -> Vec<Place> {
+/// The first places of `phrase` in `text`, at most `most`, by the rules of [`super::contains_phrase`]: as whole words, or
+/// as a hashtag.
+pub fn phrase_places(text: &str, phrase: &str, most: usize) -> Vec<Place> {
     let (folded, origins) = fold_case(text);
     let (wanted, _) = fold_case(phrase.trim());
     if wanted.is_empty() {
@@ -25,16 +26,22 @@ pub fn phrase_places(text: &str, phrase: &str) -> Vec<Place> {
                 && !(runs_on(before, wanted.first().copied()) || runs_on(wanted.last().copied(), after))
         })
         .map(|(at, _)| place(origins[at], origins[at + wanted.len() - 1] + 1))
+        .take(most)
         .collect();
     let compact: String = wanted.iter().filter(|c| !c.is_whitespace()).collect();
+    let words = found.len();
     for tag in text::hashtags(text) {
         let (body, _) = fold_case(tag.text.trim_start_matches(['#', '＃']));
         let overlaps = |other: &Place| other.start < tag.end && tag.start < other.end;
-        if body.iter().collect::<String>() == compact && !found.iter().any(overlaps) {
+        if body.iter().collect::<String>() == compact && !found[..words].iter().any(overlaps) {
             found.push(tag.into());
+            if found.len() == words + most {
+                break;
+            }
         }
     }
     found.sort_by_key(|place| place.start);
+    found.truncate(most);
     found
 }
 

@@ -1,6 +1,7 @@
 //! The compliance report: every rule that a text is judged by, with what it has, what is allowed, where, and since when.
 
 use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Violation, contains_phrase, discloses, places::phrase_places};
 use crate::{
@@ -10,6 +11,9 @@ use crate::{
     request::Keyword,
     text::{self, Place, Span},
 };
+
+/// The most places that one rule shows.
+const MAX_SPANS: usize = 100;
 
 /// What a text is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +101,7 @@ pub struct Verdict {
     pub verdict: Standing,
     /// False for advice.
     pub hard: bool,
-    /// What breaks the rule, in the published text.
+    /// What breaks the rule, in the published text; the first 100 places.
     pub spans: Vec<Place>,
     /// Where the rule is from; `request` for a wish.
     pub source: String,
@@ -199,16 +203,14 @@ fn platform_rule(text: &str, rule: &Rule, terms: &Terms<'_>) -> Option<Verdict> 
             })
         }
         About::ForbiddenCharacters => {
-            let found = places(
-                text.char_indices()
-                    .filter(|(_, c)| rule.signs.contains(*c))
-                    .map(|(at, c)| (at, c.len_utf8())),
-                text,
-            );
+            let found = text.char_indices().filter(|(_, c)| rule.signs.contains(*c));
+            let count = found.clone().count();
             let signs: Vec<String> = rule.signs.chars().map(String::from).collect();
             Verdict {
                 limit: format!("none of {}", signs.join(" ")),
-                ..of_rule("forbidden_characters", rule, found.len(), || found)
+                ..of_rule("forbidden_characters", rule, count, || {
+                    places(found.map(|(at, c)| (at, c.len_utf8())), text)
+                })
             }
         }
         About::Hashtags => counted("hashtags", rule, text::hashtags(text)),
@@ -265,7 +267,13 @@ const fn is_near(value: usize, limit: usize) -> bool {
 /// A rule about how many there may be: those beyond the limit are what breaks it.
 fn counted(name: &str, rule: &Rule, found: Vec<Span<'_>>) -> Verdict {
     of_rule(name, rule, found.len(), || {
-        found.iter().skip(rule.value).cloned().map(Place::from).collect()
+        found
+            .iter()
+            .skip(rule.value)
+            .take(MAX_SPANS)
+            .cloned()
+            .map(Place::from)
+            .collect()
     })
 }
 
@@ -340,7 +348,7 @@ fn avoided(text: &str, words: &[Keyword]) -> Vec<Verdict> {
         .iter()
         .filter(|word| contains_phrase(text, word.as_str()))
         .map(|word| Verdict {
-            spans: phrase_places(text, word.as_str()),
+            spans: phrase_places(text, word.as_str(), MAX_SPANS),
             ..wish("avoided_words", word, "must not occur", "words", true)
         })
         .collect();
@@ -369,15 +377,13 @@ fn required(text: &str, words: &[Keyword]) -> Vec<Verdict> {
 }
 
 fn emoji(text: &str) -> Verdict {
-    use unicode_segmentation::UnicodeSegmentation;
-
+    let count = text::emoji(text).count();
     let clusters = text
         .grapheme_indices(true)
         .filter(|(_, cluster)| text::is_emoji(cluster));
-    let spans = places(clusters.map(|(at, cluster)| (at, cluster.len())), text);
     Verdict {
-        spans: spans.clone(),
-        ..wish("emoji", spans.len(), 0, "emoji", !spans.is_empty())
+        spans: places(clusters.map(|(at, cluster)| (at, cluster.len())), text),
+        ..wish("emoji", count, 0, "emoji", count > 0)
     }
 }
 
@@ -411,6 +417,7 @@ fn places(bytes: impl Iterator<Item = (usize, usize)>, text: &str) -> Vec<Place>
     let (mut at, mut index) = (0, 0);
     bytes
         .filter(|(_, length)| *length > 0)
+        .take(MAX_SPANS)
         .map(|(start, length)| {
             index += text[at..start].chars().count();
             at = start;

@@ -1,6 +1,8 @@
 use rstest::rstest;
 
 use super::*;
+
+mod rules;
 use crate::{
     choice::{Emoji, Platform},
     request::{CaptionRequest, Description, Keyword, MaxChars},

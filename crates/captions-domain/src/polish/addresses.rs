@@ -71,7 +71,7 @@ pub(crate) fn given_pieces(brief: &Brief) -> Vec<&str> {
         brief.brand_voice.as_ref().map(BrandVoice::as_str),
         brief.instructions.as_ref().map(Instructions::as_str),
     ];
-    let words = brief.keywords.iter().map(Keyword::as_str);
+    let words = brief.keywords.iter().chain(&brief.required).map(Keyword::as_str);
     let tags = brief.brand_tags.iter().map(BrandTag::as_str);
     std::iter::once(brief.description.as_str())
         .chain(notes.into_iter().flatten())

@@ -3,6 +3,8 @@
 //! Plainly: it is in another script, or it is full of the small words of one language and has next to none of the other.
 //! A short text, a list of names, a mixture, and two languages that look alike are never plain.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use crate::{request::Language, text};
 
 /// Fewer words than this say nothing.
@@ -43,6 +45,10 @@ pub(crate) fn is_another(text: &str, wanted: &Language) -> bool {
 }
 
 fn is_another_script(text: &str, wanted: &Language) -> bool {
+    is_another_script_in(text, wanted, LEAST_LETTERS)
+}
+
+fn is_another_script_in(text: &str, wanted: &Language, least: usize) -> bool {
     let Some(expected) = scripts(wanted) else {
         return false;
     };
@@ -53,7 +59,7 @@ fn is_another_script(text: &str, wanted: &Language) -> bool {
     }
     // Signs that stand for a word are as good as several letters.
     let weight = if expected.contains(&Script::Han) { 2 } else { 1 };
-    letters >= LEAST_LETTERS && right * 100 * weight < letters * STRANGE_BELOW
+    letters >= least && right * 100 * weight < letters * STRANGE_BELOW
 }
 
 fn has_anothers_words(text: &str, wanted: &Language) -> bool {
@@ -64,31 +70,68 @@ fn has_anothers_words(text: &str, wanted: &Language) -> bool {
     if !KNOWN.contains(&wanted) {
         return false;
     }
-    let words = own_words(text);
-    if words.len() < LEAST_WORDS {
-        return false;
-    }
-    let small_words = |language| small_words(&words, language);
-    let own = small_words(wanted);
-    KNOWN
+    let (words, small) = small_words(text);
+    let own = KNOWN
         .iter()
-        .filter(|language| **language != wanted)
-        .map(|language| small_words(language))
-        .any(|other| other * 100 >= words.len() * KNOWN_BY && own * PART <= other)
+        .position(|language| *language == wanted)
+        .map_or(0, |at| small[at]);
+    words >= LEAST_WORDS
+        && KNOWN
+            .iter()
+            .zip(small)
+            .filter(|(language, _)| **language != wanted)
+            .any(|(_, other)| other * 100 >= words * KNOWN_BY && own * PART <= other)
 }
 
-/// Tags, names and addresses are in no language.
-fn own_words(text: &str) -> Vec<String> {
-    text.split_whitespace()
+/// Each small word, with a bit for each of the languages that have it.
+static SMALL_WORDS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
+    let mut known: HashMap<&'static str, u32> = HashMap::new();
+    for (bit, language) in KNOWN.iter().enumerate() {
+        for word in stop_words::lookup(language).unwrap_or_default() {
+            *known.entry(word).or_default() |= 1 << bit;
+        }
+    }
+    known
+});
+
+/// How many words a text has, and how many of them are small words of each language in [`KNOWN`]. Tags, names and addresses
+/// are in no language.
+fn small_words(text: &str) -> (usize, [usize; KNOWN.len()]) {
+    let (mut words, mut small) = (0, [0; KNOWN.len()]);
+    let spoken = text
+        .split_whitespace()
         .filter(|word| !word.starts_with(['#', '＃', '@']) && !text::has_url(word))
-        .flat_map(text::words)
-        .map(str::to_lowercase)
-        .collect()
+        .flat_map(text::words);
+    for word in spoken {
+        words += 1;
+        let languages = SMALL_WORDS
+            .get(word.to_lowercase().as_str())
+            .copied()
+            .unwrap_or_default();
+        for (bit, count) in small.iter_mut().enumerate() {
+            *count += usize::from(languages & (1 << bit) != 0);
+        }
+    }
+    (words, small)
 }
 
-fn small_words(words: &[String], language: &str) -> usize {
-    let known = stop_words::lookup(language).unwrap_or_default();
-    words.iter().filter(|word| known.contains(&word.as_str())).count()
+/// True if a text that was given, however short, seems to be in another language than this one: in another script, or with
+/// more small words of another language, at least two. Less sure than [`is_another`]: nothing is refused for it.
+pub(crate) fn is_foreign(text: &str, language: &Language) -> bool {
+    if is_another(text, language) || is_another_script_in(text, language, 4) {
+        return true;
+    }
+    let own = match language.primary() {
+        "nb" | "nn" => "no",
+        primary => primary,
+    };
+    let Some(own) = KNOWN.iter().position(|known| *known == own) else {
+        return false;
+    };
+    // So much alike that their small words tell nothing.
+    let is_nordic = |at: usize| matches!(KNOWN[at], "da" | "no" | "sv");
+    let (_, small) = small_words(text);
+    (0..KNOWN.len()).any(|at| small[at] >= 2 && small[at] > small[own] && !(is_nordic(at) && is_nordic(own)))
 }
 
 /// The language of a text, where its script or its small words leave no doubt.
@@ -110,13 +153,13 @@ pub(crate) fn of(text: &str) -> Option<Language> {
         .map(|(_, language)| language)
     };
     let by_words = || {
-        let words = own_words(text);
-        let mut counts: Vec<(usize, &str)> = KNOWN.iter().map(|one| (small_words(&words, one), *one)).collect();
+        let (words, small) = small_words(text);
+        let mut counts: Vec<(usize, &str)> = small.into_iter().zip(KNOWN.iter().copied()).collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
         let [(best, language), (second, _), ..] = counts.as_slice() else {
             return None;
         };
-        let is_plain = words.len() >= LEAST_GUESSED && best * 100 >= words.len() * KNOWN_BY && second * 5 <= best * 4;
+        let is_plain = words >= LEAST_GUESSED && best * 100 >= words * KNOWN_BY && second * 5 <= best * 4;
         is_plain.then_some(*language)
     };
     by_script

@@ -27,6 +27,10 @@ fn the_same_text_has_four_lengths() {
 #[case::threads_counts_an_emoji_by_its_bytes(Unit::EmojiBytes, "hi 🐶", 7)]
 #[case::x_counts_cjk_twice(Unit::Weighted, "日本 ab", 7)]
 #[case::x_counts_any_emoji_twice(Unit::Weighted, "👨‍👩‍👧‍👦", 2)]
+#[case(Unit::Bytes, "hé🐶", 7)]
+#[case::x_counts_links_without_a_scheme(Unit::Weighted, "(anna.com)", 25)]
+#[case::an_emoji_that_no_list_has(Unit::Weighted, "👩\u{200D}🐶", 2)]
+#[case::a_flag_of_a_region(Unit::EmojiBytes, "🏴󠁧󠁢󠁳󠁣󠁴󠁿", 28)]
 #[case::x_counts_any_link_as_23(Unit::Weighted, "see https://example.com/a/very/long/path?with=many ok", 30)]
 fn each_platform_counts_in_its_own_unit(#[case] unit: Unit, #[case] text: &str, #[case] length: usize) {
     assert_eq!(length_in(unit, text), length);
@@ -41,6 +45,9 @@ fn each_platform_counts_in_its_own_unit(#[case] unit: Unit, #[case] text: &str, 
 #[case("# alone #", &[])]
 #[case("#with-dash", &["#with"])]
 #[case("#dog🐶 x", &["#dog🐶"])]
+#[case("#ខ្មែរ #မြန်မာ", &["#ខ្មែរ", "#မြန်မာ"])]
+#[case("#️⃣ #🐶", &["#🐶"])]
+#[case("a&#b #c", &["#c"])]
 fn hashtags_are_counted_as_platforms_count_them(#[case] text: &str, #[case] tags: &[&str]) {
     assert_eq!(hashtags(text).iter().map(|tag| tag.text).collect::<Vec<_>>(), tags);
 }
@@ -51,6 +58,7 @@ fn hashtags_are_counted_as_platforms_count_them(#[case] text: &str, #[case] tags
 #[case("@a. end", &["@a"])]
 #[case("@@double", &["@double"])]
 #[case("@", &[])]
+#[case("@.a @a..b @_a_", &["@a", "@_a_"])]
 fn mentions_are_no_mail_addresses(#[case] text: &str, #[case] found: &[&str]) {
     assert_eq!(
         mentions(text).iter().map(|mention| mention.text).collect::<Vec<_>>(),
@@ -63,6 +71,26 @@ fn places_are_code_points() {
     let tag = &hashtags("👨‍👩‍👧‍👦 #é")[0];
 
     assert_eq!((tag.start, tag.end), (8, 10));
+}
+
+#[rstest]
+#[case(
+    "Café (new) @ana #my_tag_1 https://a.co/b_c_(d)",
+    r"Café \(new\) \@ana #my_tag_1 https://a.co/b_c_(d\)"
+)]
+#[case(r"2 * 3 \ 4 | # _x_ ~ <b> {c} [d]", r"2 \* 3 \\ 4 \| \# \_x\_ \~ \<b\> \{c\} \[d\]")]
+#[case("nothing special", "nothing special")]
+fn linkedins_signs_are_escaped_outside_of_tags_and_links(#[case] text: &str, #[case] escaped: &str) {
+    assert_eq!(for_linkedin(text), escaped);
+}
+
+#[rstest]
+#[case("see https://a.co/x, and (www.b.com).", &["https://a.co/x", "www.b.com"])]
+#[case("anna-bakery.com! or mail me@anna.com", &["anna-bakery.com"])]
+#[case("https:// alone, 3.50 and e.g. this", &[])]
+#[case("#a,HTTPS://A.CO?b=1", &["HTTPS://A.CO?b=1"])]
+fn links_are_found_with_and_without_a_scheme(#[case] text: &str, #[case] found: &[&str]) {
+    assert_eq!(urls(text).iter().map(|url| url.text).collect::<Vec<_>>(), found);
 }
 
 #[rstest]

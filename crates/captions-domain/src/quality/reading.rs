@@ -1,0 +1,137 @@
+//! A caption and its brief, taken apart once for all parts of the score.
+
+use std::collections::HashSet;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{
+    brief::Brief,
+    check::Violation,
+    lexicon::Tokens,
+    phrases::{Words, is_unspaced},
+    polish::given_text,
+    sentences,
+    text::{self, Place, Span},
+};
+
+/// What all parts look at. Places are in the published text, which the caption is the beginning of.
+pub(super) struct Reading<'a> {
+    pub(super) brief: &'a Brief,
+    pub(super) violations: &'a [Violation],
+    pub(super) caption: &'a str,
+    pub(super) text: &'a str,
+    pub(super) tags: Vec<Span<'a>>,
+    pub(super) words: Words,
+    pub(super) tokens: Tokens<'a>,
+    pub(super) sentences: Vec<Span<'a>>,
+    pub(super) emoji: Vec<Span<'a>>,
+    /// All that the user gave.
+    pub(super) given: String,
+    /// What the caption can be recognised by.
+    pub(super) said: HashSet<String>,
+    pub(super) untraced: Vec<Place>,
+}
+
+impl<'a> Reading<'a> {
+    /// `caption` is the beginning of `text`.
+    pub(super) fn of(brief: &'a Brief, caption: &'a str, text: &'a str, violations: &'a [Violation]) -> Self {
+        let words = Words::of(&brief.language);
+        let tokens = Tokens::of(caption);
+        let given = given_text(brief);
+        let untraced = crate::facts::in_tokens(&tokens, caption, &Tokens::of(&given), &given, &brief.language);
+        let said = keys(&words, caption).into_iter().collect();
+        Self {
+            brief,
+            violations,
+            caption,
+            text,
+            tags: text::hashtags(text)
+                .into_iter()
+                .filter(|tag| text::is_tag_body(tag.text.trim_start_matches(['#', '＃'])))
+                .collect(),
+            words,
+            sentences: sentences::spans(caption)
+                .into_iter()
+                .filter(|sentence| sentence.text.chars().any(char::is_alphanumeric))
+                .collect(),
+            emoji: emoji(caption),
+            tokens,
+            given,
+            said,
+            untraced,
+        }
+    }
+
+    pub(super) fn has_violation(&self, rule: &str, value: Option<&str>) -> bool {
+        self.violations
+            .iter()
+            .any(|broken| broken.rule == rule && value.is_none_or(|value| broken.value == value))
+    }
+}
+
+/// What a text can be recognised by: the stems of its content words, each once; where words are not parted, pairs of
+/// neighbouring signs. Hashtags are split into their words.
+pub(super) fn keys(words: &Words, text: &str) -> Vec<String> {
+    let mut keys: Vec<String> = words
+        .stems(text)
+        .into_iter()
+        .filter(|stem| !stem.chars().any(is_unspaced))
+        .collect();
+    let mut before: Option<char> = None;
+    let mut seen = HashSet::new();
+    for c in text.chars() {
+        // Hiragana mostly is grammar.
+        let counts = is_unspaced(c) && !matches!(c, '\u{3040}'..='\u{309F}');
+        if let (Some(before), true) = (before, counts)
+            && seen.insert((before, c))
+        {
+            keys.push([before, c].iter().collect());
+        }
+        before = counts.then_some(c);
+    }
+    keys
+}
+
+/// The emoji of a text. Most characters cannot begin one, so only the others are looked up.
+pub(super) fn emoji(text: &str) -> Vec<Span<'_>> {
+    let mut found = Vec::new();
+    let mut skip_to = 0;
+    let mut chars = text.char_indices().enumerate().peekable();
+    while let Some((index, (byte, c))) = chars.next() {
+        let is_joined = matches!(chars.peek(), Some((_, (_, '\u{FE0F}' | '\u{20E3}'))));
+        if byte < skip_to || (c.is_ascii() && !is_joined) || c.is_alphanumeric() && !is_joined {
+            continue;
+        }
+        let cluster = text[byte..].graphemes(true).next().unwrap_or_default();
+        skip_to = byte + cluster.len();
+        if text::is_emoji(cluster) {
+            found.push(Span {
+                text: cluster,
+                start: index,
+                end: index + cluster.chars().count(),
+            });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Language;
+
+    proptest::proptest! {
+        #[test]
+        fn emoji_are_those_of_the_text(text in "[a-z0-9 #é👨‍👩‍👧🐶❤️🇩🇪1️⃣\u{200D}\u{FE0F}©❤]{0,30}") {
+            let found: Vec<&str> = emoji(&text).iter().map(|span| span.text).collect();
+            proptest::prop_assert_eq!(found, text::emoji(&text).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_is_not_parted_by_spaces_is_recognised_by_pairs() {
+        let words = Words::of(&Language::new("ja").unwrap());
+
+        assert_eq!(keys(&words, "焼きたて食パンABC"), ["abc", "食パ", "パン"]);
+    }
+}
