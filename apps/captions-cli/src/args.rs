@@ -7,9 +7,11 @@
 )]
 
 mod check;
+mod eval;
 mod generate;
 mod hashtags;
 mod prompt;
+mod results;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -18,9 +20,11 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     check::CheckArgs,
+    eval::EvalArgs,
     generate::{GenerateArgs, flag_of},
     hashtags::HashtagsArgs,
     prompt::{PromptCommand, ShowArgs},
+    results::ResultsCommand,
 };
 
 /// Help leads with examples.
@@ -34,7 +38,7 @@ const HELP: &str = "\
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 failure   2 wrong usage   3 settings or store   4 key or account of a provider
-  5 provider or network   6 fewer captions than asked for   7 below --min-score, or not publishable
+  5 provider or network   6 fewer captions than asked for   7 not publishable, or below a limit of yours
   8 limited or overloaded, try later   130 stopped by Ctrl-C";
 
 /// Writes Instagram captions that are ready to publish.
@@ -115,6 +119,12 @@ Examples:
   captions prefs set ana tone=
   captions prefs get ana")]
     Prefs(PrefsCommand),
+    /// Import what a user's posts have reached, for honest estimates
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions results import ana export.csv
+  captions results show ana")]
+    Results(ResultsCommand),
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),
@@ -136,6 +146,9 @@ Examples:
   captions doctor
   captions doctor --json")]
     Doctor(DoctorArgs),
+    /// Measure what a writer does with many briefs
+    #[command(help_template = HELP)]
+    Eval(Box<EvalArgs>),
     /// Show the settings in effect
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

@@ -51,6 +51,21 @@ pub(crate) fn caption(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, command:
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
+/// Reads the posts of an import: a file, or stdin for `-`.
+pub(crate) fn posts(path: &Path, stdin: Stdin<'_>, cwd: &Path) -> Result<String, Failure> {
+    let wanted = Wanted {
+        question: "which posts?",
+        example: "captions results import ana export.csv",
+        help: "captions results import --help shows more",
+        most_kib: 8 * 1024,
+        reason: "an import has at most 10000 posts",
+    };
+    if path == Path::new("-") {
+        return read(stdin.source, "stdin", &wanted);
+    }
+    file(&cwd.join(path), &wanted)
+}
+
 /// Reads what `text` points at. A terminal is read only if `-` asks for it.
 fn pointed_at(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, wanted: &Wanted<'_>) -> Result<String, Failure> {
     match text {
@@ -59,7 +74,9 @@ fn pointed_at(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, wanted: &Wanted<
         None => Err(Failure::usage(wanted.question).next(wanted.example).next(wanted.help)),
         Some(text) => match text.strip_prefix('@') {
             Some(literal) if literal.starts_with('@') => Ok(literal.to_owned()),
-            Some(path) => file(&cwd.join(path), wanted),
+            Some(path) => {
+                file(&cwd.join(path), wanted).map_err(|failure| failure.next("a text that begins with @ is written @@"))
+            }
             None => Ok(text.to_owned()),
         },
     }
@@ -67,10 +84,7 @@ fn pointed_at(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, wanted: &Wanted<
 
 fn file(path: &Path, wanted: &Wanted<'_>) -> Result<String, Failure> {
     let shown = path.display().to_string();
-    let unreadable = |error: io::Error| {
-        Failure::usage(format!("the file {shown} cannot be read: {error}"))
-            .next("a text that begins with @ is written @@")
-    };
+    let unreadable = |error: io::Error| Failure::usage(format!("the file {shown} cannot be read: {error}"));
     if path.is_dir() {
         return Err(Failure::usage(format!("{shown} is a folder, not a file")));
     }

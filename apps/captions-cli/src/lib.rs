@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod doctor;
 mod draft;
+mod eval;
 mod exit;
 mod failure;
 #[cfg(feature = "local-llm")]
@@ -22,6 +23,7 @@ mod picture;
 mod prefs;
 mod prompt;
 mod report;
+mod results;
 mod screen;
 mod session;
 mod user;
@@ -131,11 +133,13 @@ async fn dispatch(
         Command::Hashtags(args) => hashtags::run(&args, surroundings, stdin, screen),
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
-        Command::Prefs(command) => prefs::run(&command, surroundings, screen).await,
+        Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
+        Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
+        Command::Eval(args) => eval::run(&args, surroundings, screen).await,
         Command::Config(command) => config::run(&command, surroundings, screen),
         Command::Completions { shell } => completions::run(shell, screen),
     }

@@ -55,16 +55,24 @@ pub(crate) async fn run(
         PrefsCommand::Reset { user, output } => {
             let id = UserId::new(user)?;
             let session = Session::of_store(surroundings, screen).await?;
-            let changed = change(&session, &id, |_| Ok(Preferences::default())).await;
+            let changed = change(&session, &id, |current| Ok(without_wishes(current))).await;
             session.close().await;
             show(&changed?.0, *output, screen)
         }
     }
 }
 
+/// Nothing but what is no wish.
+fn without_wishes(preferences: &Preferences) -> Preferences {
+    Preferences {
+        results: preferences.results.clone(),
+        ..Preferences::default()
+    }
+}
+
 /// Reads, changes and writes; again if somebody else wrote in between. Whoever has wishes and is not there yet is created,
 /// which the second value says.
-async fn change(
+pub(crate) async fn change(
     session: &Session,
     id: &UserId,
     new: impl Fn(&Preferences) -> Result<Preferences, Vec<Invalid>> + Send + Sync,

@@ -2,7 +2,8 @@
 
 use axum::{body::Body, extract::FromRequest, extract::Request};
 use bytes::BytesMut;
-use captions_api::{image::MAX_DATA, problem::Code};
+use captions_api::{image::MAX_DATA, problem::Code, results};
+use captions_domain::engagement::Post;
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -16,6 +17,39 @@ use crate::{
 /// the broken connection only and not the answer.
 const DISCARDED: usize = 32 * 1024 * 1024;
 
+/// The most bytes of an import of results.
+const IMPORT_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The posts of an import: JSON, or CSV by its `Content-Type`.
+#[derive(Debug)]
+pub(crate) struct Import(pub(crate) Vec<Post>);
+
+impl FromRequest<AppState> for Import {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let is_csv = is_of(&parts.headers, &["text/csv"]);
+        if !is_csv && !is_of(&parts.headers, &["application/json"]) {
+            let detail = "the Content-Type is neither application/json nor text/csv in UTF-8";
+            return Err(Failure::new(Code::UnsupportedMediaType, detail));
+        }
+        let bound = Bound::of(IMPORT_LIMIT.max(state.limits.body_limit));
+        let bytes = read(&parts.headers, body, &state.limits, bound).await?;
+        // Megabytes of text take longer to read than others should wait.
+        let read = tokio::task::spawn_blocking(move || {
+            let body = if is_csv {
+                results::posts_of_csv(utf8(&bytes)?)?
+            } else {
+                json(&bytes)?
+            };
+            Ok(Self(results::parse_posts(&body)?))
+        });
+        read.await
+            .unwrap_or_else(|_| Err(Failure::new(Code::Internal, "the import could not be read")))
+    }
+}
+
 /// The field that holds a picture.
 const PICTURE: &[u8] = b"\"image\"";
 
@@ -27,17 +61,8 @@ impl FromRequest<AppState> for JsonBody {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
-        let limit = state.limits.body_limit;
-        let (_, value) = json(
-            request,
-            state,
-            Bound {
-                usual: limit,
-                most: limit,
-            },
-        )
-        .await?;
-        Ok(Self(value))
+        let bytes = declared(request, state, Bound::of(state.limits.body_limit)).await?;
+        json(&bytes).map(Self)
     }
 }
 
@@ -51,8 +76,9 @@ impl FromRequest<AppState> for PictureBody {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let usual = state.limits.body_limit;
         let most = usual.saturating_add(MAX_DATA);
-        let (length, value) = json(request, state, Bound { usual, most }).await?;
-        if length > usual && value.get("image").is_none_or(Value::is_null) {
+        let bytes = declared(request, state, Bound { usual, most }).await?;
+        let value = json(&bytes)?;
+        if bytes.len() > usual && value.get("image").is_none_or(Value::is_null) {
             return Err(too_large(usual));
         }
         Ok(Self(value))
@@ -63,34 +89,58 @@ impl FromRequest<AppState> for PictureBody {
 #[derive(Debug, Clone, Copy)]
 struct Bound {
     usual: usize,
-    /// Of one that names a picture within its usual size: its other fields are never larger.
+    /// Of one that names a picture within its usual size: what is beyond that is the picture.
     most: usize,
 }
 
-/// The body and its length.
-async fn json(request: Request, state: &AppState, bound: Bound) -> Result<(usize, Value), Failure> {
+impl Bound {
+    const fn of(limit: usize) -> Self {
+        Self {
+            usual: limit,
+            most: limit,
+        }
+    }
+}
+
+/// The bytes of a body that says that it is JSON.
+async fn declared(request: Request, state: &AppState, bound: Bound) -> Result<BytesMut, Failure> {
     let (parts, body) = request.into_parts();
-    if !is_json(&parts.headers, parts.method == Method::PATCH) {
+    let is_patch = parts.method == Method::PATCH;
+    let types: &[&str] = if is_patch {
+        &["application/json", "application/merge-patch+json"]
+    } else {
+        &["application/json"]
+    };
+    if !is_of(&parts.headers, types) {
         let detail = match parts.headers.get(header::CONTENT_TYPE) {
             None => "the request has no Content-Type",
             Some(_) => "the Content-Type is not application/json in UTF-8",
         };
         return Err(Failure::new(Code::UnsupportedMediaType, detail));
     }
-    let bytes = read(&parts.headers, body, &state.limits, bound).await?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
+    read(&parts.headers, body, &state.limits, bound).await
+}
+
+fn json(bytes: &[u8]) -> Result<Value, Failure> {
+    let text = utf8(bytes)?;
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+}
+
+/// Text, and some of it.
+fn utf8(bytes: &[u8]) -> Result<&str, Failure> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let detail = format!("the body is not UTF-8: byte {} is wrong", error.valid_up_to());
         Failure::new(Code::InvalidJson, detail)
     })?;
     if text.trim().is_empty() {
         return Err(Failure::new(Code::InvalidJson, "the body is empty"));
     }
-    serde_json::from_str(text)
-        .map(|value| (bytes.len(), value))
-        .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+    Ok(text)
 }
 
-fn is_json(headers: &HeaderMap, patch: bool) -> bool {
+/// True if the body says that it is of one of these types, in UTF-8.
+fn is_of(headers: &HeaderMap, types: &[&str]) -> bool {
     let Some(declared) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;
     };
@@ -103,7 +153,7 @@ fn is_json(headers: &HeaderMap, patch: bool) -> bool {
                 .map(|charset| charset.trim_matches('"').to_owned())
         })
         .all(|charset| matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii"));
-    is_utf8 && (kind == "application/json" || (patch && kind == "application/merge-patch+json"))
+    is_utf8 && types.contains(&kind.as_str())
 }
 
 async fn read(headers: &HeaderMap, body: Body, limits: &Limits, bound: Bound) -> Result<BytesMut, Failure> {

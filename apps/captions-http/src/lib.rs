@@ -17,6 +17,7 @@ mod health;
 mod layers;
 mod openapi;
 mod preferences;
+mod results;
 mod serve;
 pub mod start;
 mod state;
@@ -87,6 +88,7 @@ fn operations() -> OpenApiRouter<AppState> {
             preferences::replace,
             preferences::erase
         ))
+        .routes(routes!(results::read, results::import, results::forget))
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))

@@ -101,7 +101,10 @@ pub(crate) async fn replace(
 ) -> Result<Response, Failure> {
     let preferences = user::parse_preferences(&body)?;
     let edit = |user: &mut User| {
-        user.preferences = preferences.clone();
+        user.preferences = Preferences {
+            results: user.preferences.results.take(),
+            ..preferences.clone()
+        };
         Ok(())
     };
     change(&state, &call, &id, &headers, edit).await.map(shown)
@@ -129,7 +132,10 @@ pub(crate) async fn erase(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let edit = |user: &mut User| {
-        user.preferences = Preferences::default();
+        user.preferences = Preferences {
+            results: user.preferences.results.take(),
+            ..Preferences::default()
+        };
         Ok(())
     };
     let user = change(&state, &call, &id, &headers, edit).await?;

@@ -7,6 +7,7 @@ use captions_domain::{
     caption::{Answer, Caption, CaptionId, Degraded, Record, Source, Usage, Variant, Warning},
     check::{Verdict, Violation},
     choice::{Platform, Profile},
+    engagement::Unknown,
     ports::Grade,
     quality::Part,
 };
@@ -15,11 +16,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::feedback::FeedbackDocument;
-use crate::hashtags::TagDetail;
-
-/// Why there is no estimate yet.
-const NO_ESTIMATE: &str = "no posting history is known for this user";
+use crate::{feedback::FeedbackDocument, hashtags::TagDetail, results::Engagement};
 
 /// A caption with all that is known of it. The top level repeats the best variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -48,7 +45,7 @@ pub struct CaptionDocument {
     pub word_count: usize,
     /// Code points of `caption`.
     pub character_count: usize,
-    /// Null until the user's own results are known.
+    /// What a post with this caption may reach, by the user's own posts; null until their results are imported.
     #[schema(required)]
     pub estimated_engagement: Option<Engagement>,
     /// Why there is no estimate.
@@ -172,16 +169,6 @@ pub struct VariantDocument {
     pub hashtag_details: Vec<TagDetail>,
 }
 
-/// What a post like this one reached before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Engagement {
-    pub median: f64,
-    pub low: f64,
-    pub high: f64,
-    /// What the numbers count.
-    pub unit: String,
-}
-
 impl CaptionDocument {
     /// The document of a fresh answer, `elapsed` after its request came in.
     pub fn of_answer(answer: &Answer, request_id: &str, elapsed: Duration) -> Self {
@@ -194,6 +181,13 @@ impl CaptionDocument {
             &answer.degraded,
         );
         document.warnings.extend_from_slice(&answer.warnings);
+        match &answer.outlook {
+            Ok(outlook) => {
+                document.estimated_engagement = Some(outlook.into());
+                document.estimated_engagement_reason = None;
+            }
+            Err(why) => document.estimated_engagement_reason = Some(why.to_string()),
+        }
         document.processing_time = Some((elapsed.as_secs_f64() * 1e6).round() / 1e6);
         document
     }
@@ -239,7 +233,7 @@ impl CaptionDocument {
             word_count: best.map_or(0, Variant::word_count),
             character_count: best.map_or(0, Variant::character_count),
             estimated_engagement: None,
-            estimated_engagement_reason: Some(NO_ESTIMATE.to_owned()),
+            estimated_engagement_reason: Some(Unknown::NotFresh.to_string()),
             publishable: shown.publishable,
             violations: shown.violations,
             rules: shown.rules,

@@ -208,6 +208,44 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A list of at most `most` entries, each read by `read`, which is told where it stands.
+    pub(crate) fn entries<T>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+        read: impl Fn(&Value, &str) -> Result<T, Vec<Invalid>>,
+    ) -> Given<Vec<T>> {
+        let items = match self.given(name) {
+            Given::Set(Value::Array(items)) => items,
+            Given::Set(other) => {
+                let pointer = self.pointer(name);
+                self.broken.push(wrong_type(name, "a list", other).at(pointer));
+                return Given::Broken;
+            }
+            Given::Null => return Given::Null,
+            Given::Absent | Given::Broken => return Given::Absent,
+        };
+        let pointer = self.pointer(name);
+        if items.len() > most {
+            let rule = format!("{name} has at most {most} entries, these are {}", items.len());
+            self.broken
+                .push(Invalid::new("too_many", rule).nearest(most).at(pointer));
+            return Given::Broken;
+        }
+        let mut entries = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match read(item, &format!("{pointer}/{index}")) {
+                Ok(entry) => entries.push(entry),
+                Err(broken) => self.broken.extend(broken),
+            }
+        }
+        if entries.len() == items.len() {
+            Given::Set(entries)
+        } else {
+            Given::Broken
+        }
+    }
+
     /// An object inside, read by `read`, which is told where it stands.
     pub(crate) fn object<T>(
         &mut self,

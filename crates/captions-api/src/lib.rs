@@ -16,6 +16,7 @@ pub mod generate;
 pub mod hashtags;
 pub mod image;
 pub mod problem;
+pub mod results;
 pub mod schema;
 pub mod stream;
 pub mod user;

@@ -11,6 +11,7 @@ use crate::{
     alt::AltText,
     check::{Report, Violation},
     choice::{Platform, Tone},
+    engagement::{Outlook, Unknown},
     hashtags::Tag,
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
@@ -235,6 +236,8 @@ pub struct Answer {
     pub warnings: Vec<Warning>,
     /// Age of a cached answer.
     pub age: Option<Duration>,
+    /// What a post with the best variant may reach, by the user's own results.
+    pub outlook: Result<Outlook, Unknown>,
     /// True if it was being written for another request just then: whoever asked the same at the same time shares it.
     pub shared: bool,
 }

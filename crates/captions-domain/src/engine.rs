@@ -17,6 +17,7 @@ use crate::{
     caption::{Answer, Degraded, Source, Warning},
     choice::nearest,
     context::Context,
+    engagement::{Results, Unknown},
     fault::LlmError,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
@@ -99,6 +100,8 @@ pub type EventStream = BoxStream<'static, Result<Event, GenerateError>>;
 /// A request on its way.
 struct Job {
     desk: Arc<Desk>,
+    /// What the user's posts have reached.
+    results: Result<Results, Unknown>,
     key: CacheKey,
     wish: Wish,
     warnings: Vec<Warning>,
@@ -164,8 +167,16 @@ impl Engine {
             has_ladder: wish.stale || (request.allow_fallback && !self.rungs.is_empty()),
             noted: cx.notes.all(),
         };
+        let results = known.and_then(|preferences| preferences.results).ok_or_else(|| {
+            if cx.notes.all().contains(&Degraded::PreferencesDefault) {
+                Unknown::Unreadable
+            } else {
+                Unknown::NoHistory
+            }
+        });
         Ok(Job {
             desk: Arc::new(desk),
+            results,
             key,
             wish,
             warnings,
@@ -226,6 +237,10 @@ impl Engine {
         if age.is_some() || shared {
             job.desk.store_found(cx, &mut written).await;
         }
+        let outlook = job.results.and_then(|results| {
+            let text = written.caption.variants.first().map_or("", |best| &best.text);
+            results.outlook(job.desk.brief.content_type, text, &job.desk.brief.language)
+        });
         written.degraded.iter().for_each(|how| cx.notes.add(*how));
         let mut warnings = job.warnings;
         warnings.append(&mut written.warnings);
@@ -237,6 +252,7 @@ impl Engine {
             degraded: cx.notes.all(),
             warnings,
             age,
+            outlook,
             shared,
         })
     }

@@ -1,10 +1,13 @@
 //! What is known of the person whom a caption is for.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    engagement::Results,
     request::{BrandTag, BrandVoice, HashtagCount, Keyword, Language, Sample, UserId},
     voice::{self, StyleCard},
 };
@@ -36,9 +39,22 @@ pub struct Preferences {
     pub samples: Vec<Sample>,
     /// What is usual in the samples. Follows from them: see [`Preferences::measured`].
     pub style_card: Option<StyleCard>,
+    /// What their posts have reached, where that was imported. No wish, and no part of what is asked for.
+    pub results: Option<Results>,
 }
 
 impl Preferences {
+    /// The wishes alone: two users who differ in nothing else get the same caption.
+    pub fn without_results(&self) -> Cow<'_, Self> {
+        match &self.results {
+            None => Cow::Borrowed(self),
+            Some(_) => Cow::Owned(Self {
+                results: None,
+                ..self.clone()
+            }),
+        }
+    }
+
     /// The same with the style card that its samples have, which is none if they are too few.
     #[must_use]
     pub fn measured(mut self) -> Self {

@@ -1,16 +1,26 @@
 //! The template writer: no model, only the user's own description made into a plain caption.
 //!
-//! It states no fact that the description does not state. Of the brief it honours description, language, tone, lengths,
-//! emoji, call to action, keywords, words to avoid, disclosure, variants and seed; style, audience, brand voice, free
-//! wishes and temperature need a model. It does not translate: the description stands as it was written. Openers,
-//! endings and calls to action exist in English, Spanish, French, German, Italian and Portuguese; in any other language
+//! It states no fact that the description does not state. Of the brief it honours description, language, tone, style,
+//! audience, lengths, emoji, call to action, keywords and required words, words to avoid, disclosure, variants, seed, and
+//! of the style card the casing and the usual emoji; brand tags are the engine's. The brand's voice in words, free wishes,
+//! samples and temperature need a model. It does not translate: the description stands as it was written.
+//!
+//! Lines for every tone, style, audience and topic exist in English, Spanish, French, German, Italian and Portuguese.
+//! Russian, Japanese, Korean and Chinese have a few that go with any tone, and the calls to action; in any other language
 //! the caption is the description alone.
+//! A caption that is to be long gets no more than four lines that state nothing: it stays shorter rather than padded.
 
+mod angles;
 mod compose;
 mod emoji;
+mod fronting;
+mod layout;
+mod lines;
 mod phrases;
+mod picture;
 mod source;
 mod subject;
+mod topics;
 
 use async_trait::async_trait;
 use captions_domain::{
@@ -23,7 +33,7 @@ use captions_domain::{
 use futures_util::{StreamExt as _, stream};
 
 /// Changes with every change of what the same brief gives: it is part of the cache key.
-const MODEL: &str = "template-2";
+const MODEL: &str = "template-3";
 
 /// Fills the description into sentences. Instant, and the same brief always gives the same bytes, at the
 /// same count of attempts.
@@ -93,8 +103,8 @@ fn write(cx: &Context, prompt: &Prompt) -> String {
     let turn = cx.attempts.begun().saturating_sub(1);
     let turn = usize::try_from(turn).unwrap_or(0);
     match prompt.format {
-        Format::Variants => reply::encode(compose::drafts(brief, brief.variants.get().into(), turn)),
-        Format::Plain => compose::drafts(brief, 1, turn)
+        Format::Variants => reply::encode(angles::drafts(brief, brief.variants.get().into(), turn)),
+        Format::Plain => angles::drafts(brief, 1, turn)
             .first()
             .map(reply::Draft::text)
             .unwrap_or_default(),

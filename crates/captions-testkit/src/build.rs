@@ -13,8 +13,9 @@ use captions_domain::{
     alt::{AltSource, AltText},
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
     check::{self, Report, Standing, Violation},
-    choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
+    choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
+    engagement::{Post, Results},
     hashtags::{Origin, Tag, Tier},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
@@ -55,6 +56,20 @@ pub fn keyword(word: &str) -> Keyword {
     Keyword::new(word).expect("a keyword")
 }
 
+/// What posts have reached, comments included.
+fn results() -> Results {
+    let newest = datetime!(2026-11-20 12:00 UTC);
+    let post = |days: i64| Post {
+        posted_at: newest - time::Duration::days(days),
+        format: ContentType::Reel,
+        caption: "Pão?".to_owned(),
+        likes: 90 + u64::try_from(days).expect("a positive number"),
+        comments: Some(3),
+    };
+    let posts: Vec<Post> = (3..12).map(post).collect();
+    Results::of(&posts, &Language::default(), newest)
+}
+
 /// Every wish made, in several scripts.
 pub fn preferences_full() -> Preferences {
     Preferences {
@@ -81,6 +96,7 @@ pub fn preferences_full() -> Preferences {
             sample("焙煎したて ☕️ 👩🏽‍🍳"),
         ],
         style_card: None,
+        results: Some(results()),
     }
     .measured()
 }

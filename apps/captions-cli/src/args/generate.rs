@@ -212,7 +212,7 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
 }
 
 /// The rule of `engine.deadline`, told under the name of the flag.
-fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let seconds = number(text)?;
     if (0.1..=600.0).contains(&seconds) {
         Ok(seconds)
@@ -221,7 +221,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-fn score(text: &str) -> Result<f64, String> {
+pub(super) fn score(text: &str) -> Result<f64, String> {
     let score = number(text)?;
     if (0.0..=100.0).contains(&score) {
         Ok(score)

@@ -74,6 +74,7 @@ fn answer(variants: Vec<Variant>) -> Answer {
         degraded: Vec::new(),
         warnings: Vec::new(),
         age: None,
+        outlook: Err(captions_domain::engagement::Unknown::NoHistory),
         shared: false,
     }
 }

@@ -3,11 +3,13 @@
 
 mod binary;
 mod check;
+mod eval;
 mod failures;
 mod generate;
 mod hashtags;
 mod people;
 mod prompt;
+mod results;
 mod settings;
 mod support;
 mod terminal;

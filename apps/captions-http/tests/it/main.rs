@@ -18,6 +18,7 @@ mod openapi;
 mod pictures;
 mod ports;
 mod problems;
+mod results;
 mod server;
 mod shutdown;
 mod starting;

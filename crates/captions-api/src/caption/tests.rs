@@ -109,6 +109,7 @@ fn answer() -> Answer {
         degraded: vec![Degraded::FallbackProvider],
         warnings: vec![Warning::new("not_stored", "the only copy")],
         age: None,
+        outlook: Err(Unknown::NoHistory),
         shared: false,
     }
 }

@@ -1,11 +1,14 @@
 use std::collections::HashSet;
 
+use time::OffsetDateTime;
+
 mod near;
 
 use super::*;
 use crate::{
     choice::{Emoji, Profile, Tone},
-    request::{CaptionRequest, Description, Variants},
+    engagement::Results,
+    request::{CaptionRequest, Description, Language, Variants},
 };
 
 #[derive(Clone)]
@@ -111,4 +114,17 @@ fn the_key_shows_nothing_but_a_digest() {
 
     let digest = key.strip_prefix("captions:caption:").unwrap();
     assert!(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()));
+}
+
+#[test]
+fn what_a_users_posts_have_reached_changes_no_caption() {
+    let with_results = Asked {
+        preferences: Some(Preferences {
+            results: Some(Results::of(&[], &Language::default(), OffsetDateTime::UNIX_EPOCH)),
+            ..Preferences::default()
+        }),
+        ..asked()
+    };
+
+    assert_eq!(key(&with_results), key(&asked()));
 }

@@ -1,23 +1,30 @@
-//! From a brief to drafts: a sentence from the description, and around it what fits and was asked for.
+//! From a brief to one draft: a text from the description, and around it what fits and was asked for.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 
 use captions_domain::{
-    brief::Brief, check::contains_phrase, choice::Cta, platform::PlatformRules, reply::Draft, request::Keyword, text,
+    brief::Brief,
+    check::contains_phrase,
+    choice::{Cta, Style, Tone},
+    phrases::Words,
+    platform::PlatformRules,
+    reply::Draft,
+    request::Keyword,
+    text,
 };
 
 use super::{
-    emoji,
-    phrases::{self, Phrases, Register},
+    angles::{Angle, Close, Lead, Shape},
+    emoji, fronting, layout,
+    lines::{Lines, line, seed_of, turned},
+    phrases::{self, Phrases, Register, as_sentence},
     source::{self, Cut, fit, holds_avoided, sentence_ends},
     subject::Mood,
+    topics::topics,
 };
 
 /// What stands where nothing else may: not a word in any language.
 const NOTHING: &str = "…";
-
-/// The angle that is never given up.
-const STATEMENT: &str = "statement";
 
 /// What must be left of a description that makes room for something else.
 const ENOUGH_WORDS: usize = 3;
@@ -25,320 +32,442 @@ const ENOUGH_WORDS: usize = 3;
 /// Characters beyond the limit that still tell where to cut: the word after a comma.
 const BEYOND: usize = 64;
 
-/// One way to put a caption together.
-#[derive(Clone, Copy)]
-struct Angle {
-    name: &'static str,
-    shape: Shape,
-    /// Which opener, ending or question stands around the description, and which call to action below it.
-    opener: Option<usize>,
-    ending: Option<usize>,
-    question: Option<usize>,
-    ask: usize,
-}
+/// Captions that are to be longer than this have paragraphs.
+const SHORT: usize = 100;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// As much of the description as fits.
-    Full,
-    /// Its first sentence alone.
-    Short,
-    /// Each sentence on its own line; only where there are several.
-    Lines,
-}
+/// The most lines that are added to a short caption to come to its length.
+const MOST_IN_SHORT: usize = 2;
 
-const fn angle(name: &'static str, shape: Shape, ask: usize) -> Angle {
-    Angle {
-        name,
-        shape,
-        opener: None,
-        ending: None,
-        question: None,
-        ask,
-    }
-}
-
-/// The angles in the order in which they are used.
-#[rustfmt::skip]
-const ANGLES: [Angle; 20] = [
-    Angle { ending: Some(0), ..angle(STATEMENT, Shape::Full, 0) },
-    Angle { question: Some(0), ..angle("question", Shape::Full, 0) },
-    angle("short", Shape::Short, 1),
-    Angle { opener: Some(0), ..angle("opener first", Shape::Full, 0) },
-    angle("plain", Shape::Full, 0),
-    Angle { ending: Some(1), ..angle("line by line", Shape::Lines, 1) },
-    Angle { ending: Some(1), ..angle("another ending", Shape::Full, 1) },
-    Angle { question: Some(1), ..angle("another question", Shape::Full, 0) },
-    Angle { opener: Some(1), ..angle("another opener", Shape::Full, 1) },
-    Angle { opener: Some(0), ending: Some(0), ..angle("opener and ending", Shape::Full, 1) },
-    Angle { opener: Some(1), ending: Some(1), ..angle("framed", Shape::Full, 0) },
-    Angle { opener: Some(0), question: Some(0), ..angle("opener and question", Shape::Full, 0) },
-    Angle { opener: Some(1), question: Some(1), ..angle("opening, then a question", Shape::Full, 0) },
-    angle("plain, another call", Shape::Full, 1),
-    angle("short, another call", Shape::Short, 0),
-    Angle { ending: Some(0), ..angle("short with an ending", Shape::Short, 0) },
-    Angle { ending: Some(1), ..angle("short with another ending", Shape::Short, 1) },
-    Angle { opener: Some(0), ..angle("short with an opener", Shape::Short, 1) },
-    Angle { opener: Some(1), ..angle("short with another opener", Shape::Short, 0) },
-    angle("lines alone", Shape::Lines, 0),
-];
-
-/// Up to `count` drafts, no two with the same text; at least one. Those of a later `turn` begin that many drafts later.
-pub(super) fn drafts(brief: &Brief, count: usize, turn: usize) -> Vec<Draft> {
-    let desk = Desk::of(brief);
-    let mut seen = HashSet::new();
-    let mut all = ANGLES
-        .iter()
-        .filter_map(|angle| desk.compose(angle))
-        .filter(|draft| seen.insert(draft.text()));
-    let mut drafts: Vec<Draft> = if turn == 0 {
-        all.take(count).collect()
-    } else {
-        let mut drafts: Vec<Draft> = all.by_ref().collect();
-        let by = turn.checked_rem(drafts.len()).unwrap_or(0);
-        drafts.rotate_left(by);
-        drafts.truncate(count);
-        drafts
-    };
-    if drafts.is_empty() {
-        drafts.push(desk.without_description());
-    }
-    drafts
-}
+/// The most emoji of ours in a row, where there is another place for them.
+const MOST_IN_A_ROW: usize = 3;
 
 /// All that the drafts of one brief share.
-struct Desk<'a> {
+pub(super) struct Desk<'a> {
     brief: &'a Brief,
     rules: PlatformRules,
     /// The description, prepared; empty if all of it is to be avoided.
     source: String,
+    /// Its first letter as it stands behind a colon.
+    first_letter: Option<char>,
     /// Where its sentences end.
     ends: Vec<usize>,
     disclosure: &'static str,
-    openers: Vec<&'static str>,
-    endings: Vec<&'static str>,
-    questions: Vec<&'static str>,
-    asks: Vec<&'static str>,
-    emoji: String,
-    topics: &'static str,
+    leads: Vec<String>,
+    style: Vec<String>,
+    audience: Vec<String>,
+    endings: Vec<String>,
+    questions: Vec<String>,
+    asks: Vec<String>,
+    emoji: Vec<&'a str>,
+    /// Whether lines may be added that nobody asked for, to come to the wished length.
+    fills: bool,
 }
 
 /// What stands around the description.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Frame<'a> {
-    opener: &'a str,
-    /// Keywords that the description lacks.
-    topics: &'a [&'a str],
-    after: &'a str,
+    lead: &'a str,
+    /// A question that stands before everything else.
+    question_first: &'a str,
+    /// Words that the description lacks.
+    keywords: &'a [&'a str],
+    /// Sentences after it.
+    after: Vec<&'a str>,
     ask: &'a str,
     lines: bool,
 }
 
 impl<'a> Desk<'a> {
-    fn of(brief: &'a Brief) -> Self {
-        let register = Register::of(brief.tone);
-        let mut source = source::prepare(brief);
+    pub(super) fn of(brief: &'a Brief) -> Self {
+        let language = brief.language.primary();
+        let register = Register::of(brief.tone, brief.style);
         let mood = Mood::of(brief);
-        let emoji = emoji::choose(brief, register, mood, text::emoji(&source).count());
+        let prepared = source::prepare(brief);
+        let mut source = prepared.text;
+        // What a story mentions on its way is not what one asks about, nor what a short caption of it shows.
+        let first = topics(
+            &source[..sentence_ends(&source).first().copied().unwrap_or(source.len())],
+            language,
+        );
+        let all = topics(brief.description.as_str(), language);
+        let shown = if source.chars().count() > limit(brief) {
+            &first
+        } else {
+            &all
+        };
+        let emoji = emoji::choose(brief, shown, register, mood, text::emoji(&source).count());
+        let first_letter = small_first_letter(&source, prepared.first_letter, brief);
         // What stands far beyond the limit can never be used, and is not looked at again and again.
         if let Some((end, _)) = source.char_indices().nth(limit(brief) + BEYOND) {
             source.truncate(end);
         }
-        let seed = brief.seed.unwrap_or_else(|| seed_of(brief.description.as_str()));
-        let allowed = |lines: [&'static str; 2]| {
-            let mut lines: Vec<&'static str> = lines.into_iter().filter(|line| !holds_avoided(line, brief)).collect();
-            if seed % 2 == 1 {
-                lines.reverse();
-            }
-            lines
+        let phrases = Phrases::of(&brief.language);
+        let lines = Lines {
+            brief,
+            phrases,
+            register,
+            turn: brief.seed.unwrap_or_else(|| seed_of(brief.description.as_str())),
         };
-        let phrases = Phrases::of(brief.language.primary());
-        let of = |choose: fn(&Phrases, Register) -> [&'static str; 2]| {
-            phrases
-                .map(|phrases| allowed(choose(phrases, register)))
-                .unwrap_or_default()
-        };
-        let asks = match brief.cta {
-            Cta::None => Vec::new(),
-            Cta::Question => of(Phrases::questions),
-            Cta::Save => of(Phrases::save),
-            Cta::Visit => of(Phrases::visit),
-            Cta::Comment => of(Phrases::comment),
-        };
-        let disclosures = phrases::disclosures(brief.language.primary());
+        let is_question = source.ends_with(['?', '？', '؟']);
+        let sad = mood == Mood::Sad;
+        let none = Vec::new;
+        let questions = if is_question { none() } else { lines.questions(&first) };
+        let disclosures = phrases::disclosures(language);
         let disclosed = disclosures.iter().any(|words| source.starts_with(words));
         Self {
             rules: PlatformRules::of(brief.platform),
             disclosure: if brief.sponsored && !disclosed {
-                disclosures
-                    .into_iter()
-                    .find(|words| !holds_avoided(words, brief))
-                    .unwrap_or_default()
+                let allowed = disclosures.into_iter().find(|words| !holds_avoided(words, brief));
+                allowed.unwrap_or_default()
             } else {
                 ""
             },
-            openers: if mood == Mood::Sad {
-                Vec::new()
+            leads: match (sad, is_question) {
+                (true, _) => none(),
+                (_, true) => lines.of("lead", "question"),
+                _ => lines.of("lead", register.name()),
+            },
+            style: if sad || is_question {
+                none()
             } else {
-                of(Phrases::openers)
+                lines.of("style", brief.style.as_str())
+            },
+            audience: if sad {
+                none()
+            } else {
+                lines.of("audience", brief.audience.as_str())
             },
             // The endings of the formal register thank, which is out of place before what calls for respect.
-            endings: if mood == Mood::Sad || (mood == Mood::Grave && register == Register::Formal) {
-                Vec::new()
+            endings: if sad || is_question || (mood == Mood::Grave && register == Register::Formal) {
+                none()
             } else {
-                of(Phrases::endings)
+                lines.of("ending", register.name())
             },
-            // One call to action is enough.
-            questions: if brief.cta == Cta::None && mood != Mood::Sad {
-                of(Phrases::questions)
+            asks: match brief.cta {
+                Cta::None => none(),
+                Cta::Question => questions.clone(),
+                Cta::Save => lines.address("save"),
+                Cta::Visit => lines.address("visit"),
+                Cta::Comment => lines.address("comment"),
+            },
+            // One call to action is enough, and what calls for respect is not asked about.
+            questions: if brief.cta == Cta::None && !sad && brief.tone != Tone::Respectful {
+                questions
             } else {
-                Vec::new()
+                none()
             },
-            asks,
             emoji,
-            topics: phrases.map_or("", |phrases| phrases.topics),
+            fills: (mood == Mood::Any || register == Register::Calm) && !sad && brief.style != Style::Minimalist,
             ends: sentence_ends(&source),
+            first_letter,
             source,
             brief,
         }
     }
 
+    /// How many sentences the description has.
+    pub(super) fn sentences(&self) -> usize {
+        self.ends.len()
+    }
+
     /// The draft of this angle; `None` if the angle cannot be had: its phrases do not exist, are to be avoided, or do
     /// not fit.
-    fn compose(&self, angle: &Angle) -> Option<Draft> {
-        let opener = wanted(&self.openers, angle.opener)?;
-        let question = wanted(&self.questions, angle.question)?;
+    pub(super) fn compose(&self, angle: &Angle) -> Option<Draft> {
+        let (lead, question_first) = match angle.lead {
+            Lead::None => ("", ""),
+            Lead::Tone(index) => (line(&self.leads, index)?, ""),
+            Lead::Style(index) => (line(&self.style, index)?, ""),
+            Lead::Audience(index) => (line(&self.audience, index)?, ""),
+            Lead::Question(index) => ("", line(&self.questions, index)?),
+        };
         // A statement is one without an ending, too; the other angles are nothing without what makes them.
-        let is_statement = angle.name == STATEMENT;
-        let ending = wanted(&self.endings, angle.ending).or(is_statement.then_some(""))?;
+        let close = match angle.close {
+            Close::None => "",
+            Close::Ending(index) if angle.is_statement() => line(&self.endings, index).unwrap_or_default(),
+            Close::Ending(index) => line(&self.endings, index)?,
+            Close::Question(index) => line(&self.questions, index)?,
+        };
+        let reordered;
         let source = match angle.shape {
             Shape::Lines if self.ends.len() < 2 => return None,
             Shape::Full | Shape::Lines => self.source.as_str(),
             Shape::Short => self.source[..self.ends.first().copied().unwrap_or_default()].trim_end(),
+            Shape::PlaceFirst | Shape::DetailFirst => {
+                reordered = self.reordered(angle.shape)?;
+                reordered.as_str()
+            }
         };
         if source.is_empty() {
             return None;
         }
         let plain = Frame {
-            ask: self
-                .asks
-                .get(angle.ask)
-                .or(self.asks.first())
-                .copied()
-                .unwrap_or_default(),
+            ask: turned(&self.asks, angle.turn).unwrap_or_default(),
             lines: angle.shape == Shape::Lines,
             ..Frame::default()
         };
         // The call to action was asked for: it stays unless hardly any room would be left for the description.
-        let (kept, plain) = [plain, Frame { ask: "", ..plain }].into_iter().find_map(|frame| {
-            let body = self.longest(source, Cut::Any, frame)?;
+        let without_ask = Frame {
+            ask: "",
+            ..plain.clone()
+        };
+        let (kept, plain) = [plain, without_ask].into_iter().find_map(|frame| {
+            let body = self.longest(source, Cut::Any, &frame)?;
             let enough = frame.ask.is_empty() || body == source || text::words(&body).count() >= ENOUGH_WORDS;
             enough.then_some((body, frame))
         })?;
-        let missing = self.missing_keywords(&kept);
-        let (kept, plain) = self.with_topics(source, kept, plain, &missing);
+        let (required, missing) = self.missing_words(&kept);
+        let (kept, plain) = self.with_keywords(source, kept, plain, required, &missing);
         let framed = Frame {
-            opener,
-            after: if ending.is_empty() { question } else { ending },
-            ..plain
+            lead,
+            question_first,
+            after: Some(close).filter(|line| !line.is_empty()).into_iter().collect(),
+            ..plain.clone()
         };
-        let (body, frame) = if self.fits(&self.text(&kept, framed), framed) {
+        let (body, frame) = if self.fits(&self.text(&kept, &framed), &framed) {
             (kept, framed)
-        } else if is_statement {
+        } else if angle.is_statement() {
             (kept, plain)
         } else {
-            (self.longest(source, Cut::Clean, framed)?, framed)
+            let shorter = self.longest(source, Cut::Clean, &framed)?;
+            if text::words(&shorter).count() < ENOUGH_WORDS {
+                return None;
+            }
+            (shorter, framed)
         };
-        let text = self.text(&body, frame);
+        let frame = self.fill(&body, frame, angle);
+        let text = self.text(&body, &frame);
         // Parts that are harmless alone may meet so that they are not.
         (!holds_avoided(&text, self.brief)).then(|| Draft {
-            angle: angle.name.to_owned(),
+            angle: self.name(angle),
             body: text,
             cta: (!frame.ask.is_empty()).then(|| frame.ask.to_owned()),
             ..Draft::default()
         })
     }
 
+    fn name(&self, angle: &Angle) -> String {
+        match angle.lead {
+            Lead::Style(_) => format!("{} {}", self.brief.style, angle.name),
+            Lead::Audience(_) => format!("{} {}", self.brief.audience.as_str().replace('_', " "), angle.name),
+            _ => angle.name.to_owned(),
+        }
+    }
+
+    /// The description with its parts in another order; `None` if that cannot be had.
+    fn reordered(&self, shape: Shape) -> Option<String> {
+        if self.ends.len() != 1 {
+            return None;
+        }
+        let small = self.behind_colon(&self.source);
+        let language = self.brief.language.primary();
+        if shape == Shape::PlaceFirst {
+            let (place, rest) = fronting::place_first(&small, language)?;
+            let colon = if language == "fr" { " :" } else { ":" };
+            return Some(format!("{}{colon} {rest}.", self.large(place)));
+        }
+        let (detail, rest) = fronting::detail_first(&small, language)?;
+        Some(format!("{}. {}.", self.large(detail), self.large(rest)))
+    }
+
+    /// With a large first letter, unless this user writes none.
+    fn large(&self, text: &str) -> String {
+        let mut rest = text.chars();
+        match rest.next() {
+            Some(first) if !source::writes_small(self.brief) => first.to_uppercase().chain(rest).collect(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// The text as it stands behind a colon, if it begins as the description does.
+    fn behind_colon(&self, body: &str) -> String {
+        let mut rest = body.chars();
+        match (rest.next(), self.first_letter) {
+            (Some(first), Some(small)) if self.source.starts_with(first) => [small].into_iter().chain(rest).collect(),
+            _ => body.to_owned(),
+        }
+    }
+
+    /// Adds lines that state nothing until the text is as long as was wished for, or until there are no more. Endings stand
+    /// before a question, which comes last.
+    fn fill<'f>(&'f self, body: &str, mut frame: Frame<'f>, angle: &Angle) -> Frame<'f> {
+        let from = self.brief.target_chars.0;
+        let asks_already = !frame.question_first.is_empty() || matches!(angle.close, Close::Question(_));
+        let question = if asks_already {
+            None
+        } else {
+            turned(&self.questions, angle.turn)
+        };
+        let lead = [&self.style, &self.audience, &self.leads]
+            .into_iter()
+            .find_map(|leads| turned(leads, angle.turn));
+        let steps = [
+            (Part::Ending, turned(&self.endings, angle.turn)),
+            (Part::Question, question),
+            (Part::Lead, lead),
+            (Part::Ending, turned(&self.endings, angle.turn + 1)),
+        ];
+        let mut left = if from > SHORT { steps.len() } else { MOST_IN_SHORT };
+        for (part, line) in steps {
+            if left == 0 {
+                break;
+            }
+            let Some(line) = line.filter(|line| self.fills && !frame.after.contains(line)) else {
+                continue;
+            };
+            if whole(&self.text(body, &frame), frame.ask).chars().count() >= from {
+                break;
+            }
+            let mut longer = frame.clone();
+            match part {
+                Part::Ending => longer.after.insert(0, line),
+                Part::Question => longer.after.push(line),
+                Part::Lead if longer.lead.is_empty() && longer.question_first.is_empty() => longer.lead = line,
+                Part::Lead => continue,
+            }
+            if self.fits(&self.text(body, &longer), &longer) {
+                frame = longer;
+                left -= 1;
+            }
+        }
+        frame
+    }
+
     /// The longest beginning of `source` that fits into the frame.
-    fn longest(&self, source: &str, cut: Cut, frame: Frame<'_>) -> Option<String> {
+    fn longest(&self, source: &str, cut: Cut, frame: &Frame<'_>) -> Option<String> {
         fit(source, &self.brief.language, cut, |body| {
             self.fits(&self.text(body, frame), frame)
         })
     }
 
-    /// Adds the missing keywords: all, even if whole sentences or clauses must go for them, or else as many as fit.
-    fn with_topics<'b>(
+    /// Adds the missing words: all, even if whole sentences or clauses must go for them, or else as many as fit. For the
+    /// first `required` of them words may go, too.
+    fn with_keywords<'f>(
         &self,
         source: &str,
         kept: String,
-        plain: Frame<'b>,
-        missing: &'b [&'b str],
-    ) -> (String, Frame<'b>) {
-        let all = Frame {
-            topics: missing,
-            ..plain
+        plain: Frame<'f>,
+        required: usize,
+        missing: &'f [&'f str],
+    ) -> (String, Frame<'f>) {
+        let with = |count: usize| Frame {
+            keywords: &missing[..count],
+            ..plain.clone()
         };
-        if let Some(shorter) = self.longest(source, Cut::Clean, all)
+        let all = with(missing.len());
+        if let Some(shorter) = self.longest(source, Cut::Clean, &all)
             && text::words(&shorter).count() >= ENOUGH_WORDS
         {
             return (shorter, all);
         }
-        let fitting = (0..=missing.len()).rev().map(|count| Frame {
-            topics: &missing[..count],
-            ..plain
-        });
-        let frame = fitting
-            .into_iter()
-            .find(|frame| self.fits(&self.text(&kept, *frame), *frame))
-            .unwrap_or(plain);
-        (kept, frame)
+        if required > 0 {
+            let bare = with(required);
+            let unasked = Frame {
+                ask: "",
+                ..bare.clone()
+            };
+            for frame in [bare, unasked] {
+                if let Some(shorter) = self.longest(source, Cut::Any, &frame) {
+                    return (shorter, frame);
+                }
+            }
+        }
+        let fitting = (0..=missing.len())
+            .rev()
+            .map(with)
+            .find(|frame| self.fits(&self.text(&kept, frame), frame));
+        (kept, fitting.unwrap_or(plain))
     }
 
-    fn missing_keywords(&self, body: &str) -> Vec<&'a str> {
-        let words = self.brief.keywords.iter().map(Keyword::as_str);
-        words
-            .filter(|word| !contains_phrase(body, word) && !holds_avoided(word, self.brief))
-            .collect()
+    /// The words that the text should hold and does not; so many of them must.
+    fn missing_words(&self, body: &str) -> (usize, Vec<&'a str>) {
+        let missing = |words: &'a [Keyword]| {
+            words
+                .iter()
+                .map(Keyword::as_str)
+                .filter(|word| !contains_phrase(body, word) && !holds_avoided(word, self.brief))
+        };
+        let mut all: Vec<&str> = missing(&self.brief.required).collect();
+        let required = all.len();
+        for word in missing(&self.brief.keywords) {
+            if !all.iter().any(|other| contains_phrase(other, word)) {
+                all.push(word);
+            }
+        }
+        (required, all)
     }
 
     /// Everything but the call to action, which stands apart.
-    fn text(&self, body: &str, frame: Frame<'_>) -> String {
+    fn text(&self, body: &str, frame: &Frame<'_>) -> String {
+        let space = layout::between_sentences(&self.brief.language);
+        // Short captions are one paragraph.
+        let gap = if self.brief.target_chars.0 > SHORT {
+            "\n\n"
+        } else {
+            space
+        };
         let mut text = String::with_capacity(body.len() + 200);
-        let mut add = |piece: &str| {
+        let mut add = |between: &str, piece: &str| {
             if !piece.is_empty() {
                 if !text.is_empty() {
-                    text.push(' ');
+                    text.push_str(between);
                 }
                 text.push_str(piece);
             }
         };
-        add(self.disclosure);
-        add(frame.opener);
+        add(" ", self.disclosure);
+        add(" ", frame.question_first);
+        let after_question = if frame.question_first.is_empty() { " " } else { "\n\n" };
         if frame.lines {
-            let mut from = 0;
-            let lines = sentence_ends(body)
-                .into_iter()
-                .map(|end| body[std::mem::replace(&mut from, end)..end].trim());
-            add(&lines.collect::<Vec<_>>().join("\n"));
+            add(" ", &as_sentence(frame.lead));
+            add(if frame.lead.is_empty() { " " } else { "\n" }, &layout::in_lines(body));
+        } else if frame.lead.is_empty() {
+            add(after_question, &self.laid_out(body));
+        } else if self.disclosure.is_empty() && goes_behind_colon(body) {
+            add(" ", frame.lead);
+            // The wide colon has its space within.
+            add(
+                if frame.lead.ends_with('：') { "" } else { " " },
+                &self.laid_out(&self.behind_colon(body)),
+            );
         } else {
-            add(body);
+            add(" ", &as_sentence(frame.lead));
+            add(space, &self.laid_out(body));
         }
-        add(&self.emoji);
-        match (frame.topics, self.topics) {
-            ([], _) => {}
-            // Where there is no word for it, or none that may be used: the keywords alone.
-            (words, "") => add(&words.join(" · ")),
-            (words, label) => add(&format!("{label} {}.", words.join(", "))),
-        }
-        add(frame.after);
+        // A row of many emoji is parted: some where the description ends, the others at the end.
+        let parted = self.emoji.len().min(if frame.after.is_empty() {
+            usize::MAX
+        } else {
+            MOST_IN_A_ROW
+        });
+        let (first, last) = self.emoji.split_at(parted);
+        add(" ", &first.concat());
+        add(
+            if self.emoji.is_empty() || !gap.is_empty() {
+                gap
+            } else {
+                " "
+            },
+            &frame.after.join(space),
+        );
+        add(" ", &last.concat());
+        add("\n\n", &frame.keywords.join(" · "));
         text
     }
 
+    /// In paragraphs where it is long, and where a long caption was wished for.
+    fn laid_out<'b>(&self, body: &'b str) -> Cow<'b, str> {
+        if self.brief.target_chars.0 > SHORT {
+            layout::in_paragraphs(body)
+        } else {
+            Cow::Borrowed(body)
+        }
+    }
+
     /// For a description of which nothing may be said.
-    fn without_description(&self) -> Draft {
-        let line = self.asks.first().or(self.endings.first()).copied().unwrap_or_default();
+    pub(super) fn without_description(&self) -> Draft {
+        let line = self.asks.first().or(self.endings.first()).map_or("", String::as_str);
         let mut text = format!("{} {line}", self.disclosure).trim().to_owned();
-        if text.is_empty() || !self.fits(&text, Frame::default()) {
+        if text.is_empty() || !self.fits(&text, &Frame::default()) {
             NOTHING.clone_into(&mut text);
         }
         Draft {
@@ -348,34 +477,53 @@ impl<'a> Desk<'a> {
     }
 
     /// True if text and call to action keep the wished length, the limit of the request, and the platform's.
-    fn fits(&self, text: &str, frame: Frame<'_>) -> bool {
-        let joined;
-        // As Draft::text joins them.
-        let text = if frame.ask.is_empty() {
-            text
-        } else {
-            joined = format!("{text}\n\n{}", frame.ask);
-            &joined
-        };
+    fn fits(&self, text: &str, frame: &Frame<'_>) -> bool {
+        let text = whole(text, frame.ask);
         text.chars().count() <= limit(self.brief)
             && text.encode_utf16().count() <= self.rules.max_chars
-            && text::length_in(self.rules.unit, text) <= self.rules.max_chars
+            && text::length_in(self.rules.unit, &text) <= self.rules.max_chars
     }
 }
 
+/// What can be added to come to a length.
+enum Part {
+    Lead,
+    Ending,
+    Question,
+}
+
+/// Text and call to action as they are joined in the end.
+fn whole<'t>(text: &'t str, ask: &str) -> Cow<'t, str> {
+    if ask.is_empty() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{text}\n\n{ask}"))
+    }
+}
+
+/// True for a text that begins with a word, and whose first sentence has no colon of its own.
+fn goes_behind_colon(body: &str) -> bool {
+    let first = sentence_ends(body).first().copied().unwrap_or(body.len());
+    body.starts_with(char::is_alphanumeric) && !body[..first].contains([':', '：', '\n'])
+}
+
+/// The first letter as it stands behind a colon: as it was written, or a small one before a word that is no name.
+fn small_first_letter(source: &str, written: Option<char>, brief: &Brief) -> Option<char> {
+    let first = source.chars().next()?;
+    if let Some(written) = written.filter(|written| written.is_lowercase()) {
+        // A sentence may have gone since.
+        return (written.to_uppercase().eq(first.to_uppercase())).then_some(written);
+    }
+    let word = text::words(source).next()?;
+    let is_name = word == "I" || word.starts_with("I'") || word.starts_with("I’");
+    let mut small = first.to_lowercase();
+    let is_plain = !is_name && !word.chars().skip(1).any(char::is_uppercase);
+    (is_plain && !Words::of(&brief.language).is_content(word) && small.len() == 1)
+        .then(|| small.next())
+        .flatten()
+}
+
 /// The most characters of a caption without its tags.
-fn limit(brief: &Brief) -> usize {
+pub(super) fn limit(brief: &Brief) -> usize {
     brief.target_chars.1.min(brief.max_chars)
-}
-
-/// The wanted line, or an empty one if none is wanted; `None` if it is wanted and not there.
-fn wanted(lines: &[&'static str], index: Option<usize>) -> Option<&'static str> {
-    index.map_or(Some(""), |index| lines.get(index).copied())
-}
-
-/// Not the library's hasher: its result may change with the compiler, and the same brief gives the same bytes.
-fn seed_of(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

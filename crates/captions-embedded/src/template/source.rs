@@ -1,7 +1,11 @@
 //! The description, made ready: one line of sentences, without what must not come out, and cut where it may be cut.
 
-use captions_domain::{brief::Brief, check::contains_phrase, choice::Emoji, request::Language, text};
+use captions_domain::{
+    brief::Brief, check::contains_phrase, choice::Emoji, phrases::Words, request::Language, text, voice::Casing,
+};
 use unicode_segmentation::UnicodeSegmentation as _;
+
+use super::picture;
 
 /// Marks that end a sentence.
 const END_MARKS: [char; 12] = ['.', '!', '?', '…', '。', '！', '？', '।', '؟', '۔', '։', '።'];
@@ -29,12 +33,19 @@ pub(super) enum Cut {
     Any,
 }
 
-/// The description as sentences: white space and bullets gone, hashtags made words, the first letter large, an end
-/// mark at the end, nothing of what is to be avoided. Empty if nothing is left.
-pub(super) fn prepare(brief: &Brief) -> String {
-    let lines: Vec<String> = brief
-        .description
-        .as_str()
+/// The description, ready to be used.
+pub(super) struct Prepared {
+    /// Its sentences; empty if nothing is left of them.
+    pub(super) text: String,
+    /// The first letter as it was written; the text's own may be larger.
+    pub(super) first_letter: Option<char>,
+}
+
+/// The description as sentences: white space, bullets, markup and "a photo of" gone, hashtags made words, the first letter
+/// large, an end mark at the end, nothing of what is to be avoided.
+pub(super) fn prepare(brief: &Brief) -> Prepared {
+    let bare = without_code(&without_markup(brief.description.as_str()));
+    let lines: Vec<String> = picture::named(&bare, brief.language.primary())
         .lines()
         .map(|line| clean_line(line, brief.emoji))
         .filter(|line| line.chars().any(|c| !c.is_whitespace()))
@@ -57,16 +68,81 @@ pub(super) fn prepare(brief: &Brief) -> String {
         .chars()
         .any(|c| c.is_alphanumeric() || text::is_emoji(c.encode_utf8(&mut [0; 4])))
     {
-        return String::new();
+        return Prepared {
+            text: String::new(),
+            first_letter: None,
+        };
     }
     let mut from = 0;
     let sentences = sentence_ends(&text)
         .into_iter()
         .map(|end| &text[std::mem::replace(&mut from, end)..end]);
     let capitalised: String = sentences
-        .map(|sentence| capitalised(sentence, &brief.language))
+        .map(|sentence| {
+            if writes_small(brief) {
+                sentence.to_owned()
+            } else {
+                capitalised(sentence, &brief.language)
+            }
+        })
         .collect();
-    ended(&capitalised, &brief.language)
+    Prepared {
+        first_letter: text.chars().next(),
+        text: ended(&capitalised, &brief.language),
+    }
+}
+
+/// True for somebody whose own captions have no capital letters.
+pub(super) fn writes_small(brief: &Brief) -> bool {
+    brief
+        .style_card
+        .as_ref()
+        .is_some_and(|card| card.casing == Casing::Lower)
+}
+
+/// Without tags such as `<b>` and `</p>`; `a < b` and `<3` stay.
+fn without_markup(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let inner = rest[at + 1..].trim_start_matches('/');
+        let is_tag = inner.starts_with(|c: char| c.is_ascii_alphabetic());
+        let end = rest[at + 1..]
+            .find(['<', '>', '\n'])
+            .map(|end| at + 1 + end)
+            .filter(|end| is_tag && rest[*end..].starts_with('>') && end - at <= LONGEST);
+        let step = end.map_or(at + 1, |end| end + 1);
+        kept.push_str(&rest[..if end.is_some() { at } else { step }]);
+        rest = &rest[step..];
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// Quotation marks that may be code's.
+const QUOTES: [char; 7] = ['"', '“', '”', '„', '`', '＂', '\\'];
+
+/// Without the quotation marks where one stands before a colon: a name in JSON, which readers of answers take for a piece
+/// of one.
+fn without_code(text: &str) -> String {
+    let is_single = |c: char| matches!(c, '\'' | '‘' | '’');
+    let before_colon = text.char_indices().any(|(at, c)| {
+        (QUOTES.contains(&c) || is_single(c))
+            && text[at..]
+                .trim_start_matches(|c| QUOTES.contains(&c) || is_single(c) || c == ' ')
+                .starts_with([':', '：'])
+    });
+    if !before_colon {
+        return text.to_owned();
+    }
+    let in_word = |at: usize, c: char| {
+        text[..at].ends_with(char::is_alphanumeric) && text[at + c.len_utf8()..].starts_with(char::is_alphanumeric)
+    };
+    text.char_indices()
+        .filter(|(at, c)| !QUOTES.contains(c) && (!is_single(*c) || in_word(*at, *c)))
+        .map(|(_, c)| c)
+        .collect()
 }
 
 fn clean_line(line: &str, emoji: Emoji) -> String {
@@ -178,19 +254,36 @@ fn without_avoided(text: &str, brief: &Brief) -> String {
             return kept;
         }
     }
-    let mut left = text.to_owned();
+    // Each sentence alone: of some only a word has to go.
+    let mut from = 0;
+    let kept: Vec<String> = sentence_ends(text)
+        .into_iter()
+        .filter_map(|end| without_words(text[std::mem::replace(&mut from, end)..end].trim(), brief))
+        .map(|sentence| ended(&capitalised(&sentence, &brief.language), &brief.language))
+        .collect();
+    let kept = kept.join(" ");
+    if kept.is_empty() || bad(&kept) {
+        parts_without(text, &bad)
+    } else {
+        kept
+    }
+}
+
+/// The sentence without the words to be avoided; `None` if one of them is what it is about.
+fn without_words(sentence: &str, brief: &Brief) -> Option<String> {
+    let mut left = sentence.to_owned();
     // Each round removes at least one character.
     while let Some(word) = brief.avoid.iter().find(|word| contains_phrase(&left, word.as_str())) {
         if !only_describes(&left, word.as_str()) {
-            return parts_without(text, &bad);
+            return None;
         }
         let shorter = tidy(&without_phrase(&left, word.as_str()));
         if shorter.len() >= left.len() {
-            return String::new();
+            return None;
         }
         left = shorter;
     }
-    left
+    left.chars().any(char::is_alphanumeric).then_some(left)
 }
 
 /// Words that show, after a word, that it was what a sentence speaks of and not a word about the next one.
@@ -303,10 +396,18 @@ pub(super) fn fit(text: &str, language: &Language, cut: Cut, fits: impl Fn(&str)
             .trim_end_matches(|c: char| c.is_whitespace() || c.is_ascii_punctuation() || CLAUSE_MARKS.contains(&c));
         format!("{kept}…")
     };
+    // Not behind a word that wants another one: "with…".
+    let known = Words::of(language);
+    let ends_well = |at: &usize| {
+        first[..*at]
+            .split_whitespace()
+            .next_back()
+            .is_some_and(|word| known.is_content(word))
+    };
     let words: Vec<usize> = first
         .match_indices(char::is_whitespace)
         .map(|(at, _)| at)
-        .filter(|at| *at > 0)
+        .filter(|at| *at > 0 && ends_well(at))
         .collect();
     let clusters = || {
         first
@@ -367,7 +468,7 @@ fn at_loose_ends(sentence: &str) -> Vec<(usize, &str)> {
 }
 
 /// Where a clause ends and the rest may be dropped without making the beginning false or leaving a bracket open.
-fn clause_ends(text: &str) -> Vec<usize> {
+pub(super) fn clause_ends(text: &str) -> Vec<usize> {
     let mut ends = Vec::new();
     let (mut open, mut quoted) = (0_i32, false);
     for (at, c) in text.char_indices() {

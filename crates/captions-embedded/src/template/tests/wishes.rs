@@ -1,9 +1,12 @@
 use captions_domain::{
+    brief::Brief,
     check::{self, contains_phrase},
-    choice::{Cta, Emoji, Tone},
+    choice::{Audience, Cta, Emoji, Length, Style, Tone},
     reply::Draft,
     request::{CaptionRequest, MaxChars, Variants},
     text,
+    user::Preferences,
+    voice::{Casing, StyleCard},
 };
 use captions_testkit::build::keyword;
 use rstest::rstest;
@@ -15,7 +18,7 @@ use super::{BREAD, brief, caption, drafts, language, request};
 #[case::two_things("coffee and a croissant on the beach", Emoji::Few, "☕🥐")]
 #[case::nothing_known("something unusual", Emoji::Few, "😊")]
 #[case::its_own("something unusual 🦔", Emoji::Few, "")]
-#[case::many("coffee on the beach", Emoji::Many, "☕🏖️😊✨")]
+#[case::many("coffee on the beach", Emoji::Many, "☕🏖️😊💛")]
 #[case::none("coffee on the beach 🏖️", Emoji::None, "")]
 #[case::german("frischer kaffee am strand", Emoji::Few, "☕🏖️")]
 #[tokio::test]
@@ -46,8 +49,10 @@ fn text_start(text: &str) -> &str {
 #[case::german("de", "Anzeige: Fresh")]
 #[case::spanish("es", "Publicidad: Fresh")]
 #[case::french("fr", "Publicité : Fresh")]
-#[case::italian("it", "Ad: Fresh")]
-#[case::dutch("nl", "Ad: Fresh")]
+#[case::italian("it", "Pubblicità: Fresh")]
+#[case::dutch("nl", "Advertentie: Fresh")]
+#[case::japanese("ja", "広告： Fresh")]
+#[case::arabic("ar", "Ad: Fresh")]
 #[tokio::test]
 async fn a_paid_post_says_so_first(#[case] tag: &str, #[case] start: &str) {
     let request = CaptionRequest {
@@ -165,11 +170,10 @@ async fn a_description_of_nothing_but_forbidden_words_still_gives_a_text(#[case]
 }
 
 #[rstest]
-#[case::english("en", "Topics: rye, oven.")]
-#[case::french("fr", "Thèmes : rye, oven.")]
-#[case::dutch("nl", "rye · oven")]
+#[case::english("en", "\n\nrye · oven")]
+#[case::dutch("nl", "\n\nrye · oven")]
 #[tokio::test]
-async fn missing_keywords_are_named_as_topics(#[case] tag: &str, #[case] expected: &str) {
+async fn missing_keywords_stand_in_a_line_of_their_own(#[case] tag: &str, #[case] expected: &str) {
     let request = CaptionRequest {
         language: language(tag),
         keywords: ["rye", "sourdough", "oven"].map(keyword).to_vec(),
@@ -198,7 +202,7 @@ async fn keywords_that_do_not_fit_are_left_out() {
         caption.starts_with("Fresh sourdough loaves on a wooden shelf."),
         "{caption}"
     );
-    assert!(caption.contains("Topics: a rather long keyword number 0"), "{caption}");
+    assert!(caption.contains("\n\na rather long keyword number 0"), "{caption}");
     assert!(caption.chars().count() <= 125);
 }
 
@@ -273,4 +277,127 @@ async fn a_calm_voice_gets_no_emoji_that_nothing_calls_for() {
     };
 
     assert_eq!(text::emoji(&caption(&request).await).count(), 0);
+}
+
+#[rstest]
+#[case::audience(Style::Casual, Audience::Food, &["One for the hungry: fresh", "For everybody who loves to eat: fresh"])]
+#[case::style(Style::Storytelling, Audience::General, &["A little story: fresh", "The story goes like this: fresh"])]
+#[tokio::test]
+async fn style_and_audience_are_spoken_to(#[case] style: Style, #[case] audience: Audience, #[case] starts: &[&str]) {
+    let request = CaptionRequest {
+        style: Some(style),
+        audience: Some(audience),
+        variants: Variants::new(3.0).unwrap(),
+        ..request(BREAD)
+    };
+
+    let texts: Vec<String> = drafts(&request).await.iter().map(Draft::text).collect();
+
+    let speaks = |text: &String| starts.iter().any(|start| text.starts_with(start));
+    assert!(texts.iter().any(speaks), "{texts:?}");
+}
+
+#[tokio::test]
+async fn a_minimalist_gets_no_line_to_come_to_a_length() {
+    let request = CaptionRequest {
+        style: Some(Style::Minimalist),
+        tone: Some(Tone::Formal),
+        length: Some(Length::Medium),
+        ..request("Fog")
+    };
+
+    assert_eq!(caption(&request).await, "Fog.");
+}
+
+#[tokio::test]
+async fn a_short_description_is_brought_to_the_wished_length_but_not_padded_without_end() {
+    let of = |length| CaptionRequest {
+        length: Some(length),
+        ..request("Homemade strawberry jam")
+    };
+
+    let (short, medium, long) = (
+        caption(&of(Length::Short)).await,
+        caption(&of(Length::Medium)).await,
+        caption(&of(Length::Long)).await,
+    );
+
+    assert!((40..=125).contains(&short.chars().count()), "{short}");
+    assert!(
+        medium.chars().count() > short.chars().count() && medium.contains("\n\n"),
+        "{medium}"
+    );
+    assert!(long.chars().count() < 250, "{long}");
+}
+
+#[rstest]
+#[case::room(400, "Fresh sourdough loaves on a wooden shelf. ")]
+#[case::hardly_any_room(40, "Fresh")]
+fn words_that_must_be_there_are_there(#[case] max: u16, #[case] start: &str) {
+    let preferences = Preferences {
+        required: vec![keyword("Casa Verde"), keyword("loaves")],
+        ..Preferences::default()
+    };
+    let request = CaptionRequest {
+        max_chars: Some(MaxChars::new(max.into()).unwrap()),
+        cta: Some(Cta::Save),
+        ..request(BREAD)
+    };
+    let brief = Brief::resolve(&request, &preferences).0;
+
+    for draft in super::super::angles::drafts(&brief, 3, 0) {
+        assert!(contains_phrase(&draft.text(), "casa verde"), "{}", draft.text());
+    }
+    assert!(super::super::angles::drafts(&brief, 1, 0)[0].text().starts_with(start));
+}
+
+#[test]
+fn somebody_who_writes_small_gets_small_letters_and_the_usual_emoji() {
+    let preferences = Preferences {
+        style_card: Some(StyleCard {
+            casing: Casing::Lower,
+            favourite_emoji: vec!["🧡".to_owned()],
+            ..StyleCard::default()
+        }),
+        ..Preferences::default()
+    };
+    let request = CaptionRequest {
+        emoji: Some(Emoji::Few),
+        ..request("something unusual. it hums")
+    };
+    let brief = Brief::resolve(&request, &preferences).0;
+
+    for draft in super::super::angles::drafts(&brief, 5, 0) {
+        let text = draft.text();
+        assert!(!text.chars().any(char::is_uppercase), "{text}");
+        assert!(text.contains('🧡'), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_not_answered_with_another_one() {
+    let request = CaptionRequest {
+        variants: Variants::new(10.0).unwrap(),
+        ..request("Would you swim in a lake in November?")
+    };
+
+    for draft in drafts(&request).await {
+        assert_eq!(draft.text().matches('?').count(), 1, "{}", draft.text());
+    }
+}
+
+#[tokio::test]
+async fn one_asks_about_what_the_first_sentence_is_about() {
+    let ask = |about: &str| CaptionRequest {
+        cta: Some(Cta::Question),
+        ..request(about)
+    };
+
+    assert!(
+        caption(&ask("Two espressos at the bar"))
+            .await
+            .ends_with("Coffee: black or with milk?")
+    );
+    let aside = caption(&ask("My brother moved out. He took the coffee.")).await;
+    assert!(!aside.contains("milk"), "{aside}");
 }

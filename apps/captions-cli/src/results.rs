@@ -1,0 +1,150 @@
+//! `captions results`.
+
+use captions_api::results::{Calibration, ResultsDocument, parse_posts, posts_of_csv};
+use captions_domain::{
+    engagement::{Post, Results},
+    request::{Invalid, UserId},
+    user::Preferences,
+};
+
+use crate::{
+    Surroundings,
+    args::{Output, ResultsCommand},
+    exit::Exit,
+    failure::Failure,
+    input::{self, Stdin},
+    prefs,
+    screen::Screen,
+    session::Session,
+};
+
+/// As many broken rules are told at once.
+const MOST_TOLD: usize = 5;
+
+pub(crate) async fn run(
+    command: &ResultsCommand,
+    surroundings: &Surroundings,
+    stdin: Stdin<'_>,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let (user, output) = match command {
+        ResultsCommand::Import { user, file, output } => {
+            let posts = posts(&input::posts(file, stdin, &surroundings.cwd)?)?;
+            let set = |current: &Preferences, now| {
+                let language = current.language.clone().unwrap_or_default();
+                Some(Results::of(&posts, &language, now))
+            };
+            change(user, surroundings, screen, set).await?;
+            (user, output)
+        }
+        ResultsCommand::Show { user, output } => (user, output),
+        ResultsCommand::Forget { user } => {
+            change(user, surroundings, screen, |_, _| None).await?;
+            screen.note(&format!("forgot what the posts of {user} have reached"));
+            return Ok(Exit::Done);
+        }
+    };
+    let id = UserId::new(user)?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let user = session.user(&session.context(), &id).await;
+    session.close().await;
+    show(&user?.preferences, *output, screen)
+}
+
+/// JSON begins with a brace, and no CSV does.
+fn posts(text: &str) -> Result<Vec<Post>, Failure> {
+    let body = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| Failure::usage(format!("the file is not JSON: {error}")))?
+    } else {
+        posts_of_csv(text).map_err(|broken| wrong(&broken))?
+    };
+    parse_posts(&body).map_err(|broken| wrong(&broken))
+}
+
+/// What is wrong, by the number of the post: pointers into a body are of no use to somebody with a file.
+fn wrong(broken: &[Invalid]) -> Failure {
+    let told = broken.iter().take(MOST_TOLD).map(|invalid| {
+        let place = invalid
+            .pointer
+            .strip_prefix("/posts/")
+            .and_then(|place| place.split('/').next());
+        match place.and_then(|index| index.parse::<usize>().ok()) {
+            Some(index) => format!("post {}: {}", index + 1, invalid.rule),
+            None => invalid.rule.clone(),
+        }
+    });
+    let mut told: Vec<String> = told.collect();
+    if broken.len() > MOST_TOLD {
+        told.push(format!("and {} more", broken.len() - MOST_TOLD));
+    }
+    Failure::usage(told.join("; "))
+}
+
+async fn change(
+    user: &str,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+    set: impl Fn(&Preferences, time::OffsetDateTime) -> Option<Results> + Send + Sync,
+) -> Result<(), Failure> {
+    let id = UserId::new(user)?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let now = session.context().now;
+    let edit = |current: &Preferences| -> Result<Preferences, Vec<Invalid>> {
+        Ok(Preferences {
+            results: set(current, now),
+            ..current.clone()
+        })
+    };
+    let changed = prefs::change(&session, &id, edit).await;
+    session.close().await;
+    if changed?.1 {
+        screen.note(&format!("created the user {id}"));
+    }
+    Ok(())
+}
+
+fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    let document = ResultsDocument::of(preferences.results.as_ref());
+    if output.json {
+        screen.document(&document)?;
+        return Ok(Exit::Done);
+    }
+    let Some(imported) = document.imported else {
+        screen.note("nothing was imported yet: captions results import USER FILE");
+        return Ok(Exit::Done);
+    };
+    let mut lines = vec![format!(
+        "posts={} too_young={} as_of={}",
+        imported.posts,
+        imported.too_young,
+        imported.as_of.date()
+    )];
+    for format in &imported.formats {
+        let what = format.format.as_str();
+        lines.push(line(what, "likes", &format.likes));
+        lines.extend(
+            format
+                .comments
+                .as_ref()
+                .map(|comments| line(what, "comments", comments)),
+        );
+    }
+    screen.result(&lines.join("\n"))?;
+    if imported.formats.is_empty() {
+        screen.note("no format has 6 posts that are older than 48 hours, so that nothing is estimated yet");
+    }
+    Ok(Exit::Done)
+}
+
+fn line(format: &str, unit: &str, habit: &Calibration) -> String {
+    let captions = if habit.captions_count { "counted" } else { "not counted" };
+    format!(
+        "{format}: {} {unit} ({} to {}); of {} posts told over again {:.0} % came within, half of them within {:.0} % of the estimate; captions {captions}",
+        habit.median,
+        habit.low,
+        habit.high,
+        habit.replayed,
+        habit.coverage * 100.0,
+        habit.error * 100.0
+    )
+}
