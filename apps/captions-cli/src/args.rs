@@ -12,12 +12,14 @@ mod generate;
 mod hashtags;
 mod prompt;
 mod results;
+mod rewrite;
 
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use self::generate::{OneOf, number, seconds};
 pub(crate) use self::{
     check::CheckArgs,
     eval::EvalArgs,
@@ -25,6 +27,7 @@ pub(crate) use self::{
     hashtags::HashtagsArgs,
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
+    rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
 };
 
 /// Help leads with examples.
@@ -103,6 +106,15 @@ pub(crate) enum Command {
     /// Choose hashtags for a post, without any model
     #[command(help_template = HELP)]
     Hashtags(HashtagsArgs),
+    /// Change a caption: shorten, expand, fix, another tone, without worn phrases
+    #[command(help_template = HELP)]
+    Rewrite(Box<RewriteArgs>),
+    /// Translate a caption; hashtags, mentions, links, numbers and emoji stay as they are
+    #[command(help_template = HELP)]
+    Translate(Box<TranslateArgs>),
+    /// Adapt a caption to another platform
+    #[command(help_template = HELP)]
+    Adapt(Box<AdaptArgs>),
     /// Judge a text by the rules of its platform, without any model
     #[command(help_template = HELP)]
     Check(CheckArgs),

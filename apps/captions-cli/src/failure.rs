@@ -69,13 +69,13 @@ impl Failure {
 
     /// A request for a caption that breaks rules: its fields are named by the flags that fill them.
     pub(crate) fn of_flags(problem: Problem) -> Self {
-        Self::of_flags_as(problem, args::flag_of)
+        Self::of_fields(problem, args::flag_of)
     }
 
-    /// The same for a command whose flags have other names.
-    pub(crate) fn of_flags_as(problem: Problem, flag_of: fn(&str) -> Option<String>) -> Self {
+    /// The same of another command, whose flags `name` knows.
+    pub(crate) fn of_fields(problem: Problem, name: fn(&str) -> Option<String>) -> Self {
         if problem.code() == Code::InvalidRequest {
-            return Self::broken_rules(&problem.errors, flag_of);
+            return Self::broken_rules(&problem.errors, name);
         }
         problem.into()
     }

@@ -24,7 +24,7 @@ pub(crate) fn run(
     let request = args
         .body(description)
         .check()
-        .map_err(|broken| Failure::of_flags_as(Problem::from(broken), HashtagsArgs::flag_of))?;
+        .map_err(|broken| Failure::of_fields(Problem::from(broken), HashtagsArgs::flag_of))?;
     let document = HashtagsDocument::of(&request);
     if args.output.json {
         screen.document(&document)?;

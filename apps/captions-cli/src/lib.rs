@@ -24,6 +24,7 @@ mod prefs;
 mod prompt;
 mod report;
 mod results;
+mod rewrite;
 mod screen;
 mod session;
 mod user;
@@ -131,6 +132,9 @@ async fn dispatch(
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
         Command::Hashtags(args) => hashtags::run(&args, surroundings, stdin, screen),
+        Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
+        Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
+        Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,

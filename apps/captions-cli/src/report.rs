@@ -2,7 +2,8 @@
 
 use captions_api::caption::{CaptionDocument, VariantDocument};
 use captions_domain::{
-    caption::{Degraded, Source},
+    caption::{Degraded, Source, Warning},
+    check::Violation,
     quality::Part,
 };
 
@@ -29,27 +30,49 @@ pub(crate) fn tell(screen: &mut Screen<'_>, document: &CaptionDocument) {
         quality(screen, &number, variant);
     }
     screen.note(&writer(document));
-    for warning in &document.warnings {
+    warnings(screen, &document.warnings, &document.degraded);
+    if let Some(id) = document.id {
+        screen.note(&format!("saved as {id}"));
+    }
+}
+
+/// What to know of an answer, and what went less well than it should.
+pub(crate) fn warnings(screen: &mut Screen<'_>, warnings: &[Warning], degraded: &[Degraded]) {
+    for warning in warnings {
         screen.marked(Mark::Yellow, "warning", &format!(": {}", warning.detail));
     }
-    for degraded in &document.degraded {
+    for degraded in degraded {
         screen.marked(
             Mark::Yellow,
             "degraded",
             &format!(": {} ({})", in_words(*degraded), degraded.as_str()),
         );
     }
-    if let Some(id) = document.id {
-        screen.note(&format!("saved as {id}"));
+}
+
+/// Whether a text may be published, in words.
+pub(crate) const fn fit(publishable: bool) -> (Mark, &'static str) {
+    if publishable {
+        (Mark::Green, "ready to publish")
+    } else {
+        (Mark::Red, "not publishable")
+    }
+}
+
+/// The rules that a text breaks.
+pub(crate) fn broken(screen: &mut Screen<'_>, violations: &[Violation]) {
+    for broken in violations {
+        let rule = broken.rule.replace('_', " ");
+        screen.marked(
+            Mark::Red,
+            "  breaks a rule",
+            &format!(": {rule}: {} (allowed: {})", broken.value, broken.limit),
+        );
     }
 }
 
 fn quality(screen: &mut Screen<'_>, number: &str, variant: &VariantDocument) {
-    let (mark, fit) = if variant.publishable {
-        (Mark::Green, "ready to publish")
-    } else {
-        (Mark::Red, "not publishable")
-    };
+    let (mark, fit) = fit(variant.publishable);
     let counts = format!(
         " · {fit} · {} characters, {}",
         variant.text.chars().count(),
@@ -60,14 +83,7 @@ fn quality(screen: &mut Screen<'_>, number: &str, variant: &VariantDocument) {
         &format!("{number}score {:.1} of 100", variant.quality_score),
         &counts,
     );
-    for broken in &variant.violations {
-        let rule = broken.rule.replace('_', " ");
-        screen.marked(
-            Mark::Red,
-            "  breaks a rule",
-            &format!(": {rule}: {} (allowed: {})", broken.value, broken.limit),
-        );
-    }
+    broken(screen, &variant.violations);
     if let Some((part, fix)) = weakest(&variant.parts) {
         let name = part.name.replace('_', " ");
         screen.marked(
@@ -117,7 +133,7 @@ const fn from(source: Source) -> &'static str {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

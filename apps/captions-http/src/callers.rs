@@ -18,6 +18,7 @@ use captions_domain::{
     limiter::{Limiter, Pass, Refused},
     ports::QuotaKey,
     quota::{Amount, Plan, Room, Unit, Window},
+    rewrite::{By, Rewritten},
 };
 use captions_wiring::monitor::Operation;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -31,6 +32,8 @@ const WRITERS: [(&str, Operation); 2] = [
     ("/v1/captions", Operation::CaptionGeneration),
     ("/v1/captions/stream", Operation::CaptionStream),
 ];
+/// The addresses that cost tokens and whose calls are counted with those of the providers alone.
+const EDITORS: [&str; 2] = ["/v1/rewrites", "/v1/captions/{id}/rewrites"];
 /// What a caption takes of its caller's tokens until it is known what it used: a little more than most.
 const TOKENS: u64 = 2000;
 
@@ -78,6 +81,18 @@ impl Call {
         }
     }
 
+    /// Settles it for a changed caption. What rules did costs nothing.
+    pub(crate) fn settle_rewrite(&self, done: &Rewritten) {
+        match (done.by, done.usage) {
+            (By::Provider, Some(usage)) => self
+                .admission
+                .used(usage.input_tokens.saturating_add(usage.output_tokens)),
+            // The guess stands.
+            (By::Provider, None) => {}
+            (By::Rules, _) => self.admission.used(0),
+        }
+    }
+
     /// Settles it for a request that ended otherwise.
     pub(crate) fn settle_without_answer(&self) {
         if self.cx.attempts.begun() == 0 {
@@ -94,7 +109,11 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     };
     let operation = WRITERS.iter().find(|(path, _)| *path == route);
     let operation = operation.map(|(_, operation)| *operation);
-    let tokens = if operation.is_some() { TOKENS } else { 0 };
+    let tokens = if operation.is_some() || EDITORS.contains(&route) {
+        TOKENS
+    } else {
+        0
+    };
     let (mut parts, body) = request.into_parts();
     let mut call = match Call::from_request_parts(&mut parts, &state).await {
         Ok(call) => call,

@@ -18,6 +18,7 @@ mod layers;
 mod openapi;
 mod preferences;
 mod results;
+mod rewrites;
 mod serve;
 pub mod start;
 mod state;
@@ -78,6 +79,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
         .routes(routes!(hashtags::choose))
+        .routes(routes!(rewrites::create))
+        .routes(routes!(rewrites::of_stored))
         .routes(routes!(check::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))

@@ -82,6 +82,10 @@ macro_rules! problems {
 problems! {
     /// Of an operation that writes a caption.
     Generating = ALWAYS, LIMITED, BODY, PROVIDER;
+    /// Of an operation that changes a given caption.
+    Rewriting = ALWAYS, LIMITED, BODY, PROVIDER;
+    /// Of an operation that changes a stored caption.
+    RewritingStored = ALWAYS, LIMITED, BODY, PROVIDER, &[Code::StoreUnavailable, Code::StoreCorrupt, Code::CaptionNotFound];
     /// Of an operation that judges a text without anybody's help.
     Judging = ALWAYS, LIMITED, BODY;
     /// Of an operation that reads one caption.

@@ -17,6 +17,7 @@ pub mod hashtags;
 pub mod image;
 pub mod problem;
 pub mod results;
+pub mod rewrite;
 pub mod schema;
 pub mod stream;
 pub mod user;

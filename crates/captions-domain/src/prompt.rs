@@ -111,6 +111,13 @@ impl Prompt {
         (self.system.len() + self.user.len()) as u64 / 4 + picture + u64::from(self.max_tokens)
     }
 
+    /// The code at the fence of the brief, which no answer has a reason to hold. The same in both wordings of a brief that is
+    /// the same in both; `None` for a question without a fence.
+    pub(crate) fn markers(&self) -> impl Iterator<Item = &str> {
+        let users = std::iter::once(self.user.as_str()).chain(self.compact.iter().map(|compact| compact.user.as_str()));
+        users.filter_map(|user| user.strip_prefix("BRIEF ")?.get(..MARKER_LENGTH))
+    }
+
     /// The words for a provider: system, user, and the bound of the answer.
     pub fn words(&self, size: Size) -> (&str, &str, u32) {
         match &self.compact {
@@ -132,10 +139,11 @@ impl Prompt {
 pub(crate) const MARKER_LENGTH: usize = 12;
 
 /// What stands in the example of the form in place of a caption's parts. An answer that repeats one is no caption.
-pub(crate) const PLACEHOLDERS: [&str; 3] = [
+pub(crate) const PLACEHOLDERS: [&str; 4] = [
     "[first sentence]",
     "[the rest, may be empty]",
     "[call to action, or null]",
+    "[what the picture shows, or null]",
 ];
 
 /// Captions asked for beyond those wanted, to make up for bad and for like ones.

@@ -38,6 +38,9 @@ pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, Llm
         return Err(LlmError::Refused);
     }
     let mut drafts = parse(text, prompt.format)?;
+    if is_model && prompt.markers().any(|marker| text.contains(marker)) {
+        return Err(LlmError::unusable("the answer repeats the question"));
+    }
     if is_model {
         drafts.retain(|draft| !refusal::is_refusal(&draft.text()));
         if drafts.is_empty() {
@@ -105,14 +108,18 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
 /// True if there is a text and it repeats nothing of the form's example, with or without its brackets.
 fn is_written(text: &str) -> bool {
     let lower = text.to_lowercase();
-    let repeats =
-        |placeholder: &str| lower.contains(placeholder) || lower.trim() == placeholder.trim_matches(['[', ']']);
+    // The longer ones are nobody's words with their "or null"; "the first sentence" may be.
+    let repeats = |placeholder: &str| {
+        let words = placeholder.trim_matches(['[', ']']);
+        lower.contains(placeholder) || lower.trim() == words || (words.contains(',') && lower.contains(words))
+    };
     !text.is_empty() && !prompt::PLACEHOLDERS.into_iter().any(repeats)
 }
 
 /// True if the text holds the fence of a brief: small models repeat what they were told instead of answering.
 fn echoes_the_question(text: &str) -> bool {
-    text.match_indices("BRIEF ").any(|(at, sign)| {
+    let signs = ["BRIEF ", "END "].into_iter().flat_map(|sign| text.match_indices(sign));
+    signs.into_iter().any(|(at, sign)| {
         let marker = text[at + sign.len()..].chars().take(prompt::MARKER_LENGTH);
         marker.filter(char::is_ascii_hexdigit).count() == prompt::MARKER_LENGTH
     })

@@ -10,6 +10,7 @@ mod hashtags;
 mod people;
 mod prompt;
 mod results;
+mod rewrite;
 mod settings;
 mod support;
 mod terminal;

@@ -19,6 +19,7 @@ mod pictures;
 mod ports;
 mod problems;
 mod results;
+mod rewrites;
 mod server;
 mod shutdown;
 mod starting;

@@ -66,6 +66,8 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         "post /v1/captions",
         "post /v1/captions/stream",
         "post /v1/hashtags",
+        "post /v1/captions/{id}/rewrites",
+        "post /v1/rewrites",
         "post /v1/check",
         "post /v1/users",
         "post /v1/users/{id}/suggestions/{suggestion}/accept",

@@ -1,6 +1,6 @@
 //! Which of a user's own captions are shown as examples: those nearest to the brief, in topic first and then in length.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
 
 use super::OwnCaption;
 use crate::{brief::Brief, phrases::Words, request::Sample};
@@ -16,9 +16,15 @@ const MAX_COMPARED_BYTES: usize = 600;
 
 /// The nearest captions, nearest first, without the hashtags at their ends, each text once.
 pub(super) fn nearest<'a>(brief: &'a Brief, own: &'a [OwnCaption]) -> Vec<&'a str> {
+    if brief.samples.is_empty() && own.is_empty() {
+        return Vec::new();
+    }
     let words = Words::of(&brief.language);
-    let mut topic: HashSet<String> = words.stems(brief.description.as_str()).into_iter().collect();
-    topic.extend(brief.keywords.iter().flat_map(|keyword| words.stems(keyword.as_str())));
+    let mut stems = words.stems(brief.description.as_str());
+    stems.extend(brief.keywords.iter().flat_map(|keyword| words.stems(keyword.as_str())));
+    stems.sort_unstable();
+    stems.dedup();
+    let topic: Vec<Topic> = stems.into_iter().map(Topic::new).collect();
     let wanted = usize::midpoint(brief.target_chars.0, brief.target_chars.1);
 
     let mut texts: Vec<&str> = Vec::new();
@@ -34,7 +40,7 @@ pub(super) fn nearest<'a>(brief: &'a Brief, own: &'a [OwnCaption]) -> Vec<&'a st
         .enumerate()
         .map(|(index, text)| (likeness(text, &topic, &words, wanted), index, text))
         .collect();
-    ranked.sort_by_key(|(likeness, index, _)| (std::cmp::Reverse(*likeness), *index));
+    ranked.sort_by_key(|(likeness, index, _)| (Reverse(*likeness), *index));
     let mut room = MAX_ALL_CHARS;
     let mut chosen = Vec::new();
     for (_, _, text) in ranked {
@@ -47,8 +53,32 @@ pub(super) fn nearest<'a>(brief: &'a Brief, own: &'a [OwnCaption]) -> Vec<&'a st
     chosen
 }
 
+/// A content word of the brief.
+struct Topic {
+    stem: String,
+    begin: [Option<char>; 2],
+}
+
+impl Topic {
+    fn new(stem: String) -> Self {
+        let begin = begin(&stem);
+        Self { stem, begin }
+    }
+
+    /// False for words that begin otherwise and so have another stem.
+    fn may_be(&self, begin: [Option<char>; 2]) -> bool {
+        self.begin[0] == begin[0] && (self.begin[1].is_none() || self.begin[1] == begin[1])
+    }
+}
+
+/// The first two letters in lower case.
+fn begin(word: &str) -> [Option<char>; 2] {
+    let mut letters = word.chars().flat_map(char::to_lowercase);
+    [letters.next(), letters.next()]
+}
+
 /// In thousandths: three parts topic, one part length. Whole numbers, so that it is the same everywhere.
-fn likeness(text: &str, topic: &HashSet<String>, words: &Words, wanted: usize) -> u32 {
+fn likeness(text: &str, topic: &[Topic], words: &Words, wanted: usize) -> u32 {
     let length = text.chars().count();
     let (short, long) = (length.min(wanted), length.max(wanted).max(1));
     750 * shared(text, topic, words) / 1000 + thousandths(short, long) / 4
@@ -56,21 +86,22 @@ fn likeness(text: &str, topic: &HashSet<String>, words: &Words, wanted: usize) -
 
 /// How much of the topic the caption speaks of, in thousandths.
 ///
-/// A caption's words are taken apart only where they begin like a word of the topic: a stem keeps its word's beginning, and
-/// this is a small part of the work.
-fn shared(text: &str, topic: &HashSet<String>, words: &Words) -> u32 {
+/// A caption's words are taken apart only where they begin like a word of the topic: a stem keeps its word's first two
+/// letters, and this is a small part of the work.
+fn shared(text: &str, topic: &[Topic], words: &Words) -> u32 {
     if topic.is_empty() {
         return 0;
     }
-    let begin = |word: &str| word.chars().flat_map(char::to_lowercase).next();
-    let begins: HashSet<_> = topic.iter().filter_map(|stem| begin(stem)).collect();
     let end = text.floor_char_boundary(MAX_COMPARED_BYTES.min(text.len()));
-    let mut met: HashSet<String> = HashSet::new();
+    let mut met: Vec<usize> = Vec::new();
     for word in text[..end].split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’') {
-        if begin(word).is_some_and(|first| begins.contains(&first)) {
+        let begin = begin(word);
+        if topic.iter().any(|topic| topic.may_be(begin)) {
             let stem = words.stem(word);
-            if topic.contains(&stem) {
-                met.insert(stem);
+            if let Some(at) = topic.iter().position(|topic| topic.stem == stem)
+                && !met.contains(&at)
+            {
+                met.push(at);
             }
         }
     }

@@ -55,15 +55,17 @@ pub fn variants_schema(shape: Shape) -> &'static Value {
 
 /// The same form as an example for the model.
 pub(super) fn form(shape: Shape) -> String {
-    let [first, rest, cta] = PLACEHOLDERS;
+    let [first, rest, cta, picture] = PLACEHOLDERS;
     let begin = format!(r#"{{"variants":[{{"angle":"its name","hook":"{first}","body":"{rest}","cta":"{cta}","#);
     let end = match shape {
-        Shape::Full => {
-            r#""hashtags":[{"tag":"word","tier":"niche, mid or broad","source":"its words in the brief"}],"alt_text":"[what the picture shows, or null]","claims":[{"text":"a fact","source":"its words in the brief, or none"}]}]}"#
-        }
-        Shape::Compact => r#""hashtags":["word"]}]}"#,
+        Shape::Full => format!(
+            "{}\"{picture}\",{}",
+            r#""hashtags":[{"tag":"word","tier":"niche, mid or broad","source":"its words in the brief"}],"alt_text":"#,
+            r#""claims":[{"text":"a fact","source":"its words in the brief, or none"}]}]}"#
+        ),
+        Shape::Compact => r#""hashtags":["word"]}]}"#.to_owned(),
     };
-    begin + end
+    begin + &end
 }
 
 fn variants(fields: &[(&str, Value)]) -> Value {

@@ -163,11 +163,15 @@ impl Secrets {
             .map(|piece| injection::before(piece).to_lowercase())
             .collect::<Vec<_>>()
             .join("\n");
-        // Of the user message, what is ours stands behind the fence of the data.
-        let task = prompt.user.rfind("\nEND ").map_or("", |at| &prompt.user[at..]);
+        // Of a user message, what is ours stands behind the fence of the data.
+        let task = |user: &'_ str| user.rfind("\nEND ").map_or(String::new(), |at| user[at..].to_owned());
+        let mut ours = vec![prompt.system.clone(), task(&prompt.user)];
+        if let Some(compact) = &prompt.compact {
+            ours.extend([compact.system.clone(), task(&compact.user)]);
+        }
         let squeezed = squeeze(&given);
         let mut quotations = HashSet::new();
-        for ours in [&prompt.system, task] {
+        for ours in &ours {
             for row in squeeze(ours).windows(QUOTATION) {
                 if !squeezed.windows(QUOTATION).any(|given| given == row) {
                     quotations.insert(row.to_vec());

@@ -72,6 +72,18 @@ fn the_example_of_the_form_filled_in_by_nobody_is_no_answer() {
 }
 
 #[test]
+fn pieces_of_the_question_are_no_answer() {
+    let prompt = question(Format::Plain);
+    let marker = prompt.user.split_whitespace().nth(1).unwrap();
+    let told = |text: &str| read(text, &prompt, Grade::Standard).is_err();
+
+    assert!(told(&format!("Brief {marker} a cat.")), "its code");
+    assert!(told("A cat. END 0123456789ab"), "the end of some brief");
+    assert!(told("A cat, what the picture shows, or null}"), "a piece of the form");
+    assert!(!told("A cat, and nothing else."));
+}
+
+#[test]
 fn a_plain_answer_is_taken_as_it_stands() {
     assert_eq!(
         parse("\n Hello there. \n", Format::Plain).unwrap(),

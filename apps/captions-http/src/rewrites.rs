@@ -1,0 +1,107 @@
+//! Change a given caption, or a stored one.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use captions_api::{
+    problem::Code,
+    rewrite::{self, RewriteBody, RewriteDocument, StoredRewriteBody},
+};
+use captions_domain::rewrite::{RewriteRequest, Rewritten};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{
+    body::JsonBody,
+    call::{Call, CaptionPath},
+    failure::Failure,
+    openapi::{Rewriting, RewritingStored},
+    state::AppState,
+};
+
+/// Change a caption
+///
+/// Shorten, expand, fix, change the tone, say it without worn phrases, translate, or adapt to another platform. Links,
+/// mentions, hashtags, numbers and emoji come through byte by byte, or `preserved` says what did not. Where no model
+/// answers, rules shorten, fix and adapt as far as they can, labelled. Nothing is stored.
+#[utoipa::path(
+    post,
+    path = "/v1/rewrites",
+    operation_id = "rewrite",
+    tag = "captions",
+    params(("Request-Timeout-Ms" = Option<u64>, Header, description = "Answer within this many milliseconds; the server's own deadline stands if it is shorter.")),
+    request_body(content = RewriteBody, content_type = "application/json"),
+    responses((status = 200, description = "The changed caption", body = RewriteDocument), Rewriting)
+)]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    call: Call,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let request = rewrite::parse(&body)?;
+    answer(&state, &call, &request).await
+}
+
+/// Change a stored caption
+///
+/// The same for the best variant of a stored caption, whose description, user, language and platform count. The stored
+/// caption stays as it is.
+#[utoipa::path(
+    post,
+    path = "/v1/captions/{id}/rewrites",
+    operation_id = "rewrite_caption",
+    tag = "captions",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The caption's id."),
+        ("Request-Timeout-Ms" = Option<u64>, Header, description = "Answer within this many milliseconds; the server's own deadline stands if it is shorter.")
+    ),
+    request_body(content = StoredRewriteBody, content_type = "application/json"),
+    responses((status = 200, description = "The changed caption", body = RewriteDocument), RewritingStored)
+)]
+pub(crate) async fn of_stored(
+    State(state): State<AppState>,
+    call: Call,
+    CaptionPath(id): CaptionPath,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let record = call
+        .within(&state, Code::StoreUnavailable, state.engine.captions.read(&call.cx, id))
+        .await??;
+    let Some(record) = record else {
+        return Err(Failure::new(
+            Code::CaptionNotFound,
+            "no caption is stored under this id",
+        ));
+    };
+    let request = rewrite::parse_for(&body, &record)?;
+    answer(&state, &call, &request).await
+}
+
+async fn answer(state: &AppState, call: &Call, request: &RewriteRequest) -> Result<Response, Failure> {
+    let work = state.engine.rewrite(&call.cx, request);
+    let done = call.within(state, Code::ProviderTimeout, work).await??;
+    call.settle_rewrite(&done);
+    let elapsed = call.started.elapsed();
+    let document = RewriteDocument::of(&done, &call.cx.request_id, elapsed);
+    let mut headers = credits(&done);
+    if let Ok(value) = HeaderValue::from_str(&format!("total;dur={:.1}", elapsed.as_secs_f64() * 1e3)) {
+        headers.insert("server-timing", value);
+    }
+    Ok((headers, Json(document)).into_response())
+}
+
+/// Who did it, for those who do not read the body.
+fn credits(done: &Rewritten) -> HeaderMap {
+    let degraded: Vec<&str> = done.degraded.iter().map(|part| part.as_str()).collect();
+    let told = [
+        ("captions-provider", Some(done.provider.clone())),
+        ("captions-model", Some(done.model.clone())),
+        ("captions-attempts", Some(done.attempts.to_string())),
+        ("captions-degraded", (!degraded.is_empty()).then(|| degraded.join(","))),
+    ];
+    told.into_iter()
+        // A model may be named in letters that a header cannot hold; the body has it anyway.
+        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(&value?).ok()?)))
+        .collect()
+}
