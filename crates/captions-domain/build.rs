@@ -53,6 +53,7 @@ enum About {
     Hashtags,
     Mentions,
     Links,
+    EngagementBait,
     Fold,
     AltText,
 }
@@ -187,6 +188,7 @@ fn check(rule: &Rule) -> Checked<()> {
         About::Hashtags => &["hashtags"],
         About::Mentions => &["mentions"],
         About::Links => &["links"],
+        About::EngagementBait => &["sentences"],
         About::ForbiddenCharacters => &["characters"],
     };
     if !units.contains(&rule.unit.as_str()) {

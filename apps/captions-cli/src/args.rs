@@ -8,11 +8,13 @@
 
 mod check;
 mod eval;
+mod feedback;
 mod generate;
 mod hashtags;
 mod prompt;
 mod results;
 mod rewrite;
+mod voice;
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -23,11 +25,13 @@ use self::generate::{OneOf, number, seconds};
 pub(crate) use self::{
     check::CheckArgs,
     eval::EvalArgs,
+    feedback::FeedbackArgs,
     generate::{GenerateArgs, flag_of},
     hashtags::HashtagsArgs,
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
+    voice::VoiceCommand,
 };
 
 /// Help leads with examples.
@@ -140,6 +144,16 @@ Examples:
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),
+    /// Tell what became of a caption
+    #[command(help_template = HELP)]
+    Feedback(FeedbackArgs),
+    /// Learn how a user writes, from their own captions and their feedback
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions voice learn ana captions.txt
+  captions voice suggestions ana
+  captions voice accept ana emoji-none")]
+    Voice(VoiceCommand),
     /// Show how models are asked: what would be sent, and the templates that it is made from
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -235,14 +249,16 @@ Examples:
     #[command(help_template = HELP, before_help = "\
 Examples:
   captions prefs set ana tone=warm language=pt-BR hashtag_count=3
-  captions prefs set ana avoid=cheap,deal brand_tags=anascafe
+  captions prefs set ana avoid=cheap,deal required=sourdough brand_tags=anascafe
+  captions prefs set ana samples=@captions.txt
   captions prefs set ana tone=             (removes it)")]
     Set {
         /// The user's id
         #[arg(value_name = "USER")]
         user: String,
-        /// tone, style, audience, platform, language, length, emoji, cta, hashtag_count, keywords, avoid, brand_tags
-        /// or brand_voice; lists are separated by commas, an empty value removes the wish
+        /// tone, style, audience, platform, language, length, emoji, cta, hashtag_count, keywords, avoid, required,
+        /// brand_tags, brand_voice or samples; lists are separated by commas, samples stand in a @FILE with a line of ---
+        /// between them, an empty value removes the wish
         #[arg(value_name = "KEY=VALUE", required = true, value_parser = key_value)]
         wishes: Vec<(String, String)>,
         #[command(flatten)]

@@ -12,6 +12,7 @@ mod draft;
 mod eval;
 mod exit;
 mod failure;
+mod feedback;
 #[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
@@ -25,9 +26,11 @@ mod prompt;
 mod report;
 mod results;
 mod rewrite;
+mod samples;
 mod screen;
 mod session;
 mod user;
+mod voice;
 
 use std::{
     collections::BTreeMap,
@@ -137,6 +140,8 @@ async fn dispatch(
         Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
         Command::User(command) => user::run(&command, surroundings, screen).await,
+        Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
+        Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,
         Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
         Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,

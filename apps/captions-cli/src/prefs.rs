@@ -1,5 +1,7 @@
 //! `captions prefs`.
 
+use std::path::Path;
+
 use captions_api::user::{PreferencesDocument, merge};
 use captions_domain::{
     fault::StoreError,
@@ -14,6 +16,7 @@ use crate::{
     args::{Output, PrefsCommand},
     exit::Exit,
     failure::Failure,
+    samples,
     screen::Screen,
     session::Session,
 };
@@ -40,7 +43,7 @@ pub(crate) async fn run(
         }
         PrefsCommand::Set { user, wishes, output } => {
             let id = UserId::new(user)?;
-            let patch = patch(wishes)?;
+            let patch = patch(wishes, &surroundings.cwd)?;
             // What is wrong by itself is told before any store is asked.
             merge(&Preferences::default(), &patch)?;
             let session = Session::of_store(surroundings, screen).await?;
@@ -110,11 +113,18 @@ pub(crate) async fn change(
 }
 
 /// The merge patch that `KEY=VALUE` arguments stand for.
-fn patch(wishes: &[(String, String)]) -> Result<Value, Failure> {
+fn patch(wishes: &[(String, String)], cwd: &Path) -> Result<Value, Failure> {
     let mut patch = Map::new();
     for (key, text) in wishes {
         let value = match text.trim() {
             "" => Value::Null,
+            text if key == "samples" => match text.strip_prefix('@') {
+                Some(file) => samples::read(file, None, cwd)?.into(),
+                None => {
+                    return Err(Failure::usage("samples stand in a file, not in an argument")
+                        .next("put a line of --- between captions and give the file: samples=@captions.txt"));
+                }
+            },
             text if LISTS.contains(&key.as_str()) => {
                 let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
                 words.map(Value::from).collect()
@@ -137,16 +147,20 @@ fn patch(wishes: &[(String, String)]) -> Result<Value, Failure> {
     Ok(Value::Object(patch))
 }
 
-fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+pub(crate) fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
         screen.document(&PreferencesDocument(preferences.clone()))?;
         return Ok(Exit::Done);
     }
     let lines = lines(preferences);
-    if lines.is_empty() {
+    if lines.is_empty() && preferences.samples.is_empty() {
         screen.note("no wishes: the defaults count");
-    } else {
+    } else if !lines.is_empty() {
         screen.result(&lines.join("\n"))?;
+    }
+    if !preferences.samples.is_empty() {
+        let number = preferences.samples.len();
+        screen.note(&format!("and {number} captions of their own: captions voice show USER"));
     }
     Ok(Exit::Done)
 }
@@ -174,7 +188,7 @@ pub(crate) fn lines(preferences: &Preferences) -> Vec<String> {
 }
 
 /// A scalar without JSON's quotes; whole numbers without a fraction.
-fn plain(value: &Value) -> String {
+pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number

@@ -4,7 +4,7 @@ use captions_domain::{
     check::{Terms, Verdict, Violation, report_on},
     choice::{Platform, Profile},
     platform::{PlatformRules, RULES_AS_OF},
-    request::{Invalid, Keyword, MAX_KEYWORDS, MaxChars},
+    request::{Invalid, Keyword, Language, MAX_KEYWORDS, MaxChars},
     text::{self, Counts},
 };
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use utoipa::{
 
 use crate::{
     fields::Fields,
-    schema::{choice, flag, list, string, text, whole},
+    schema::{choice, flag, language, list, string, text, whole},
 };
 
 /// What a client sends.
@@ -30,6 +30,7 @@ pub struct CheckBody {
     pub avoid: Option<Vec<String>>,
     pub required: Option<Vec<String>>,
     pub alt_text: Option<String>,
+    pub language: Option<String>,
 }
 
 impl CheckBody {
@@ -52,6 +53,7 @@ pub struct CheckRequest {
     pub avoid: Vec<Keyword>,
     pub required: Vec<Keyword>,
     pub alt_text: Option<String>,
+    pub language: Language,
 }
 
 /// Reads a body. `Err` names every broken rule with a JSON pointer; it is never empty.
@@ -72,6 +74,7 @@ pub fn parse(body: &Value) -> Result<CheckRequest, Vec<Invalid>> {
     let avoid = fields.list("avoid", MAX_KEYWORDS, Keyword::new).value();
     let required = fields.list("required", MAX_KEYWORDS, Keyword::new).value();
     let alt_text = fields.text("alt_text", any).value();
+    let language = fields.text("language", Language::new).value();
     fields.finish()?;
     let Some(text) = text else {
         return Err(vec![Invalid::new("required", "text is required").at("/text")]);
@@ -84,6 +87,7 @@ pub fn parse(body: &Value) -> Result<CheckRequest, Vec<Invalid>> {
         avoid: avoid.unwrap_or_default(),
         required: required.unwrap_or_default(),
         alt_text,
+        language: language.unwrap_or_default(),
     })
 }
 
@@ -136,6 +140,7 @@ impl CheckDocument {
             avoid: &request.avoid,
             required: &request.required,
             sponsored: request.sponsored,
+            language: Some(&request.language),
             ..Terms::of_platform(*rules)
         };
         let mut report = report_on(&request.text, &terms);
@@ -218,6 +223,7 @@ impl PartialSchema for CheckBody {
                 "alt_text",
                 string("The description of the picture, where the platform has a limit for it."),
             )
+            .property("language", language("The language of the text, as a BCP 47 tag: what begs for a reaction is known by its words. Default en."))
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .into()
     }

@@ -9,6 +9,7 @@ mod skeleton;
 use std::ops::Range;
 
 use self::skeleton::Skeleton;
+use crate::text;
 
 /// An address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub fn find(text: &str) -> Vec<Address> {
             .or_else(|| in_one_word(&skeleton, &words[at]).map(|hit| (1, hit)));
         if let Some((count, plain)) = hit {
             found.push(Address {
-                place: skeleton.place(words[at].start..words[at + count - 1].end),
+                place: text::whole(text, skeleton.place(words[at].start..words[at + count - 1].end)),
                 plain,
             });
             at += count;

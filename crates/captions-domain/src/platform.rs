@@ -58,6 +58,8 @@ pub enum About {
     Hashtags,
     Mentions,
     Links,
+    /// Sentences that beg for a reaction.
+    EngagementBait,
     /// What the feed shows before "more".
     Fold,
     /// The description of the picture, which is no part of the text.

@@ -93,12 +93,17 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
 
     let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
 
+    let variant = judged(caption, tags, brief);
     Variant {
         angle: angle(&draft.angle, &given),
         repairs,
+        report: match &alt_text {
+            Some(alt) => variant.report.with_alt_text(&alt.text, &brief.rules()),
+            None => variant.report,
+        },
         alt_text,
         hashtag_details: details,
-        ..judged(caption, tags, brief)
+        ..variant
     }
 }
 

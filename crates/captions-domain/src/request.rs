@@ -241,7 +241,7 @@ text_type!(
 impl Description {
     /// What a given caption says, as what is known of its post: its beginning, if it is longer than a description may be.
     pub(crate) fn of_caption(text: &str) -> Self {
-        Self(text.trim().chars().take(2000).collect())
+        Self(crate::text::cut(text.trim(), 2000).to_owned())
     }
 }
 

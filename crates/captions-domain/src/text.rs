@@ -1,7 +1,9 @@
 //! Counting and taking apart text: characters in every sense, words, sentences, hashtags, mentions, emoji.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 use crate::platform::Unit;
 
@@ -171,6 +173,24 @@ pub fn cut(text: &str, most: usize) -> &str {
         left = rest;
     }
     text
+}
+
+/// The bytes of all graphemes that `range` touches: what is taken out of a text is taken out whole.
+pub fn whole(text: &str, range: Range<usize>) -> Range<usize> {
+    let parts_graphemes = |at: usize| {
+        text.is_char_boundary(at)
+            && GraphemeCursor::new(at, text.len(), true)
+                .is_boundary(text, 0)
+                .unwrap_or(true)
+    };
+    let (mut start, mut end) = (range.start, range.end);
+    while start > 0 && !parts_graphemes(start) {
+        start -= 1;
+    }
+    while end < text.len() && !parts_graphemes(end) {
+        end += 1;
+    }
+    start..end
 }
 
 /// Removes what nobody sees and no script needs: zero-width spaces, byte-order marks, soft hyphens, and tag characters

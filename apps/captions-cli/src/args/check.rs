@@ -40,6 +40,9 @@ pub(crate) struct CheckArgs {
     /// The description of the picture
     #[arg(long, value_name = "TEXT")]
     alt_text: Option<String>,
+    /// The language of the text as a BCP 47 tag, such as en or pt-BR
+    #[arg(short, long, value_name = "TAG")]
+    language: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -57,6 +60,7 @@ impl CheckArgs {
             avoid: list(&self.avoid),
             required: list(&self.required),
             alt_text: self.alt_text.clone(),
+            language: self.language.clone(),
         }
     }
 }

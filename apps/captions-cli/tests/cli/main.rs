@@ -14,3 +14,4 @@ mod rewrite;
 mod settings;
 mod support;
 mod terminal;
+mod voice;

@@ -103,6 +103,7 @@ fn schema_struct_and_reader_know_the_same_fields() {
         avoid: Some(vec!["a".into()]),
         required: Some(vec!["b".into()]),
         alt_text: Some("c".into()),
+        language: Some("de".into()),
     };
     let written = serde_json::to_value(&body).unwrap();
     let schema = serde_json::to_value(CheckBody::schema()).unwrap();
@@ -110,6 +111,7 @@ fn schema_struct_and_reader_know_the_same_fields() {
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&schema["properties"]), names(&written));
     let request = body.check().unwrap();
+    assert_eq!(request.language.as_str(), "de");
     assert_eq!((request.rules.max_chars, request.sponsored), (25_000, true));
     assert_eq!(
         (request.avoid.len(), request.required.len(), request.alt_text.as_deref()),

@@ -5,10 +5,11 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Violation, contains_phrase, discloses, places::phrase_places};
 use crate::{
+    bait,
     brief::Brief,
     choice::{Emoji, Profile},
     platform::{About, DISCLOSURE, PlatformRules, Rule, Unit},
-    request::Keyword,
+    request::{Keyword, Language},
     text::{self, Place, Span},
 };
 
@@ -27,6 +28,8 @@ pub struct Terms<'a> {
     pub required: &'a [Keyword],
     pub without_emoji: bool,
     pub sponsored: bool,
+    /// The language of the text, where it is known: what begs for a reaction is known by words.
+    pub language: Option<&'a Language>,
 }
 
 impl<'a> Terms<'a> {
@@ -40,6 +43,7 @@ impl<'a> Terms<'a> {
             required: &[],
             without_emoji: false,
             sponsored: false,
+            language: None,
         }
     }
 
@@ -54,6 +58,7 @@ impl<'a> Terms<'a> {
             required: &brief.required,
             without_emoji: brief.emoji == Emoji::None,
             sponsored: brief.sponsored,
+            language: Some(&brief.language),
         }
     }
 }
@@ -89,7 +94,7 @@ impl Standing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Stable name: `not_empty`, `length`, `length_in_utf16`, `own_length`, `forbidden_characters`, `hashtags`,
-    /// `mentions`, `links`, `fold`, `alt_text`, `avoided_words`, `required_words`, `emoji`,
+    /// `mentions`, `links`, `engagement_bait`, `fold`, `alt_text`, `avoided_words`, `required_words`, `emoji`,
     /// `disclosure`.
     pub rule: String,
     /// What the text has.
@@ -216,6 +221,10 @@ fn platform_rule(text: &str, rule: &Rule, terms: &Terms<'_>) -> Option<Verdict> 
         About::Hashtags => counted("hashtags", rule, text::hashtags(text)),
         About::Mentions => counted("mentions", rule, text::mentions(text)),
         About::Links => counted("links", rule, text::urls(text)),
+        About::EngagementBait => {
+            let found = bait::find(text, terms.language?);
+            of_rule("engagement_bait", rule, found.len(), || found)
+        }
         About::Fold => {
             let (visible, hidden) = text::fold(text, terms.rules.fold);
             let lines = if rule.lines == usize::MAX {

@@ -113,6 +113,27 @@ fn links_and_signs_are_rules_of_some_platforms() {
 }
 
 #[rstest]
+#[case("en", "Fresh bread. Tag a friend who loves it!", Standing::Advice)]
+#[case("en", "Fresh bread. Who is in?", Standing::Ok)]
+#[case("de", "Frisches Brot. Markiere einen Freund!", Standing::Advice)]
+fn begging_for_reactions_is_against_advice(#[case] language: &str, #[case] text: &str, #[case] standing: Standing) {
+    let language = language.parse().unwrap();
+    let terms = Terms {
+        language: Some(&language),
+        ..Terms::of_platform(PlatformRules::of(Platform::Instagram))
+    };
+
+    let report = report_on(text, &terms);
+
+    let bait = verdict(&report, "engagement_bait");
+    assert_eq!(
+        (bait.verdict, bait.spans.is_empty()),
+        (standing, standing == Standing::Ok)
+    );
+    assert!(report.publishable);
+}
+
+#[rstest]
 #[case(Platform::Instagram, &"a".repeat(125), Standing::Ok)]
 #[case(Platform::Instagram, &"a".repeat(126), Standing::Advice)]
 #[case(Platform::Instagram, "a\nb\nc", Standing::Ok)]
@@ -196,7 +217,7 @@ proptest! {
         pieces in proptest::collection::vec(
             prop_oneof![
                 select(WORDS).prop_map(str::to_owned),
-                select(&["#a", "#new", "#NewShoes", "@ana", "anna.com", "<", "👨‍👩‍👧‍👦", "Don’t", "NEW  Shoes", "new\nshoes", "renewed"][..]).prop_map(str::to_owned),
+                select(&["#a", "#new", "#NewShoes", "@ana", "anna.com", "<", "👨‍👩‍👧‍👦", "Don’t", "NEW  Shoes", "new\nshoes", "renewed", "Tag a friend!"][..]).prop_map(str::to_owned),
                 ".{0,12}",
             ],
             0..40,
@@ -209,6 +230,7 @@ proptest! {
     ) {
         let text = pieces.join(" ");
         let keywords = |words: Vec<&str>| -> Vec<Keyword> { words.into_iter().map(|word| Keyword::new(word).unwrap()).collect() };
+        let language = crate::request::Language::default();
         let (avoid, required) = (keywords(avoid), keywords(required));
         let terms = Terms {
             strict: flags.0,
@@ -217,6 +239,7 @@ proptest! {
             required: &required,
             without_emoji: flags.1,
             sponsored: flags.2,
+            language: Some(&language),
             ..Terms::of_platform(PlatformRules::of(platform))
         };
 

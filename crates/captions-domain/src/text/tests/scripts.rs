@@ -8,6 +8,7 @@ use crate::{
     brief::Brief,
     choice::{Emoji, Length, Platform},
     polish::{clean, polish},
+    prompt::Format,
     reply::Draft,
     request::{CaptionRequest, Description, Keyword, Language, MaxChars},
     user::Preferences,
@@ -75,6 +76,10 @@ const PIECES: &[&str] = &[
     ". ",
     "! ",
     "\n",
+    "Tag a friend! ",
+    "@stranger",
+    "https://x.co/a",
+    "&amp;",
     "#tag",
     " #کافه",
     ", ",
@@ -107,6 +112,10 @@ fn captions_in_every_script_are_kept_as_they_are() {
 
         assert_eq!(variant.caption, *caption);
         assert_eq!(variant.repairs, Vec::<String>::new(), "{caption}");
+        let written = crate::reply::encode(vec![Draft::plain(caption)]);
+        for (answer, format) in [(written.as_str(), Format::Variants), (*caption, Format::Plain)] {
+            assert_eq!(crate::reply::parse(answer, format).unwrap()[0].text(), *caption);
+        }
         assert_eq!(without_invisible(caption), *caption);
         assert_eq!(clean(caption), *caption);
         assert_eq!(Description::new(caption).unwrap().as_str(), *caption);
@@ -196,6 +205,21 @@ fn the_key_with_the_hash_sign_is_an_emoji_and_no_hashtag() {
     assert_eq!(caption, "Press #️⃣coffee now.");
 }
 
+#[rstest]
+#[case("a👨‍👩‍👧‍👦b", 2..3, 1..26)]
+#[case("a👨‍👩‍👧‍👦b", 1..26, 1..26)]
+#[case("☀️ ok", 0..3, 0..6)]
+#[case("कि", 3..6, 0..6)]
+#[case("ok", 0..1, 0..1)]
+#[case("ok", 2..2, 2..2)]
+fn a_part_of_a_grapheme_stands_for_the_whole(
+    #[case] text: &str,
+    #[case] part: Range<usize>,
+    #[case] all: Range<usize>,
+) {
+    assert_eq!(whole(text, part), all);
+}
+
 #[test]
 fn a_long_row_of_joined_emoji_is_not_cut_inside_one() {
     let row = "👨‍👩‍👧‍👦".repeat(70);
@@ -204,6 +228,8 @@ fn a_long_row_of_joined_emoji_is_not_cut_inside_one() {
 }
 
 proptest! {
+    // Each case is polished, which takes a while without optimisation.
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn whatever_is_cut_or_removed_is_removed_whole(
         pieces in proptest::collection::vec(select(PIECES), 1..60),
@@ -225,6 +251,9 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
     #[test]
     fn cuts_are_beginnings_that_end_between_graphemes(
         pieces in proptest::collection::vec(select(PIECES), 0..40),

@@ -1,0 +1,225 @@
+//! `captions voice`.
+
+use captions_api::{
+    problem::Code,
+    voice::{SuggestionsDocument, VoiceDocument, parse},
+};
+use captions_domain::{
+    request::UserId,
+    user::Preferences,
+    voice::{LEAST_EVIDENCE, LEAST_SAMPLES, LOOK_BACK, Spread, StyleCard, suggest},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Surroundings,
+    args::{Output, VoiceCommand},
+    exit::Exit,
+    failure::Failure,
+    input::Stdin,
+    prefs,
+    report::BETWEEN,
+    samples,
+    screen::Screen,
+    session::Session,
+};
+
+pub(crate) async fn run(
+    command: &VoiceCommand,
+    surroundings: &Surroundings,
+    stdin: Stdin<'_>,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    match command {
+        VoiceCommand::Learn { user, file, output } => {
+            let id = UserId::new(user)?;
+            let texts = samples::read(file, Some(stdin), &surroundings.cwd)?;
+            learn(&id, &texts, *output, surroundings, screen).await
+        }
+        VoiceCommand::Show { user, output } => {
+            let id = UserId::new(user)?;
+            let session = Session::of_store(surroundings, screen).await?;
+            let user = session.user(&session.context(), &id).await;
+            session.close().await;
+            show(&user?.preferences, *output, screen)
+        }
+        VoiceCommand::Forget { user, output } => forget(&UserId::new(user)?, *output, surroundings, screen).await,
+        VoiceCommand::Suggestions { user, output } => {
+            let id = UserId::new(user)?;
+            let session = Session::of_store(surroundings, screen).await?;
+            let found = suggestions(&session, &id).await;
+            session.close().await;
+            tell(&found?, *output, screen)
+        }
+        VoiceCommand::Accept {
+            user,
+            suggestion,
+            output,
+        } => accept(&UserId::new(user)?, suggestion, *output, surroundings, screen).await,
+    }
+}
+
+async fn learn(
+    id: &UserId,
+    texts: &[String],
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let samples = parse(&json!({ "samples": texts }))?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let changed = prefs::change(&session, id, |current| {
+        let samples = samples.clone();
+        Ok(Preferences {
+            samples,
+            ..current.clone()
+        }
+        .measured())
+    })
+    .await;
+    session.close().await;
+    let (changed, is_new) = changed?;
+    if is_new {
+        screen.note(&format!("created the user {id}"));
+    }
+    show(&changed, output, screen)
+}
+
+async fn forget(
+    id: &UserId,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let session = Session::of_store(surroundings, screen).await?;
+    let changed = prefs::change(&session, id, |current| {
+        Ok(Preferences {
+            samples: Vec::new(),
+            style_card: None,
+            ..current.clone()
+        })
+    })
+    .await;
+    session.close().await;
+    let (changed, _) = changed?;
+    if output.json {
+        screen.document(&VoiceDocument::from(&changed))?;
+    } else {
+        screen.note(&format!("forgot how {id} writes"));
+    }
+    Ok(Exit::Done)
+}
+
+async fn accept(
+    id: &UserId,
+    suggestion: &str,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let session = Session::of_store(surroundings, screen).await?;
+    let changed = accepted(&session, id, suggestion).await;
+    session.close().await;
+    prefs::show(&changed?, output, screen)
+}
+
+async fn accepted(session: &Session, id: &UserId, suggestion: &str) -> Result<Preferences, Failure> {
+    let cx = session.context();
+    let user = session.user(&cx, id).await?;
+    let records = session.captions().history(&cx, id, None, LOOK_BACK).await?;
+    let found = suggest(&user.preferences, &records);
+    let Some(one) = found.into_iter().find(|one| one.change.id() == suggestion) else {
+        let words = format!("the feedback on captions for {id} does not suggest '{suggestion}' now");
+        return Err(Failure::broken(Code::SuggestionNotFound, words));
+    };
+    let (changed, _) = prefs::change(session, id, |current| {
+        let mut changed = current.clone();
+        one.change.apply(&mut changed).map_err(|invalid| vec![invalid])?;
+        Ok(changed)
+    })
+    .await?;
+    Ok(changed)
+}
+
+async fn suggestions(session: &Session, id: &UserId) -> Result<SuggestionsDocument, Failure> {
+    let cx = session.context();
+    let user = session.user(&cx, id).await?;
+    let records = session.captions().history(&cx, id, None, LOOK_BACK).await?;
+    let found = suggest(&user.preferences, &records);
+    Ok(SuggestionsDocument::of(&found, &user.preferences))
+}
+
+fn tell(document: &SuggestionsDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    if output.json {
+        screen.document(document)?;
+    } else if document.data.is_empty() {
+        screen.note("nothing to suggest");
+        screen.note(&format!(
+            "a suggestion needs {LEAST_EVIDENCE} captions whose feedback agrees: captions feedback CAPTION used|edited|rejected"
+        ));
+    } else {
+        let lines: Vec<String> = document
+            .data
+            .iter()
+            .map(|one| {
+                format!(
+                    "{}  {}={}: {}",
+                    one.id,
+                    one.field,
+                    prefs::plain(&one.value),
+                    one.because
+                )
+            })
+            .collect();
+        screen.result(&lines.join("\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    let document = VoiceDocument::from(preferences);
+    if output.json {
+        screen.document(&document)?;
+        return Ok(Exit::Done);
+    }
+    if document.samples.is_empty() {
+        screen.note("no captions of their own are known: captions voice learn USER FILE");
+        return Ok(Exit::Done);
+    }
+    let mut parts = Vec::new();
+    match &document.style_card {
+        Some(card) => parts.push(lines(card).join("\n")),
+        None => screen.note(&format!(
+            "what is usual can be told from {LEAST_SAMPLES} captions on; there are {}",
+            document.samples.len()
+        )),
+    }
+    parts.extend(document.samples);
+    screen.result(&parts.join(BETWEEN))?;
+    Ok(Exit::Done)
+}
+
+/// The card for people: numbers as mean and standard deviation, shares in per cent, nothing that is empty.
+fn lines(card: &StyleCard) -> Vec<String> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(card) else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (name, value) in fields {
+        let text = match (&value, name.as_str()) {
+            (Value::Object(_), _) => match serde_json::from_value::<Spread>(value) {
+                Ok(Spread { mean, sd }) => format!("{mean} ± {sd}"),
+                Err(_) => continue,
+            },
+            (Value::Array(words), _) if words.is_empty() => continue,
+            (Value::Array(words), _) => words.iter().map(prefs::plain).collect::<Vec<_>>().join(", "),
+            (Value::Null, _) => continue,
+            (Value::Number(share), "first_person" | "lower_case_starts") => {
+                format!("{:.0} %", share.as_f64().unwrap_or_default() * 100.0)
+            }
+            (other, _) => prefs::plain(other),
+        };
+        lines.push(format!("{}: {text}", name.replace('_', " ")));
+    }
+    lines
+}
