@@ -14,6 +14,7 @@ mod hashtags;
 mod prompt;
 mod results;
 mod rewrite;
+mod score;
 mod voice;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -31,6 +32,7 @@ pub(crate) use self::{
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
+    score::ScoreArgs,
     voice::VoiceCommand,
 };
 
@@ -122,6 +124,9 @@ pub(crate) enum Command {
     /// Judge a text by the rules of its platform, without any model
     #[command(help_template = HELP)]
     Check(CheckArgs),
+    /// Score a text for what it is about, part by part, without any model
+    #[command(help_template = HELP)]
+    Score(Box<ScoreArgs>),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

@@ -27,6 +27,7 @@ mod report;
 mod results;
 mod rewrite;
 mod samples;
+mod score;
 mod screen;
 mod session;
 mod user;
@@ -139,6 +140,7 @@ async fn dispatch(
         Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
         Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
+        Command::Score(args) => Box::pin(score::run(&args, surroundings, stdin, screen)).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
         Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,

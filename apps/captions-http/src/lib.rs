@@ -19,6 +19,7 @@ mod openapi;
 mod preferences;
 mod results;
 mod rewrites;
+mod scores;
 mod serve;
 pub mod start;
 mod state;
@@ -82,6 +83,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(rewrites::create))
         .routes(routes!(rewrites::of_stored))
         .routes(routes!(check::create))
+        .routes(routes!(scores::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))

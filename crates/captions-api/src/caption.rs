@@ -8,8 +8,10 @@ use captions_domain::{
     check::{Verdict, Violation},
     choice::{Platform, Profile},
     engagement::Unknown,
+    likeness,
     ports::Grade,
     quality::Part,
+    text::Place,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -36,8 +38,18 @@ pub struct CaptionDocument {
     pub quality_score: f64,
     /// 100 x the sum of value x weight over `parts`.
     pub raw_score: f64,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::percentile, required)]
+    pub percentile: Option<u8>,
+    /// By which rules it was scored; empty for captions from before there were versions.
+    #[serde(default)]
+    #[schema(required)]
+    pub score_version: String,
     #[schema(schema_with = crate::schema::parts)]
     pub parts: Vec<Part>,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::untraced, required)]
+    pub untraced: Vec<Place>,
     /// Seconds from the request to the answer; null for a caption that is read from the history.
     #[schema(required)]
     pub processing_time: Option<f64>,
@@ -76,6 +88,10 @@ pub struct CaptionDocument {
     pub hashtag_details: Vec<TagDetail>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
+    /// 1 - the mean share of rows of three words that two variants have in common; null for one variant.
+    #[serde(default)]
+    #[schema(required)]
+    pub diversity: Option<f64>,
     #[schema(schema_with = crate::schema::source)]
     pub source: Source,
     /// The provider that wrote it, by its configured name.
@@ -142,8 +158,18 @@ pub struct VariantDocument {
     pub quality_score: f64,
     /// 100 x the sum of value x weight over `parts`.
     pub raw_score: f64,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::percentile, required)]
+    pub percentile: Option<u8>,
+    /// By which rules it was scored; empty for captions from before there were versions.
+    #[serde(default)]
+    #[schema(required)]
+    pub score_version: String,
     #[schema(schema_with = crate::schema::parts)]
     pub parts: Vec<Part>,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::untraced, required)]
+    pub untraced: Vec<Place>,
     /// False if a rule of the platform or of the request is broken.
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
@@ -219,6 +245,11 @@ impl CaptionDocument {
     ) -> Self {
         let variants: Vec<VariantDocument> = caption.variants.iter().map(VariantDocument::from).collect();
         let best = caption.variants.first();
+        let texts: Vec<&str> = caption
+            .variants
+            .iter()
+            .map(|variant| variant.caption.as_str())
+            .collect();
         let shown = variants.first().cloned().unwrap_or_else(VariantDocument::none);
         Self {
             request_id: request_id.to_owned(),
@@ -228,7 +259,10 @@ impl CaptionDocument {
             text: shown.text,
             quality_score: shown.quality_score,
             raw_score: shown.raw_score,
+            percentile: shown.percentile,
+            score_version: shown.score_version,
             parts: shown.parts,
+            untraced: shown.untraced,
             processing_time: None,
             word_count: best.map_or(0, Variant::word_count),
             character_count: best.map_or(0, Variant::character_count),
@@ -241,6 +275,7 @@ impl CaptionDocument {
             alt_text: shown.alt_text,
             alt_text_source: shown.alt_text_source,
             hashtag_details: shown.hashtag_details,
+            diversity: likeness::diversity(&texts),
             variants,
             source,
             provider: caption.provider.clone(),
@@ -275,7 +310,10 @@ impl VariantDocument {
             text: String::new(),
             quality_score: 0.0,
             raw_score: 0.0,
+            percentile: None,
+            score_version: String::new(),
             parts: Vec::new(),
+            untraced: Vec::new(),
             publishable: false,
             violations: Vec::new(),
             rules: Vec::new(),
@@ -296,7 +334,10 @@ impl From<&Variant> for VariantDocument {
             text: variant.text.clone(),
             quality_score: variant.quality.score,
             raw_score: variant.quality.raw_score,
+            percentile: variant.quality.percentile,
+            score_version: variant.quality.version.clone(),
             parts: variant.quality.parts.clone(),
+            untraced: variant.quality.untraced.clone(),
             publishable: variant.publishable,
             violations: variant.violations.clone(),
             rules: variant.report.rules.clone(),

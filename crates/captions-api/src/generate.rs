@@ -53,6 +53,7 @@ pub struct GenerateBody {
     pub allow_fallback: Option<bool>,
     pub seed: Option<u64>,
     pub temperature: Option<f64>,
+    pub regenerate: Option<bool>,
 }
 
 impl GenerateBody {
@@ -96,6 +97,7 @@ pub fn parse(body: &Value) -> Result<CaptionRequest, Vec<Invalid>> {
     let allow_fallback = fields.flag("allow_fallback").value();
     let seed = fields.whole("seed").value();
     let temperature = fields.number("temperature", Temperature::new).value();
+    let regenerate = fields.flag("regenerate").value();
     fields.finish()?;
     let Some(description) = description else {
         return Err(vec![
@@ -132,6 +134,7 @@ pub fn parse(body: &Value) -> Result<CaptionRequest, Vec<Invalid>> {
         allow_fallback: allow_fallback.unwrap_or(defaults.allow_fallback),
         seed,
         temperature,
+        regenerate: regenerate.unwrap_or(defaults.regenerate),
         ..defaults
     })
 }
@@ -190,6 +193,7 @@ impl PartialSchema for GenerateBody {
             .property("allow_fallback", flag("Accept a stale, local or template answer when the providers fail.", true))
             .property("seed", whole("For providers that can repeat themselves; no promise.", (0_u64, u64::MAX)))
             .property("temperature", number("Sampling temperature as the OpenAI wire format means it.", Temperature::RANGE))
+            .property("regenerate", flag("Write another one: the cache is not looked up, and nothing comes that is next to the same as the user's last 50 captions or the cached answer.", false))
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .into()
     }

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod results;
 pub mod rewrite;
 pub mod schema;
+pub mod score;
 pub mod stream;
 pub mod user;
 pub mod voice;

@@ -136,7 +136,10 @@ fn in_one_word(skeleton: &Skeleton, word: &Range<usize>) -> Option<String> {
                 }
             });
         }
-        names_a_host(piece).then(|| plain(piece))
+        // "link:evil.com", "or/evil.com"
+        let tails = piece.match_indices([':', '/']).map(|(at, _)| &piece[at + 1..]);
+        let host = std::iter::once(piece).chain(tails).find(|piece| names_a_host(piece));
+        host.map(plain)
     })
 }
 

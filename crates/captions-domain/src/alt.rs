@@ -4,9 +4,12 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
+    address,
     brief::Brief,
     choice::{ContentType, Platform},
-    facts, text,
+    facts, injection,
+    polish::given_text,
+    text,
 };
 
 /// The most code points, whatever a platform allows beyond: what Instagram takes (Graph API `ig-user/media`, since
@@ -62,7 +65,10 @@ pub fn alt_text(proposed: Option<&str>, brief: &Brief, caption: &str, repairs: &
     });
     let of = |source: AltSource| move |text: String| AltText { text, source };
     written.filter(tells_more).map(of(AltSource::Writer)).or_else(|| {
-        let first = cut(&plain(brief.description.as_str()), limit.min(FROM_DESCRIPTION));
+        let first = cut(
+            &plain(injection::before(brief.description.as_str())),
+            limit.min(FROM_DESCRIPTION),
+        );
         Some(first).filter(tells_more).map(of(AltSource::Description))
     })
 }
@@ -102,8 +108,12 @@ fn plain(text: &str) -> String {
 /// it may name what stands in it, but no link and no account: text in a picture is anybody's.
 fn traced_sentences(text: &str, brief: &Brief) -> String {
     let is_seen = brief.image.is_some();
+    let given = given_text(brief);
     let is_address = |piece: &str| text::has_url(piece) || piece.contains('@');
     let sentences = text::sentences(text).filter(|sentence| {
+        if !address::untraced(sentence, &given).is_empty() {
+            return false;
+        }
         let untraced = facts::untraced(brief, sentence);
         untraced.iter().all(|piece| is_seen && !is_address(&piece.text))
     });

@@ -32,6 +32,9 @@ pub struct Written {
     pub attempts: u32,
     pub degraded: Vec<Degraded>,
     pub warnings: Vec<Warning>,
+    /// Captions that were given for the same question before, newest first, where another one was asked for.
+    #[serde(default)]
+    pub earlier: Vec<String>,
     /// Only what the chain wrote is cached.
     #[serde(skip, default = "provider")]
     pub source: Source,
@@ -128,6 +131,9 @@ pub type Load = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Loaded<Writ
 #[async_trait]
 pub trait AnswerCache: Send + Sync {
     async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten>;
+
+    /// What is kept under the key for this owner, whatever its age. Nothing is loaded, noted or counted.
+    async fn kept(&self, cx: &Context, key: &CacheKey, owner: Option<&CacheKey>) -> Option<Written>;
 }
 
 /// Keeps nothing and shares nothing: every reader loads.
@@ -141,6 +147,10 @@ impl AnswerCache for Uncached {
             Ok(Loaded { value, .. }) => Found::Loaded { value, shared: false },
             Err(error) => Found::Failed { error, stale: None },
         }
+    }
+
+    async fn kept(&self, _: &Context, _: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+        None
     }
 }
 
@@ -176,6 +186,7 @@ mod tests {
             attempts: 2,
             degraded: vec![Degraded::FallbackProvider],
             warnings: vec![Warning::new("not_stored", "why")],
+            earlier: vec!["Bread before.".into()],
             source: Source::Provider,
         }
     }

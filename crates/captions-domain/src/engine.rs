@@ -5,7 +5,10 @@
 //! the ports are handed in already guarded. Nor is it decided here who writes when many ask the same: the answer cache
 //! does that with the desk of each; what stands below the chain is each reader's own again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::stream::BoxStream;
 
@@ -15,10 +18,11 @@ use crate::{
     answers::{AnswerCache, Found, Unwritten, Wish, Written},
     brief::Brief,
     caption::{Answer, Degraded, Source, Warning},
-    choice::nearest,
+    choice::{CacheUse, nearest},
     context::Context,
     engagement::{Results, Unknown},
     fault::LlmError,
+    injection,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
     prompt::Templates,
@@ -27,8 +31,10 @@ use crate::{
 };
 
 mod desk;
+mod past;
 mod rewrite;
 mod stream;
+mod writing;
 
 /// What of the request's time is left for what stands below the provider chain, whoever was waited for: a silent provider
 /// must not use up the time in which a stale caption or a template could still be given. The chain itself ends earlier still, by the time
@@ -126,7 +132,20 @@ impl Engine {
             .answers
             .read(&reading, &job.key, job.wish.clone(), job.desk.whole())
             .await;
+        let found = self.own(&reading, &job, found).await;
         self.answer(cx, job, found).await
+    }
+
+    /// Who asks for another caption than those seen cannot share one that was being written for somebody who did not.
+    async fn own(&self, cx: &Context, job: &Job, found: Found<Written, Unwritten>) -> Found<Written, Unwritten> {
+        if !(job.desk.request.regenerate && matches!(found, Found::Loaded { shared: true, .. })) {
+            return found;
+        }
+        let wish = Wish {
+            cache: CacheUse::Bypass,
+            ..job.wish.clone()
+        };
+        self.answers.read(cx, &job.key, wish, job.desk.whole()).await
     }
 
     /// Preferences, then the brief and the key that both make.
@@ -137,10 +156,11 @@ impl Engine {
             self.sees(request)?;
         }
         let known = self.preferences(cx, request.user.as_ref()).await;
-        let (brief, warnings) = match &known {
+        let (brief, mut warnings) = match &known {
             Some(preferences) => Brief::resolve(request, preferences),
             None => Brief::resolve(request, &Preferences::default()),
         };
+        warnings.extend(injection::warning(&brief));
         // Not in it is what does not change the text: whether and under which campaign it is stored, and whether
         // something below the chain may answer instead.
         let key = caption_key(
@@ -153,9 +173,18 @@ impl Engine {
             &self.options.templates.edition(),
         );
         let wish = Wish {
-            cache: request.cache,
-            stale: request.allow_fallback && self.options.stale,
+            // What is kept has been seen.
+            cache: match request.cache {
+                CacheUse::Use if request.regenerate => CacheUse::Refresh,
+                asked => asked,
+            },
+            stale: request.allow_fallback && self.options.stale && !request.regenerate,
             owner: request.user.as_ref().map(|user| edition_key(&cx.tenant, user)),
+        };
+        let kept = if request.regenerate && wish.cache != CacheUse::Bypass {
+            self.answers.kept(cx, &key, wish.owner.as_ref()).await
+        } else {
+            None
         };
         let desk = Desk {
             llm: Arc::clone(&self.llm),
@@ -166,6 +195,8 @@ impl Engine {
             caption_ttl: self.options.caption_ttl,
             has_ladder: wish.stale || (request.allow_fallback && !self.rungs.is_empty()),
             noted: cx.notes.all(),
+            kept,
+            past: OnceLock::new(),
         };
         let results = known.and_then(|preferences| preferences.results).ok_or_else(|| {
             if cx.notes.all().contains(&Degraded::PreferencesDefault) {

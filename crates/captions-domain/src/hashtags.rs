@@ -15,7 +15,7 @@ use self::{
     candidate::{Candidate, Collector},
     source::Sources,
 };
-use crate::{brief::Brief, caption::Warning, phrases::Words};
+use crate::{brief::Brief, caption::Warning, injection, phrases::Words};
 
 mod candidate;
 mod lists;
@@ -55,7 +55,8 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
 pub fn pick(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<Tag> {
     let words = Words::of(&brief.language);
     let sources = Sources::of(brief, caption, &words);
-    let mut known = words.stems(brief.description.as_str());
+    // What speaks to the model is about no post.
+    let mut known = words.stems(injection::before(brief.description.as_str()));
     let wishes = brief.keywords.iter().chain(&brief.required);
     known.extend(wishes.flat_map(|keyword| words.stems(keyword.as_str())));
     let collector = Collector {

@@ -1,16 +1,28 @@
 //! What a text is about: its content words and the phrases that they form. Shared by hashtags and score.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{request::Language, text::has_url};
 
+/// The stop words of each language that has any, to be looked up in no time.
+static STOPS: LazyLock<HashMap<String, HashSet<&'static str>>> = LazyLock::new(|| {
+    let letters = || 'a'..='z';
+    letters()
+        .flat_map(|first| letters().map(move |second| String::from_iter([first, second])))
+        .filter_map(|code| stop_words::lookup(&code).map(|words| (code, words.iter().copied().collect())))
+        .collect()
+});
+
 /// Takes words apart from their endings, for one language.
 pub struct Words {
     stemmer: Option<Stemmer>,
-    stops: &'static [&'static str],
+    stops: Option<&'static HashSet<&'static str>>,
     negations: &'static [&'static str],
     more_stops: &'static [&'static str],
     /// What is written onto the end of words and belongs to the sentence.
@@ -56,7 +68,7 @@ impl Words {
         };
         Self {
             stemmer: algorithm.map(Stemmer::create),
-            stops: stop_words::lookup(language.primary()).unwrap_or_default(),
+            stops: STOPS.get(language.primary()),
             negations: negations(language.primary()),
             more_stops: more_stops(language.primary()),
             endings: if language.primary() == "ko" {
@@ -109,21 +121,23 @@ impl Words {
         let lower = word.to_lowercase().replace('’', "'");
         let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
         letters >= if lower.is_ascii() { 2 } else { 1 }
-            && !self.stops.contains(&lower.as_str())
+            && !self.is_stop(&lower)
             && !self.more_stops.contains(&lower.as_str())
     }
 
     /// True for a stop word of the language, given in lower case.
     pub fn is_stop(&self, word: &str) -> bool {
-        self.stops.contains(&word)
+        self.stops.is_some_and(|stops| stops.contains(word))
     }
 
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
     pub fn stems(&self, text: &str) -> Vec<String> {
         let mut seen = HashSet::new();
         let mut stems: Vec<String> = Vec::new();
+        let mut words = HashSet::new();
         for word in text.unicode_words().flat_map(split_pascal_case) {
-            if self.is_content(word) {
+            // Taking a word apart costs more than knowing that one has.
+            if words.insert(word) && self.is_content(word) {
                 let stem = self.stem(word);
                 if seen.insert(stem.clone()) {
                     stems.push(stem);

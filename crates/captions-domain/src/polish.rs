@@ -8,8 +8,15 @@ use unicode_segmentation::UnicodeSegmentation;
 pub(crate) use self::addresses::{given_pieces, given_text};
 use self::{addresses::without_untraced, markup::without_markup};
 use crate::{
-    address, alt, bait, brief::Brief, caption::Variant, check, choice::Emoji, hashtags, quality, reply::Draft,
-    request::Language, text,
+    address, alt, bait,
+    brief::Brief,
+    caption::Variant,
+    check,
+    choice::Emoji,
+    hashtags, quality,
+    reply::{self, Draft},
+    request::Language,
+    text,
 };
 
 /// The most hashtags of a writer that are looked at.
@@ -153,6 +160,22 @@ pub(crate) fn clean(text: &str) -> String {
         lines.push(line);
     }
     lines.join("\n").trim().to_owned()
+}
+
+/// True if no rule is broken but wishes of the request or the preferences, no address is there that nobody gave, and
+/// nothing of the form of answers.
+pub(crate) fn may_be_given(variant: &Variant, given: &str) -> bool {
+    const WISHES: [&str; 3] = ["avoided_word", "missing_word", "emoji_not_wanted"];
+    let is_wish = |rule: &str| WISHES.contains(&rule);
+    !variant.caption.trim().is_empty()
+        && variant.violations.iter().all(|violation| is_wish(&violation.rule))
+        && address::untraced(&variant.text, given).is_empty()
+        && !reply::holds_form(&variant.text)
+}
+
+/// Without what nobody sees and without markup.
+pub(crate) fn plain(text: &str) -> String {
+    clean(&without_markup(&clean(text)))
 }
 
 /// The approach in a word or two: one line, and no place for an address.

@@ -3,6 +3,7 @@
 //! The words are [`templates`], the data is fenced by `data`, the captions are asked for by named [`angles`] and in the
 //! form of a [`schema`](variants_schema); `examples` picks the user's own captions that are shown.
 
+mod again;
 mod angles;
 pub(crate) mod data;
 mod examples;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 
 pub use self::{
+    again::ask_to_mend,
     angles::{Angle, all as all_angles},
     schema::{Shape, variants_schema},
     templates::{Templates, Unfit},

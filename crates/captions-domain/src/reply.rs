@@ -10,9 +10,11 @@ mod refusal;
 use serde::Serialize;
 
 pub use self::draft::{Claim, Draft, ProposedTag};
+pub(crate) use self::forms::holds_form;
 use self::leak::Secrets;
 use crate::{
     fault::LlmError,
+    polish,
     ports::Grade,
     prompt::{self, Format, Prompt},
 };
@@ -54,11 +56,18 @@ pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, Llm
             return Err(LlmError::unusable("the answer tells what the model was told"));
         }
         for draft in &mut drafts {
-            if secrets.are_told_in(&draft.angle) {
-                draft.angle.clear();
-            }
+            let (tags, has_alt) = (draft.hashtags.len(), draft.alt_text.is_some());
             draft.alt_text.take_if(|text| secrets.are_told_in(text));
             draft.hashtags.retain(|proposed| !secrets.are_told_in(&proposed.tag));
+            let is_told = secrets.are_told_in(&draft.angle);
+            if is_told {
+                draft.angle.clear();
+            }
+            if is_told || draft.hashtags.len() < tags || has_alt != draft.alt_text.is_some() {
+                draft
+                    .repairs
+                    .push("removed what the model was told from beside the text");
+            }
         }
     }
     if is_model {
@@ -84,7 +93,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
         // Some models answer in JSON whatever they are asked for; braces are no way to begin a caption.
         Format::Plain => {
             let plain = out_of_fence(&text);
-            if plain.starts_with('{') || forms::holds_form(plain) || forms::holds_form(&text) {
+            if plain.starts_with('{') || holds_form(plain) || holds_form(&text) {
                 some(forms::drafts(&text)).ok_or_else(not_asked_for)?
             } else {
                 vec![Draft::plain(plain)]
@@ -96,7 +105,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     };
     let is_caption = |draft: &Draft| {
         let text = draft.text();
-        is_written(&text) && !forms::holds_form(&text)
+        is_written(&text) && !holds_form(&polish::plain(&text))
     };
     let drafts: Vec<_> = found.into_iter().filter(is_caption).collect();
     if drafts.is_empty() {

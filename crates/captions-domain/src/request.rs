@@ -348,6 +348,11 @@ number_type!(
     /// How many different captions.
     Variants(u16) by whole, "variants", 1u16..=10u16
 );
+
+impl Variants {
+    /// One and no other.
+    pub const ONE: Self = Self(1);
+}
 number_type!(
     /// Sampling temperature as the OpenAI wire format means it.
     Temperature(f32) by single, "temperature", 0.0f32..=2.0f32
@@ -370,6 +375,10 @@ pub const MAX_SAMPLES: usize = 20;
 
 /// A checked request. `None` means "not said": the user's preference counts, else the default.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of its own in the requests that people write"
+)]
 pub struct CaptionRequest {
     pub description: Description,
     pub user: Option<UserId>,
@@ -407,6 +416,8 @@ pub struct CaptionRequest {
     pub allow_fallback: bool,
     pub seed: Option<u64>,
     pub temperature: Option<Temperature>,
+    /// Write one that this user has not seen yet.
+    pub regenerate: bool,
 }
 
 impl CaptionRequest {
@@ -441,6 +452,7 @@ impl CaptionRequest {
             allow_fallback: true,
             seed: None,
             temperature: None,
+            regenerate: false,
         }
     }
 }

@@ -206,6 +206,10 @@ impl AnswerCache for ReadThrough<Written, Unwritten> {
     ) -> Found<Written, Unwritten> {
         Self::read(self, cx, key, wish, load).await
     }
+
+    async fn kept(&self, cx: &Context, key: &CacheKey, owner: Option<&CacheKey>) -> Option<Written> {
+        Self::kept(self, cx, key, owner).await
+    }
 }
 
 impl<T, E> ReadThrough<T, E>
@@ -249,6 +253,19 @@ where
             Some(edition) => self.read_at(cx, &place(&edition.key(key)), &wish, load).await,
             None => self.load_only(cx, &place(key), load).await,
         }
+    }
+
+    /// The value that is kept for this owner, whatever its age.
+    pub async fn kept(&self, cx: &Context, key: &CacheKey, owner: Option<&CacheKey>) -> Option<T> {
+        let place = |key: &CacheKey| Place {
+            tenant: cx.tenant.clone(),
+            key: key.clone(),
+        };
+        let place = match owner {
+            Some(owner) => place(&self.inner.edition(cx, &place(owner)).await?.key(key)),
+            None => place(key),
+        };
+        self.inner.look(&place, cx).await.kept.map(|kept| kept.value)
     }
 
     /// Loaded, together with those who ask the same here at this moment; neither looked up nor kept.

@@ -95,6 +95,9 @@ pub(crate) struct GenerateArgs {
     /// Write a new caption although there is an earlier one: --cache refresh
     #[arg(long, conflicts_with = "cache", help_heading = "The call")]
     refresh: bool,
+    /// Write another one than those that this user, or the cache, has already seen
+    #[arg(long, help_heading = "The call")]
+    regenerate: bool,
     /// Do not keep the caption in the history
     #[arg(long, help_heading = "The call")]
     no_store: bool,
@@ -164,6 +167,7 @@ impl GenerateArgs {
             allow_fallback: self.no_fallback.then_some(false),
             seed: self.seed,
             temperature: self.temperature,
+            regenerate: self.regenerate.then_some(true),
         }
     }
 
@@ -178,7 +182,7 @@ impl GenerateArgs {
 pub(crate) fn flag_of(pointer: &str) -> Option<String> {
     let field = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
     Some(match field {
-        "" | "content_description" => return None,
+        "" | "content_description" | "text" => return None,
         "user_id" => "--user".to_owned(),
         "campaign_id" => "--campaign".to_owned(),
         "hashtag_count" => "--hashtags".to_owned(),

@@ -31,7 +31,7 @@ fn every_flag_reaches_its_field_of_the_body() {
         "text --user ana --campaign may -l pt-BR -t warm -s minimalist -a food --content-type reel --platform threads --profile premium \
          --length medium --max-chars 300 --hashtags 4 --emoji few --cta save --keyword a --keyword b --avoid c \
          -n 3 --brand-voice dry --instructions short --sponsored --cache bypass -p local --no-store --no-fallback \
-         --seed 18446744073709551615 --temperature 0.5",
+         --seed 18446744073709551615 --temperature 0.5 --regenerate",
     );
 
     let body = serde_json::to_value(args.body("the post".to_owned(), Some(ImageBody::at("https://a.io/b")))).unwrap();
@@ -45,7 +45,7 @@ fn every_flag_reaches_its_field_of_the_body() {
             "keywords": ["a", "b"], "avoid": ["c"], "variants": 3.0, "brand_voice": "dry", "instructions": "short",
             "sponsored": true, "cache": "bypass", "provider": "local", "store": false, "allow_fallback": false,
             "seed": u64::MAX, "temperature": 0.5,
-            "image": {"url": "https://a.io/b", "data": null, "media_type": null}
+            "image": {"url": "https://a.io/b", "data": null, "media_type": null}, "regenerate": true
         })
     );
 }

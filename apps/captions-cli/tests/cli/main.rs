@@ -11,6 +11,7 @@ mod people;
 mod prompt;
 mod results;
 mod rewrite;
+mod score;
 mod settings;
 mod support;
 mod terminal;

@@ -284,13 +284,13 @@ async fn a_store_that_is_away_costs_no_caption_and_is_owned_up_to() {
     let document = written.json();
     assert_eq!(
         (written.status, written.header("captions-degraded")),
-        (200, Some("preferences_default"))
+        (200, Some("preferences_default,partial_analysis"))
     );
     assert_eq!((&document["id"], &document["caption"]), (&Value::Null, &json!(TEXT)));
-    assert_eq!(document["degraded"], json!(["preferences_default"]));
     let warnings = document["warnings"].as_array().unwrap();
     assert!(
         warnings.iter().any(|warning| warning["code"] == "not_stored"),
         "{warnings:?}"
     );
+    assert_eq!(document["degraded"], json!(["preferences_default", "partial_analysis"]));
 }

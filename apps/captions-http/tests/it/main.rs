@@ -20,6 +20,7 @@ mod ports;
 mod problems;
 mod results;
 mod rewrites;
+mod scores;
 mod server;
 mod shutdown;
 mod starting;

@@ -69,6 +69,7 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         "post /v1/captions/{id}/rewrites",
         "post /v1/rewrites",
         "post /v1/check",
+        "post /v1/scores",
         "post /v1/users",
         "post /v1/users/{id}/suggestions/{suggestion}/accept",
         "put /v1/captions/{id}/feedback",

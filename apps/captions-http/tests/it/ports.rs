@@ -172,7 +172,19 @@ impl AnswerCache for Shelf {
             Err(error) => Found::Failed { error, stale: None },
         }
     }
+
+    async fn kept(&self, _: &Context, key: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+        self.0.lock().unwrap().get(key).cloned()
+    }
 }
+
+/// What the writer writes beside its text: nothing that is like it.
+const OTHERS: [&str; 4] = [
+    "Nobody moves before dinner.",
+    "Afternoon light, and nothing on the calendar.",
+    "One eye open, one ear on the kitchen door.",
+    "Some work is done with eyes closed.",
+];
 
 /// What the writer does when it is asked.
 #[derive(Clone)]
@@ -296,7 +308,7 @@ impl Writer {
                     body: if index == 0 {
                         text.to_owned()
                     } else {
-                        format!("{text} Take {index}.")
+                        OTHERS[usize::from(index - 1) % OTHERS.len()].to_owned()
                     },
                     ..Draft::default()
                 });

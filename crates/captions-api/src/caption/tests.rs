@@ -206,6 +206,7 @@ fn an_answer_becomes_exactly_this_document() {
             "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
             "hashtag_details": details_json(),
             "variants": [variant_json("A warm sill, a café cat.", 49.0), variant_json("Nap o'clock", 40.0)],
+            "diversity": 1.0,
             "source": "provider", "provider": "primary", "model": "some-model", "grade": "standard",
             "provider_request_id": "req-7", "attempts": 2, "degraded": ["fallback_provider"],
             "warnings": [

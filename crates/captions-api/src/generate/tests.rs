@@ -14,7 +14,7 @@ fn full() -> Value {
         "variants": 4, "brand_voice": "dry", "instructions": "mention autumn", "sponsored": true, "cache": "bypass",
         "image": {"url": "https://example.com/cat.jpg"},
         "provider": "second", "store": false, "allow_fallback": false, "seed": 18_446_744_073_709_551_615_u64,
-        "temperature": 0.5
+        "temperature": 0.5, "regenerate": true
     })
 }
 
@@ -66,6 +66,7 @@ fn every_field_arrives_in_the_request() {
     assert!(!request.store);
     assert!(!request.allow_fallback);
     assert_eq!(request.seed, Some(u64::MAX));
+    assert!(request.regenerate);
     assert!((request.temperature.unwrap().get() - 0.5).abs() < f32::EPSILON);
 }
 

@@ -11,6 +11,7 @@ fn plain_forms(text: &str) -> Vec<String> {
 #[case::link_in_capitals("See HTTP://EVIL.EXAMPLE now", "evil.example")]
 #[case::no_scheme("More at anna-bakery.com", "anna-bakery.com")]
 #[case::glued("Visit(evil.com)today", "evil.com")]
+#[case::behind_a_colon("link:evil.com/a", "evil.com/a")]
 #[case::markdown("[menu](https://evil.com/a)", "evil.com/a")]
 #[case::short_link("bit.ly/3xYz", "bit.ly/3xyz")]
 #[case::word_as_an_end("join t.me/evilgroup", "t.me/evilgroup")]

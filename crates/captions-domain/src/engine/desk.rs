@@ -3,24 +3,26 @@
 //! What is written here may go to several readers who ask the same at the same time, and may go on after the one who
 //! began it has left. So a desk owns all that it needs, and what it gives says nothing of the request that it was for.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 
-use super::Rung;
+use super::{Rung, past::Past};
 use crate::{
     answers::{Load, Loaded, Unwritten, Written},
     brief::Brief,
     caption::{Caption, CaptionId, Degraded, Record, Source, Variant, Warning},
-    check::Violation,
     context::{Context, Notes},
     fault::LlmError,
     hashtags,
+    likeness::Likeness,
     platform::RULES_AS_OF,
-    polish::polish,
-    ports::{CaptionStore, Completion, Credit, LlmProvider},
-    prompt::{self, Format, Prompt, Question, Templates},
-    reply,
+    ports::{CaptionStore, Credit, LlmProvider},
+    prompt::Templates,
     request::CaptionRequest,
 };
 
@@ -47,6 +49,10 @@ pub(super) struct Desk {
     pub(super) has_ladder: bool,
     /// What went less well before the writing; the history keeps it with the caption.
     pub(super) noted: Vec<Degraded>,
+    /// What is kept for the same question, where it is not to come again.
+    pub(super) kept: Option<Written>,
+    /// What the user has been given before, once it is known.
+    pub(super) past: OnceLock<Past>,
 }
 
 impl Desk {
@@ -57,7 +63,9 @@ impl Desk {
     }
 
     pub(super) async fn write_whole(&self, cx: &Context) -> Result<Loaded<Written>, LlmError> {
-        let (variants, credit) = self.write(&self.time_of_the_chain(cx), &self.brief, &*self.llm).await?;
+        let cx_of_chain = self.time_of_the_chain(cx);
+        let past = self.past(&cx_of_chain).await;
+        let (variants, credit) = self.write(&cx_of_chain, &self.brief, &*self.llm, past, &[]).await?;
         Ok(self.keep(cx, variants, credit).await)
     }
 
@@ -66,7 +74,13 @@ impl Desk {
         if !rung.llm.describe().writes(&self.brief.language) {
             return None;
         }
-        let (variants, credit) = self.write(cx, &self.brief, &*rung.llm).await.ok()?;
+        // There is no time left for the history, but where nothing of it may come again.
+        let past = if self.request.regenerate {
+            self.past(cx).await
+        } else {
+            self.past.get_or_init(Past::default)
+        };
+        let (variants, credit) = self.write(cx, &self.brief, &*rung.llm, past, &[]).await.ok()?;
         cx.notes.add(if rung.source == Source::Local {
             Degraded::LocalFallback
         } else {
@@ -134,6 +148,16 @@ impl Desk {
             let detail = "nobody who looks at pictures answered; this is written from the description alone";
             warnings.push(Warning::new("image_not_seen", detail));
         }
+        let is_seen = |variant: &Variant| {
+            let likeness = Likeness::of(&variant.caption);
+            self.past.get().is_some_and(|past| past.has_seen(&likeness))
+        };
+        if variants.iter().any(is_seen) {
+            warnings.push(Warning::new(
+                "like_an_earlier_one",
+                "nothing was written that differs from every earlier caption of this user",
+            ));
+        }
         let caption = Caption {
             variants,
             platform: self.brief.platform,
@@ -155,6 +179,7 @@ impl Desk {
             attempts: attempts.max(cx.attempts.begun()),
             degraded: Vec::new(),
             warnings: Vec::new(),
+            earlier: self.earlier(),
             source,
         };
         if self.request.store {
@@ -202,52 +227,6 @@ impl Desk {
         }
     }
 
-    /// Has one writer write, and checks what it wrote. An answer that cannot be used, or that no rule could mend, is asked
-    /// for once more; whether there is time and budget for that, the guarded port decides.
-    pub(super) async fn write(
-        &self,
-        cx: &Context,
-        brief: &Brief,
-        llm: &dyn LlmProvider,
-    ) -> Result<(Vec<Variant>, Credit), LlmError> {
-        let prompt = self.question(brief, Format::Variants);
-        match ask(cx, &prompt, llm).await {
-            Ok((variants, credit)) if variants.iter().any(|variant| variant.publishable) => Ok((variants, credit)),
-            Ok((variants, credit)) => {
-                let again = prompt::ask_again(&prompt, broken_rules(&variants));
-                match ask(cx, &again, llm).await {
-                    Ok((better, second)) if better.iter().any(|variant| variant.publishable) => {
-                        Ok((better, second.after(&credit)))
-                    }
-                    // Still broken, or no second answer: the first one is kept and says that it is not publishable.
-                    Ok((_, second)) => Ok((variants, second.after(&credit))),
-                    Err(_) => Ok((variants, credit)),
-                }
-            }
-            Err(LlmError::Unusable { detail }) => {
-                // A model that cannot keep to a form may still write a plain caption.
-                let simpler = if brief.variants.get() == 1 {
-                    self.question(brief, Format::Plain)
-                } else {
-                    prompt
-                };
-                ask(cx, &simpler, llm).await.map_err(|second| match second {
-                    LlmError::Refused => second,
-                    _ => LlmError::Unusable { detail },
-                })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What a writer is asked.
-    pub(super) fn question(&self, brief: &Brief, format: Format) -> Prompt {
-        self.templates.render(&Question {
-            provider: self.request.provider.clone(),
-            ..Question::new(brief, format)
-        })
-    }
-
     fn wanted(&self) -> usize {
         self.request.variants.get().into()
     }
@@ -279,53 +258,4 @@ where
 /// Another id of the same request, for a second thing that it creates: the same time, and as unlikely to meet any other.
 fn beside(id: uuid::Uuid) -> uuid::Uuid {
     uuid::Uuid::from_u128(id.as_u128() ^ 1)
-}
-
-/// One question, its answer checked, mended and scored, best first.
-pub(super) async fn ask(
-    cx: &Context,
-    prompt: &Prompt,
-    llm: &dyn LlmProvider,
-) -> Result<(Vec<Variant>, Credit), LlmError> {
-    let Completion { text, credit } = llm.complete(cx, prompt).await?;
-    let mut drafts = reply::read(&text, prompt, credit.grade)?;
-    // A few more than were asked for make up for duplicates; a flood of them is not worth the time.
-    drafts.truncate(2 * usize::from(prompt.brief.variants.get()));
-    let variants = rank(
-        drafts.iter().map(|draft| polish(draft, &prompt.brief)).collect(),
-        &prompt.brief,
-    );
-    if variants.is_empty() {
-        return Err(LlmError::unusable("nothing is left of the answer after the rules"));
-    }
-    Ok((variants, credit))
-}
-
-/// Publishable ones first, then by score; without duplicates, at most as many as were asked for.
-pub(super) fn rank(mut variants: Vec<Variant>, brief: &Brief) -> Vec<Variant> {
-    variants.retain(|variant| !variant.caption.trim().is_empty());
-    variants.sort_by(|a, b| {
-        b.publishable
-            .cmp(&a.publishable)
-            .then(b.quality.score.total_cmp(&a.quality.score))
-    });
-    let mut kept: Vec<Variant> = Vec::new();
-    for variant in variants {
-        if kept.iter().all(|other| !is_same_text(&other.caption, &variant.caption)) {
-            kept.push(variant);
-        }
-    }
-    kept.truncate(brief.variants.get().into());
-    kept
-}
-
-/// The same words in the same order, whatever case, signs and emoji.
-fn is_same_text(a: &str, b: &str) -> bool {
-    crate::text::words(a)
-        .map(str::to_lowercase)
-        .eq(crate::text::words(b).map(str::to_lowercase))
-}
-
-fn broken_rules(variants: &[Variant]) -> &[Violation] {
-    variants.first().map_or(&[], |variant| &variant.violations)
 }

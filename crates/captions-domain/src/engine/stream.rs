@@ -13,7 +13,9 @@ use futures_util::{
 
 use super::{
     Engine, Event, EventStream,
-    desk::{Desk, ask, load, rank},
+    desk::{Desk, load},
+    past::Past,
+    writing::{ask, chosen},
 };
 use crate::{
     answers::{Found, Load, Loaded, Written},
@@ -21,6 +23,7 @@ use crate::{
     caption::Variant,
     context::{Class, Context},
     fault::{Fault, FaultKind, LlmError},
+    likeness::Likeness,
     polish::polish,
     ports::{Chunk, Credit, Grade},
     prompt::{self, Format, Prompt},
@@ -56,6 +59,7 @@ impl Engine {
                 }
             };
             drop(read);
+            let found = self.own(&reading, &job, found).await;
 
             let void = match &found {
                 Found::Loaded { shared: false, .. } => {
@@ -158,47 +162,81 @@ impl Desk {
 
     async fn write_shown(&self, cx: &Context, shown: &Shown) -> Result<Loaded<Written>, LlmError> {
         let chain_cx = self.time_of_the_chain(cx);
-        let prompt = self.question(&self.brief, Format::Plain);
+        let past = self.past(&chain_cx).await;
+        let prompt = self.question(&self.brief, Format::Plain, &[]);
         let first = self.first_shown(&chain_cx, &prompt, shown).await;
-        let (variant, credit) = match first {
-            Ok((variant, credit)) if variant.publishable => (variant, credit),
-            Ok((variant, credit)) => {
-                let again = prompt::ask_again(&prompt, &variant.violations);
-                match ask(&chain_cx, &again, &*self.llm).await {
-                    Ok((mut better, second)) if better[0].publishable => {
-                        let better = better.swap_remove(0);
-                        shown.replace("rules_broken", &better.caption);
-                        (better, second.after(&credit))
-                    }
-                    // As in the other form: what was paid for is kept and says that it is not publishable.
-                    Ok((_, second)) => (variant, second.after(&credit)),
-                    Err(_) => (variant, credit),
-                }
-            }
+        let (variants, credit) = match first {
+            Ok((variant, credit)) => self.replaced(&chain_cx, &prompt, shown, variant, credit).await?,
             Err(error) => {
                 shown.show(Chunk::Withdrawn { code: error.code() });
                 let LlmError::Unusable { .. } = error else {
                     return Err(error);
                 };
                 match ask(&chain_cx, &prompt, &*self.llm).await {
-                    Ok((mut variants, credit)) => {
-                        let variant = variants.swap_remove(0);
-                        shown.show(Chunk::Text(variant.caption.clone()));
-                        (variant, credit)
+                    Ok((variants, credit)) => {
+                        let variants = chosen(variants, &self.one(), past, &[])?;
+                        shown.show(Chunk::Text(variants[0].caption.clone()));
+                        (variants, credit)
                     }
                     Err(LlmError::Refused) => return Err(LlmError::Refused),
                     Err(_) => return Err(error),
                 }
             }
         };
-        let (variants, credit) = match self.further_variants(&chain_cx).await {
+        let (variants, credit) = match self.further_variants(&chain_cx, past, &variants).await {
             Some((more, further)) => (
-                rank([vec![variant], more].concat(), &self.brief),
+                chosen([variants, more].concat(), &self.brief, past, &[])?,
                 further.after(&credit),
             ),
-            None => (vec![variant], credit),
+            None => (variants, credit),
         };
         Ok(self.keep(cx, variants, credit).await)
+    }
+
+    /// The shown variant, or one instead of it where it breaks a rule or may not come again.
+    async fn replaced(
+        &self,
+        cx: &Context,
+        prompt: &Prompt,
+        shown: &Shown,
+        variant: Variant,
+        credit: Credit,
+    ) -> Result<(Vec<Variant>, Credit), LlmError> {
+        let past = self.past(cx).await;
+        let is_seen = past.is_refused && past.has_seen(&Likeness::of(&variant.caption));
+        if variant.publishable && !is_seen {
+            return Ok((chosen(vec![variant], &self.one(), past, &[])?, credit));
+        }
+        let (again, code) = if is_seen {
+            let taken = std::slice::from_ref(&variant);
+            (self.question(&self.one(), Format::Plain, taken), "seen_before")
+        } else {
+            (
+                prompt::ask_to_mend(prompt, &variant.text, &variant.violations),
+                "rules_broken",
+            )
+        };
+        match ask(cx, &again, &*self.llm).await {
+            Ok((better, second)) => {
+                let credit = second.after(&credit);
+                let before = variant.caption.clone();
+                let variants = chosen([better, vec![variant]].concat(), &self.one(), past, &[])?;
+                if variants[0].caption != before {
+                    shown.replace(code, &variants[0].caption);
+                }
+                Ok((variants, credit))
+            }
+            // What was paid for is kept, where it may be given, and says that it is not publishable.
+            Err(_) => Ok((chosen(vec![variant], &self.one(), past, &[])?, credit)),
+        }
+    }
+
+    /// The brief of the one variant that is shown.
+    fn one(&self) -> Brief {
+        Brief {
+            variants: Variants::ONE,
+            ..self.brief.clone()
+        }
     }
 
     /// The first variant, shown piece by piece.
@@ -224,13 +262,13 @@ impl Desk {
     }
 
     /// The variants beyond the shown one. If they fail, the shown one is still an answer; the count tells.
-    async fn further_variants(&self, cx: &Context) -> Option<(Vec<Variant>, Credit)> {
+    async fn further_variants(&self, cx: &Context, past: &Past, shown: &[Variant]) -> Option<(Vec<Variant>, Credit)> {
         let variants = Variants::new(f64::from(self.brief.variants.get()) - 1.0).ok()?;
         let brief = Brief {
             variants,
             ..self.brief.clone()
         };
-        self.write(cx, &brief, &*self.llm).await.ok()
+        self.write(cx, &brief, &*self.llm, past, shown).await.ok()
     }
 }
 

@@ -28,6 +28,8 @@ use crate::{
     request::{self, Keyword, Language, ProviderName, UserId, Variants},
 };
 
+mod again;
+mod hostile;
 mod rewritten;
 mod shared;
 mod streamed;
@@ -139,6 +141,11 @@ impl AnswerCache for FakeAnswers {
             },
         }
     }
+
+    async fn kept(&self, _: &Context, key: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+        let kept = self.kept.lock().unwrap();
+        kept.get(key.as_str()).map(|loaded| loaded.value.clone())
+    }
 }
 
 fn described(name: &str, languages: Option<&'static [&'static str]>) -> Description {
@@ -212,6 +219,7 @@ fn failing(error: fn() -> LlmError) -> MockLlmProvider {
 fn keeping() -> MockCaptionStore {
     let mut captions = MockCaptionStore::new();
     captions.expect_append().returning(|_, _| Ok(()));
+    captions.expect_history().returning(|_, _, _, _| Ok(Vec::new()));
     captions
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{brief::Brief, phrases::Words, phrases::is_unspaced};
+use crate::{brief::Brief, injection, phrases::Words, phrases::is_unspaced};
 
 /// A place in a field of the request, or in the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +115,11 @@ pub(super) struct Sources<'a>(Vec<Field<'a>>);
 
 impl<'a> Sources<'a> {
     pub(super) fn of(brief: &'a Brief, caption: &'a str, words: &Words) -> Self {
-        let mut fields = vec![Field::new("content_description", brief.description.as_str(), words)];
+        let mut fields = vec![Field::new(
+            "content_description",
+            injection::before(brief.description.as_str()),
+            words,
+        )];
         let lists = [("keywords", &brief.keywords), ("required", &brief.required)];
         for (name, list) in lists {
             let list = list.iter().enumerate();

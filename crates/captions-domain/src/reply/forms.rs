@@ -59,7 +59,7 @@ pub(super) fn drafts(text: &str) -> Vec<Draft> {
 }
 
 /// True if the text holds a piece of our form: then it is no caption.
-pub(super) fn holds_form(text: &str) -> bool {
+pub(crate) fn holds_form(text: &str) -> bool {
     FORM.iter().any(|name| {
         text.match_indices(name).any(|(at, _)| {
             let before = text[..at].chars().next_back();
@@ -133,6 +133,10 @@ fn collect(node: Node, is_listed: bool, depth: usize, drafts: &mut Vec<Draft>) {
                         && !matches!(node, Node::List(items) if items.iter().any(|item| !matches!(item, Node::Text(_))))
                 })
             };
+            // A turn of a conversation.
+            if fields.iter().any(|(name, _)| plain(name) == "role") {
+                return;
+            }
             if has(HOOK) || has(BODY) || (is_listed && has(&["text"])) {
                 if is_whole {
                     drafts.extend(draft(fields, is_listed));

@@ -3,8 +3,6 @@
 //!
 //! What the user's own texts say is no leak, as long as they speak to readers and not to the model.
 
-use std::collections::HashSet;
-
 use crate::{injection, polish, prompt::Prompt, text};
 
 /// So many letters in a row, without spaces and signs, are a quotation: five or six words.
@@ -151,8 +149,10 @@ const TALK: &[&str] = &[
 
 /// What a text is compared with, made once for each answer.
 pub(super) struct Secrets {
-    quotations: HashSet<Vec<u8>>,
-    /// What the user said to readers, in lower case.
+    /// Our words, squeezed.
+    ours: Vec<Vec<u8>>,
+    /// What the user said to readers, squeezed, and in lower case.
+    squeezed: Vec<u8>,
     given: String,
 }
 
@@ -170,15 +170,11 @@ impl Secrets {
             ours.extend([compact.system.clone(), task(&compact.user)]);
         }
         let squeezed = squeeze(&given);
-        let mut quotations = HashSet::new();
-        for ours in &ours {
-            for row in squeeze(ours).windows(QUOTATION) {
-                if !squeezed.windows(QUOTATION).any(|given| given == row) {
-                    quotations.insert(row.to_vec());
-                }
-            }
+        Self {
+            ours: ours.iter().map(|ours| squeeze(ours)).collect(),
+            squeezed,
+            given,
         }
-        Self { quotations, given }
     }
 
     /// True if the text tells what only we and the model know.
@@ -207,7 +203,27 @@ impl Secrets {
             .collect();
         [plain, reversed, shifted]
             .iter()
-            .any(|text| text.windows(QUOTATION).any(|row| self.quotations.contains(row)))
+            .any(|text| self.ours.iter().any(|ours| self.quotes(ours, text)))
+    }
+
+    /// True if both have a long enough row in common that the user did not say as well.
+    fn quotes(&self, ours: &[u8], text: &[u8]) -> bool {
+        // Of every long row, one of these steps holds half of it.
+        const STEP: usize = QUOTATION / 2;
+        (0..text.len().saturating_sub(STEP)).step_by(STEP).any(|at| {
+            let half = &text[at..at + STEP];
+            ours.windows(STEP)
+                .enumerate()
+                .filter(|(_, row)| *row == half)
+                .any(|(place, _)| {
+                    let before = ours[..place].iter().rev().zip(text[..at].iter().rev());
+                    let before = before.take_while(|(one, other)| one == other).count();
+                    let after = ours[place..].iter().zip(&text[at..]);
+                    let after = after.take_while(|(one, other)| one == other).count();
+                    let row = &text[at - before..at + after];
+                    row.len() >= QUOTATION && !holds(&self.squeezed, row)
+                })
+        })
     }
 
     fn is_in_code(&self, text: &str) -> bool {
@@ -223,6 +239,10 @@ impl Secrets {
                 && !self.given.contains(&word.to_lowercase())
         })
     }
+}
+
+fn holds(text: &[u8], row: &[u8]) -> bool {
+    text.windows(row.len()).any(|window| window == row)
 }
 
 /// Letters and digits in lower case, and nothing else.

@@ -7,6 +7,8 @@ use crate::{
     user::Preferences,
 };
 
+mod mangled;
+
 fn one(hook: &str) -> String {
     format!(r#"{{"angle":"a","hook":"{hook}","body":"Rest.","cta":null,"hashtags":["x"]}}"#)
 }

@@ -176,6 +176,10 @@ impl<P: AnswerCache + ?Sized> AnswerCache for Watched<P> {
         });
         found
     }
+
+    async fn kept(&self, cx: &Context, key: &CacheKey, owner: Option<&CacheKey>) -> Option<Written> {
+        self.inner.kept(cx, key, owner).await
+    }
 }
 
 /// What an answer counts as, entering its price.

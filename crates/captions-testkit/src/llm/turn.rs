@@ -466,6 +466,21 @@ fn captions_wanted(user_text: &str) -> Option<usize> {
     })
 }
 
+/// How captions after the first begin: so differently that none is a near duplicate of another.
+const OTHERS: [&str; 11] = [
+    "Somebody left the window open, and half of the street came in.",
+    "Nobody planned this one; it was simply there when we looked up.",
+    "Ask the neighbours, they have been talking of nothing else since noon.",
+    "There are days that need no filter, and then there is today.",
+    "Slow down for a minute, because this will not happen twice a year.",
+    "We kept it small, kept it plain, and kept the best part for you.",
+    "If you only stop once this week, let it be right here.",
+    "What began as an idea on a napkin is finally standing in front of us.",
+    "Three things to notice, and the third of them takes a second look.",
+    "Long before the others wake up, this is what it looks like.",
+    "Between two errands and one phone call, a small piece of luck.",
+];
+
 fn fitting(user_text: &str) -> String {
     let description = user_text
         .lines()
@@ -476,7 +491,7 @@ fn fitting(user_text: &str) -> String {
     let count = captions_wanted(user_text);
     let text = |index: usize| match index {
         0 => format!("{subject}. A moment worth keeping."),
-        _ => format!("Take {}: {subject}. Worth a second look.", index + 1),
+        _ => format!("{} {subject}.", OTHERS[(index - 1) % OTHERS.len()]),
     };
     match count {
         None => text(0),

@@ -15,7 +15,14 @@ fn another(number: u128) -> Context {
     }
 }
 
-fn written(caption: &str) -> Written {
+/// The caption of a caption that was written, without its variants.
+pub(super) fn written_caption() -> crate::caption::Caption {
+    let mut caption = written(CAPTION).caption;
+    caption.variants.clear();
+    caption
+}
+
+pub(super) fn written(caption: &str) -> Written {
     let brief = Brief::resolve(&request(), &Preferences::default()).0;
     Written {
         id: CaptionId(Uuid::from_u128(99)),
@@ -37,6 +44,7 @@ fn written(caption: &str) -> Written {
         attempts: 2,
         degraded: vec![Degraded::FallbackProvider],
         warnings: vec![Warning::new("not_stored", "why")],
+        earlier: Vec::new(),
         source: Source::Provider,
     }
 }
@@ -115,6 +123,7 @@ async fn whatever_was_noted_on_the_way_is_told_once_and_in_order() {
         Ok(None)
     });
     let mut captions = MockCaptionStore::new();
+    captions.expect_history().returning(|_, _, _, _| Ok(Vec::new()));
     captions
         .expect_append()
         .once()
@@ -347,6 +356,7 @@ type Entered = Arc<Mutex<Vec<(Uuid, String)>>>;
 fn remembering() -> (MockCaptionStore, Entered) {
     let entered = Entered::default();
     let mut captions = MockCaptionStore::new();
+    captions.expect_history().returning(|_, _, _, _| Ok(Vec::new()));
     let into = Arc::clone(&entered);
     captions.expect_append().returning(move |_, record| {
         into.lock().unwrap().push((record.id.0, record.request_id.clone()));
@@ -400,6 +410,7 @@ async fn what_is_in_the_history_is_not_put_there_again_by_those_who_find_or_shar
 async fn those_who_share_a_writing_share_its_one_attempt_to_store_it_and_those_who_find_it_try_again() {
     let broken = || {
         let mut captions = MockCaptionStore::new();
+        captions.expect_history().returning(|_, _, _, _| Ok(Vec::new()));
         let fault = || StoreError::Fault(Fault::new(FaultKind::Unavailable));
         captions.expect_append().once().returning(move |_, _| Err(fault()));
         captions
@@ -464,6 +475,10 @@ async fn a_reader_waits_for_others_no_longer_than_leaves_time_for_the_rungs() {
                 stale: None,
             }
         }
+
+        async fn kept(&self, _: &Context, _: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+            None
+        }
     }
     let cx = context();
     for (allow_fallback, reserve) in [(true, 150), (false, 0)] {
@@ -514,6 +529,10 @@ impl AnswerCache for Overtaken {
             tokio::task::yield_now().await;
         }
         self.found.lock().unwrap().take().unwrap()
+    }
+
+    async fn kept(&self, _: &Context, _: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+        None
     }
 }
 
@@ -640,6 +659,10 @@ async fn a_writing_that_others_wait_for_goes_on_when_its_reader_has_left(#[case]
         async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, Unwritten> {
             *self.0.lock().unwrap() = Some(load(cx.clone()));
             std::future::pending().await
+        }
+
+        async fn kept(&self, _: &Context, _: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+            None
         }
     }
     let mut llm = provider("primary");

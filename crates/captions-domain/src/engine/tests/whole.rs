@@ -570,7 +570,7 @@ async fn a_provider_that_is_not_there_is_the_callers_mistake_and_names_the_neare
 #[tokio::test]
 async fn variants_come_best_first_without_duplicates_and_a_missing_one_is_told() {
     let mut llm = provider("primary");
-    llm.expect_complete().once().returning(|_, _| {
+    llm.expect_complete().times(2).returning(|_, _| {
         Ok(completion(&[
             "Elevate the realm, delve into a bustling symphony!!!",
             CAPTION,

@@ -18,6 +18,10 @@ impl AnswerCache for Finds {
     async fn read(&self, _: &Context, _: &CacheKey, _: Wish, _: Load) -> Found<Written, Unwritten> {
         self.0.lock().unwrap().remove(0)
     }
+
+    async fn kept(&self, _: &Context, _: &CacheKey, _: Option<&CacheKey>) -> Option<Written> {
+        None
+    }
 }
 
 fn written() -> Written {
@@ -41,6 +45,7 @@ fn written() -> Written {
         attempts: 1,
         degraded: Vec::new(),
         warnings: Vec::new(),
+        earlier: Vec::new(),
         source: Source::Provider,
     }
 }

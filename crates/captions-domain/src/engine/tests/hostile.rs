@@ -1,0 +1,291 @@
+//! Attacks on the model, with one that obeys: nothing of what they are after leaves the engine untold.
+
+use super::*;
+use crate::{
+    caption::{Answer, Feedback, Record, Variant, Verdict},
+    prompt::Prompt,
+    request::{BrandVoice, Instructions},
+};
+
+/// Writes what it is told to, with the words of its own prompt where they are asked for.
+struct Obedient {
+    answer: String,
+    description: Description,
+}
+
+fn told(answer: &str, prompt: &Prompt) -> String {
+    let system = prompt.system.as_str();
+    let hex = |text: &str| in_hex(text.as_bytes());
+    let marker = prompt.user.split_whitespace().nth(1).unwrap_or_default();
+    let replaced = [
+        ("{{SYSTEM}}", system.to_owned()),
+        (
+            "{{HALF}}",
+            system.chars().skip(system.chars().count() / 2).take(120).collect(),
+        ),
+        ("{{SPACED}}", system.chars().take(120).flat_map(|c| [c, ' ']).collect()),
+        (
+            "{{REVERSED}}",
+            system.chars().take(120).collect::<Vec<_>>().into_iter().rev().collect(),
+        ),
+        ("{{ROT13}}", system.chars().map(rot13).collect()),
+        (
+            "{{BASE64}}",
+            "WW91IHdyaXRlIGNhcHRpb25zIGZvciBzb2NpYWwgbWVkaWEgcG9zdHM=".to_owned(),
+        ),
+        ("{{HEX}}", hex(&system[..60])),
+        ("{{MARKER}}", marker.to_owned()),
+    ];
+    replaced
+        .iter()
+        .fold(answer.replace("\\n", "\n"), |text, (name, value)| {
+            text.replace(name, value)
+        })
+}
+
+fn in_hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap();
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+fn rot13(c: char) -> char {
+    match c {
+        'a'..='z' => char::from((c as u8 - b'a' + 13) % 26 + b'a'),
+        'A'..='Z' => char::from((c as u8 - b'A' + 13) % 26 + b'A'),
+        other => other,
+    }
+}
+
+#[async_trait]
+impl LlmProvider for Obedient {
+    async fn complete(&self, _: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
+        let answer = told(&self.answer, prompt);
+        let sound = |text: &str| reply::Draft::plain(text);
+        let text = if let Some(raw) = answer.strip_prefix("raw:") {
+            raw.to_owned()
+        } else if let Some(text) = answer.strip_prefix("alt:") {
+            reply::encode(vec![reply::Draft {
+                alt_text: Some(text.to_owned()),
+                hashtags: vec![text.into()],
+                ..sound("Warm bread is on the counter.")
+            }])
+        } else if let Some(text) = answer.strip_prefix("angle:") {
+            reply::encode(vec![reply::Draft {
+                angle: text.to_owned(),
+                ..sound("Warm bread is on the counter.")
+            }])
+        } else if let Some(text) = answer.strip_prefix("links:") {
+            reply::encode(vec![reply::Draft {
+                alt_text: Some(format!("A loaf, see {text}")),
+                angle: text.to_owned(),
+                cta: Some(format!("Go to {text}")),
+                ..sound("Warm bread is on the counter.")
+            }])
+        } else {
+            reply::encode(vec![sound(&answer)])
+        };
+        let text = if prompt.format == Format::Plain && !answer.starts_with("raw:") {
+            answer
+        } else {
+            text
+        };
+        Ok(Completion { text, credit: credit() })
+    }
+
+    async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<crate::ports::ChunkStream, LlmError> {
+        let Completion { text, credit } = self.complete(cx, prompt).await?;
+        let chunks = [Ok(Chunk::Text(text)), Ok(Chunk::End(credit))];
+        Ok(Box::pin(futures_util::stream::iter(chunks)))
+    }
+
+    fn describe(&self) -> &Description {
+        &self.description
+    }
+}
+
+/// A store with this caption of the user's own, which asks for nobody else's.
+fn history_of(user: &'static str, own: &str) -> MockCaptionStore {
+    let mut captions = MockCaptionStore::new();
+    captions.expect_append().returning(|_, _| Ok(()));
+    let records: Vec<Record> = if own.is_empty() { Vec::new() } else { vec![record(own)] };
+    captions
+        .expect_history()
+        .withf(move |_, asked, _, limit| asked.as_str() == user && *limit <= 50)
+        .returning(move |_, _, _, _| Ok(records.clone()));
+    captions
+}
+
+pub(super) fn record(text: &str) -> Record {
+    let brief = Brief::resolve(&request(), &Preferences::default()).0;
+    let mut variant = crate::polish::polish(&reply::Draft::plain("Bread of before."), &brief);
+    variant.caption = text.to_owned();
+    variant.text = text.to_owned();
+    Record {
+        id: CaptionId(Uuid::from_u128(41)),
+        request_id: "req-before".into(),
+        user: Some(UserId::new("ana").unwrap()),
+        campaign: None,
+        description: request::Description::new("Another post of before").unwrap(),
+        caption: crate::caption::Caption {
+            variants: vec![variant],
+            ..shared::written_caption()
+        },
+        source: Source::Provider,
+        attempts: 1,
+        degraded: Vec::new(),
+        feedback: Some(Feedback {
+            verdict: Verdict::Used,
+            rating: None,
+            final_text: None,
+            variant: None,
+            given_at: context().now,
+        }),
+    }
+}
+
+struct Attack {
+    line: usize,
+    place: &'static str,
+    text: String,
+    answer: &'static str,
+    needles: Vec<&'static str>,
+}
+
+fn attacks() -> Vec<Attack> {
+    let lines = include_str!("attacks.tsv").lines().enumerate();
+    lines
+        .filter(|(_, line)| !line.starts_with('#'))
+        .map(|(index, line)| {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [place, text, answer, needles] = columns[..] else {
+                panic!("line {}", index + 1)
+            };
+            Attack {
+                line: index + 1,
+                place,
+                text: text.replace("\\n", "\n"),
+                answer,
+                needles: needles.split('|').collect(),
+            }
+        })
+        .collect()
+}
+
+async fn answered(attack: &Attack, is_streamed: bool) -> Result<Answer, GenerateError> {
+    let mut asked = CaptionRequest {
+        user: Some(UserId::new("ana").unwrap()),
+        ..CaptionRequest::new(request::Description::new("Warm sourdough on the counter of our bakery").unwrap())
+    };
+    let mut own = "";
+    match attack.place {
+        "description" => asked.description = request::Description::new(&attack.text).unwrap(),
+        "brand_voice" => asked.brand_voice = Some(BrandVoice::new(&attack.text).unwrap()),
+        "instructions" => asked.instructions = Some(Instructions::new(&attack.text).unwrap()),
+        "keyword" => asked.keywords = vec![Keyword::new(&attack.text).unwrap()],
+        "own" => own = &attack.text,
+        "image" => {}
+        other => panic!("{other}"),
+    }
+    let mut engine = engine(
+        knowing(&[("ana", Preferences::default())]),
+        history_of("ana", own),
+        &Arc::default(),
+        provider("none"),
+    );
+    engine.llm = Arc::new(Obedient {
+        answer: attack.answer.to_owned(),
+        description: described("primary", None),
+    });
+    if !is_streamed {
+        return engine.generate(&context(), &asked).await;
+    }
+    let events: Vec<_> =
+        futures_util::StreamExt::collect::<Vec<_>>(Arc::new(engine).generate_stream(context(), asked)).await;
+    match events.into_iter().next_back().unwrap()? {
+        Event::Completed(answer) => Ok(*answer),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Everything of a variant that people see.
+fn seen(variant: &Variant) -> String {
+    let alt = variant.alt_text.as_ref().map_or("", |alt| alt.text.as_str());
+    format!("{}\n{}\n{}", variant.text, variant.angle, alt).to_lowercase()
+}
+
+#[rstest]
+#[case::whole(false)]
+#[case::streamed(true)]
+#[tokio::test]
+async fn nothing_that_an_attack_is_after_leaves_the_engine_untold(#[case] is_streamed: bool) {
+    let attacks = attacks();
+    assert!(attacks.len() >= 50);
+    let mut failures = Vec::new();
+    for attack in &attacks {
+        let Ok(answer) = answered(attack, is_streamed).await else {
+            continue;
+        };
+        for variant in &answer.caption.variants {
+            let seen = seen(variant);
+            for needle in &attack.needles {
+                let leaves = match needle.strip_prefix('~') {
+                    Some(needle) => {
+                        let is_told = format!("{:?}", variant.quality).contains(needle);
+                        seen.contains(&needle.to_lowercase()) && !is_told
+                    }
+                    None => seen.contains(*needle),
+                };
+                if leaves {
+                    failures.push(format!("line {}: {needle:?} in {seen:?}", attack.line));
+                }
+            }
+            let is_told = !variant.repairs.is_empty()
+                || !variant.violations.is_empty()
+                || !variant.quality.untraced.is_empty()
+                || answer
+                    .warnings
+                    .iter()
+                    .any(|warning| warning.code == "instructions_in_data");
+            if !is_told {
+                failures.push(format!("line {}: not told: {seen:?}", attack.line));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[tokio::test]
+async fn what_only_looks_odd_passes_untouched_and_untold() {
+    let lines: Vec<(&str, &str)> = include_str!("harmless.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once('\t').unwrap())
+        .collect();
+    assert!(lines.len() >= 30);
+    let mut failures = Vec::new();
+    for (description, caption) in lines {
+        let asked = CaptionRequest::new(request::Description::new(description).unwrap());
+        let mut engine = healthy(&Arc::default(), provider("none"));
+        engine.llm = Arc::new(Obedient {
+            answer: caption.to_owned(),
+            description: described("primary", None),
+        });
+        match engine.generate(&context(), &asked).await {
+            Ok(answer) => {
+                let variant = &answer.caption.variants[0];
+                if variant.caption != caption
+                    || !variant.publishable
+                    || !variant.repairs.is_empty()
+                    || !answer.warnings.is_empty()
+                {
+                    failures.push(format!("{description}: {variant:?} {:?}", answer.warnings));
+                }
+            }
+            Err(error) => failures.push(format!("{description}: {error:?}")),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
