@@ -127,7 +127,8 @@ impl Degraded {
 /// Something that the caller should know and that is no fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `profile_unknown`, `fewer_variants`, `not_stored`.
+    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `profile_unknown`, `fewer_variants`, `not_stored`; of a
+    /// changed caption also `unchanged`, `spelling_not_checked`, `invented`, `lost`, `link_not_clickable`.
     pub code: String,
     pub detail: String,
 }
