@@ -10,9 +10,11 @@ mod check;
 mod eval;
 mod feedback;
 mod generate;
+mod hashtags;
 mod prompt;
 mod results;
 mod rewrite;
+mod score;
 mod voice;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -26,9 +28,11 @@ pub(crate) use self::{
     eval::EvalArgs,
     feedback::FeedbackArgs,
     generate::{GenerateArgs, flag_of},
+    hashtags::HashtagsArgs,
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
+    score::ScoreArgs,
     voice::VoiceCommand,
 };
 
@@ -105,6 +109,9 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Choose hashtags for a post, without any model
+    #[command(help_template = HELP)]
+    Hashtags(HashtagsArgs),
     /// Change a caption: shorten, expand, fix, another tone, without worn phrases
     #[command(help_template = HELP)]
     Rewrite(Box<RewriteArgs>),
@@ -117,6 +124,9 @@ pub(crate) enum Command {
     /// Judge a text by the rules of its platform, without any model
     #[command(help_template = HELP)]
     Check(CheckArgs),
+    /// Score a text for what it is about, part by part, without any model
+    #[command(help_template = HELP)]
+    Score(Box<ScoreArgs>),
     /// Create, show and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

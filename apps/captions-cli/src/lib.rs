@@ -16,15 +16,18 @@ mod feedback;
 #[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
+mod hashtags;
 mod history;
 mod input;
 mod model;
+mod picture;
 mod prefs;
 mod prompt;
 mod report;
 mod results;
 mod rewrite;
 mod samples;
+mod score;
 mod screen;
 mod session;
 mod user;
@@ -132,10 +135,12 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Hashtags(args) => hashtags::run(&args, surroundings, stdin, screen),
         Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
         Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
         Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
         Command::Check(args) => check::run(&args, surroundings, stdin, screen),
+        Command::Score(args) => Box::pin(score::run(&args, surroundings, stdin, screen)).await,
         Command::User(command) => user::run(&command, surroundings, screen).await,
         Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
         Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,

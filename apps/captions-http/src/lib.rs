@@ -12,12 +12,14 @@ mod captions;
 mod check;
 mod failure;
 mod feedback;
+mod hashtags;
 mod health;
 mod layers;
 mod openapi;
 mod preferences;
 mod results;
 mod rewrites;
+mod scores;
 mod serve;
 pub mod start;
 mod state;
@@ -77,9 +79,11 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(hashtags::choose))
         .routes(routes!(rewrites::create))
         .routes(routes!(rewrites::of_stored))
         .routes(routes!(check::create))
+        .routes(routes!(scores::create))
         .routes(routes!(feedback::replace))
         .routes(routes!(users::create))
         .routes(routes!(users::read, users::patch, users::erase))

@@ -88,6 +88,8 @@ problems! {
     RewritingStored = ALWAYS, LIMITED, BODY, PROVIDER, &[Code::StoreUnavailable, Code::StoreCorrupt, Code::CaptionNotFound];
     /// Of an operation that judges a text without anybody's help.
     Judging = ALWAYS, LIMITED, BODY;
+    /// Of an operation that judges a text for somebody.
+    Scoring = ALWAYS, LIMITED, BODY, STORE;
     /// Of an operation that reads one caption.
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that tells of a caption.

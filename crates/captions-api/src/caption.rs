@@ -11,13 +11,14 @@ use captions_domain::{
     likeness,
     ports::Grade,
     quality::Part,
+    text::Place,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{feedback::FeedbackDocument, results::Engagement};
+use crate::{feedback::FeedbackDocument, hashtags::TagDetail, results::Engagement};
 
 /// A caption with all that is known of it. The top level repeats the best variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -37,8 +38,18 @@ pub struct CaptionDocument {
     pub quality_score: f64,
     /// 100 x the sum of value x weight over `parts`.
     pub raw_score: f64,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::percentile, required)]
+    pub percentile: Option<u8>,
+    /// By which rules it was scored; empty for captions from before there were versions.
+    #[serde(default)]
+    #[schema(required)]
+    pub score_version: String,
     #[schema(schema_with = crate::schema::parts)]
     pub parts: Vec<Part>,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::untraced, required)]
+    pub untraced: Vec<Place>,
     /// Seconds from the request to the answer; null for a caption that is read from the history.
     #[schema(required)]
     pub processing_time: Option<f64>,
@@ -71,6 +82,10 @@ pub struct CaptionDocument {
     #[serde(default)]
     #[schema(schema_with = crate::schema::alt_text_source, required)]
     pub alt_text_source: Option<AltSource>,
+    /// Why each of `hashtags` is there, in their order; empty where they were not chosen here.
+    #[serde(default)]
+    #[schema(schema_with = crate::hashtags::details_schema, required)]
+    pub hashtag_details: Vec<TagDetail>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
     /// 1 - the mean share of rows of three words that two variants have in common; null for one variant.
@@ -143,8 +158,18 @@ pub struct VariantDocument {
     pub quality_score: f64,
     /// 100 x the sum of value x weight over `parts`.
     pub raw_score: f64,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::percentile, required)]
+    pub percentile: Option<u8>,
+    /// By which rules it was scored; empty for captions from before there were versions.
+    #[serde(default)]
+    #[schema(required)]
+    pub score_version: String,
     #[schema(schema_with = crate::schema::parts)]
     pub parts: Vec<Part>,
+    #[serde(default)]
+    #[schema(schema_with = crate::schema::untraced, required)]
+    pub untraced: Vec<Place>,
     /// False if a rule of the platform or of the request is broken.
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
@@ -164,6 +189,10 @@ pub struct VariantDocument {
     #[serde(default)]
     #[schema(schema_with = crate::schema::alt_text_source, required)]
     pub alt_text_source: Option<AltSource>,
+    /// Why each of `hashtags` is there, in their order; empty where they were not chosen here.
+    #[serde(default)]
+    #[schema(schema_with = crate::hashtags::details_schema, required)]
+    pub hashtag_details: Vec<TagDetail>,
 }
 
 impl CaptionDocument {
@@ -230,7 +259,10 @@ impl CaptionDocument {
             text: shown.text,
             quality_score: shown.quality_score,
             raw_score: shown.raw_score,
+            percentile: shown.percentile,
+            score_version: shown.score_version,
             parts: shown.parts,
+            untraced: shown.untraced,
             processing_time: None,
             word_count: best.map_or(0, Variant::word_count),
             character_count: best.map_or(0, Variant::character_count),
@@ -242,6 +274,7 @@ impl CaptionDocument {
             repairs: shown.repairs,
             alt_text: shown.alt_text,
             alt_text_source: shown.alt_text_source,
+            hashtag_details: shown.hashtag_details,
             diversity: likeness::diversity(&texts),
             variants,
             source,
@@ -277,13 +310,17 @@ impl VariantDocument {
             text: String::new(),
             quality_score: 0.0,
             raw_score: 0.0,
+            percentile: None,
+            score_version: String::new(),
             parts: Vec::new(),
+            untraced: Vec::new(),
             publishable: false,
             violations: Vec::new(),
             rules: Vec::new(),
             repairs: Vec::new(),
             alt_text: None,
             alt_text_source: None,
+            hashtag_details: Vec::new(),
         }
     }
 }
@@ -297,13 +334,17 @@ impl From<&Variant> for VariantDocument {
             text: variant.text.clone(),
             quality_score: variant.quality.score,
             raw_score: variant.quality.raw_score,
+            percentile: variant.quality.percentile,
+            score_version: variant.quality.version.clone(),
             parts: variant.quality.parts.clone(),
+            untraced: variant.quality.untraced.clone(),
             publishable: variant.publishable,
             violations: variant.violations.clone(),
             rules: variant.report.rules.clone(),
             repairs: variant.repairs.clone(),
             alt_text: variant.alt_text.as_ref().map(|alt| alt.text.clone()),
             alt_text_source: variant.alt_text.as_ref().map(|alt| alt.source),
+            hashtag_details: variant.hashtag_details.iter().map(TagDetail::from).collect(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     check::{Report, Violation},
     choice::{Platform, Tone},
     engagement::{Outlook, Unknown},
+    hashtags::Tag,
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
 };
@@ -127,7 +128,8 @@ impl Degraded {
 /// Something that the caller should know and that is no fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `profile_unknown`, `fewer_variants`, `not_stored`.
+    /// Stable name: `hashtag_count_lowered`, `max_chars_lowered`, `profile_unknown`, `fewer_variants`, `not_stored`; of a
+    /// changed caption also `unchanged`, `spelling_not_checked`, `invented`, `lost`, `link_not_clickable`.
     pub code: String,
     pub detail: String,
 }
@@ -171,6 +173,9 @@ pub struct Variant {
     /// What the picture shows, for people who do not see it; `None` where it is a video, or would repeat the caption.
     #[serde(default)]
     pub alt_text: Option<AltText>,
+    /// Why each of `hashtags` is there, in their order; empty where nobody chose them here, as in older captions.
+    #[serde(default)]
+    pub hashtag_details: Vec<Tag>,
 }
 
 impl Variant {

@@ -44,7 +44,10 @@ pub(crate) fn in_tokens(
     language: &Language,
 ) -> Vec<Place> {
     let given = Given::of(given_tokens, given);
-    let mut found = Found::default();
+    let mut found = Found {
+        places: Vec::new(),
+        taken: vec![false; caption.chars().count()],
+    };
     strange_addresses(caption, &given, &mut found);
     strange_numbers(tokens, caption, &given, &mut found);
     strange_words(tokens, caption, &given, language, &mut found);
@@ -90,19 +93,18 @@ impl<'a> Given<'a> {
 }
 
 /// What was found, and which code points are spoken for.
-#[derive(Default)]
 struct Found {
     places: Vec<Place>,
-    taken: Vec<(usize, usize)>,
+    taken: Vec<bool>,
 }
 
 impl Found {
     fn is_taken(&self, start: usize, end: usize) -> bool {
-        self.taken.iter().any(|(from, to)| start < *to && *from < end)
+        self.taken[start..end].iter().any(|taken| *taken)
     }
 
     fn take(&mut self, start: usize, end: usize) {
-        self.taken.push((start, end));
+        self.taken[start..end].fill(true);
     }
 
     fn add(&mut self, text: &str, start: usize, end: usize) {

@@ -98,9 +98,26 @@ pub fn score(brief: &Brief, caption: &str, tags: &[String], violations: &[Violat
     judge(&Reading::of(brief, caption, &text, violations))
 }
 
-/// Scores a text as it would be published. The hashtags at its end are no part of its caption.
-pub fn score_text(brief: &Brief, text: &str, violations: &[Violation]) -> Quality {
-    judge(&Reading::of(brief, without_tags_at_end(text), text, violations))
+/// Which wishes of a brief somebody made. The others are defaults, which a text that was written without them need not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wished {
+    pub length: bool,
+    pub emoji: bool,
+}
+
+impl Wished {
+    /// What a writer was told, defaults included.
+    pub const ALL: Self = Self {
+        length: true,
+        emoji: true,
+    };
+}
+
+/// Scores a text that somebody has, as it would be published. The hashtags at its end are no part of its caption.
+pub fn score_text(brief: &Brief, text: &str, wished: Wished, violations: &[Violation]) -> Quality {
+    let mut reading = Reading::of(brief, without_tags_at_end(text), text, violations);
+    reading.wished = wished;
+    judge(&reading)
 }
 
 fn judge(reading: &Reading<'_>) -> Quality {

@@ -266,3 +266,26 @@ async fn a_header_that_cannot_be_read_is_told_before_anything_is_counted() {
     assert_eq!(reply.code(), (400, "invalid_parameter".to_owned()));
     assert_eq!(left(&get(server.address, "/v1/users/ana").await), 4);
 }
+
+#[tokio::test]
+async fn a_changed_caption_costs_what_its_provider_used_and_by_rules_nothing() {
+    let server = limited(
+        &[(Unit::Tokens, 9000)],
+        [Turn::Say("The sill is warm and the cat sleeps.")],
+    )
+    .await;
+    let shortened = async |text: &str| {
+        let body = json!({ "text": text, "operation": "shorten", "target_chars": 40 });
+        let reply = send_json(server.address, "POST", "/v1/rewrites", &body).await;
+        assert_eq!(reply.status, 200);
+        left(&reply)
+    };
+
+    assert_eq!(
+        shortened("The sill is warm and the cat knows it, all day long.").await,
+        7000
+    );
+    // The provider counted 120 + 30.
+    assert_eq!(shortened("Short enough.").await, 6850);
+    assert_eq!(shortened("Short enough.").await, 6850);
+}

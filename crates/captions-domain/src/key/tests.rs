@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     choice::{Emoji, Profile, Tone},
     engagement::Results,
-    request::{CaptionRequest, Description, Language, Variants},
+    request::{CaptionRequest, Description, Keyword, Language, Sample, Variants},
+    voice::StyleCard,
 };
 
 #[derive(Clone)]
@@ -83,6 +84,9 @@ fn everything_that_changes_the_answer_or_its_owner_changes_the_key() {
         change(&|a| a.brief.profile = Profile::Legacy30),
         change(&|a| a.brief.seed = Some(1)),
         change(&|a| a.brief.description = Description::new("A pair of white sneakers.").unwrap()),
+        change(&|a| a.brief.required = vec![Keyword::new("rye").unwrap()]),
+        change(&|a| a.brief.samples = vec![Sample::new("we bake").unwrap()]),
+        change(&|a| a.brief.style_card = Some(StyleCard::default())),
         change(&|a| a.provider = Some(ProviderName::new("a").unwrap())),
         change(&|a| a.chain = "a=m2"),
         change(&|a| a.wording = "4+0123456789abcdef"),

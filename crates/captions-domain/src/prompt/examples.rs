@@ -11,8 +11,8 @@ const MAX: usize = 6;
 const MAX_CHARS: usize = 600;
 const MAX_ALL_CHARS: usize = 2400;
 /// The most captions that are looked at, and how much of each.
-const MAX_SEEN: usize = 60;
-const MAX_COMPARED_BYTES: usize = 600;
+const MAX_SEEN: usize = 50;
+const MAX_COMPARED_BYTES: usize = 400;
 
 /// The nearest captions, nearest first, without the hashtags at their ends, each text once.
 pub(super) fn nearest<'a>(brief: &'a Brief, own: &'a [OwnCaption]) -> Vec<&'a str> {
@@ -120,12 +120,15 @@ fn shown(text: &str) -> Option<&str> {
     {
         text = text[..text.len() - last.len()].trim_end();
     }
-    if let Some((end, _)) = text.char_indices().nth(MAX_CHARS) {
+    // Fewer bytes are fewer code points.
+    if text.len() > MAX_CHARS
+        && let Some((end, _)) = text.char_indices().nth(MAX_CHARS)
+    {
         let cut = &text[..end];
         // At the end of a sentence, or else between words; in neither case within a grapheme.
         let at_sentence = cut.rfind(['.', '!', '?', '…', '\n', '。', '！', '？']);
         let cut_at = at_sentence.map(|at| at + cut[at..].chars().next().map_or(0, char::len_utf8));
         text = text[..cut_at.or_else(|| cut.rfind(char::is_whitespace))?].trim_end();
     }
-    (text.chars().filter(|c| c.is_alphanumeric()).count() >= 3).then_some(text)
+    text.chars().filter(|c| c.is_alphanumeric()).nth(2).map(|_| text)
 }

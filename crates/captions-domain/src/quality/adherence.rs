@@ -35,7 +35,9 @@ static CALLS: LazyLock<HashMap<&'static str, Lexicon<&'static str>>> = LazyLock:
 });
 
 pub(super) fn find(reading: &Reading<'_>) -> Finding {
-    let mut wishes = vec![language(reading), length(reading), emoji(reading)];
+    let mut wishes = vec![language(reading)];
+    wishes.extend(reading.wished.length.then(|| length(reading)));
+    wishes.extend(reading.wished.emoji.then(|| emoji(reading)));
     wishes.extend(call(reading));
     words(reading, &mut wishes);
     wishes.extend(mentions(reading));

@@ -1,13 +1,11 @@
 //! Friendly to screen readers and to the layout: by the number of emoji, then less for each thing that reads badly.
 
-use unicode_segmentation::UnicodeSegmentation;
-
 use super::{
     Finding,
     curve::{interpolate, number},
     reading::Reading,
 };
-use crate::{choice::Emoji, text::Place};
+use crate::{choice::Emoji, lexicon::Kind, phrases::is_unspaced, text::Place};
 
 /// By the number of emoji in the caption.
 const EMOJI: [(f64, f64); 6] = [
@@ -127,54 +125,41 @@ fn bullets(reading: &Reading<'_>) -> Vec<Place> {
     found
 }
 
-/// Emoji with a letter at both sides, or glued before a word.
+/// Emoji with a letter at both sides.
 fn emoji_in_words(reading: &Reading<'_>) -> Vec<Place> {
+    let is_letter = |c: &char| c.is_alphabetic() && !is_unspaced(*c);
     let mut found = Vec::new();
     let (mut at, mut before) = (0, None);
-    let mut emoji = reading.emoji.iter().peekable();
-    for c in reading.caption.graphemes(true) {
-        if let Some(span) = emoji.next_if(|span| span.start == at) {
-            let next = reading.caption.chars().nth(span.end);
-            let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_alphabetic() && !crate::phrases::is_unspaced(c));
-            if is_letter(before) && is_letter(next) {
-                found.push(Place::from(span.clone()));
-            }
+    let mut chars = reading.caption.chars().peekable();
+    for emoji in &reading.emoji {
+        while at < emoji.start {
+            before = chars.next();
+            at += 1;
         }
-        at += c.chars().count();
-        before = c.chars().next();
+        while at < emoji.end {
+            chars.next();
+            at += 1;
+        }
+        if before.as_ref().is_some_and(is_letter) && chars.peek().is_some_and(is_letter) {
+            found.push(Place::from(emoji.clone()));
+        }
+        before = None;
     }
     found
 }
 
 /// Hashtags with words behind them.
 fn tags_inside(reading: &Reading<'_>) -> Vec<Place> {
-    let words_end = reading.sentences.last().map_or(0, |last| {
-        let range = reading.tokens.within(last.start, last.end);
-        reading
-            .tokens
-            .all
-            .get(range.end.saturating_sub(1))
-            .map_or(0, |token| token.end)
-    });
-    let mut end = words_end;
-    // A row of tags at the end of the caption is at the end.
-    let mut inside: Vec<Place> = Vec::new();
-    for tag in reading.tags.iter().rev() {
-        if tag.end >= end {
-            end = reading
-                .text
-                .chars()
-                .take(tag.start)
-                .collect::<String>()
-                .trim_end()
-                .chars()
-                .count();
-        } else {
-            inside.push(Place::from(tag.clone()));
-        }
-    }
-    inside.reverse();
-    inside
+    let is_tag = |at: usize| reading.tags.iter().any(|tag| (tag.start..tag.end).contains(&at));
+    let last_word = reading
+        .tokens
+        .all
+        .iter()
+        .rev()
+        .find(|token| matches!(token.kind, Kind::Word | Kind::Shout) && !is_tag(token.start))
+        .map_or(0, |token| token.start);
+    let inside = reading.tags.iter().filter(|tag| tag.end <= last_word);
+    inside.cloned().map(Place::from).collect()
 }
 
 /// Three blank lines in a row or more.

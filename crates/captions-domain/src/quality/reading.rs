@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::Wished;
 use crate::{
     brief::Brief,
     check::Violation,
@@ -17,6 +18,7 @@ use crate::{
 /// What all parts look at. Places are in the published text, which the caption is the beginning of.
 pub(super) struct Reading<'a> {
     pub(super) brief: &'a Brief,
+    pub(super) wished: Wished,
     pub(super) violations: &'a [Violation],
     pub(super) caption: &'a str,
     pub(super) text: &'a str,
@@ -42,6 +44,7 @@ impl<'a> Reading<'a> {
         let said = keys(&words, caption).into_iter().collect();
         Self {
             brief,
+            wished: Wished::ALL,
             violations,
             caption,
             text,

@@ -360,14 +360,31 @@ fn hashtags_at_the_end_of_a_text_are_no_part_of_its_caption() {
     let brief = brief(|_| {});
     let text = Variant::published(GOOD, &TAGS.map(str::to_owned));
 
-    assert_eq!(score_text(&brief, &text, &[]), scored(GOOD, &TAGS));
+    assert_eq!(score_text(&brief, &text, Wished::ALL, &[]), scored(GOOD, &TAGS));
     assert_near(
         value(
-            &score_text(&brief, &format!("{GOOD} {}", TAGS.join(" ")), &[]),
+            &score_text(&brief, &format!("{GOOD} {}", TAGS.join(" ")), Wished::ALL, &[]),
             "format",
         ),
         1.0,
     );
+}
+
+#[test]
+fn a_default_is_no_wish_of_somebody_who_has_a_text() {
+    let brief = brief(|request| request.length = Some(Length::Max));
+    let unsaid = Wished {
+        length: false,
+        emoji: false,
+    };
+    let text = "A golden retriever puppy ran on the sandy beach.";
+
+    let open = score_text(&brief, text, unsaid, &[]);
+    let told = score_text(&brief, text, Wished::ALL, &[]);
+
+    assert_near(value(&open, "brief_adherence"), 1.0);
+    assert_near(value(&told, "brief_adherence"), 0.333);
+    assert_near(value(&open, "format"), 0.85);
 }
 
 /// No part is short of a whole without saying what to do, and all places are where they say.
@@ -400,7 +417,7 @@ proptest! {
         let text = Variant::published(&caption, &tags);
         let violations = check::violations(&text, &brief);
         is_sound(&score(&brief, &caption, &tags, &violations), &text)?;
-        is_sound(&score_text(&brief, &text, &violations), &text)?;
+        is_sound(&score_text(&brief, &text, Wished::ALL, &violations), &text)?;
     }
 
     #[test]

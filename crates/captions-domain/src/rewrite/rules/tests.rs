@@ -175,6 +175,8 @@ fn links_are_told_of_where_they_cannot_be_clicked() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
     #[test]
     fn rules_never_invent_and_never_break_a_sign(text in crate::rewrite::preserved::tests::caption(), to in 20_u16..200) {
         let to = TargetChars::new(f64::from(to)).unwrap();
