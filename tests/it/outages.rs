@@ -57,7 +57,10 @@ async fn a_postgres_that_is_away_at_the_start_is_taken_into_use_once_it_is_back(
 
     let (status, written) = service.post("/v1/captions", &body).await;
     assert_eq!((status, &written["caption"]), (201, &json!(CAPTION)), "{written}");
-    assert_eq!(written["degraded"], json!(["preferences_default", "history_delayed"]));
+    assert_eq!(
+        written["degraded"],
+        json!(["preferences_default", "history_delayed", "partial_analysis"])
+    );
     assert_eq!(written["warnings"], json!([]));
     let (_, health) = service.get("/readyz?verbose").await;
     let parts = health["components"].as_array().unwrap();

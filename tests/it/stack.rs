@@ -72,10 +72,7 @@ async fn a_caption_is_written_once_stored_in_postgres_and_shared_over_redis_by_t
 #[tokio::test(flavor = "multi_thread")]
 async fn what_users_prefer_reaches_the_model_and_their_captions_never_meet() {
     let llm = FakeLlm::start().await;
-    // Each user's second one differs from the first: what a user has been given already is asked for anew.
-    for caption in [CAPTION, CAPTION, "Rain runs down the tram rails. Who walks home slowly today?"] {
-        llm.reply(Turn::caption_json(&[caption]));
-    }
+    llm.always(Turn::caption_json(&[CAPTION]));
     let service = service(&llm, &postgres::fresh_database().await).await;
     let text = description("A street in the rain");
     for (user, tone) in [("ana", "playful"), ("ben", "formal")] {
@@ -101,8 +98,9 @@ async fn what_users_prefer_reaches_the_model_and_their_captions_never_meet() {
         .await;
 
     let told: Vec<String> = llm.requests().iter().map(|request| request.user_text()).collect();
-    assert_eq!(told.len(), 3, "ana's second request is a hit");
-    for (text, tone) in told.iter().zip(["playful", "formal", "calm"]) {
+    // The last one is asked for once more: the model writes what ana has had before.
+    assert_eq!(told.len(), 4, "ana's second request is a hit");
+    for (text, tone) in told.iter().zip(["playful", "formal", "calm", "calm"]) {
         assert!(text.contains(&format!("is {tone} in tone")), "{text}");
     }
     let (_, history) = service.get("/v1/users/ana/captions").await;

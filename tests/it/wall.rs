@@ -265,7 +265,7 @@ impl Wall {
     }
 
     async fn ask(&self, case: &Case, asked: Asked, form: Form) {
-        let tag = format!("(({asked:?}-{form:?}))");
+        let tag = format!("~{asked:?}-{form:?}~");
         let service = if asked == Asked::Backed {
             &self.backed
         } else {
@@ -380,8 +380,9 @@ fn status(code: &str) -> u16 {
 /// What the request was named by its description.
 fn tag(request: &Recorded) -> Option<String> {
     let text = request.user_text();
-    let (from, to) = (text.find("((")?, text.find("))")?);
-    text.get(from..to + 2).map(str::to_owned)
+    let from = text.find('~')?;
+    let to = from + 1 + text[from + 1..].find('~')?;
+    text.get(from..=to).map(str::to_owned)
 }
 
 async fn tell(service: &Service, form: Form, body: &Value) -> Told {

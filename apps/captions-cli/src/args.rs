@@ -10,6 +10,7 @@ mod check;
 mod eval;
 mod feedback;
 mod generate;
+mod hashtags;
 mod prompt;
 mod results;
 mod rewrite;
@@ -27,6 +28,7 @@ pub(crate) use self::{
     eval::EvalArgs,
     feedback::FeedbackArgs,
     generate::{GenerateArgs, flag_of},
+    hashtags::HashtagsArgs,
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Choose hashtags for a post, without any model
+    #[command(help_template = HELP)]
+    Hashtags(HashtagsArgs),
     /// Change a caption: shorten, expand, fix, another tone, without worn phrases
     #[command(help_template = HELP)]
     Rewrite(Box<RewriteArgs>),

@@ -19,7 +19,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
-    report,
+    picture, report,
     screen::Screen,
     session::{self, Session},
 };
@@ -31,8 +31,9 @@ pub(crate) async fn run(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let description = input::description(args.text.as_deref(), stdin, &surroundings.cwd)?;
+    let image = args.image.as_deref().map(|image| picture::of(image, &surroundings.cwd));
     let request = args
-        .body(description)
+        .body(description, image.transpose()?)
         .check()
         .map_err(|broken| Failure::of_flags(Problem::from(broken)))?;
 

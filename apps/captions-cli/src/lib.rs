@@ -16,9 +16,11 @@ mod feedback;
 #[cfg(feature = "local-llm")]
 mod fetch;
 mod generate;
+mod hashtags;
 mod history;
 mod input;
 mod model;
+mod picture;
 mod prefs;
 mod prompt;
 mod report;
@@ -133,6 +135,7 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     match command {
         Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Hashtags(args) => hashtags::run(&args, surroundings, stdin, screen),
         Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
         Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
         Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,

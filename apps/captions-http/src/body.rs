@@ -2,7 +2,7 @@
 
 use axum::{body::Body, extract::FromRequest, extract::Request};
 use bytes::BytesMut;
-use captions_api::{problem::Code, results};
+use captions_api::{image::MAX_DATA, problem::Code, results};
 use captions_domain::engagement::Post;
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
@@ -34,11 +34,8 @@ impl FromRequest<AppState> for Import {
             let detail = "the Content-Type is neither application/json nor text/csv in UTF-8";
             return Err(Failure::new(Code::UnsupportedMediaType, detail));
         }
-        let limits = Limits {
-            body_limit: IMPORT_LIMIT.max(state.limits.body_limit),
-            ..state.limits
-        };
-        let bytes = read(&parts.headers, body, &limits).await?;
+        let bound = Bound::of(IMPORT_LIMIT.max(state.limits.body_limit));
+        let bytes = read(&parts.headers, body, &state.limits, bound).await?;
         // Megabytes of text take longer to read than others should wait.
         let read = tokio::task::spawn_blocking(move || {
             let body = if is_csv {
@@ -53,6 +50,9 @@ impl FromRequest<AppState> for Import {
     }
 }
 
+/// The field that holds a picture.
+const PICTURE: &[u8] = b"\"image\"";
+
 /// A body that is JSON.
 #[derive(Debug)]
 pub(crate) struct JsonBody(pub(crate) Value);
@@ -61,25 +61,64 @@ impl FromRequest<AppState> for JsonBody {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
-        let (parts, body) = request.into_parts();
-        let is_patch = parts.method == Method::PATCH;
-        if !is_of(
-            &parts.headers,
-            if is_patch {
-                &["application/json", "application/merge-patch+json"]
-            } else {
-                &["application/json"]
-            },
-        ) {
-            let detail = match parts.headers.get(header::CONTENT_TYPE) {
-                None => "the request has no Content-Type",
-                Some(_) => "the Content-Type is not application/json in UTF-8",
-            };
-            return Err(Failure::new(Code::UnsupportedMediaType, detail));
-        }
-        let bytes = read(&parts.headers, body, &state.limits).await?;
+        let bytes = declared(request, state, Bound::of(state.limits.body_limit)).await?;
         json(&bytes).map(Self)
     }
+}
+
+/// A body that is JSON and may hold a picture, which makes it larger than others may be.
+#[derive(Debug)]
+pub(crate) struct PictureBody(pub(crate) Value);
+
+impl FromRequest<AppState> for PictureBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let usual = state.limits.body_limit;
+        let most = usual.saturating_add(MAX_DATA);
+        let bytes = declared(request, state, Bound { usual, most }).await?;
+        let value = json(&bytes)?;
+        if bytes.len() > usual && value.get("image").is_none_or(Value::is_null) {
+            return Err(too_large(usual));
+        }
+        Ok(Self(value))
+    }
+}
+
+/// How large a body may be.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    usual: usize,
+    /// Of one that names a picture within its usual size: what is beyond that is the picture.
+    most: usize,
+}
+
+impl Bound {
+    const fn of(limit: usize) -> Self {
+        Self {
+            usual: limit,
+            most: limit,
+        }
+    }
+}
+
+/// The bytes of a body that says that it is JSON.
+async fn declared(request: Request, state: &AppState, bound: Bound) -> Result<BytesMut, Failure> {
+    let (parts, body) = request.into_parts();
+    let is_patch = parts.method == Method::PATCH;
+    let types: &[&str] = if is_patch {
+        &["application/json", "application/merge-patch+json"]
+    } else {
+        &["application/json"]
+    };
+    if !is_of(&parts.headers, types) {
+        let detail = match parts.headers.get(header::CONTENT_TYPE) {
+            None => "the request has no Content-Type",
+            Some(_) => "the Content-Type is not application/json in UTF-8",
+        };
+        return Err(Failure::new(Code::UnsupportedMediaType, detail));
+    }
+    read(&parts.headers, body, &state.limits, bound).await
 }
 
 fn json(bytes: &[u8]) -> Result<Value, Failure> {
@@ -117,8 +156,8 @@ fn is_of(headers: &HeaderMap, types: &[&str]) -> bool {
     is_utf8 && types.contains(&kind.as_str())
 }
 
-async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesMut, Failure> {
-    let limit = limits.body_limit;
+async fn read(headers: &HeaderMap, body: Body, limits: &Limits, bound: Bound) -> Result<BytesMut, Failure> {
+    let limit = bound.most;
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
@@ -132,7 +171,7 @@ async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesM
     if declared.is_some_and(|length| length > readable) {
         return Err(too_large(limit));
     }
-    let collected = tokio::time::timeout(limits.body_timeout, collect(body, limit)).await;
+    let collected = tokio::time::timeout(limits.body_timeout, collect(body, bound)).await;
     collected.unwrap_or_else(|_| {
         let detail = format!(
             "the body was not complete after {} seconds",
@@ -143,23 +182,33 @@ async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<BytesM
 }
 
 /// The whole body, or nothing of one that is too large.
-async fn collect(mut body: Body, limit: usize) -> Result<BytesMut, Failure> {
+async fn collect(mut body: Body, bound: Bound) -> Result<BytesMut, Failure> {
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
+    let mut limit = bound.usual;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Failure::new(Code::InvalidJson, "the body broke off"))?;
         let Ok(data) = frame.into_data() else { continue };
+        let was_within = seen <= limit;
         seen = seen.saturating_add(data.len());
-        if seen > limit.saturating_add(DISCARDED) {
+        if seen > bound.most.saturating_add(DISCARDED) {
             return Err(too_large(limit));
         }
-        if seen > limit {
-            kept.clear();
-        } else {
+        if was_within {
             kept.extend_from_slice(&data);
+            if seen > limit && limit < bound.most && names_a_picture(&kept) {
+                limit = bound.most;
+            }
+        }
+        if seen > limit {
+            kept = BytesMut::new();
         }
     }
     if seen > limit { Err(too_large(limit)) } else { Ok(kept) }
+}
+
+fn names_a_picture(json: &[u8]) -> bool {
+    json.windows(PICTURE.len()).any(|piece| piece == PICTURE)
 }
 
 fn too_large(limit: usize) -> Failure {

@@ -18,7 +18,7 @@ use captions_wiring::monitor::{Operation, Outcome};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    body::JsonBody,
+    body::PictureBody,
     call::{Call, CaptionPath, UserPath},
     failure::Failure,
     openapi::{Generating, ReadingCaption, ReadingHistory},
@@ -48,7 +48,7 @@ const MAX_PAGE: u32 = 100;
 pub(crate) async fn create(
     State(state): State<AppState>,
     call: Call,
-    JsonBody(body): JsonBody,
+    PictureBody(body): PictureBody,
 ) -> Result<Response, Failure> {
     // Dropped with the rest if the caller leaves, and then counted as cancelled.
     let timer = state.monitor.begin(Operation::CaptionGeneration);

@@ -6,7 +6,10 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use captions_api::problem::{Code, Problem};
+use captions_api::{
+    image::is_too_large,
+    problem::{Code, Problem},
+};
 use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid};
 use http::{HeaderValue, StatusCode, header};
 
@@ -37,6 +40,9 @@ impl From<Problem> for Failure {
 
 impl From<Vec<Invalid>> for Failure {
     fn from(broken: Vec<Invalid>) -> Self {
+        if let Some(picture) = broken.iter().find(|invalid| is_too_large(invalid)) {
+            return Self::new(Code::BodyTooLarge, &*picture.rule);
+        }
         Problem::from(broken).into()
     }
 }

@@ -12,6 +12,7 @@ mod captions;
 mod check;
 mod failure;
 mod feedback;
+mod hashtags;
 mod health;
 mod layers;
 mod openapi;
@@ -78,6 +79,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
         .routes(routes!(captions::history))
+        .routes(routes!(hashtags::choose))
         .routes(routes!(rewrites::create))
         .routes(routes!(rewrites::of_stored))
         .routes(routes!(check::create))

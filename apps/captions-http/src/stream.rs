@@ -21,7 +21,7 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, header};
 
 use crate::{
-    body::JsonBody,
+    body::PictureBody,
     call::Call,
     failure::{self, Failure, panicked},
     openapi::Generating,
@@ -54,7 +54,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) async fn create(
     State(state): State<AppState>,
     call: Call,
-    JsonBody(body): JsonBody,
+    PictureBody(body): PictureBody,
 ) -> Result<Response, Failure> {
     // Goes with the stream: if the caller leaves, it is dropped with it and counted as cancelled.
     let timer = state.monitor.begin(Operation::CaptionStream);

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{feedback::FeedbackDocument, results::Engagement};
+use crate::{feedback::FeedbackDocument, hashtags::TagDetail, results::Engagement};
 
 /// A caption with all that is known of it. The top level repeats the best variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -82,6 +82,10 @@ pub struct CaptionDocument {
     #[serde(default)]
     #[schema(schema_with = crate::schema::alt_text_source, required)]
     pub alt_text_source: Option<AltSource>,
+    /// Why each of `hashtags` is there, in their order; empty where they were not chosen here.
+    #[serde(default)]
+    #[schema(schema_with = crate::hashtags::details_schema, required)]
+    pub hashtag_details: Vec<TagDetail>,
     /// All variants, best first.
     pub variants: Vec<VariantDocument>,
     /// 1 - the mean share of rows of three words that two variants have in common; null for one variant.
@@ -185,6 +189,10 @@ pub struct VariantDocument {
     #[serde(default)]
     #[schema(schema_with = crate::schema::alt_text_source, required)]
     pub alt_text_source: Option<AltSource>,
+    /// Why each of `hashtags` is there, in their order; empty where they were not chosen here.
+    #[serde(default)]
+    #[schema(schema_with = crate::hashtags::details_schema, required)]
+    pub hashtag_details: Vec<TagDetail>,
 }
 
 impl CaptionDocument {
@@ -266,6 +274,7 @@ impl CaptionDocument {
             repairs: shown.repairs,
             alt_text: shown.alt_text,
             alt_text_source: shown.alt_text_source,
+            hashtag_details: shown.hashtag_details,
             diversity: likeness::diversity(&texts),
             variants,
             source,
@@ -311,6 +320,7 @@ impl VariantDocument {
             repairs: Vec::new(),
             alt_text: None,
             alt_text_source: None,
+            hashtag_details: Vec::new(),
         }
     }
 }
@@ -334,6 +344,7 @@ impl From<&Variant> for VariantDocument {
             repairs: variant.repairs.clone(),
             alt_text: variant.alt_text.as_ref().map(|alt| alt.text.clone()),
             alt_text_source: variant.alt_text.as_ref().map(|alt| alt.source),
+            hashtag_details: variant.hashtag_details.iter().map(TagDetail::from).collect(),
         }
     }
 }

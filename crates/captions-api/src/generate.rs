@@ -16,6 +16,7 @@ use utoipa::{
 
 use crate::{
     fields::Fields,
+    image::ImageBody,
     schema::{choice, flag, identifier, language, list, number, text, whole},
 };
 
@@ -45,6 +46,7 @@ pub struct GenerateBody {
     pub brand_voice: Option<String>,
     pub instructions: Option<String>,
     pub sponsored: Option<bool>,
+    pub image: Option<ImageBody>,
     pub cache: Option<String>,
     pub provider: Option<String>,
     pub store: Option<bool>,
@@ -88,6 +90,7 @@ pub fn parse(body: &Value) -> Result<CaptionRequest, Vec<Invalid>> {
     let brand_voice = fields.text("brand_voice", BrandVoice::new).value();
     let instructions = fields.text("instructions", Instructions::new).value();
     let sponsored = fields.flag("sponsored").value();
+    let image = fields.object("image", crate::image::read).value();
     let cache = fields.text("cache", str::parse::<CacheUse>).value();
     let provider = fields.text("provider", ProviderName::new).value();
     let store = fields.flag("store").value();
@@ -123,6 +126,7 @@ pub fn parse(body: &Value) -> Result<CaptionRequest, Vec<Invalid>> {
         variants: variants.unwrap_or(defaults.variants),
         brand_voice,
         instructions,
+        image,
         sponsored: sponsored.unwrap_or(defaults.sponsored),
         cache: cache.unwrap_or(defaults.cache),
         provider,
@@ -175,6 +179,7 @@ impl PartialSchema for GenerateBody {
             .property("brand_voice", text("How the brand speaks.", 1, 500))
             .property("instructions", text("Free wishes for this caption.", 1, 1000))
             .property("sponsored", flag("A paid post: the caption must disclose it before the fold.", false))
+            .property("image", crate::image::schema())
             .property(
                 "cache",
                 choice(

@@ -13,6 +13,8 @@ pub mod caption;
 pub mod check;
 pub mod feedback;
 pub mod generate;
+pub mod hashtags;
+pub mod image;
 pub mod problem;
 pub mod results;
 pub mod rewrite;

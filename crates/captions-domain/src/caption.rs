@@ -12,6 +12,7 @@ use crate::{
     check::{Report, Violation},
     choice::{Platform, Tone},
     engagement::{Outlook, Unknown},
+    hashtags::Tag,
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
 };
@@ -172,6 +173,9 @@ pub struct Variant {
     /// What the picture shows, for people who do not see it; `None` where it is a video, or would repeat the caption.
     #[serde(default)]
     pub alt_text: Option<AltText>,
+    /// Why each of `hashtags` is there, in their order; empty where nobody chose them here, as in older captions.
+    #[serde(default)]
+    pub hashtag_details: Vec<Tag>,
 }
 
 impl Variant {

@@ -152,6 +152,9 @@ impl Engine {
     async fn prepare(&self, cx: &Context, request: &CaptionRequest) -> Result<Job, GenerateError> {
         let chain = self.llm.describe();
         self.knows(request.provider.as_ref())?;
+        if self.rungs.is_empty() || !request.allow_fallback {
+            self.sees(request)?;
+        }
         let known = self.preferences(cx, request.user.as_ref()).await;
         let (brief, mut warnings) = match &known {
             Some(preferences) => Brief::resolve(request, preferences),
@@ -209,6 +212,18 @@ impl Engine {
             wish,
             warnings,
         })
+    }
+
+    /// An error if the request has a picture that no provider it may go to looks at.
+    fn sees(&self, request: &CaptionRequest) -> Result<(), GenerateError> {
+        if request.image.is_none() || self.llm.describe().sees(request.provider.as_ref()) {
+            return Ok(());
+        }
+        let rule = match &request.provider {
+            Some(name) => format!("the provider {name} does not look at pictures"),
+            None => "no provider here looks at pictures; a setting of theirs, vision, says which do".to_owned(),
+        };
+        Err(GenerateError::Invalid(Invalid::new("not_supported", rule).at("/image")))
     }
 
     /// `Err` if a provider is named that the chain does not have.
@@ -301,6 +316,7 @@ impl Engine {
                 return Ok((written, rung.source, None));
             }
         }
+        self.sees(&desk.request)?;
         Err(GenerateError::Provider { error, attempts })
     }
 }

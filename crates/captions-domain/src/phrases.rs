@@ -25,12 +25,17 @@ pub struct Words {
     stops: Option<&'static HashSet<&'static str>>,
     negations: &'static [&'static str],
     more_stops: &'static [&'static str],
+    /// What is written onto the end of words and belongs to the sentence.
+    endings: &'static [&'static str],
+    cuts_at_apostrophe: bool,
+    /// Signs that part words where no spaces do.
+    partings: &'static str,
 }
 
 /// Adjacent content words as they stand in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phrase {
-    /// One to three words in their own spelling.
+    /// One to three words in their own spelling, without particles that are written onto them.
     pub words: Vec<String>,
     /// Their stems.
     pub stems: Vec<String>,
@@ -65,21 +70,50 @@ impl Words {
             stemmer: algorithm.map(Stemmer::create),
             stops: STOPS.get(language.primary()),
             negations: negations(language.primary()),
-            more_stops: if language.primary() == "de" {
-                MORE_GERMAN_STOPS
+            more_stops: more_stops(language.primary()),
+            endings: if language.primary() == "ko" {
+                KOREAN_PARTICLES
             } else {
                 &[]
+            },
+            cuts_at_apostrophe: matches!(language.primary(), "tr" | "az"),
+            partings: if language.primary() == "zh" {
+                CHINESE_PARTICLES
+            } else {
+                ""
             },
         }
     }
 
     /// The word's stem in lower case.
     pub fn stem(&self, word: &str) -> String {
-        let lower = word.to_lowercase();
+        let lower = self.without_ending(word).to_lowercase();
         match &self.stemmer {
             Some(stemmer) => stemmer.stem(&lower).into_owned(),
             None => lower,
         }
+    }
+
+    /// The word without a particle that is written onto it: Korean `카페에서` is `카페`. Two syllables stay at least.
+    pub(crate) fn without_ending<'a>(&self, word: &'a str) -> &'a str {
+        let is_name = |ending: &str| {
+            KOREAN_NOUNS
+                .iter()
+                .any(|noun| word.ends_with(noun) && noun.ends_with(ending))
+        };
+        // After an apostrophe stand the endings of Turkish names: İstanbul'da.
+        if self.cuts_at_apostrophe
+            && let Some((name, _)) = word.split_once(['\'', '’'])
+            && name.chars().count() >= 2
+        {
+            return name;
+        }
+        let rest = |ending: &&str| word.strip_suffix(*ending).filter(|rest| rest.chars().count() >= 2);
+        let found = self
+            .endings
+            .iter()
+            .find(|ending| rest(ending).is_some() && !is_name(ending));
+        found.and_then(rest).unwrap_or(word)
     }
 
     /// True for words that carry meaning: no stop words, no lone letters, no bare numbers.
@@ -142,12 +176,15 @@ impl Words {
                 runs.push(Vec::new());
             }
         }
-        let mut phrases = unspaced_phrases(&text);
+        let mut phrases = unspaced_phrases(&text, self.partings);
         for size in (1..=3).rev() {
             for run in &runs {
                 for window in run.windows(size) {
                     phrases.push(Phrase {
-                        words: window.iter().map(|(_, word)| (*word).to_owned()).collect(),
+                        words: window
+                            .iter()
+                            .map(|(_, word)| self.without_ending(word).to_owned())
+                            .collect(),
                         stems: window.iter().map(|(_, word)| self.stem(word)).collect(),
                         position: window[0].0,
                     });
@@ -158,8 +195,101 @@ impl Words {
     }
 }
 
-/// Forms that the list of stop words lacks.
-const MORE_GERMAN_STOPS: &[&str] = &["deines", "eurer", "eures", "unserer", "unseres"];
+/// Forms that the list of stop words lacks, and the commonest words of languages that have no such list.
+fn more_stops(language: &str) -> &'static [&'static str] {
+    match language {
+        "de" => &["deines", "eurer", "eures", "unserer", "unseres"],
+        "fa" => &[
+            "از", "است", "اما", "این", "با", "برای", "به", "بود", "تا", "در", "را", "شد", "ما", "من", "های", "هم", "و",
+            "که", "یا", "یک", "آن", "روی",
+        ],
+        "hi" => &[
+            "अपना",
+            "अपनी",
+            "अपने",
+            "इस",
+            "उस",
+            "एक",
+            "और",
+            "कर",
+            "का",
+            "की",
+            "के",
+            "को",
+            "जो",
+            "तक",
+            "तो",
+            "था",
+            "थी",
+            "थे",
+            "पर",
+            "भी",
+            "मेरा",
+            "मेरी",
+            "मेरे",
+            "मैं",
+            "में",
+            "यह",
+            "या",
+            "वह",
+            "साथ",
+            "से",
+            "हम",
+            "हमारा",
+            "हमारी",
+            "हमारे",
+            "ही",
+            "हुआ",
+            "हुई",
+            "हुए",
+            "है",
+            "हैं",
+            "लिए",
+            "ने",
+        ],
+        "ko" => &[
+            "그",
+            "그리고",
+            "나",
+            "너",
+            "더",
+            "또",
+            "및",
+            "수",
+            "우리",
+            "위",
+            "이",
+            "있는",
+            "있다",
+            "저",
+            "하는",
+            "한",
+            "함께",
+        ],
+        "pl" => &[
+            "a", "aby", "ale", "czy", "dla", "do", "i", "ich", "jak", "jest", "na", "nad", "nasz", "nasza", "nasze",
+            "naszej", "nie", "o", "od", "oraz", "po", "pod", "przed", "przy", "są", "się", "tak", "ten", "to", "w",
+            "we", "z", "za", "ze",
+        ],
+        "tr" => &["bir", "olan", "olarak", "var", "yeni"],
+        "uk" => &[
+            "а", "або", "але", "біля", "в", "від", "для", "до", "з", "за", "і", "й", "із", "на", "наш", "наша", "наше",
+            "не", "по", "під", "про", "та", "у", "це", "що", "як",
+        ],
+        _ => &[],
+    }
+}
+
+/// Longer ones first. Not in it is what more nouns end in than sentences do, such as 이 of 고양이.
+const KOREAN_PARTICLES: &[&str] = &[
+    "에서", "에게", "으로", "까지", "부터", "처럼", "을", "를", "은", "는", "의", "에", "가", "와", "과",
+];
+
+/// Nouns that end like a particle.
+const KOREAN_NOUNS: &[&str] = &["노을", "가을", "마을", "사과", "휴가", "작가", "은은"];
+
+/// Signs that are grammar in nearly every place.
+const CHINESE_PARTICLES: &str = "的了和与及在是我你他她它们这那";
 
 /// Words that deny what follows them in a clause. "No" is English; in Portuguese it means "in the".
 fn negations(language: &str) -> &'static [&'static str] {
@@ -180,9 +310,10 @@ pub(crate) fn is_unspaced(c: char) -> bool {
 }
 
 /// Rows of two to eight Han or katakana signs: in Japanese and Chinese mostly nouns. Hiragana, which mostly is grammar,
-/// parts them; scripts whose words nothing parts (Thai, Khmer) give none.
-fn unspaced_phrases(text: &str) -> Vec<Phrase> {
+/// parts them, as `partings` do; scripts whose words nothing parts (Thai, Khmer) give none.
+fn unspaced_phrases(text: &str, partings: &str) -> Vec<Phrase> {
     let kind = |c: char| match u32::from(c) {
+        _ if partings.contains(c) => 0,
         0x30A1..=0x30FA | 0x30FC => 1,
         0x3400..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF => 2,
         _ => 0,

@@ -77,7 +77,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     mend("dropped sentences beyond the wished length", &mut caption, fitted);
 
     proposed.truncate(MAX_PROPOSED);
-    let mut tags = hashtags::suggest(brief, &caption, &proposed);
+    let mut details = hashtags::pick(brief, &caption, &proposed);
+    let mut tags: Vec<String> = details.iter().map(|tag| tag.tag.clone()).collect();
     // A number such as "#1" in the text counts as a tag where platforms count.
     tags.truncate(
         brief
@@ -95,6 +96,8 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         repairs.push("dropped hashtags to keep to the limit".to_owned());
     }
 
+    details.truncate(tags.len());
+
     let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
 
     let variant = judged(caption, tags, brief);
@@ -106,6 +109,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
             None => variant.report,
         },
         alt_text,
+        hashtag_details: details,
         ..variant
     }
 }
@@ -127,6 +131,7 @@ pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> V
         violations,
         repairs: Vec::new(),
         alt_text: None,
+        hashtag_details: Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ use captions_domain::{
     choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     context::{Attempts, Class, Context, TenantId},
     engagement::{Post, Results},
+    hashtags::{Origin, Tag, Tier},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
     text::Place,
@@ -180,6 +181,7 @@ pub fn variant() -> Variant {
         report: Report::default(),
         repairs: Vec::new(),
         alt_text: None,
+        hashtag_details: Vec::new(),
     }
 }
 
@@ -239,6 +241,17 @@ pub fn caption_full() -> Caption {
             text: "Bread on a \"wooden\" board, crème beside it".into(),
             source: AltSource::Writer,
         }),
+        hashtag_details: vec![Tag {
+            tag: "#été".into(),
+            tier: Tier::Mid,
+            relevance: 0.875,
+            source: Origin {
+                field: "content_description".into(),
+                text: "\"été\"".into(),
+                start: 3,
+                end: 8,
+            },
+        }],
     };
     Caption {
         variants: vec![variant(), broken],
@@ -307,6 +320,7 @@ pub fn record_bare() -> Record {
                 report: Report::default(),
                 repairs: Vec::new(),
                 alt_text: None,
+                hashtag_details: Vec::new(),
             }],
             ..caption()
         },

@@ -1,6 +1,6 @@
 //! The flags of `captions generate`, and the body that they stand for.
 
-use captions_api::generate::GenerateBody;
+use captions_api::{generate::GenerateBody, image::ImageBody};
 use captions_domain::choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone};
 use clap::{
     Arg, Args, Command, Error,
@@ -76,6 +76,9 @@ pub(crate) struct GenerateArgs {
     /// A paid post: disclose it before the fold
     #[arg(long, help_heading = "The caption")]
     sponsored: bool,
+    /// A picture of the post, for providers that look at pictures: a file, or a public https address
+    #[arg(long, value_name = "FILE|URL", help_heading = "The caption")]
+    pub(crate) image: Option<String>,
     /// How the brand speaks
     #[arg(long, value_name = "TEXT", help_heading = "The caption")]
     brand_voice: Option<String>,
@@ -128,7 +131,7 @@ pub(crate) struct GenerateArgs {
 
 impl GenerateArgs {
     /// The body that an HTTP client would send for the same wishes.
-    pub(crate) fn body(&self, description: String) -> GenerateBody {
+    pub(crate) fn body(&self, description: String, image: Option<ImageBody>) -> GenerateBody {
         let list = |words: &Vec<String>| (!words.is_empty()).then(|| words.clone());
         let cache = if self.refresh {
             Some(CacheUse::Refresh.as_str().to_owned())
@@ -157,6 +160,7 @@ impl GenerateArgs {
             brand_voice: self.brand_voice.clone(),
             instructions: self.instructions.clone(),
             sponsored: self.sponsored.then_some(true),
+            image,
             cache,
             provider: self.provider.clone(),
             store: self.no_store.then_some(false),

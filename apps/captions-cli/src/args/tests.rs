@@ -1,3 +1,4 @@
+use captions_api::image::ImageBody;
 use clap::CommandFactory;
 use rstest::rstest;
 
@@ -33,7 +34,7 @@ fn every_flag_reaches_its_field_of_the_body() {
          --seed 18446744073709551615 --temperature 0.5 --regenerate",
     );
 
-    let body = serde_json::to_value(args.body("the post".to_owned())).unwrap();
+    let body = serde_json::to_value(args.body("the post".to_owned(), Some(ImageBody::at("https://a.io/b")))).unwrap();
 
     assert_eq!(
         body,
@@ -43,14 +44,15 @@ fn every_flag_reaches_its_field_of_the_body() {
             "length": "medium", "max_chars": 300.0, "hashtag_count": 4.0, "emoji": "few", "cta": "save",
             "keywords": ["a", "b"], "avoid": ["c"], "variants": 3.0, "brand_voice": "dry", "instructions": "short",
             "sponsored": true, "cache": "bypass", "provider": "local", "store": false, "allow_fallback": false,
-            "seed": u64::MAX, "temperature": 0.5, "regenerate": true
+            "seed": u64::MAX, "temperature": 0.5,
+            "image": {"url": "https://a.io/b", "data": null, "media_type": null}, "regenerate": true
         })
     );
 }
 
 #[test]
 fn what_is_not_typed_is_left_to_preferences_and_defaults() {
-    let body = serde_json::to_value(generate("text").body("the post".to_owned())).unwrap();
+    let body = serde_json::to_value(generate("text").body("the post".to_owned(), None)).unwrap();
 
     let said: Vec<_> = body
         .as_object()
@@ -66,7 +68,7 @@ fn what_is_not_typed_is_left_to_preferences_and_defaults() {
 #[case("--cache use", Some("use"))]
 #[case("", None)]
 fn refresh_is_a_cache_mode(#[case] words: &str, #[case] cache: Option<&str>) {
-    assert_eq!(generate(words).body(String::new()).cache.as_deref(), cache);
+    assert_eq!(generate(words).body(String::new(), None).cache.as_deref(), cache);
 }
 
 #[rstest]
@@ -127,7 +129,7 @@ fn a_broken_field_is_named_by_its_flag(#[case] pointer: &str, #[case] flag: Opti
 
 #[test]
 fn every_field_of_the_body_has_a_flag_that_exists() {
-    let body = serde_json::to_value(generate("text").body(String::new())).unwrap();
+    let body = serde_json::to_value(generate("text").body(String::new(), None)).unwrap();
     let mut command = CommandLine::command();
     let command = command.find_subcommand_mut("generate").unwrap();
     let flags: Vec<String> = command

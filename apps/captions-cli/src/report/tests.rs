@@ -45,6 +45,7 @@ fn variant(caption: &str, score: f64) -> Variant {
         report: Report::default(),
         repairs: Vec::new(),
         alt_text: None,
+        hashtag_details: Vec::new(),
     }
 }
 

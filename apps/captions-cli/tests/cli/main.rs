@@ -6,6 +6,7 @@ mod check;
 mod eval;
 mod failures;
 mod generate;
+mod hashtags;
 mod people;
 mod prompt;
 mod results;

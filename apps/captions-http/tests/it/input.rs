@@ -176,14 +176,19 @@ async fn ten_megabytes_are_refused_and_the_client_can_send_them_and_read_why() {
     lives_on(&server).await;
 }
 
+/// Of an address that takes no pictures, and of one that does.
+#[rstest]
+#[case("/v1/hashtags", 300_000)]
+#[case("/v1/captions", 13_000_000)]
 #[tokio::test]
-async fn a_client_that_asks_before_it_sends_too_much_is_told_at_once() {
+async fn a_client_that_asks_before_it_sends_too_much_is_told_at_once(#[case] path: &str, #[case] length: usize) {
     let server = Server::start([Turn::Say(TEXT)]).await;
     let mut connection = Connection::open(server.address).await;
 
-    connection
-        .write(b"POST /v1/captions HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 10485760\r\nexpect: 100-continue\r\n\r\n")
-        .await;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    connection.write(head.as_bytes()).await;
 
     assert_eq!(connection.reply().await.code(), (413, "body_too_large".into()));
 }

@@ -65,6 +65,7 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         "patch /v1/users/{id}/preferences",
         "post /v1/captions",
         "post /v1/captions/stream",
+        "post /v1/hashtags",
         "post /v1/captions/{id}/rewrites",
         "post /v1/rewrites",
         "post /v1/check",

@@ -246,7 +246,7 @@ impl Writer {
                 grade: Grade::Standard,
                 members: vec!["primary".into(), "second".into()],
                 languages: None,
-                seeing: Vec::new(),
+                seeing: vec!["second".into()],
                 rewrites: true,
                 fingerprint: "primary/some-model".into(),
             },

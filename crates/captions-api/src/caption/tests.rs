@@ -3,6 +3,7 @@ use captions_domain::{
     caption::Feedback,
     check::{Report, Standing},
     choice::Profile,
+    hashtags::{Origin, Tag, Tier},
     quality::Quality,
     request::{CampaignId, Description, Language, UserId},
     text::Place,
@@ -15,6 +16,14 @@ use super::*;
 use crate::schema::{DEGRADED, SOURCES};
 
 const ID: &str = "01890000-0000-7000-8000-000000000001";
+
+fn warm() -> Place {
+    Place {
+        text: "warm".into(),
+        start: 2,
+        end: 6,
+    }
+}
 
 fn variant(text: &str, score: f64) -> Variant {
     let hashtags = vec!["#cats".to_owned(), "#windowsill".to_owned()];
@@ -30,10 +39,13 @@ fn variant(text: &str, score: f64) -> Variant {
                 name: "hook".into(),
                 value: 0.5,
                 weight: 0.2,
+                evidence: "judgement".into(),
+                spans: vec![warm()],
                 fix: Some("start with the cat".into()),
-                ..Part::default()
             }],
-            ..Quality::default()
+            percentile: Some(2),
+            untraced: vec![warm()],
+            version: "2".into(),
         },
         publishable: false,
         violations: vec![Violation {
@@ -65,6 +77,17 @@ fn variant(text: &str, score: f64) -> Variant {
             text: "A cat asleep on a window sill".into(),
             source: AltSource::Writer,
         }),
+        hashtag_details: vec![Tag {
+            tag: "#cats".into(),
+            tier: Tier::Broad,
+            relevance: 0.5,
+            source: Origin {
+                field: "content_description".into(),
+                text: "cat".into(),
+                start: 2,
+                end: 5,
+            },
+        }],
     }
 }
 
@@ -149,19 +172,34 @@ fn variant_json(text: &str, score: f64) -> Value {
     json!({
         "angle": "calm", "caption": text, "hashtags": ["#cats", "#windowsill"],
         "text": format!("{text}\n\n#cats #windowsill"), "quality_score": score, "raw_score": 61.5,
-        "parts": [{"name": "hook", "value": 0.5, "weight": 0.2, "fix": "start with the cat"}],
+        "percentile": 2, "score_version": "2", "untraced": [warm()], "parts": parts_json(),
         "publishable": false,
         "violations": [{"rule": "avoided_word", "value": "cheap", "limit": "must not occur"}],
         "rules": rules_json(),
         "repairs": ["removed a hashtag from the text"],
-        "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer"
+        "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
+        "hashtag_details": details_json()
     })
+}
+
+fn parts_json() -> Value {
+    json!([{
+        "name": "hook", "value": 0.5, "weight": 0.2, "evidence": "judgement",
+        "spans": [{"text": "warm", "start": 2, "end": 6}], "fix": "start with the cat"
+    }])
 }
 
 fn rules_json() -> Value {
     json!([{
         "rule": "avoided_words", "value": "cheap", "limit": "must not occur", "unit": "words", "verdict": "broken",
         "hard": true, "spans": [{"text": "cheap", "start": 2, "end": 7}], "source": "request", "as_of": null
+    }])
+}
+
+fn details_json() -> Value {
+    json!([{
+        "tag": "#cats", "tier": "broad", "tier_basis": "proxy", "relevance": 0.5,
+        "source": {"field": "content_description", "text": "cat", "start": 2, "end": 5}
     }])
 }
 
@@ -175,7 +213,7 @@ fn an_answer_becomes_exactly_this_document() {
             "request_id": "r-1", "id": ID, "caption": "A warm sill, a café cat.",
             "hashtags": ["#cats", "#windowsill"], "text": "A warm sill, a café cat.\n\n#cats #windowsill",
             "quality_score": 49.0, "raw_score": 61.5,
-            "parts": [{"name": "hook", "value": 0.5, "weight": 0.2, "fix": "start with the cat"}],
+            "percentile": 2, "score_version": "2", "untraced": [warm()], "parts": parts_json(),
             "processing_time": 1.234_567, "word_count": 6, "character_count": 24,
             "estimated_engagement": null,
             "estimated_engagement_reason": "no posting history is known for this user",
@@ -184,6 +222,7 @@ fn an_answer_becomes_exactly_this_document() {
             "rules": rules_json(),
             "repairs": ["removed a hashtag from the text"],
             "alt_text": "A cat asleep on a window sill", "alt_text_source": "writer",
+            "hashtag_details": details_json(),
             "variants": [variant_json("A warm sill, a café cat.", 49.0), variant_json("Nap o'clock", 40.0)],
             "diversity": 1.0,
             "source": "provider", "provider": "primary", "model": "some-model", "grade": "standard",

@@ -1,4 +1,4 @@
-use captions_domain::{choice::Tone, request::Invalid};
+use captions_domain::{choice::Tone, image::Image, request::Invalid};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ fn full() -> Value {
         "length": "medium", "max_chars": 400,
         "hashtag_count": 3, "emoji": "many", "cta": "question", "keywords": ["sun", "nap"], "avoid": ["cheap"],
         "variants": 4, "brand_voice": "dry", "instructions": "mention autumn", "sponsored": true, "cache": "bypass",
+        "image": {"url": "https://example.com/cat.jpg"},
         "provider": "second", "store": false, "allow_fallback": false, "seed": 18_446_744_073_709_551_615_u64,
         "temperature": 0.5, "regenerate": true
     })
@@ -59,6 +60,7 @@ fn every_field_arrives_in_the_request() {
     assert_eq!(request.brand_voice.unwrap().as_str(), "dry");
     assert_eq!(request.instructions.unwrap().as_str(), "mention autumn");
     assert!(request.sponsored);
+    assert_eq!(request.image, Image::at("https://example.com/cat.jpg").ok());
     assert_eq!(request.cache, CacheUse::Bypass);
     assert_eq!(request.provider.unwrap().as_str(), "second");
     assert!(!request.store);

@@ -18,6 +18,7 @@ use crate::{
     caption::{Caption, CaptionId, Degraded, Record, Source, Variant, Warning},
     context::{Context, Notes},
     fault::LlmError,
+    hashtags,
     likeness::Likeness,
     platform::RULES_AS_OF,
     ports::{CaptionStore, Credit, LlmProvider},
@@ -139,6 +140,13 @@ impl Desk {
                     variants.len()
                 ),
             ));
+        }
+        if let Some(best) = variants.first() {
+            warnings.extend(hashtags::shortfall(&self.brief, best.hashtags.len()));
+        }
+        if self.brief.image.is_some() && matches!(source, Source::Local | Source::Template) {
+            let detail = "nobody who looks at pictures answered; this is written from the description alone";
+            warnings.push(Warning::new("image_not_seen", detail));
         }
         let is_seen = |variant: &Variant| {
             let likeness = Likeness::of(&variant.caption);

@@ -202,3 +202,15 @@ fn the_baseline_is_the_first_output_as_it_came(#[case] answer: &str, #[case] val
         (baseline, _) => panic!("{baseline:?}"),
     }
 }
+
+#[test]
+fn the_untraced_is_counted_in_the_baseline() {
+    let prompt = prompt::render(&brief(), &[], Format::Variants, None);
+
+    let answer = r#"{"variants":[{"hook":"Bread on the counter for 3.50 euros."}]}"#;
+    let Baseline::Judged(judged) = Baseline::of(answer, &prompt, Grade::Basic) else {
+        panic!("no caption");
+    };
+
+    assert!(judged.untraced >= 1, "{judged:?}");
+}

@@ -1,5 +1,5 @@
 //! Hashtags: as many as fit, about the post, not generic, readable aloud. Count x relevance x (1 - generic share) x
-//! (0.8 + 0.2 x share of tags whose words have capitals), and 0 with a tag of the list of tags that platforms hide.
+//! (0.8 + 0.2 x share of tags whose words have capitals).
 
 use super::{
     Finding,

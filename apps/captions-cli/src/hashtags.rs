@@ -1,0 +1,57 @@
+//! `captions hashtags`.
+
+use captions_api::{
+    hashtags::{HashtagsDocument, TagDetail},
+    problem::Problem,
+};
+
+use crate::{
+    Surroundings,
+    args::HashtagsArgs,
+    exit::Exit,
+    failure::Failure,
+    input::{self, Stdin},
+    screen::{Mark, Screen},
+};
+
+pub(crate) fn run(
+    args: &HashtagsArgs,
+    surroundings: &Surroundings,
+    stdin: Stdin<'_>,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let description = input::description(args.text.as_deref(), stdin, &surroundings.cwd)?;
+    let request = args
+        .body(description)
+        .check()
+        .map_err(|broken| Failure::of_fields(Problem::from(broken), HashtagsArgs::flag_of))?;
+    let document = HashtagsDocument::of(&request);
+    if args.output.json {
+        screen.document(&document)?;
+        return Ok(Exit::Done);
+    }
+    screen.result(&document.hashtags.join(" "))?;
+    for detail in &document.details {
+        screen.note(&explained(detail));
+    }
+    for warning in &document.warnings {
+        screen.marked(Mark::Yellow, "note: ", &warning.detail);
+    }
+    screen.note(&format!(
+        "checked against the list of {}; platforms limit hashtags without telling",
+        document.denylist_as_of
+    ));
+    Ok(Exit::Done)
+}
+
+/// `#GoldenRetriever  mid 0.80  content_description: "golden retriever"`
+fn explained(detail: &TagDetail) -> String {
+    format!(
+        "{}  {} {:.2}  {}: \"{}\"",
+        detail.tag,
+        detail.tier.as_str(),
+        detail.relevance,
+        detail.source.field,
+        detail.source.text
+    )
+}

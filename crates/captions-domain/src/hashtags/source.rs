@@ -1,0 +1,155 @@
+//! Where a tag comes from: the place in what the user gave, or in the caption, that it names.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{brief::Brief, injection, phrases::Words, phrases::is_unspaced};
+
+/// A place in a field of the request, or in the text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// `content_description`, `keywords/0`, `brand_tags/0`, or `text` for the caption.
+    pub field: String,
+    /// What stands there.
+    pub text: String,
+    /// Code points into the field, end exclusive.
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Origin {
+    /// All of a field.
+    pub(super) fn whole(field: String, text: &str) -> Self {
+        Self {
+            field,
+            text: text.to_owned(),
+            start: 0,
+            end: text.chars().count(),
+        }
+    }
+
+    fn part(field: &str, text: &str, range: Range<usize>) -> Self {
+        let found = &text[range.clone()];
+        let start = text[..range.start].chars().count();
+        Self {
+            field: field.to_owned(),
+            text: found.to_owned(),
+            start,
+            end: start + found.chars().count(),
+        }
+    }
+}
+
+/// One field, taken apart once.
+pub(super) struct Field<'a> {
+    pub(super) name: String,
+    pub(super) text: &'a str,
+    words: Vec<(Range<usize>, String)>,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn new(name: impl Into<String>, text: &'a str, words: &Words) -> Self {
+        let stemmed = |(at, word): (usize, &str)| (at..at + word.len(), words.stem(word));
+        Self {
+            name: name.into(),
+            text,
+            words: text.unicode_word_indices().map(stemmed).collect(),
+        }
+    }
+
+    /// The words at neighbouring places whose letters together are `joined`, which has no capitals: `goldenretriever`.
+    pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {
+        (2..=4).find_map(|size| {
+            let mut runs = self.words.windows(size).map(|run| {
+                let texts = run.iter().map(|(range, _)| &self.text[range.clone()]);
+                texts.map(str::to_owned).collect::<Vec<_>>()
+            });
+            runs.find(|run| run.concat().to_lowercase() == joined)
+        })
+    }
+
+    /// The longest row of neighbouring words that the tag names by their stems; else the first word that its letters hold.
+    fn place(&self, stems: &[String], letters: &str) -> Option<Range<usize>> {
+        // A row of signs of a script without spaces is one word to us, and several to whoever takes the text apart.
+        let row = stems.iter().filter(|stem| is_row(stem)).find_map(|stem| {
+            let at = self.text.find(stem.as_str())?;
+            Some(at..at + stem.len())
+        });
+        if row.is_some() {
+            return row;
+        }
+        let names = |stem: &String| stems.contains(stem);
+        let mut best: Option<(usize, Range<usize>)> = None;
+        let mut at = 0;
+        while at < self.words.len() {
+            let row = self.words[at..].iter().take_while(|(_, stem)| names(stem)).count();
+            if row > 0 {
+                let range = self.words[at].0.start..self.words[at + row - 1].0.end;
+                // One sign of a script that puts no spaces is no word.
+                let is_word = row > 1 || !self.text[range.clone()].chars().all(is_unspaced) || stems.len() == 1;
+                if is_word && best.as_ref().is_none_or(|(longest, _)| row > *longest) {
+                    best = Some((row, range));
+                }
+            }
+            at += row.max(1);
+        }
+        best.map(|(_, range)| range).or_else(|| {
+            let held = self.words.iter().find(|(_, stem)| {
+                let length = stem.chars().count();
+                (length > 3 || is_row(stem)) && letters.contains(stem.as_str())
+            });
+            held.map(|(range, _)| range.clone())
+        })
+    }
+}
+
+/// Two or more signs of a script that puts no spaces between words.
+fn is_row(word: &str) -> bool {
+    word.chars().count() > 1 && word.chars().all(is_unspaced)
+}
+
+/// All that a tag may name.
+pub(super) struct Sources<'a>(Vec<Field<'a>>);
+
+impl<'a> Sources<'a> {
+    pub(super) fn of(brief: &'a Brief, caption: &'a str, words: &Words) -> Self {
+        let mut fields = vec![Field::new(
+            "content_description",
+            injection::before(brief.description.as_str()),
+            words,
+        )];
+        let lists = [("keywords", &brief.keywords), ("required", &brief.required)];
+        for (name, list) in lists {
+            let list = list.iter().enumerate();
+            fields.extend(list.map(|(index, word)| Field::new(format!("{name}/{index}"), word.as_str(), words)));
+        }
+        fields.push(Field::new("text", caption, words));
+        Self(fields)
+    }
+
+    pub(super) fn all(&self) -> &[Field<'a>] {
+        &self.0
+    }
+
+    /// The first field that has what the tag names, and where: the user's words before the writer's.
+    pub(super) fn trace(&self, stems: &[String], letters: &str) -> Option<Origin> {
+        self.0.iter().find_map(|field| {
+            let range = field.place(stems, letters)?;
+            Some(Origin::part(&field.name, field.text, range))
+        })
+    }
+
+    /// True if the word stands in the user's own fields (`given`) or in the caption.
+    pub(super) fn holds(&self, given: bool, word: &str) -> bool {
+        let mut fields = self.0.iter().filter(|field| (field.name != "text") == given);
+        fields.any(|field| {
+            (is_row(word) && field.text.contains(word)) || field.words.iter().any(|(_, stem)| stem == word)
+        })
+    }
+
+    pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {
+        self.0.iter().find_map(|field| field.spelled(joined))
+    }
+}
