@@ -111,6 +111,8 @@ pub(crate) async fn replace(
 }
 
 /// Remove all preferences
+///
+/// What was imported of the user's results is no preference and stays.
 #[utoipa::path(
     delete,
     path = "/v1/users/{id}/preferences",

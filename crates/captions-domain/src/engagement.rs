@@ -94,7 +94,7 @@ pub enum Unknown {
 impl Results {
     /// What these posts tell at the time `now`, in whatever order they come.
     pub fn of(posts: &[Post], language: &Language, now: OffsetDateTime) -> Self {
-        let mut used: Vec<&Post> = posts.iter().filter(|post| post.posted_at + YOUNG <= now).collect();
+        let mut used: Vec<&Post> = posts.iter().filter(|post| now - post.posted_at >= YOUNG).collect();
         used.sort_by_key(|post| post.posted_at);
         let formats = ContentType::ALL.iter().filter_map(|format| {
             let same: Vec<&Post> = used.iter().filter(|post| post.format == *format).copied().collect();

@@ -5,6 +5,7 @@ use crate::{
     context::TenantId,
     platform::RULES_AS_OF,
     ports::CacheKey,
+    quality,
     request::{ProviderName, UserId},
     user::Preferences,
 };
@@ -35,6 +36,8 @@ pub fn caption_key(
     part(&SCHEMA.to_le_bytes());
     part(wording.as_bytes());
     part(RULES_AS_OF.as_bytes());
+    // A caption that is found again is scored as one that is written now.
+    part(quality::VERSION.as_bytes());
     part(tenant.as_str().as_bytes());
     // A user whose id is empty cannot exist, so "no user" and "some user" never meet.
     part(user.map_or("", UserId::as_str).as_bytes());

@@ -80,6 +80,8 @@ fn where_little_is_known_the_interval_is_that_of_other_accounts() {
 #[case::another_format(posts(&[10; 9]).into_iter().map(|post| Post { format: ContentType::Reel, ..post }).collect())]
 #[case::too_young((0..9).map(|_| post(1, "bread", 10)).collect())]
 #[case::not_yet_posted((0..9).map(|_| post(-5, "bread", 10)).collect())]
+#[case::at_the_end_of_time((0..9).map(|_| Post { posted_at: datetime!(9999-12-31 23:59:59 UTC), ..post(1, "bread", 10) }).collect())]
+#[case::before_all_time((0..5).map(|_| Post { posted_at: datetime!(-9999-01-01 0:00 UTC), ..post(1, "bread", 10) }).collect())]
 fn too_few_old_enough_posts_of_the_format_give_no_number(#[case] posts: Vec<Post>) {
     let results = Results::of(&posts, &english(), NOW);
 

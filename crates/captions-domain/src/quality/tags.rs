@@ -1,12 +1,15 @@
 //! Hashtags: as many as fit, about the post, not generic, readable aloud. Count x relevance x (1 - generic share) x
-//! (0.8 + 0.2 x share of tags whose words have capitals).
+//! (0.8 + 0.2 x share of tags whose words have capitals); 0 with one that is on the list of denied ones.
 
 use super::{
     Finding,
     curve::number,
     reading::{Reading, keys},
 };
-use crate::{hashtags, text::Place};
+use crate::{
+    hashtags,
+    text::{Place, Span},
+};
 
 pub(super) fn find(reading: &Reading<'_>) -> Finding {
     let brief = reading.brief;
@@ -50,12 +53,24 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
         .filter(|tag| !tag.chars().any(char::is_lowercase) || tag.chars().any(char::is_uppercase))
         .count();
     let generic = hashtags::generic_share(&tags);
-    let value = count_fit * relevance * (1.0 - generic) * (0.8 + 0.2 * number(readable) / number(tags.len()));
+    let denied = || {
+        let is_denied = |tag: &&Span<'_>| hashtags::is_denied(tag.text.trim_start_matches(['#', '＃']));
+        reading.tags.iter().filter(is_denied)
+    };
+    let is_clean = number(usize::from(denied().next().is_none()));
+    let value =
+        count_fit * relevance * (1.0 - generic) * is_clean * (0.8 + 0.2 * number(readable) / number(tags.len()));
     let strays = || reading.tags.iter().zip(&relevant).filter(|(_, is)| !**is);
     let beyond = || reading.tags.iter().skip(most);
     let (spans, fix) = if tags.len() > most {
         let fix = format!("keep the best {most}: more are not allowed");
         (beyond().cloned().map(Place::from).collect(), fix)
+    } else if is_clean < 1.0 {
+        let fix = format!(
+            "leave out the hashtag that is on the list of {} of those reported as blocked",
+            hashtags::denylist_as_of()
+        );
+        (denied().cloned().map(Place::from).collect(), fix)
     } else if relevance < 1.0 {
         let fix = "replace the hashtags that name nothing in the description".to_owned();
         (strays().map(|(tag, _)| Place::from(tag.clone())).collect(), fix)

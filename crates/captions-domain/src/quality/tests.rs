@@ -318,6 +318,7 @@ fn a_crowded_paragraph_costs_a_little() {
 #[case::two(&["#GoldenRetriever", "#Sunset"], 0.9, &[])]
 #[case::generic(&["#love", "#fyp", "#Sunset"], 0.096, &["#love", "#fyp"])]
 #[case::untraced(&["#Crypto", "#SandyBeach", "#Sunset"], 0.667, &["#Crypto"])]
+#[case::denied(&["#GoldenRetriever", "#ValentinesDay", "#Sunset"], 0.0, &["#ValentinesDay"])]
 #[case::small_letters(&["#goldenretriever", "#sandybeach", "#sunset"], 0.8, &[])]
 fn hashtags_are_few_and_about_the_post(#[case] tags: &[&str], #[case] expected: f64, #[case] places: &[&str]) {
     let quality = scored(GOOD, tags);
