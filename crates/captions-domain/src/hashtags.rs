@@ -1,7 +1,7 @@
 //! Hashtags from the brief, the caption and the writer's proposals: few, specific, traceable, readable aloud.
 //!
-//! Candidates come from all three ([`candidate`]), are written as one tag each ([`spelling`]), and only those stay that
-//! keep the grammar, are on no list ([`lists`]) and name a place of what was given ([`source`]). Of these the most
+//! Candidates come from all three (`candidate`), are written as one tag each (`spelling`), and only those stay that
+//! keep the grammar, are on no list (`lists`) and name a place of what was given (`source`). Of these the most
 //! relevant are chosen that are not like each other.
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! What a model is told. One function renders it; what users wrote stands only in the user message, as data.
 //!
-//! The words are [`templates`], the data is fenced by `data`, the captions are asked for by named [`angles`] and in the
+//! The words are `templates`, the data is fenced by `data`, the captions are asked for by named `angles` and in the
 //! form of a [`schema`](variants_schema); `examples` picks the user's own captions that are shown.
 
 mod again;
