@@ -76,7 +76,8 @@ impl Desk {
                 all.extend(more);
             }
         }
-        Ok((chosen(all, brief, past, taken)?, credit))
+        let chosen = chosen(all.clone(), brief, past, taken)?;
+        Ok((filled(chosen, all, brief, past, credit.grade), credit))
     }
 
     /// What a writer is asked, when these captions are taken.
@@ -120,9 +121,10 @@ impl Desk {
     }
 }
 
-/// A small model is slow and writes the same again, so it is asked once, unless the same may not come.
+/// A small model is slow and writes the same again, and a template does so always: they are asked once, unless the same may
+/// not come.
 fn may_do_better(grade: Grade, past: &Past) -> bool {
-    grade != Grade::Basic || past.is_refused
+    grade == Grade::Standard || past.is_refused
 }
 
 fn tell(variants: &mut [Variant], repair: &str) {
@@ -161,6 +163,38 @@ pub(super) fn chosen(
         return Err(LlmError::unusable("nothing is left of the answer that may be given"));
     }
     Ok(variants)
+}
+
+/// With near duplicates where too few differ, of a writer that has no more words: one sentence can hardly be put in ten
+/// ways without a model of language, and somebody who asks for ten would rather have them than fewer. `diversity` tells.
+pub(super) fn filled(
+    mut chosen: Vec<Variant>,
+    all: Vec<Variant>,
+    brief: &Brief,
+    past: &Past,
+    grade: Grade,
+) -> Vec<Variant> {
+    if grade == Grade::Standard {
+        return chosen;
+    }
+    let one = Brief {
+        variants: Variants::new(1.0).unwrap_or(brief.variants),
+        ..brief.clone()
+    };
+    let mut rest = all;
+    while chosen.len() < brief.variants.get().into() {
+        rest.retain(|variant| {
+            let likeness = Likeness::of(&variant.caption);
+            chosen.iter().all(|other| Likeness::of(&other.caption) != likeness)
+        });
+        let Some(next) = choose(rest.clone(), &one, past, &[]).pop() else { break };
+        // One that breaks a wish stands beside none that keeps all.
+        if !next.publishable && chosen.iter().any(|variant| variant.publishable) {
+            break;
+        }
+        chosen.push(next);
+    }
+    chosen
 }
 
 /// Publishable ones first, then those that say something new to the user, then by score; of those that say the same the

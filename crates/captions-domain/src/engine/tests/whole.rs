@@ -597,3 +597,37 @@ async fn variants_come_best_first_without_duplicates_and_a_missing_one_is_told()
     let fresh_for = cache.only().fresh_for.unwrap();
     assert_eq!(fresh_for.as_secs(), 30, "the full number gets another chance soon");
 }
+
+#[rstest]
+#[case::a_model_has_other_words(Grade::Standard, 1, 2)]
+#[case::a_small_one_has_not(Grade::Basic, 3, 1)]
+#[case::nor_has_a_template(Grade::Template, 3, 1)]
+#[tokio::test]
+async fn near_duplicates_fill_up_only_what_a_writer_without_other_words_gives(
+    #[case] grade: Grade,
+    #[case] given: usize,
+    #[case] calls: usize,
+) {
+    let near = [
+        "Fresh sourdough is out on the counter of our bakery in Lisbon.",
+        "Fresh sourdough is out on the counter of our bakery in Lisbon. Come by.",
+        "Fresh sourdough is out on the counter of our bakery in Lisbon. Take one home.",
+        "Fresh sourdough is out on the counter of our bakery in Lisbon!",
+    ];
+    let mut llm = provider("primary");
+    llm.expect_complete().times(calls).returning(move |_, _| {
+        Ok(Completion {
+            credit: Credit { grade, ..credit() },
+            ..completion(&near)
+        })
+    });
+    let cache = Arc::new(FakeAnswers::default());
+    let request = CaptionRequest {
+        variants: Variants::new(3.0).unwrap(),
+        ..request()
+    };
+
+    let answer = healthy(&cache, llm).generate(&context(), &request).await.unwrap();
+
+    assert_eq!(answer.caption.variants.len(), given);
+}
