@@ -1,12 +1,13 @@
 //! From the writer's draft to a text that keeps the rules: mended by rule where a rule can mend it, and told.
 
 mod addresses;
+mod label;
 mod markup;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 pub(crate) use self::addresses::{given_pieces, given_text};
-use self::{addresses::without_untraced, markup::without_markup};
+use self::{addresses::without_untraced, label::without_label, markup::without_markup};
 use crate::{
     address, alt, bait,
     brief::Brief,
@@ -38,7 +39,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
 
     let decoded = without_markup(&caption);
     mend("turned HTML or Markdown into text", &mut caption, decoded);
-    let unwrapped = without_label_and_quotes(&caption);
+    let unwrapped = without_label_and_quotes(&caption, brief.description.as_str());
     mend("removed a label or quotes around the text", &mut caption, unwrapped);
     let (untagged, tags) = without_hashtags(&caption);
     proposed.extend(tags);
@@ -191,17 +192,10 @@ fn angle(written: &str, given: &str) -> String {
         .collect()
 }
 
-pub(crate) fn without_label_and_quotes(text: &str) -> String {
+/// Without a label before the text, unless `given` has it, and without quotes around it.
+pub(crate) fn without_label_and_quotes(text: &str, given: &str) -> String {
     let plain = text.replace("**", "");
-    let mut text = plain.trim();
-    // "Caption:", "Sure! Here is a caption for your post:"
-    if let Some((label, rest)) = text.split_once(':')
-        && label.chars().count() <= 80
-        && label.to_lowercase().contains("caption")
-        && !rest.trim().is_empty()
-    {
-        text = rest.trim_start();
-    }
+    let mut text = without_label(plain.trim(), given);
     for (open, close) in [('"', '"'), ('“', '”'), ('«', '»'), ('„', '“'), ('\'', '\'')] {
         if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
             && !inner.is_empty()
