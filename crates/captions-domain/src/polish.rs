@@ -41,6 +41,9 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     mend("turned HTML or Markdown into text", &mut caption, decoded);
     let unwrapped = without_label_and_quotes(&caption, brief.description.as_str());
     mend("removed a label or quotes around the text", &mut caption, unwrapped);
+    if let Some(disclosed) = disclosure_in_words(&caption, brief) {
+        mend("put the disclosure first", &mut caption, disclosed);
+    }
     let (untagged, tags) = without_hashtags(&caption);
     proposed.extend(tags);
     mend("moved hashtags out of the text", &mut caption, untagged);
@@ -323,6 +326,18 @@ pub(crate) fn disclosure(language: &str) -> &'static str {
         "pt" => "Publicidade:",
         _ => "Ad:",
     }
+}
+
+/// For a paid post that discloses by a hashtag at its head, which would lose its sign: the same in words.
+fn disclosure_in_words(caption: &str, brief: &Brief) -> Option<String> {
+    let (label, rest) = check::leading_tag(caption).filter(|_| brief.sponsored)?;
+    let (first, others) = label.split_at(label.chars().next().map_or(0, char::len_utf8));
+    let in_words = format!("{}{others}{rest}", first.to_uppercase());
+    Some(if check::discloses(&in_words) {
+        in_words
+    } else {
+        format!("{} {}", disclosure(brief.language.primary()), rest.trim_start())
+    })
 }
 
 /// Drops last sentences that stand beyond the bucket's end, as long as what stays is not under its start. The call to

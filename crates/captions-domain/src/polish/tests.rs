@@ -132,6 +132,20 @@ fn a_paid_post_gets_its_disclosure_first() {
     assert!(variant.publishable);
 }
 
+#[rstest]
+#[case::a_tag("#ad A puppy on the sand.", "Ad: A puppy on the sand.")]
+#[case::a_tag_with_a_mark("#Sponsored: A puppy on the sand.", "Sponsored: A puppy on the sand.")]
+#[case::a_phrase(
+    "#PaidPartnership with a puppy on the sand.",
+    "Paid partnership with a puppy on the sand."
+)]
+fn a_disclosure_as_a_tag_is_not_doubled(#[case] written: &str, #[case] kept: &str) {
+    let variant = polished(written, |request| request.sponsored = true);
+
+    assert_eq!(variant.caption, kept);
+    assert!(variant.publishable);
+}
+
 #[test]
 fn sentences_beyond_the_wished_length_go_but_not_below_it() {
     let sentence = "The puppy runs along the beach and never looks back. ";
