@@ -63,6 +63,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
             Emoji::Few => 3,
             Emoji::Many => 10,
         },
+        brief.language.primary(),
     );
     mend("removed emoji beyond the wish", &mut caption, fewer);
     if brief.sponsored
@@ -281,7 +282,7 @@ fn without_bait(text: &str, language: &Language) -> String {
     }
 }
 
-pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
+pub(crate) fn with_emoji_at_most(text: &str, most: usize, language: &str) -> String {
     let mut left = most;
     let mut removed = false;
     let kept: String = text
@@ -299,7 +300,12 @@ pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
     if !removed {
         return text.to_owned();
     }
-    // The spaces around a removed emoji would stand double or before punctuation.
+    // The spaces around a removed emoji would stand double or before punctuation. French has one before "!" and "?".
+    let marks: &[&str] = if language == "fr" {
+        &[" .", " ,"]
+    } else {
+        &[" .", " ,", " !", " ?"]
+    };
     let lines: Vec<String> = kept
         .lines()
         .map(|line| {
@@ -308,9 +314,7 @@ pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
                 .filter(|word| !word.is_empty())
                 .collect::<Vec<_>>()
                 .join(" ");
-            [" .", " ,", " !", " ?"]
-                .iter()
-                .fold(line, |line, mark| line.replace(mark, &mark[1..]))
+            marks.iter().fold(line, |line, mark| line.replace(mark, &mark[1..]))
         })
         .collect();
     clean(&lines.join("\n"))

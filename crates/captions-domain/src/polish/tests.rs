@@ -124,6 +124,22 @@ fn emoji_beyond_the_wish_go(#[case] emoji: Emoji, #[case] kept: &str) {
     );
 }
 
+#[rstest]
+#[case::french("fr", "Quelle plage 🌅 ! On y va 🐾 ? Oui 🐶.", "Quelle plage ! On y va ? Oui.")]
+#[case::english("en", "What a beach 🌅 ! Shall we 🐾 ? Yes 🐶.", "What a beach! Shall we? Yes.")]
+fn an_emoji_that_goes_leaves_the_spaces_of_its_language(
+    #[case] language: &str,
+    #[case] written: &str,
+    #[case] kept: &str,
+) {
+    let variant = polished(written, |request| {
+        request.emoji = Some(Emoji::None);
+        request.language = Language::new(language).ok();
+    });
+
+    assert_eq!(variant.caption, kept);
+}
+
 #[test]
 fn a_paid_post_gets_its_disclosure_first() {
     let variant = polished("A puppy on the sand.", |request| request.sponsored = true);
