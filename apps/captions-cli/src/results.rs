@@ -139,7 +139,7 @@ fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> R
 fn line(format: &str, unit: &str, habit: &Calibration) -> String {
     let captions = if habit.captions_count { "counted" } else { "not counted" };
     format!(
-        "{format}: {} {unit} ({} to {}); of {} posts told over again {:.0} % came within, half of them within {:.0} % of the estimate; captions {captions}",
+        "{format}: {} {unit} ({} to {}); of {} posts told over again {:.0} % came within, the median estimate was {:.0} % off; captions {captions}",
         habit.median,
         habit.low,
         habit.high,

@@ -99,13 +99,54 @@ const LABELS: &[&str] = &[
     "реклама",
     "広告",
     "广告",
+    "gesponsert",
+    "gesponserter beitrag",
+    "bezahlte partnerschaft",
+    "bezahlte werbung",
+    "patrocinado",
+    "patrocinada",
+    "contenido patrocinado",
+    "anuncio",
+    "colaboración pagada",
+    "sponsorisé",
+    "contenu sponsorisé",
+    "partenariat rémunéré",
+    "collaboration commerciale",
+    "sponsorizzato",
+    "contenuto sponsorizzato",
+    "anúncio",
+    "conteúdo patrocinado",
+    "parceria paga",
+    "gesponsord",
+    "reclame",
+    "betaald partnerschap",
+    "betaalde samenwerking",
 ];
 
-/// True if the visible part says plainly that it is paid for: a label at its head, or "paid partnership with" and
-/// "sponsored by" anywhere in it. `#sp`, `#partner` and thanks do not (FTC, 2017).
-fn discloses(visible: &str) -> bool {
+/// Words that say so together with the name of who pays, anywhere in the visible part.
+const PHRASES: &[&str] = &[
+    "paid partnership with ",
+    "sponsored by ",
+    "bezahlte partnerschaft mit ",
+    "gesponsert von ",
+    "colaboración pagada con ",
+    "patrocinado por ",
+    "patrocinada por ",
+    "partenariat rémunéré avec ",
+    "collaboration commerciale avec ",
+    "sponsorisé par ",
+    "sponsorizzato da ",
+    "parceria paga com ",
+    "betaald partnerschap met ",
+    "betaalde samenwerking met ",
+    "gesponsord door ",
+];
+
+/// True if the visible part says plainly that it is paid for: a label at its head, also as a hashtag, or words such as
+/// "paid partnership with" and "sponsored by" anywhere in it. `#sp`, `#partner` and thanks do not (FTC, 2017).
+pub(crate) fn discloses(visible: &str) -> bool {
     let visible = plain(visible);
-    let head = visible.trim_start_matches(['[', '(', '#', '*', ' ']);
+    let head = visible.trim_start_matches(['[', '(', '#', '＃', '*', ' ']);
     let is_labelled = LABELS.iter().any(|label| {
         head.strip_prefix(label).is_some_and(|rest| {
             // "Ad hoc" and "sponsored races" are no labels.
@@ -114,10 +155,20 @@ fn discloses(visible: &str) -> bool {
                 || rest.is_empty()
         })
     });
-    is_labelled
-        || ["paid partnership with ", "sponsored by "]
-            .iter()
-            .any(|phrase| visible.contains(phrase))
+    is_labelled || leading_tag(&visible).is_some() || PHRASES.iter().any(|phrase| visible.contains(phrase))
+}
+
+/// The label that the hashtag at the head of a text is, and what stands behind it. One of a row of tags is none: nobody
+/// reads those.
+pub(crate) fn leading_tag(text: &str) -> Option<(&'static str, &str)> {
+    let tags = text::hashtags(text);
+    let rest = text.strip_prefix(tags.first()?.text)?;
+    if rest.trim_start().starts_with(['#', '＃']) {
+        return None;
+    }
+    let tag = tags.first()?.text.trim_start_matches(['#', '＃']).to_lowercase();
+    let label = LABELS.iter().find(|label| label.replace(' ', "") == tag)?;
+    Some((label, rest))
 }
 
 #[cfg(test)]

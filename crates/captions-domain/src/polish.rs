@@ -1,12 +1,13 @@
 //! From the writer's draft to a text that keeps the rules: mended by rule where a rule can mend it, and told.
 
 mod addresses;
+mod label;
 mod markup;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 pub(crate) use self::addresses::{given_pieces, given_text};
-use self::{addresses::without_untraced, markup::without_markup};
+use self::{addresses::without_untraced, label::without_label, markup::without_markup};
 use crate::{
     address, alt, bait,
     brief::Brief,
@@ -38,8 +39,11 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
 
     let decoded = without_markup(&caption);
     mend("turned HTML or Markdown into text", &mut caption, decoded);
-    let unwrapped = without_label_and_quotes(&caption);
+    let unwrapped = without_label_and_quotes(&caption, brief.description.as_str());
     mend("removed a label or quotes around the text", &mut caption, unwrapped);
+    if let Some(disclosed) = disclosure_in_words(&caption, brief) {
+        mend("put the disclosure first", &mut caption, disclosed);
+    }
     let (untagged, tags) = without_hashtags(&caption);
     proposed.extend(tags);
     mend("moved hashtags out of the text", &mut caption, untagged);
@@ -59,6 +63,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
             Emoji::Few => 3,
             Emoji::Many => 10,
         },
+        brief.language.primary(),
     );
     mend("removed emoji beyond the wish", &mut caption, fewer);
     if brief.sponsored
@@ -191,17 +196,10 @@ fn angle(written: &str, given: &str) -> String {
         .collect()
 }
 
-pub(crate) fn without_label_and_quotes(text: &str) -> String {
+/// Without a label before the text, unless `given` has it, and without quotes around it.
+pub(crate) fn without_label_and_quotes(text: &str, given: &str) -> String {
     let plain = text.replace("**", "");
-    let mut text = plain.trim();
-    // "Caption:", "Sure! Here is a caption for your post:"
-    if let Some((label, rest)) = text.split_once(':')
-        && label.chars().count() <= 80
-        && label.to_lowercase().contains("caption")
-        && !rest.trim().is_empty()
-    {
-        text = rest.trim_start();
-    }
+    let mut text = without_label(plain.trim(), given);
     for (open, close) in [('"', '"'), ('“', '”'), ('«', '»'), ('„', '“'), ('\'', '\'')] {
         if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
             && !inner.is_empty()
@@ -284,7 +282,7 @@ fn without_bait(text: &str, language: &Language) -> String {
     }
 }
 
-pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
+pub(crate) fn with_emoji_at_most(text: &str, most: usize, language: &str) -> String {
     let mut left = most;
     let mut removed = false;
     let kept: String = text
@@ -302,7 +300,12 @@ pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
     if !removed {
         return text.to_owned();
     }
-    // The spaces around a removed emoji would stand double or before punctuation.
+    // The spaces around a removed emoji would stand double or before punctuation. French has one before "!" and "?".
+    let marks: &[&str] = if language == "fr" {
+        &[" .", " ,"]
+    } else {
+        &[" .", " ,", " !", " ?"]
+    };
     let lines: Vec<String> = kept
         .lines()
         .map(|line| {
@@ -311,9 +314,7 @@ pub(crate) fn with_emoji_at_most(text: &str, most: usize) -> String {
                 .filter(|word| !word.is_empty())
                 .collect::<Vec<_>>()
                 .join(" ");
-            [" .", " ,", " !", " ?"]
-                .iter()
-                .fold(line, |line, mark| line.replace(mark, &mark[1..]))
+            marks.iter().fold(line, |line, mark| line.replace(mark, &mark[1..]))
         })
         .collect();
     clean(&lines.join("\n"))
@@ -329,6 +330,18 @@ pub(crate) fn disclosure(language: &str) -> &'static str {
         "pt" => "Publicidade:",
         _ => "Ad:",
     }
+}
+
+/// For a paid post that discloses by a hashtag at its head, which would lose its sign: the same in words.
+fn disclosure_in_words(caption: &str, brief: &Brief) -> Option<String> {
+    let (label, rest) = check::leading_tag(caption).filter(|_| brief.sponsored)?;
+    let (first, others) = label.split_at(label.chars().next().map_or(0, char::len_utf8));
+    let in_words = format!("{}{others}{rest}", first.to_uppercase());
+    Some(if check::discloses(&in_words) {
+        in_words
+    } else {
+        format!("{} {}", disclosure(brief.language.primary()), rest.trim_start())
+    })
 }
 
 /// Drops last sentences that stand beyond the bucket's end, as long as what stays is not under its start. The call to

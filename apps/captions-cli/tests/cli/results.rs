@@ -22,6 +22,7 @@ async fn posts_are_imported_shown_used_and_forgotten() {
     );
     let people = home.call(&["results", "show", "ana"]).await.ended_with(0);
     assert!(people.stdout.contains("post: 100 likes"), "{people:?}");
+    assert!(people.stdout.contains("the median estimate was 0 % off"), "{people:?}");
 
     let estimate = || async {
         let args = ["generate", "rain on the roof", "--user", "ana", "--json"];

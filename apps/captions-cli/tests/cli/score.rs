@@ -10,7 +10,8 @@ async fn every_part_is_shown_with_what_would_raise_it() {
     let run = Home::new().call(&["score", TEXT, "-d", ABOUT]).await.ended_with(0);
 
     assert!(run.stdout.starts_with("score "), "{run:?}");
-    assert!(run.stdout.contains("publishable on instagram, above about "), "{run:?}");
+    let yardstick = "publishable on instagram; a yardstick (mean 83, sd 9) puts it above about ";
+    assert!(run.stdout.contains(yardstick), "{run:?}");
     for line in [
         " x 0.2500 faithfulness: remove or confirm '$49': the description does not say it",
         " x 0.1300 brief adherence\n",

@@ -64,16 +64,8 @@ const LENGTH: [(usize, Effect); 5] = [
     (usize::MAX, effect(-7.1, 0.0)),
 ];
 
-/// English, as the posts were.
-const ACTIONS: [&str; 7] = [
-    "tag a ",
-    "tag your ",
-    "tag someone",
-    "double tap",
-    "tap the ",
-    "swipe ",
-    "link in bio",
-];
+/// English, as the posts were. "Link in bio" is none: it counts as a link.
+const ACTIONS: [&str; 6] = ["tag a ", "tag your ", "tag someone", "double tap", "tap the ", "swipe "];
 const FIRST_PERSONS: [&str; 8] = ["i", "we", "my", "our", "me", "us", "i'm", "we're"];
 
 const fn effect(likes: f64, comments: f64) -> Effect {

@@ -172,6 +172,8 @@ fn captions_count_only_where_they_told_the_better_posts_from_the_worse() {
 #[case::very_many_emoji("🥖🥖🥖🥖🥖🥖🥖🥖🥖🥖🥖", 1.0, 1.0)]
 #[case::mention("Fresh bread with @ana", 0.941, 0.85)]
 #[case::link("Fresh bread at anna.com", 0.925, 0.85)]
+#[case::a_link_told("Fresh bread, link in bio", 0.925, 0.85)]
+#[case::a_link_told_and_an_action("Fresh bread, swipe to the link in bio", 0.85, 0.85)]
 #[case::first_person("We bake at six", 1.034, 1.028)]
 #[case::no_person_inside_a_word("Mythic iris webs", 1.0, 1.0)]
 #[case::action("Swipe left", 0.916, 1.006)]

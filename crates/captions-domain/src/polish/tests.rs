@@ -55,6 +55,53 @@ fn what_a_rule_can_mend_is_mended(#[case] written: &str, #[case] kept: &str) {
     assert_eq!(variant.text, Variant::published(&variant.caption, &variant.hashtags));
 }
 
+#[rstest]
+#[case::bare("Caption: Paws on the sand.")]
+#[case::in_stars("**Caption:** Paws on the sand.")]
+#[case::of_a_platform("Instagram caption: Paws on the sand.")]
+#[case::joined("Instagram-Caption: Paws on the sand.")]
+#[case::of_a_post("Your Instagram post caption: Paws on the sand.")]
+#[case::numbered("Caption 1: Paws on the sand.")]
+#[case::numbered_option("Caption option #2: Paws on the sand.")]
+#[case::of_a_language("Caption (English): Paws on the sand.")]
+#[case::rewritten("Rewritten caption:\nPaws on the sand.")]
+#[case::sure("Sure! Here is a caption for your post: Paws on the sand.")]
+#[case::yours("Sure, here's your caption: Paws on the sand.")]
+#[case::curled("Here’s a short, friendly caption for your beach photo: Paws on the sand.")]
+#[case::several("Here are three captions: Paws on the sand.")]
+#[case::of_course("Of course! Your caption: Paws on the sand.")]
+#[case::german("Hier ist eine Caption für deinen Post: Paws on the sand.")]
+fn a_label_of_the_answer_goes(#[case] written: &str) {
+    assert_eq!(polished(written, |_| {}).caption, "Paws on the sand.");
+}
+
+#[rstest]
+#[case::a_contest("Our caption contest is on: send us your best line.")]
+#[case::a_contest_here("Here's a caption contest for you: send us your best line.")]
+#[case::a_wish("Caption this: paws on the sand.")]
+#[case::worthy("Here is a caption-worthy moment: paws on the sand.")]
+#[case::in_a_sentence("I have no caption: paws on the sand.")]
+#[case::a_later_line("A puppy runs.\nCaption: paws on the sand.")]
+#[case::a_captain("Captions ahoy! Photo of the day: paws on the sand.")]
+#[case::nothing_behind("Caption:")]
+fn words_about_captions_stay(#[case] written: &str) {
+    assert_eq!(polished(written, |_| {}).caption, written);
+}
+
+#[test]
+fn a_label_that_the_description_has_stays() {
+    let own = "Caption: the magazine for good lines is out.";
+    let of_the_magazine = |request: &mut CaptionRequest| {
+        request.description = Description::new("New issue of CAPTION : the magazine").unwrap();
+    };
+
+    assert_eq!(polished(own, of_the_magazine).caption, own);
+    assert_eq!(
+        polished("Instagram caption: Good lines.", of_the_magazine).caption,
+        "Good lines."
+    );
+}
+
 #[test]
 fn every_mend_is_told_and_a_clean_text_has_none() {
     assert!(polished("A puppy on the sand 🐶.", |_| {}).repairs.is_empty());
@@ -77,11 +124,41 @@ fn emoji_beyond_the_wish_go(#[case] emoji: Emoji, #[case] kept: &str) {
     );
 }
 
+#[rstest]
+#[case::french("fr", "Quelle plage 🌅 ! On y va 🐾 ? Oui 🐶.", "Quelle plage ! On y va ? Oui.")]
+#[case::english("en", "What a beach 🌅 ! Shall we 🐾 ? Yes 🐶.", "What a beach! Shall we? Yes.")]
+fn an_emoji_that_goes_leaves_the_spaces_of_its_language(
+    #[case] language: &str,
+    #[case] written: &str,
+    #[case] kept: &str,
+) {
+    let variant = polished(written, |request| {
+        request.emoji = Some(Emoji::None);
+        request.language = Language::new(language).ok();
+    });
+
+    assert_eq!(variant.caption, kept);
+}
+
 #[test]
 fn a_paid_post_gets_its_disclosure_first() {
     let variant = polished("A puppy on the sand.", |request| request.sponsored = true);
 
     assert_eq!(variant.caption, "Ad: A puppy on the sand.");
+    assert!(variant.publishable);
+}
+
+#[rstest]
+#[case::a_tag("#ad A puppy on the sand.", "Ad: A puppy on the sand.")]
+#[case::a_tag_with_a_mark("#Sponsored: A puppy on the sand.", "Sponsored: A puppy on the sand.")]
+#[case::a_phrase(
+    "#PaidPartnership with a puppy on the sand.",
+    "Paid partnership with a puppy on the sand."
+)]
+fn a_disclosure_as_a_tag_is_not_doubled(#[case] written: &str, #[case] kept: &str) {
+    let variant = polished(written, |request| request.sponsored = true);
+
+    assert_eq!(variant.caption, kept);
     assert!(variant.publishable);
 }
 

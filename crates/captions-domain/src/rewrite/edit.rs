@@ -146,7 +146,7 @@ impl<'a> Edit<'a> {
         }
         let draft = reply::read(answer, &checked, grade)?.into_iter().next();
         let text = draft.map(|draft| draft.text()).unwrap_or_default();
-        let text = covered.uncover(&without_label_and_quotes(&clean(&text)));
+        let text = covered.uncover(&without_label_and_quotes(&clean(&text), &self.start.parts.caption));
         // The hashtags behind the text were not shown: whatever stands there was thought up.
         let Parts { caption, tags } = Parts::of(&text);
         let known = self.known();

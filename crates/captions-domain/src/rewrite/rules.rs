@@ -80,7 +80,7 @@ pub fn fix(work: &mut Work, brief: &Brief) {
 /// What the brief's platform demands, apart from the length.
 pub(crate) fn keep_rules(work: &mut Work, brief: &Brief) {
     if brief.emoji == Emoji::None {
-        let plain = with_emoji_at_most(&work.parts.caption, 0);
+        let plain = with_emoji_at_most(&work.parts.caption, 0, brief.language.primary());
         work.caption("removed emoji that are not wanted", plain);
     }
     let mut once: Vec<String> = Vec::new();

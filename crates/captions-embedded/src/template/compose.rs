@@ -115,7 +115,7 @@ impl<'a> Desk<'a> {
         let disclosures = phrases::disclosures(language);
         let disclosed = disclosures.iter().any(|words| source.starts_with(words));
         Self {
-            rules: PlatformRules::of(brief.platform),
+            rules: brief.rules(),
             disclosure: if brief.sponsored && !disclosed {
                 let allowed = disclosures.into_iter().find(|words| !holds_avoided(words, brief));
                 allowed.unwrap_or_default()

@@ -1,7 +1,8 @@
 use captions_domain::{
     brief::Brief,
     check::{self, contains_phrase},
-    choice::{Audience, Cta, Emoji, Length, Style, Tone},
+    choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
+    platform::PlatformRules,
     reply::Draft,
     request::{CaptionRequest, MaxChars, Variants},
     text,
@@ -68,6 +69,26 @@ async fn a_paid_post_says_so_first(#[case] tag: &str, #[case] start: &str) {
         assert_eq!(check::violations(&draft.text(), &brief(&request)), []);
     }
     assert!(caption(&request).await.starts_with(start));
+}
+
+#[tokio::test]
+async fn a_profile_has_the_room_that_it_pays_for() {
+    let long = "We bake our rye bread in the old stone oven by the river. ".repeat(30);
+    let request = |profile| CaptionRequest {
+        platform: Some(Platform::X),
+        profile,
+        length: Some(Length::Long),
+        ..request(&long)
+    };
+
+    let premium = caption(&request(Some(Profile::Premium))).await;
+    let free = caption(&request(None)).await;
+
+    assert!(premium.chars().count() > 400, "{premium}");
+    assert!(
+        text::length_in(PlatformRules::of(Platform::X).unit, &free) <= 280,
+        "{free}"
+    );
 }
 
 #[tokio::test]
