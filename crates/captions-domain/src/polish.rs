@@ -400,16 +400,20 @@ pub(crate) fn longest<'a>(text: &'a str, ends: &[usize], fits: impl Fn(&str) -> 
     Some(text[..*end].trim_end()).filter(|text| !text.is_empty())
 }
 
-/// Where the sentences end, without those that hold no word; the last end is the text's.
+/// Where the sentences end, without those that hold no word; the last end is the text's. None ends within a word, such as
+/// behind the question mark of a link.
 pub(crate) fn sentence_ends(text: &str) -> Vec<usize> {
     let mut ends: Vec<usize> = Vec::new();
+    let mut goes_on = false;
     for (at, sentence) in text.split_sentence_bound_indices() {
         let end = at + sentence.len();
         // A lone emoji or mark belongs to the sentence before it.
         match ends.last_mut() {
-            Some(last) if !sentence.chars().any(char::is_alphanumeric) => *last = end,
+            Some(last) if goes_on || !sentence.chars().any(char::is_alphanumeric) => *last = end,
             _ => ends.push(end),
         }
+        let (last, next) = (sentence.chars().next_back(), text[end..].chars().next());
+        goes_on = last.is_some_and(|c| matches!(c, '.' | '!' | '?')) && next.is_some_and(|c| c.is_ascii_alphanumeric());
     }
     ends
 }

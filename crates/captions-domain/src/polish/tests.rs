@@ -167,3 +167,17 @@ proptest::proptest! {
         assert!(variant.hashtags.len() <= 5);
     }
 }
+
+#[rstest]
+#[case("See https://anna.example/menu?x=1 now. Come by!", &["See https://anna.example/menu?x=1 now. ", "Come by!"])]
+#[case("One! Two? Three", &["One! ", "Two? ", "Three"])]
+#[case("焼きたてです。どうぞ！", &["焼きたてです。", "どうぞ！"])]
+fn a_sentence_ends_where_its_last_word_ends(#[case] text: &str, #[case] expected: &[&str]) {
+    let mut from = 0;
+    let found: Vec<&str> = sentence_ends(text)
+        .into_iter()
+        .map(|end| &text[std::mem::replace(&mut from, end)..end])
+        .collect();
+
+    assert_eq!(found, expected);
+}
