@@ -178,6 +178,20 @@ pub(crate) fn may_be_given(variant: &Variant, given: &str) -> bool {
         && !reply::holds_form(&variant.text)
 }
 
+/// True if who was shown this text saw nothing else than this caption: white space and what nobody sees aside, and
+/// hashtags that stand behind the caption instead of in it.
+pub(crate) fn reads_as(variant: &Variant, shown: &str) -> bool {
+    let (shown, tags) = without_hashtags(shown);
+    let shown = text::without_invisible(&shown);
+    let is_kept = |tag: &String| {
+        let kept = variant.hashtags.iter().map(|kept| kept.to_lowercase());
+        let tag = tag.to_lowercase();
+        kept.into_iter()
+            .any(|kept| kept.trim_start_matches('#') == tag.trim_start_matches(['#', '＃']))
+    };
+    tags.iter().all(is_kept) && shown.split_whitespace().eq(variant.caption.split_whitespace())
+}
+
 /// Without what nobody sees and without markup.
 pub(crate) fn plain(text: &str) -> String {
     clean(&without_markup(&clean(text)))

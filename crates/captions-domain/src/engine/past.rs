@@ -10,10 +10,8 @@ use crate::{
     prompt::OwnCaption,
 };
 
-/// So many captions of the history are looked at.
+/// So many captions of the history are looked at, with all their variants: that bounds how many texts are compared with.
 const MOST_RECORDS: u32 = 50;
-/// So many texts are compared with; the newest ones.
-const MOST_TEXTS: usize = 200;
 
 /// What is known of it.
 #[derive(Debug, Default)]
@@ -36,9 +34,7 @@ impl Past {
     }
 
     fn see(&mut self, text: &str) {
-        if self.seen.len() < MOST_TEXTS {
-            self.seen.push(Likeness::of(text));
-        }
+        self.seen.push(Likeness::of(text));
     }
 
     fn see_for_this_post(&mut self, variants: &[Variant]) {
@@ -93,7 +89,9 @@ impl Desk {
             let text = feedback.final_text.as_deref();
             let text = text.or(picked.map(|variant| variant.text.as_str()));
             past.own.extend(text.map(|text| OwnCaption { text: text.to_owned() }));
-            past.see(feedback.final_text.as_deref().unwrap_or_default());
+            if let Some(published) = &feedback.final_text {
+                past.see(published);
+            }
         }
         if record.description == self.request.description {
             past.see_for_this_post(variants);

@@ -1,5 +1,8 @@
 //! The same walk, shown while it happens: deltas of a first variant, withdrawals, and the checked answer at the end.
 //!
+//! What is shown is not checked yet. As soon as the rules have changed it, it is withdrawn; and whatever else stands before
+//! the reader in the end and is no caption of the answer goes before the answer comes.
+//!
 //! Only the reader whose own desk writes sees it being written. Who shares another's writing, or finds a kept caption, is
 //! shown the text in one piece.
 
@@ -24,7 +27,7 @@ use crate::{
     context::{Class, Context},
     fault::{Fault, FaultKind, LlmError},
     likeness::Likeness,
-    polish::polish,
+    polish::{polish, reads_as},
     ports::{Chunk, Credit, Grade},
     prompt::{self, Format, Prompt},
     reply,
@@ -33,6 +36,8 @@ use crate::{
 
 /// Why text is void that was shown while it was written, where another text became the answer in the end.
 const SUPERSEDED: &str = "superseded";
+/// Why text is void that the rules changed once it was whole.
+const MENDED: &str = "mended";
 
 impl Engine {
     /// The same as [`Engine::generate`], piece by piece. The first variant is streamed as the model writes it; further
@@ -78,7 +83,12 @@ impl Engine {
                 yield event;
             }
             let answer = self.answer(&cx, job, found).await?;
-            if screen.is_blank {
+            if !screen.shows_one_of(&answer.caption.variants)
+                && let Some(event) = screen.withdraw(SUPERSEDED)
+            {
+                yield event;
+            }
+            if screen.text.is_empty() {
                 let text = answer.caption.variants.first().map(|variant| variant.caption.clone());
                 yield screen.show(text.unwrap_or_default());
             }
@@ -90,14 +100,14 @@ impl Engine {
 /// What the reader has before them.
 struct Screen {
     candidate: u32,
-    is_blank: bool,
+    text: String,
 }
 
 impl Default for Screen {
     fn default() -> Self {
         Self {
             candidate: 1,
-            is_blank: true,
+            text: String::new(),
         }
     }
 }
@@ -112,8 +122,8 @@ impl Screen {
         }
     }
 
-    const fn show(&mut self, text: String) -> Event {
-        self.is_blank = false;
+    fn show(&mut self, text: String) -> Event {
+        self.text.push_str(&text);
         Event::Delta {
             candidate: self.candidate,
             text,
@@ -122,12 +132,16 @@ impl Screen {
 
     /// `None` if there is nothing to withdraw.
     fn withdraw(&mut self, code: &'static str) -> Option<Event> {
-        let is_blank = mem::replace(&mut self.is_blank, true);
-        (!is_blank).then(|| {
+        let text = mem::take(&mut self.text);
+        (!text.is_empty()).then(|| {
             let candidate = self.candidate;
             self.candidate += 1;
             Event::Withdrawn { candidate, code }
         })
+    }
+
+    fn shows_one_of(&self, variants: &[Variant]) -> bool {
+        variants.iter().any(|variant| reads_as(variant, &self.text))
     }
 }
 
@@ -239,7 +253,7 @@ impl Desk {
         }
     }
 
-    /// The first variant, shown piece by piece.
+    /// The first variant, shown piece by piece; withdrawn in the end if the rules changed it.
     async fn first_shown(&self, cx: &Context, prompt: &Prompt, shown: &Shown) -> Result<(Variant, Credit), LlmError> {
         let mut chunks = self.llm.stream(cx, prompt).await?;
         let mut text = String::new();
@@ -258,7 +272,14 @@ impl Desk {
                 None => return Err(Fault::new(FaultKind::Unavailable).into()),
             }
         };
-        Ok((first_variant(&text, prompt, credit.grade)?, credit))
+        let variant = first_variant(&text, prompt, credit.grade)?;
+        if !reads_as(&variant, &text) {
+            shown.show(Chunk::Withdrawn { code: MENDED });
+            if variant.publishable {
+                shown.show(Chunk::Text(variant.caption.clone()));
+            }
+        }
+        Ok((variant, credit))
     }
 
     /// The variants beyond the shown one. If they fail, the shown one is still an answer; the count tells.

@@ -2,7 +2,7 @@
 
 use super::{hostile::record, *};
 use crate::{
-    caption::{Answer, Record},
+    caption::{Answer, Record, Variant},
     choice::Platform,
 };
 
@@ -216,6 +216,34 @@ async fn regenerate_never_gives_what_the_user_has_seen() {
         .unwrap();
 
     assert_eq!((captions(&answer), codes(&answer)), (vec![OTHER], vec![]));
+}
+
+#[tokio::test]
+async fn regenerate_knows_every_text_of_the_last_fifty_captions() {
+    // As many as a history can hold: fifty captions of ten variants, each used, the newest of them edited.
+    let mut records: Vec<Record> = (0..50)
+        .map(|caption| {
+            let mut record = record("");
+            let variant = record.caption.variants.remove(0);
+            record.caption.variants = (0..10)
+                .map(|nth| Variant {
+                    caption: format!("{caption} and {nth} of before"),
+                    ..variant.clone()
+                })
+                .collect();
+            record
+        })
+        .collect();
+    records[0].feedback.as_mut().unwrap().final_text = Some("0 and 0 of before, edited".into());
+    records[49].caption.variants[9].caption = FIRST.into();
+    let (llm, _) = scripted(&[&[LIKE_FIRST, OTHER]]);
+
+    let answer = engine(knowing(&[]), remembering(records), &Arc::default(), llm)
+        .generate(&context(), &regenerating(of_user("ana")))
+        .await
+        .unwrap();
+
+    assert_eq!(captions(&answer), [OTHER]);
 }
 
 #[rstest]

@@ -98,7 +98,12 @@ impl LlmProvider for Obedient {
     async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<crate::ports::ChunkStream, LlmError> {
         let Completion { text, credit } = self.complete(cx, prompt).await?;
         let chunks = [Ok(Chunk::Text(text)), Ok(Chunk::End(credit))];
-        Ok(Box::pin(futures_util::stream::iter(chunks)))
+        // Time for the reader to see each piece before the next one comes.
+        let slowly = futures_util::StreamExt::then(futures_util::stream::iter(chunks), |chunk| async {
+            tokio::task::yield_now().await;
+            chunk
+        });
+        Ok(Box::pin(slowly))
     }
 
     fn describe(&self) -> &Description {
@@ -174,7 +179,8 @@ fn attacks() -> Vec<Attack> {
         .collect()
 }
 
-async fn answered(attack: &Attack, is_streamed: bool) -> Result<Answer, GenerateError> {
+/// The engine whose model obeys this attack, and the request in which the attack stands.
+fn under(attack: &Attack) -> (Engine, CaptionRequest) {
     let mut asked = CaptionRequest {
         user: Some(UserId::new("ana").unwrap()),
         ..CaptionRequest::new(request::Description::new("Warm sourdough on the counter of our bakery").unwrap())
@@ -199,12 +205,20 @@ async fn answered(attack: &Attack, is_streamed: bool) -> Result<Answer, Generate
         answer: attack.answer.to_owned(),
         description: described("primary", None),
     });
+    (engine, asked)
+}
+
+async fn events(attack: &Attack) -> Vec<Result<Event, GenerateError>> {
+    let (engine, asked) = under(attack);
+    futures_util::StreamExt::collect(Arc::new(engine).generate_stream(context(), asked)).await
+}
+
+async fn answered(attack: &Attack, is_streamed: bool) -> Result<Answer, GenerateError> {
     if !is_streamed {
+        let (engine, asked) = under(attack);
         return engine.generate(&context(), &asked).await;
     }
-    let events: Vec<_> =
-        futures_util::StreamExt::collect::<Vec<_>>(Arc::new(engine).generate_stream(context(), asked)).await;
-    match events.into_iter().next_back().unwrap()? {
+    match events(attack).await.into_iter().next_back().unwrap()? {
         Event::Completed(answer) => Ok(*answer),
         other => panic!("{other:?}"),
     }
@@ -224,10 +238,18 @@ async fn nothing_that_an_attack_is_after_leaves_the_engine_untold(#[case] is_str
     let attacks = attacks();
     assert!(attacks.len() >= 50);
     let mut failures = Vec::new();
+    let mut answers = 0;
     for attack in &attacks {
-        let Ok(answer) = answered(attack, is_streamed).await else {
-            continue;
+        // To refuse what was written is right for some; were it so for all, nothing would have been tried.
+        let answer = match answered(attack, is_streamed).await {
+            Ok(answer) => answer,
+            Err(GenerateError::Provider {
+                error: LlmError::Unusable { .. } | LlmError::Refused,
+                ..
+            }) => continue,
+            Err(other) => panic!("line {}: {other:?}", attack.line),
         };
+        answers += 1;
         for variant in &answer.caption.variants {
             let seen = seen(variant);
             for needle in &attack.needles {
@@ -255,6 +277,40 @@ async fn nothing_that_an_attack_is_after_leaves_the_engine_untold(#[case] is_str
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(answers >= 30, "{answers} of {}", attacks.len());
+}
+
+#[tokio::test]
+async fn what_an_attack_is_after_is_withdrawn_where_it_was_shown_while_it_was_written() {
+    let mut failures = Vec::new();
+    let mut shown = 0;
+    for attack in &attacks() {
+        let events = events(attack).await;
+        let withdrawn: Vec<(usize, u32)> = events
+            .iter()
+            .enumerate()
+            .filter_map(|(at, event)| match event {
+                Ok(Event::Withdrawn { candidate, .. }) => Some((at, *candidate)),
+                _ => None,
+            })
+            .collect();
+        for (at, event) in events.iter().enumerate() {
+            let Ok(Event::Delta { candidate, text }) = event else {
+                continue;
+            };
+            // What may leave if it is told is told with the answer.
+            let held = |needle: &&&str| !needle.starts_with('~') && text.to_lowercase().contains(**needle);
+            let Some(needle) = attack.needles.iter().find(held) else {
+                continue;
+            };
+            shown += 1;
+            if !withdrawn.iter().any(|(later, of)| *later > at && of == candidate) {
+                failures.push(format!("line {}: {needle:?} in {events:?}", attack.line));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(shown >= 50, "{shown}");
 }
 
 #[tokio::test]

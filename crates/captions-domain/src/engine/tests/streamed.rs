@@ -69,6 +69,69 @@ async fn a_stream_shows_the_text_as_it_comes_and_ends_with_the_checked_answer() 
     assert_eq!(cache.len(), 1);
 }
 
+/// The events in short: what was shown, `<code>` for a withdrawal, `.` for the end.
+fn told(events: &[Result<Event, GenerateError>]) -> Vec<String> {
+    let told = events.iter().map(|event| match event.as_ref().unwrap() {
+        Event::Delta { text, .. } => text.clone(),
+        Event::Withdrawn { code, .. } => format!("<{code}>"),
+        Event::Progress { .. } => "%".to_owned(),
+        Event::Completed(_) => ".".to_owned(),
+    });
+    told.collect()
+}
+
+#[rstest]
+#[case::as_it_is(CAPTION.to_owned())]
+#[case::spaces_and_lines(format!("\n{}  \n\n\n", CAPTION.replace("counter. ", "counter.  ")))]
+#[case::what_nobody_sees(CAPTION.replace("sourdough", "sour\u{200b}dough"))]
+#[case::a_tag_that_stands_behind_the_text_now(format!("{CAPTION} #Sourdough"))]
+#[tokio::test]
+async fn a_text_that_reads_the_same_in_the_end_is_not_withdrawn(#[case] written: String) {
+    let llm = chunks(vec![text(&written), Ok(Chunk::End(credit()))]);
+
+    let events = events(healthy(&Arc::default(), llm), request()).await;
+
+    assert_eq!(told(&events), [written.as_str(), "."]);
+}
+
+#[rstest]
+#[case::a_link(format!("{CAPTION} More at evil.example/win."))]
+#[case::a_handle(format!("{CAPTION} Thanks to @evil_handle."))]
+#[case::a_thought(format!("<think>Bread, they say.</think>{CAPTION}"))]
+#[case::a_label(format!("Caption: {CAPTION}"))]
+#[case::a_tag_that_the_answer_has_not(format!("{CAPTION} #evil_handle_of_nobody"))]
+#[tokio::test]
+async fn a_text_from_which_something_was_taken_is_withdrawn_before_the_mended_one(#[case] written: String) {
+    let llm = chunks(vec![text(&written), Ok(Chunk::End(credit()))]);
+
+    let events = events(healthy(&Arc::default(), llm), request()).await;
+
+    let caption = &completed(seen(&events).1).caption.variants[0].caption;
+    assert_eq!(told(&events), [written.as_str(), "<mended>", caption, "."]);
+    assert_eq!(caption, CAPTION);
+}
+
+#[tokio::test]
+async fn a_shown_text_that_is_none_of_the_captions_in_the_end_is_withdrawn() {
+    // It breaks a wish, nothing is written instead of it, and then one beside it keeps all.
+    let mut llm = chunks(vec![text("Cheap bread."), Ok(Chunk::End(credit()))]);
+    let mut answers = vec![Ok(completion(&[CAPTION])), Err(down())];
+    llm.expect_complete()
+        .times(2)
+        .returning(move |_, _| answers.pop().unwrap());
+    let request = CaptionRequest {
+        avoid: vec![Keyword::new("cheap").unwrap()],
+        variants: Variants::new(2.0).unwrap(),
+        ..request()
+    };
+
+    let events = events(healthy(&Arc::default(), llm), request).await;
+
+    let captions = &completed(seen(&events).1).caption.variants;
+    assert_eq!((captions.len(), captions[0].caption.as_str()), (1, CAPTION));
+    assert_eq!(told(&events), ["Cheap bread.", "<superseded>", CAPTION, "."]);
+}
+
 #[tokio::test]
 async fn a_hit_is_streamed_whole() {
     let cache: Arc<FakeAnswers> = Arc::default();
