@@ -563,7 +563,7 @@ fn tidied(text: &str, language: &str) -> String {
     clean(&lines.join("\n"))
 }
 
-/// All but the first exclamation mark as full stops.
+/// All but the first exclamation mark as full stops, without the signs that open what they end: "¡Pan!".
 fn calmed(text: &str) -> String {
     let mut seen = false;
     let mut calm = String::with_capacity(text.len());
@@ -573,15 +573,43 @@ fn calmed(text: &str) -> String {
         } else if !seen {
             seen = true;
             calm.push(c);
-        } else if !calm.ends_with(['!', '?', '.']) {
-            calm.push('.');
+        } else if !calm.ends_with('!') {
+            let open = calm.rfind('¡').filter(|open| !calm[*open..].contains(['!', '\n']));
+            if let Some(last) = open {
+                let first = calm[..last].trim_end_matches('¡').len();
+                calm.replace_range(first..last + '¡'.len_utf8(), "");
+            }
+            if !calm.ends_with(['?', '.']) {
+                calm.push('.');
+            }
         }
     }
     calm
 }
 
+/// Long dashes as commas. One between numbers is a range, one at the edge of a line introduces or signs something.
 fn without_dashes(text: &str) -> String {
-    text.replace(" — ", ", ").replace(" – ", ", ").replace('—', ", ")
+    let has_digit = |word: &str| word.contains(char::is_numeric);
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('—') {
+        plain.push_str(before);
+        let head = plain.trim_end_matches(' ');
+        let tail = after.trim_start_matches([' ', '—']);
+        let is_range = head.rsplit(char::is_whitespace).next().is_some_and(has_digit)
+            && tail.split(char::is_whitespace).next().is_some_and(has_digit);
+        let is_edge = head.is_empty() || head.ends_with('\n') || tail.is_empty() || tail.starts_with('\n');
+        if is_range || is_edge {
+            plain.push('—');
+            rest = after;
+        } else {
+            plain.truncate(head.len());
+            plain.push_str(", ");
+            rest = tail;
+        }
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// What a platform does with a text that no rule forbids, as far as it concerns this one: a name and a sentence.

@@ -261,3 +261,23 @@ fn sentences(count: usize, start: &str) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+#[rstest]
+#[case::opening_hours(
+    "We open 9 – 17 daily — come by — or call — or write.",
+    "We open 9 – 17 daily, come by, or call, or write."
+)]
+#[case::years("Since 1990—2026 — so long — we — bake.", "Since 1990—2026, so long, we, bake.")]
+#[case::at_the_edge_of_a_line("Bread — rye — oat — spelt.\n— Ana", "Bread, rye, oat, spelt.\n— Ana")]
+#[case::what_nobody_flagged("Bread – and rye — here — and — there.", "Bread – and rye, here, and, there.")]
+#[case::spanish(
+    "¡Hola! ¡Pan nuevo hoy! ¡Ven a verlo! ¿Vienes? ¡Ya!",
+    "¡Hola! Pan nuevo hoy. Ven a verlo. ¿Vienes? Ya."
+)]
+#[case::a_row_of_signs("¡Hola! ¡¡¡Pan nuevo!!! ¡Ven!", "¡Hola! Pan nuevo. Ven.")]
+#[case::open_only("Hola! Pan nuevo! ¡Ven! ¡Ya", "Hola! Pan nuevo. Ven. ¡Ya")]
+fn dashes_and_shouting_are_set_right(#[case] text: &str, #[case] expected: &str) {
+    let work = done(text, Operation::DeCliche, &Preferences::default());
+
+    assert_eq!(work.published(), expected);
+}
