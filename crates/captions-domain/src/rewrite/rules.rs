@@ -13,7 +13,6 @@ use crate::{
     choice::{Emoji, Platform},
     cliche::{self, Manner},
     phrases::Words,
-    platform::PlatformRules,
     polish::{self, clean, disclosure, sentence_ends, with_emoji_at_most},
     text::{self, Place},
 };
@@ -98,7 +97,7 @@ pub(crate) fn keep_rules(work: &mut Work, brief: &Brief) {
         }
     }
     work.tags("left out repeated hashtags", once);
-    let cap = PlatformRules::of(brief.platform).max_hashtags;
+    let cap = brief.rules().max_hashtags;
     cap_tags(work, cap, brief);
     let misses_disclosure = |work: &Work| {
         let found = check::violations(&work.published(), brief);
@@ -208,7 +207,7 @@ fn times(pieces: &[Vec<String>]) -> HashMap<String, usize> {
 
 /// Whether the published text keeps the brief's characters.
 pub(crate) fn fits(caption: &str, tags: &[String], brief: &Brief) -> bool {
-    let platform = PlatformRules::of(brief.platform);
+    let platform = brief.rules();
     let text = Variant::published(caption, tags);
     text.chars().count() <= brief.max_chars
         && text::length_in(platform.unit, &text) <= platform.max_chars
@@ -281,7 +280,7 @@ impl Size {
     fn of(text: &str, brief: &Brief) -> Self {
         Self {
             points: text.chars().count(),
-            units: text::length_in(PlatformRules::of(brief.platform).unit, text),
+            units: text::length_in(brief.rules().unit, text),
             utf16: text.encode_utf16().count(),
         }
     }
@@ -304,7 +303,7 @@ impl Size {
     }
 
     fn fits(self, brief: &Brief) -> bool {
-        let platform = PlatformRules::of(brief.platform);
+        let platform = brief.rules();
         self.points <= brief.max_chars
             && self.units <= platform.max_chars
             && (platform.max_chars > brief.max_chars || self.utf16 <= platform.max_chars)

@@ -2,6 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
+    platform::PlatformRules,
     request::{CaptionText, Description, TargetChars},
     rewrite::{RewriteRequest, wish},
     user::Preferences,
