@@ -33,6 +33,7 @@ pub struct RewriteBody {
     pub language: Option<String>,
     pub source_language: Option<String>,
     pub platform: Option<String>,
+    pub profile: Option<String>,
     pub content_description: Option<String>,
     pub user_id: Option<String>,
     pub sponsored: Option<bool>,
@@ -68,19 +69,26 @@ pub fn parse(body: &Value) -> Result<RewriteRequest, Vec<Invalid>> {
     })
 }
 
-/// Reads the body for a caption of the history: the text of its best variant, its description, user, language and platform
-/// are taken from there.
+/// Reads the body for a caption of the history: the text of its best variant, its description, user, language, platform and
+/// profile are taken from there.
 pub fn parse_for(body: &Value, record: &Record) -> Result<RewriteRequest, Vec<Invalid>> {
     let fields = Fields::of(body, "").map_err(|broken| vec![broken])?;
     let wishes = wishes(fields)?;
     let stored = record.caption.variants.first();
     let text = CaptionText::new(stored.map_or("", |variant| &variant.text)).map_err(|broken| vec![broken])?;
     let request = wishes.on(text);
+    // Another platform has other profiles.
+    let is_there = !matches!(request.operation, Operation::Adapt(_))
+        && request
+            .platform
+            .is_none_or(|platform| platform == record.caption.platform);
+    let profile = stored.filter(|_| is_there).map(|variant| variant.report.profile);
     Ok(RewriteRequest {
         description: Some(record.description.clone()),
         user: record.user.clone(),
         language: request.language.or_else(|| Some(record.caption.language.clone())),
         platform: request.platform.or(Some(record.caption.platform)),
+        profile: request.profile.or(profile),
         ..request
     })
 }
@@ -90,6 +98,7 @@ struct Wishes {
     operation: Operation,
     language: Option<Language>,
     platform: Option<Platform>,
+    profile: Option<Profile>,
     sponsored: bool,
     provider: Option<ProviderName>,
     allow_fallback: bool,
@@ -101,6 +110,7 @@ impl Wishes {
         RewriteRequest {
             language: self.language,
             platform: self.platform,
+            profile: self.profile,
             sponsored: self.sponsored,
             provider: self.provider,
             allow_fallback: self.allow_fallback,
@@ -120,6 +130,7 @@ fn wishes(mut fields: Fields<'_>) -> Result<Wishes, Vec<Invalid>> {
         source_language: fields.text("source_language", Language::new).value(),
         platform: fields.text("platform", str::parse::<Platform>).value(),
     };
+    let profile = fields.text("profile", str::parse::<Profile>).value();
     let sponsored = fields.flag("sponsored").value();
     let provider = fields.text("provider", ProviderName::new).value();
     let allow_fallback = fields.flag("allow_fallback").value();
@@ -138,6 +149,7 @@ fn wishes(mut fields: Fields<'_>) -> Result<Wishes, Vec<Invalid>> {
         operation,
         language,
         platform,
+        profile,
         sponsored: sponsored.unwrap_or(false),
         provider,
         allow_fallback: allow_fallback.unwrap_or(true),

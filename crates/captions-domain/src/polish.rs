@@ -122,6 +122,11 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
 /// A caption as it stands, checked and scored.
 pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> Variant {
     let text = Variant::published(&caption, &hashtags);
+    judged_as(text, caption, hashtags, brief)
+}
+
+/// The same for a text that is not laid out as captions are published.
+pub(crate) fn judged_as(text: String, caption: String, hashtags: Vec<String>, brief: &Brief) -> Variant {
     let report = check::report(&text, brief);
     let violations = report.violations();
     let quality = quality::score(brief, &caption, &hashtags, &violations);

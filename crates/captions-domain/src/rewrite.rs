@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use self::{diff::Change, preserved::Preserved};
 use crate::{
     caption::{Degraded, Usage, Variant, Warning},
-    choice::{Platform, Rewriting, Tone},
+    choice::{Platform, Profile, Rewriting, Tone},
     request::{CaptionText, Description, Invalid, Language, ProviderName, TargetChars, UserId},
 };
 
@@ -140,6 +140,8 @@ pub struct RewriteRequest {
     pub language: Option<Language>,
     /// Where it is published now; without effect for an adaptation.
     pub platform: Option<Platform>,
+    /// Which of the platform's sets of rules counts; of an adaptation the new platform's.
+    pub profile: Option<Profile>,
     /// A paid post: the caption must disclose it before the fold.
     pub sponsored: bool,
     /// Ask this provider of the chain and no other.
@@ -159,6 +161,7 @@ impl RewriteRequest {
             user: None,
             language: None,
             platform: None,
+            profile: None,
             sponsored: false,
             provider: None,
             allow_fallback: true,

@@ -1,7 +1,7 @@
 //! The flags of `captions rewrite`, `translate` and `adapt`, and the body that they stand for.
 
 use captions_api::rewrite::RewriteBody;
-use captions_domain::choice::{Platform, Rewriting, Tone};
+use captions_domain::choice::{Platform, Profile, Rewriting, Tone};
 use clap::{ArgGroup, Args};
 
 use super::{OneOf, number, seconds};
@@ -101,6 +101,9 @@ pub(crate) struct CallArgs {
     /// Whose preferences count
     #[arg(long, value_name = "ID", help_heading = "The caption")]
     user: Option<String>,
+    /// Which of the platform's sets of rules counts
+    #[arg(long, value_parser = OneOf(Profile::NAMES), help_heading = "The caption")]
+    profile: Option<String>,
     /// A paid post: disclose it before the fold
     #[arg(long, help_heading = "The caption")]
     sponsored: bool,
@@ -129,6 +132,7 @@ impl CallArgs {
             operation: Some(operation.as_str().to_owned()),
             content_description: self.about.clone(),
             user_id: self.user.clone(),
+            profile: self.profile.clone(),
             sponsored: self.sponsored.then_some(true),
             provider: self.provider.clone(),
             allow_fallback: self.no_fallback.then_some(false),

@@ -1,7 +1,7 @@
 //! The OpenAPI schemas of what [`super`] reads and shows.
 
 use captions_domain::{
-    choice::{Platform, Rewriting, Tone},
+    choice::{Platform, Profile, Rewriting, Tone},
     request::TargetChars,
     rewrite::{By, diff::Op, tokens::Kind},
 };
@@ -41,6 +41,13 @@ fn wishes(body: ObjectBuilder) -> ObjectBuilder {
             one_of(
                 "The platform to adapt to, required by adapt; for all else where the caption is published. Default instagram.",
                 Platform::NAMES.iter().copied(),
+            ),
+        )
+        .property(
+            "profile",
+            one_of(
+                "Which of the platform's sets of rules, as of a new caption; of an adaptation the new platform's.",
+                Profile::NAMES.iter().copied(),
             ),
         )
         .property("sponsored", flag("A paid post: the caption must disclose it before the fold.", false))

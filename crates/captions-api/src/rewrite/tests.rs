@@ -20,7 +20,7 @@ fn broken(body: &Value) -> Vec<(String, &'static str)> {
 #[test]
 fn a_whole_body_becomes_a_request() {
     let body = json!({
-        "text": "Bread. #Bread", "operation": "translate", "language": "es", "source_language": "en", "platform": "x",
+        "text": "Bread. #Bread", "operation": "translate", "language": "es", "source_language": "en", "platform": "x", "profile": "premium",
         "content_description": "Our bakery", "user_id": "ana", "sponsored": true, "provider": "primary",
         "allow_fallback": false, "seed": 7
     });
@@ -29,7 +29,10 @@ fn a_whole_body_becomes_a_request() {
 
     assert_eq!(request.operation, Operation::Translate(Language::new("es").unwrap()));
     assert_eq!(request.language.as_ref().map(Language::as_str), Some("en"));
-    assert_eq!(request.platform, Some(Platform::X));
+    assert_eq!(
+        (request.platform, request.profile),
+        (Some(Platform::X), Some(Profile::Premium))
+    );
     assert_eq!(
         request.description.as_ref().map(Description::as_str),
         Some("Our bakery")

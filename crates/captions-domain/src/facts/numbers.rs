@@ -298,6 +298,9 @@ fn before(chars: &[(usize, char)]) -> Option<(Unit, usize)> {
     }
 }
 
+/// No unit of several words is longer.
+const LONGEST_UNIT: usize = 10;
+
 /// What a number counts, by what follows it, with its length in characters.
 fn after(text: &str, byte: usize) -> Option<(Unit, usize)> {
     let rest = &text[byte..];
@@ -323,7 +326,11 @@ fn after(text: &str, byte: usize) -> Option<(Unit, usize)> {
     }) {
         return Some((unit, if money(&lower).is_some() { length } else { spaces + 1 }));
     }
-    let ending = trimmed.to_lowercase();
+    let ending: String = trimmed
+        .chars()
+        .take(LONGEST_UNIT)
+        .flat_map(char::to_lowercase)
+        .collect();
     for (phrase, unit) in [
         ("per cent", Unit::Percent),
         ("por ciento", Unit::Percent),

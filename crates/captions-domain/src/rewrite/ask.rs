@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     choice::Emoji,
-    platform::PlatformRules,
     prompt::{Format, Prompt, REPAIR_TEMPERATURE, Task, Templates, data::Data},
     request::{BrandVoice, Description, Keyword, ProviderName},
 };
@@ -132,7 +131,7 @@ fn task(question: &Question<'_>) -> String {
             to.english_name()
         ),
         Operation::Adapt(platform) => {
-            let rules = PlatformRules::of(*platform);
+            let rules = brief.rules();
             let (shown, lines) = rules.fold;
             format!(
                 "Rework the caption for {platform}, in {length}. Its readers see {shown} characters or {lines} lines before \

@@ -15,7 +15,7 @@ use crate::{
     caption::{Variant, Warning},
     cliche,
     fault::LlmError,
-    polish::{clean, judged, without_label_and_quotes},
+    polish::{clean, judged, judged_as, without_label_and_quotes},
     ports::Grade,
     prompt::{Prompt, data},
     reply::{self, language},
@@ -295,10 +295,8 @@ impl<'a> Edit<'a> {
     /// The given caption, judged.
     pub(crate) fn before(&self) -> Variant {
         let Parts { caption, tags } = self.given.clone();
-        Variant {
-            text: self.request.text.as_str().to_owned(),
-            ..judged(caption, tags, &self.wish.before)
-        }
+        let text = self.request.text.as_str().to_owned();
+        judged_as(text, caption, tags, &self.wish.before)
     }
 
     /// The changed caption as it is answered, with what happened to its pieces.
@@ -309,15 +307,21 @@ impl<'a> Edit<'a> {
             ..
         } = edited;
         rules::fit(&mut work, &self.wish.after);
-        let is_same = work.parts == self.given;
-        let Work { parts, repairs } = work;
-        let mut variant = Variant {
-            repairs,
-            ..judged(parts.caption, parts.tags, &self.wish.after)
-        };
-        if is_same {
-            self.request.text.as_str().clone_into(&mut variant.text);
+        let given = self.request.text.as_str();
+        let mut text = work.published();
+        if work.parts == self.given && text != given {
+            // Its line breaks are the user's, unless there are too many.
+            if rules::fits(given, &[], &self.wish.after) {
+                given.clone_into(&mut text);
+            } else {
+                work.repairs.push("set the space around hashtags right".to_owned());
+            }
         }
+        let Work { parts, repairs } = work;
+        let variant = Variant {
+            repairs,
+            ..judged_as(text, parts.caption, parts.tags, &self.wish.after)
+        };
         let all = preserved::check(self.request.text.as_str(), &variant.text, &self.known());
         preserved.lost = all.lost;
         for token in all.invented {

@@ -41,6 +41,7 @@ pub fn resolve(request: &RewriteRequest, parts: &Parts, preferences: &Preference
             Operation::Adapt(platform) => Some(*platform),
             _ => request.platform,
         },
+        profile: request.profile,
         language: wanted.clone(),
         tone: match &request.operation {
             Operation::Tone(tone) => Some(*tone),
@@ -53,18 +54,20 @@ pub fn resolve(request: &RewriteRequest, parts: &Parts, preferences: &Preference
         ..CaptionRequest::new(description)
     };
     let platform = wishes.platform.or(preferences.platform).unwrap_or_default();
+    let profile = request.profile.unwrap_or_default();
+    let rules = PlatformRules::of_profile(platform, profile).unwrap_or_else(|| PlatformRules::of(platform));
     let inside = text::hashtags(&parts.caption).len();
     let there = parts.tags.len() + inside;
     if !matches!(request.operation, Operation::Adapt(_)) || preferences.hashtag_count.is_none() {
         // As many as there are: nobody asked for another number. Elsewhere other numbers are usual.
         let usual = match request.operation {
-            Operation::Adapt(_) => PlatformRules::of(platform).default_hashtags,
-            _ => PlatformRules::of(platform).max_hashtags,
+            Operation::Adapt(_) => rules.default_hashtags,
+            _ => rules.max_hashtags,
         };
         wishes.hashtag_count = HashtagCount::new(f64::from(u16::try_from(there.min(usual)).unwrap_or(0))).ok();
     }
     let (mut after, mut warnings) = Brief::resolve(&wishes, preferences);
-    warnings.retain(|warning| warning.code == "max_chars_lowered");
+    warnings.retain(|warning| matches!(warning.code.as_str(), "max_chars_lowered" | "profile_unknown"));
     after.target_chars = (1, after.max_chars);
     after.length = Length::Max;
     // They are wishes for new captions; this one says what it says.
@@ -111,8 +114,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        choice::{Platform, Tone},
+        choice::{Platform, Profile, Tone},
         request::{BrandTag, CaptionText, Keyword, TargetChars},
+        rewrite::rules::{self, Work},
     };
 
     fn wish(text: &str, operation: Operation, preferences: &Preferences) -> Wish {
@@ -185,6 +189,34 @@ mod tests {
         assert_eq!(wish("Bread.", to(125.0), &preferences).after.max_chars, 125);
         let above = wish("Bread.", to(9000.0), &preferences);
         assert_eq!((above.after.max_chars, above.warnings.len()), (280, 1));
+    }
+
+    #[rstest]
+    #[case::now(Platform::Instagram, None, 5, 2_200, 0)]
+    #[case::as_it_was(Platform::Instagram, Some(Profile::Legacy30), 12, 2_200, 0)]
+    #[case::paid(Platform::X, Some(Profile::Premium), 12, 25_000, 0)]
+    #[case::of_another(Platform::Threads, Some(Profile::Premium), 1, 500, 1)]
+    fn the_rules_of_the_profile_count(
+        #[case] platform: Platform,
+        #[case] profile: Option<Profile>,
+        #[case] tags: usize,
+        #[case] chars: usize,
+        #[case] warnings: usize,
+    ) {
+        let text = "Bread.\n\n#a #b #c #d #e #f #g #h #i #j #k #l";
+        let request = RewriteRequest {
+            platform: Some(platform),
+            profile,
+            ..RewriteRequest::new(CaptionText::new(text).unwrap(), Operation::Fix)
+        };
+        let parts = Parts::of(text);
+        let mut work = Work::on(parts.clone());
+
+        let wish = resolve(&request, &parts, &Preferences::default());
+        rules::apply(&Operation::Fix, &mut work, &wish.after);
+
+        assert_eq!((wish.after.rules().max_chars, work.parts.tags.len()), (chars, tags));
+        assert_eq!(wish.warnings.len(), warnings, "{:?}", wish.warnings);
     }
 
     #[test]

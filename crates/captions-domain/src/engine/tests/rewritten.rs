@@ -4,6 +4,7 @@ use mockall::predicate::always;
 
 use super::*;
 use crate::{
+    caption::Variant,
     choice::Platform,
     request::{CaptionText, TargetChars},
     rewrite::{By, Operation, RewriteRequest, Rewritten, diff::Op, preserved::Preserved},
@@ -427,7 +428,7 @@ async fn worn_phrases_that_stay_are_asked_about_again() {
         .unwrap();
 
     assert_eq!(done.after.text, plain);
-    let voice = |variant: &crate::caption::Variant| {
+    let voice = |variant: &Variant| {
         variant
             .quality
             .parts
@@ -496,4 +497,35 @@ async fn standing_wishes_and_named_providers_count() {
     };
     let error = rewritten(provider("primary"), &unknown).await.unwrap_err();
     assert!(matches!(error, GenerateError::Invalid(invalid) if invalid.nearest.as_deref() == Some("primary")));
+}
+
+#[tokio::test]
+async fn an_unchanged_text_is_judged_as_it_is_returned() {
+    let spaced = |count: usize| format!("Fresh bread is out today.{}#Bread", "\n".repeat(count));
+    let fix = async |text: &str| {
+        let llm = answering(&["Fresh bread is out today."]);
+        rewritten(llm, &of(text, Operation::Fix)).await.unwrap()
+    };
+
+    let length = |variant: &Variant| {
+        let rule = variant.report.rules.iter().find(|verdict| verdict.rule == "length");
+        rule.map(|verdict| verdict.value.clone())
+    };
+
+    let short = fix(&spaced(20)).await;
+    assert_eq!(short.after.text, spaced(20));
+    assert_eq!(
+        [&short.before, &short.after].map(length),
+        [Some("51".to_owned()), Some("51".to_owned())]
+    );
+
+    let long = fix(&spaced(3_000)).await;
+    assert_eq!(long.after.text, "Fresh bread is out today.\n\n#Bread");
+    assert_eq!(
+        [&long.before, &long.after].map(length),
+        [Some("3031".to_owned()), Some("33".to_owned())]
+    );
+    assert_eq!((long.before.publishable, long.after.publishable), (false, true));
+    assert_eq!(long.after.repairs, ["set the space around hashtags right"]);
+    assert_eq!(long.warnings, []);
 }

@@ -2,6 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
+    platform::PlatformRules,
     request::{CaptionText, Description, TargetChars},
     rewrite::{RewriteRequest, wish},
     user::Preferences,
@@ -208,4 +209,76 @@ fn a_description_keeps_what_it_names() {
     apply(&Operation::DeCliche, &mut work, &wish.after);
 
     assert_eq!(work.published(), text);
+}
+
+/// Each took seconds once, up to three quarters of a minute.
+#[rstest]
+#[case::words_and_tags(&(words(720) + "\n\n" + &tags(800)), 200)]
+#[case::more_sentences_than_are_weighed(&"Ad. ".repeat(2_490), 2_000)]
+#[case::many_sentences(&(sentences(440, "The bread is") + "\n\n#Bread #Rye #Lisbon"), 2_000)]
+#[case::many_worn_sentences(&sentences(450, "We embark on"), 2_000)]
+#[case::numbers(&"1ж".repeat(4_990), 2_000)]
+fn the_longest_texts_are_shortened_without_delay(#[case] text: &str, #[case] to: u16) {
+    let text = text.trim();
+    let work = shorten(text, to);
+    let published = work.published().chars().count();
+
+    assert!(
+        (usize::from(to) / 2..=usize::from(to)).contains(&published),
+        "{published}"
+    );
+}
+
+#[test]
+fn a_text_of_worn_phrases_loses_all_but_one_at_once() {
+    let text = "We embark on bread. ".repeat(450) + "We bake rye.";
+
+    let work = done(&text, Operation::DeCliche, &Preferences::default());
+
+    assert_eq!(work.published(), "We embark on bread. We bake rye.");
+}
+
+fn word(number: usize) -> String {
+    let letter = |at: usize| char::from(b'a' + u8::try_from(at % 26).unwrap());
+    [letter(number), 'o', letter(number / 26), 'a', letter(number / 7)]
+        .iter()
+        .collect()
+}
+
+fn words(count: usize) -> String {
+    (0..count).map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn tags(count: usize) -> String {
+    (0..count)
+        .map(|number| format!("#{}", word(number + 900)))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn sentences(count: usize, start: &str) -> String {
+    (0..count)
+        .map(|number| format!("{start} {}.", word(number)))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[rstest]
+#[case::opening_hours(
+    "We open 9 – 17 daily — come by — or call — or write.",
+    "We open 9 – 17 daily, come by, or call, or write."
+)]
+#[case::years("Since 1990—2026 — so long — we — bake.", "Since 1990—2026, so long, we, bake.")]
+#[case::at_the_edge_of_a_line("Bread — rye — oat — spelt.\n— Ana", "Bread, rye, oat, spelt.\n— Ana")]
+#[case::what_nobody_flagged("Bread – and rye — here — and — there.", "Bread – and rye, here, and, there.")]
+#[case::spanish(
+    "¡Hola! ¡Pan nuevo hoy! ¡Ven a verlo! ¿Vienes? ¡Ya!",
+    "¡Hola! Pan nuevo hoy. Ven a verlo. ¿Vienes? Ya."
+)]
+#[case::a_row_of_signs("¡Hola! ¡¡¡Pan nuevo!!! ¡Ven!", "¡Hola! Pan nuevo. Ven.")]
+#[case::open_only("Hola! Pan nuevo! ¡Ven! ¡Ya", "Hola! Pan nuevo. Ven. ¡Ya")]
+fn dashes_and_shouting_are_set_right(#[case] text: &str, #[case] expected: &str) {
+    let work = done(text, Operation::DeCliche, &Preferences::default());
+
+    assert_eq!(work.published(), expected);
 }
