@@ -18,7 +18,7 @@ use super::{
     Engine, Event, EventStream,
     desk::{Desk, load},
     past::Past,
-    writing::{ask, chosen},
+    writing::{ask, chosen, filled},
 };
 use crate::{
     answers::{Found, Load, Loaded, Written},
@@ -198,10 +198,14 @@ impl Desk {
             }
         };
         let (variants, credit) = match self.further_variants(&chain_cx, past, &variants).await {
-            Some((more, further)) => (
-                chosen([variants, more].concat(), &self.brief, past, &[])?,
-                further.after(&credit),
-            ),
+            Some((more, further)) => {
+                let all = [variants, more].concat();
+                let chosen = chosen(all.clone(), &self.brief, past, &[])?;
+                (
+                    filled(chosen, all, &self.brief, past, further.grade),
+                    further.after(&credit),
+                )
+            }
             None => (variants, credit),
         };
         Ok(self.keep(cx, variants, credit).await)

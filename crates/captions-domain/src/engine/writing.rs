@@ -187,7 +187,9 @@ pub(super) fn filled(
             let likeness = Likeness::of(&variant.caption);
             chosen.iter().all(|other| Likeness::of(&other.caption) != likeness)
         });
-        let Some(next) = choose(rest.clone(), &one, past, &[]).pop() else { break };
+        let Some(next) = choose(rest.clone(), &one, past, &[]).pop() else {
+            break;
+        };
         // One that breaks a wish stands beside none that keeps all.
         if !next.publishable && chosen.iter().any(|variant| variant.publishable) {
             break;
