@@ -14,7 +14,7 @@ pub(crate) use self::forms::holds_form;
 use self::leak::Secrets;
 use crate::{
     fault::LlmError,
-    polish,
+    polish::{self, given_text},
     ports::Grade,
     prompt::{self, Format, Prompt},
 };
@@ -71,6 +71,12 @@ pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, Llm
         }
     }
     if is_model {
+        drafts.retain(|draft| !speaks_of_the_form(&draft.text(), prompt));
+        if drafts.is_empty() {
+            return Err(LlmError::unusable(
+                "the answer is about its form and not about the post",
+            ));
+        }
         drafts.retain(|draft| !language::is_another(&draft.text(), &prompt.brief.language));
         if drafts.is_empty() {
             return Err(LlmError::unusable("the answer is in another language than asked for"));
@@ -112,6 +118,18 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
         return Err(LlmError::unusable("the answer holds no caption"));
     }
     Ok(drafts)
+}
+
+/// What the form's example calls its parts.
+const PARTS_OF_THE_FORM: [&str; 3] = ["first sentence", "may be empty", "call to action"];
+
+/// True if a caption has words of the form's example that nothing in the brief has: small models write about the form
+/// instead of the post.
+fn speaks_of_the_form(text: &str, prompt: &Prompt) -> bool {
+    let (text, given) = (text.to_lowercase(), given_text(&prompt.brief).to_lowercase());
+    PARTS_OF_THE_FORM
+        .iter()
+        .any(|words| text.contains(words) && !given.contains(words))
 }
 
 /// True if there is a text and it repeats nothing of the form's example, with or without its brackets.

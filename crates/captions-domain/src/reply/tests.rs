@@ -85,6 +85,19 @@ fn pieces_of_the_question_are_no_answer() {
     assert!(!told("A cat, and nothing else."));
 }
 
+#[rstest]
+#[case::a_cat("A cat on a roof", true)]
+#[case::a_writer("The first sentence of my new book is done", false)]
+fn a_caption_about_the_form_is_one_only_where_the_post_is(#[case] description: &str, #[case] is_refused: bool) {
+    let request = CaptionRequest::new(Description::new(description).unwrap());
+    let (brief, _) = Brief::resolve(&request, &Preferences::default());
+    let prompt = prompt::render(&brief, &[], Format::Plain, None);
+
+    let read = read("The first sentence is a fact.", &prompt, Grade::Standard);
+
+    assert_eq!(read.is_err(), is_refused, "{read:?}");
+}
+
 #[test]
 fn a_plain_answer_is_taken_as_it_stands() {
     assert_eq!(
