@@ -27,28 +27,29 @@ pub(crate) async fn run(
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
-    let (user, output) = match command {
+    match command {
         ResultsCommand::Import { user, file, output } => {
             let posts = posts(&input::posts(file, stdin, &surroundings.cwd)?)?;
             let set = |current: &Preferences, now| {
                 let language = current.language.clone().unwrap_or_default();
                 Some(Results::of(&posts, &language, now))
             };
-            change(user, surroundings, screen, set).await?;
-            (user, output)
+            let changed = change(user, surroundings, screen, set).await?;
+            show(&changed, *output, screen)
         }
-        ResultsCommand::Show { user, output } => (user, output),
+        ResultsCommand::Show { user, output } => {
+            let id = UserId::new(user)?;
+            let session = Session::of_store(surroundings, screen).await?;
+            let user = session.user(&session.context(), &id).await;
+            session.close().await;
+            show(&user?.preferences, *output, screen)
+        }
         ResultsCommand::Forget { user } => {
             change(user, surroundings, screen, |_, _| None).await?;
             screen.note(&format!("forgot what the posts of {user} have reached"));
-            return Ok(Exit::Done);
+            Ok(Exit::Done)
         }
-    };
-    let id = UserId::new(user)?;
-    let session = Session::of_store(surroundings, screen).await?;
-    let user = session.user(&session.context(), &id).await;
-    session.close().await;
-    show(&user?.preferences, *output, screen)
+    }
 }
 
 /// JSON begins with a brace, and no CSV does.
@@ -85,7 +86,7 @@ async fn change(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
     set: impl Fn(&Preferences, time::OffsetDateTime) -> Option<Results> + Send + Sync,
-) -> Result<(), Failure> {
+) -> Result<Preferences, Failure> {
     let id = UserId::new(user)?;
     let session = Session::of_store(surroundings, screen).await?;
     let now = session.context().now;
@@ -97,10 +98,11 @@ async fn change(
     };
     let changed = prefs::change(&session, &id, edit).await;
     session.close().await;
-    if changed?.1 {
+    let (changed, is_new) = changed?;
+    if is_new {
         screen.note(&format!("created the user {id}"));
     }
-    Ok(())
+    Ok(changed)
 }
 
 fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {

@@ -163,3 +163,17 @@ async fn ctrl_c_cancels_the_call_and_ends_with_130() {
         })
         .await;
 }
+
+#[test]
+fn an_import_says_nothing_of_its_own_log() {
+    let home = Home::new();
+    home.file("export.csv", "posted_at,likes\n2026-10-01,3\n");
+
+    let output = captions(&home, &["results", "import", "ana", "export.csv"])
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("created the user ana") && !said.contains("log"), "{said}");
+}
