@@ -7,6 +7,7 @@ use captions_api::{
 use captions_domain::{
     caption::{CaptionId, Feedback},
     fault::StoreError,
+    history::Amendment,
 };
 use serde_json::json;
 
@@ -59,6 +60,7 @@ async fn keep(session: &Session, id: CaptionId, body: &serde_json::Value) -> Res
     let not_found = || Failure::broken(Code::CaptionNotFound, format!("there is no caption {id}"));
     let record = session.captions().read(&cx, id).await?.ok_or_else(not_found)?;
     check_variant(&feedback, record.caption.variants.len())?;
-    let is_there: Result<bool, StoreError> = session.captions().feedback(&cx, id, &feedback).await;
-    if is_there? { Ok(feedback) } else { Err(not_found()) }
+    let amendment = Amendment::Feedback(feedback.clone());
+    let amended: Result<Option<u64>, StoreError> = session.captions().amend(&cx, id, &amendment, None).await;
+    if amended?.is_some() { Ok(feedback) } else { Err(not_found()) }
 }

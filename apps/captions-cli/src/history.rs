@@ -4,7 +4,7 @@ use captions_api::{
     caption::{CaptionDocument, HistoryPage, read_cursor},
     problem::Code,
 };
-use captions_domain::{caption::CaptionId, request::UserId};
+use captions_domain::{caption::CaptionId, history::Filter, request::UserId};
 use time::format_description::well_known::Rfc3339;
 
 use crate::{Surroundings, args::HistoryArgs, exit::Exit, failure::Failure, report, screen::Screen, session::Session};
@@ -25,7 +25,7 @@ pub(crate) async fn run(
     let session = Session::of_store(surroundings, screen).await?;
     let records = session
         .captions()
-        .history(&session.context(), &user, before, args.limit + 1)
+        .history(&session.context(), &Filter::of_user(&user), before, args.limit + 1)
         .await;
     session.close().await;
     let page = HistoryPage::of(&records?, args.limit as usize);

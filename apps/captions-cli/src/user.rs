@@ -4,7 +4,7 @@ use captions_api::{
     problem::{Code, Problem},
     user::{ErasedDocument, UserDocument, parse_new},
 };
-use captions_domain::{caption::Degraded, fault::StoreError, ports::Expect, request::UserId, user::User};
+use captions_domain::{caption::Degraded, fault::StoreError, history::Extent, ports::Expect, request::UserId, user::User};
 use serde_json::json;
 
 use crate::{
@@ -128,6 +128,6 @@ async fn delete(
 async fn erase(session: &Session, id: &UserId) -> Result<(bool, u64, Vec<Degraded>), StoreError> {
     let cx = session.context();
     let user_erased = session.users().erase(&cx, id).await?;
-    let captions_erased = session.captions().erase(&cx, id).await?;
+    let captions_erased = session.captions().erase(&cx, &Extent::OfUser(id.clone())).await?;
     Ok((user_erased, captions_erased, cx.notes.all()))
 }

@@ -13,6 +13,7 @@ use captions_api::{
 use captions_domain::{
     caption::{Answer, CaptionId, Degraded, Source},
     choice::nearest,
+    history::Filter,
 };
 use captions_wiring::monitor::{Operation, Outcome};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -160,7 +161,8 @@ pub(crate) async fn history(
     let Query(query) =
         query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
     let (limit, before) = page(&query)?;
-    let work = state.engine.captions.history(&call.cx, &user, before, limit + 1);
+    let filter = Filter::of_user(&user);
+    let work = state.engine.captions.history(&call.cx, &filter, before, limit + 1);
     let records = call.within(&state, Code::StoreUnavailable, work).await??;
     Ok(Json(HistoryPage::of(&records, limit as usize)))
 }

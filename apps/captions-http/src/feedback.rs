@@ -6,6 +6,8 @@ use captions_api::{
     problem::Code,
 };
 
+use captions_domain::history::Amendment;
+
 use crate::{
     body::JsonBody,
     call::{Call, CaptionPath},
@@ -42,9 +44,13 @@ pub(crate) async fn replace(
         .ok_or_else(not_found)?;
     feedback::check_variant(&given, record.caption.variants.len()).map_err(|invalid| vec![invalid])?;
     let is_there = call
-        .within(&state, Code::StoreUnavailable, captions.feedback(&call.cx, id, &given))
+        .within(
+            &state,
+            Code::StoreUnavailable,
+            captions.amend(&call.cx, id, &Amendment::Feedback(given.clone()), None),
+        )
         .await??;
-    if is_there {
+    if is_there.is_some() {
         Ok(Json(FeedbackDocument::from(&given)))
     } else {
         Err(not_found())

@@ -11,6 +11,7 @@ use captions_api::{
 };
 use captions_domain::{
     fault::StoreError,
+    history::Extent,
     ports::{Expect, UserStore},
     request::{Invalid, UserId},
     user::User,
@@ -166,7 +167,7 @@ pub(crate) async fn erase(
         .within(&state, Code::StoreUnavailable, engine.users.erase(&call.cx, &id))
         .await??;
     let captions_erased = call
-        .within(&state, Code::StoreUnavailable, engine.captions.erase(&call.cx, &id))
+        .within(&state, Code::StoreUnavailable, engine.captions.erase(&call.cx, &Extent::OfUser(id.clone())))
         .await??;
     if !user_erased && captions_erased == 0 {
         return Err(not_found());

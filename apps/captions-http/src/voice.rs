@@ -12,6 +12,7 @@ use captions_api::{
 };
 use captions_domain::{
     caption::Record,
+    history::Filter,
     request::UserId,
     user::User,
     voice::{LOOK_BACK, suggest},
@@ -191,6 +192,7 @@ pub(crate) async fn accept(
 }
 
 async fn newest(state: &AppState, call: &Call, id: &UserId) -> Result<Vec<Record>, Failure> {
-    let work = state.engine.captions.history(&call.cx, id, None, LOOK_BACK);
+    let filter = Filter::of_user(id);
+    let work = state.engine.captions.history(&call.cx, &filter, None, LOOK_BACK);
     Ok(call.within(state, Code::StoreUnavailable, work).await??)
 }

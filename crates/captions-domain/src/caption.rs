@@ -13,6 +13,7 @@ use crate::{
     choice::{Platform, Tone},
     engagement::{Outlook, Unknown},
     hashtags::Tag,
+    ports::CacheKey,
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
 };
@@ -257,6 +258,14 @@ pub struct Record {
     pub attempts: u32,
     pub degraded: Vec<Degraded>,
     pub feedback: Option<Feedback>,
+    /// The variant that was picked, by its place, from 0.
+    pub selected: Option<u8>,
+    /// The caption that this one was written beside, for whoever wanted more of them.
+    pub parent: Option<CaptionId>,
+    /// Where a cache may have it.
+    pub cached_under: Option<CacheKey>,
+    /// 1, and one more with each change.
+    pub version: u64,
 }
 
 /// What became of a caption.

@@ -191,6 +191,7 @@ impl Engine {
             captions: Arc::clone(&self.captions),
             request: request.clone(),
             brief,
+            key: key.clone(),
             templates: self.options.templates.clone(),
             caption_ttl: self.options.caption_ttl,
             has_ladder: wish.stale || (request.allow_fallback && !self.rungs.is_empty()),

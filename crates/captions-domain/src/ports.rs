@@ -9,12 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    caption::{CaptionId, Feedback, Record, Usage},
+    caption::{CaptionId, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
+    history::{Amendment, Extent, Filter},
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
     request::{Language, ProviderName, UserId},
@@ -54,30 +55,42 @@ pub trait UserStore: Send + Sync {
 #[async_trait]
 pub trait CaptionStore: Send + Sync {
     /// Keeps a caption. MUST be idempotent: the same id again changes nothing and is no error. One that is safe but not
-    /// yet in the history is noted as [`Degraded::HistoryDelayed`](crate::caption::Degraded) in [`Context::notes`].
+    /// yet in the history is noted as [`Degraded::HistoryDelayed`](crate::caption::Degraded) in [`Context::notes`]. One that
+    /// was erased, or whose user was erased after it had been written, MUST NOT come back: it is dropped, without an error.
     async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError>;
 
     /// One caption of this tenant.
     async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError>;
 
-    /// A user's captions, newest first (ids of version 7 sort by time), at most `limit`, older than `before` if given.
+    /// The captions that the filter admits, newest first (ids of version 7 sort by time), at most `limit`, older than
+    /// `before` if given. How long it takes MUST NOT depend on how many there are, but for the last words of a filter: what
+    /// is rare, and a text, is looked for one by one.
     async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError>;
 
-    /// Sets the feedback of a caption, replacing earlier feedback. `false` if there is no such caption.
-    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError>;
+    /// Changes a caption and returns its version, which goes up by one where the change makes a difference; `None` if there
+    /// is no such caption. MUST be atomic and MUST return [`StoreError::Conflict`] if it is at another version than the one
+    /// expected.
+    async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError>;
 
-    /// Removes every caption of the user and returns how many there were.
-    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError>;
+    /// Removes captions, for good ([`CaptionStore::append`]), and returns how many there were.
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError>;
 }
 
 /// A cache key: `captions:<namespace>:<64 hex digits>`. Only digests go in, so no key can leak or forge text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct CacheKey(String);
 
 impl CacheKey {

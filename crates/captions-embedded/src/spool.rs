@@ -13,11 +13,11 @@ use std::{
 
 use async_trait::async_trait;
 use captions_domain::{
-    caption::{CaptionId, Degraded, Feedback, Record},
+    caption::{CaptionId, Degraded, Record},
     context::{Attempts, Class, Context},
     fault::{Fault, FaultKind, StoreError},
+    history::{Amendment, Extent, Filter},
     ports::CaptionStore,
-    request::UserId,
 };
 use time::OffsetDateTime;
 use tokio::{
@@ -92,7 +92,7 @@ pub struct Counts {
 ///
 /// A delivered row is removed after the store has it, so a crash between the two delivers it a second time, which changes
 /// nothing. Several processes may share a file. What waits on another machine is not seen from here: its captions are
-/// neither read nor erased before they have been delivered.
+/// not read before they have been delivered, and not kept by the store then if they were erased before.
 pub struct SpooledCaptions {
     inner: Arc<dyn CaptionStore>,
     file: File,
@@ -272,10 +272,12 @@ impl SpooledCaptions {
         };
         self.inner.append(&cx, &record).await?;
         // A caption that the store had all the same, because only its answer was lost, keeps its first form.
-        match &record.feedback {
-            Some(feedback) => self.inner.feedback(&cx, record.id, feedback).await.map(|_| ()),
-            None => Ok(()),
+        let told = record.feedback.clone().map(Amendment::Feedback);
+        let picked = record.selected.map(|selected| Amendment::Selection(Some(selected)));
+        for amendment in told.into_iter().chain(picked) {
+            self.inner.amend(&cx, record.id, &amendment, None).await?;
         }
+        Ok(())
     }
 
     async fn refused(&self, row: &Row, error: &StoreError) -> Result<(), Fault> {
@@ -416,16 +418,16 @@ impl CaptionStore for SpooledCaptions {
     async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
         let waiting = if self.waiting() {
-            self.file.of_user(cx, user, before, limit).await.unwrap_or_default()
+            self.file.history(cx, filter, before, limit).await.unwrap_or_default()
         } else {
             Vec::new()
         };
-        let mut page = self.inner.history(cx, user, before, limit).await?;
+        let mut page = self.inner.history(cx, filter, before, limit).await?;
         for record in waiting {
             // Both are newest first. A caption in both places is shown as it waits: its feedback is the latest.
             match page.binary_search_by(|other| record.id.cmp(&other.id)) {
@@ -437,13 +439,28 @@ impl CaptionStore for SpooledCaptions {
         Ok(page)
     }
 
-    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
-        let waits = self.waiting() && self.file.feedback(cx, id, feedback).await.unwrap_or_default();
-        match self.inner.feedback(cx, id, feedback).await {
-            Ok(known) => Ok(known || waits),
-            Err(StoreError::Fault(fault)) if waits && may_pass(&fault) => {
+    async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        let waits = if self.waiting() {
+            match self.file.amend(cx, id, amendment, expect).await {
+                Err(StoreError::Conflict) => return Err(StoreError::Conflict),
+                amended => amended.unwrap_or_default(),
+            }
+        } else {
+            None
+        };
+        // Of one in both places the version that waits is the one that was shown.
+        let expect = expect.filter(|_| waits.is_none());
+        match self.inner.amend(cx, id, amendment, expect).await {
+            Ok(known) => Ok(waits.or(known)),
+            Err(StoreError::Fault(fault)) if waits.is_some() && may_pass(&fault) => {
                 cx.notes.add(Degraded::HistoryDelayed);
-                Ok(true)
+                Ok(waits)
             }
             Err(error) => Err(error),
         }
@@ -451,16 +468,16 @@ impl CaptionStore for SpooledCaptions {
 
     /// What waits goes first, and is gone even if the store then fails. A caption that the store has and that waits all the
     /// same, because an answer was lost, counts twice.
-    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
         let turn = self.file.turn(Instant::from_std(cx.deadline)).await?;
-        let waited = self.file.erase(cx, user).await?;
+        let waited = self.file.erase(cx, extent).await?;
         if waited > 0
             && let Ok(found) = self.file.snapshot().await
         {
             self.take_stock(&found);
         }
         drop(turn);
-        Ok(waited + self.inner.erase(cx, user).await?)
+        Ok(waited + self.inner.erase(cx, extent).await?)
     }
 }
 

@@ -164,6 +164,16 @@ impl SqliteStore {
         Ok(done.map_err(|_| too_slow())?.map_err(store_error)?.rows_affected())
     }
 
+    /// A change that tells something of the row that it changed.
+    pub(crate) async fn change(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Option<SqliteRow>, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(fault)?;
+        let done = timeout(self.bound(), query.fetch_optional(&mut *connection)).await;
+        done.map_err(|_| too_slow())?.map_err(store_error)
+    }
+
     pub(crate) async fn fetch_optional(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,

@@ -1,25 +1,32 @@
 //! The history in the table `captions`.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use captions_domain::{
-    caption::{CaptionId, Feedback, Record, Source},
+    caption::{CaptionId, Record, Source},
     context::Context,
-    fault::StoreError,
-    ports::CaptionStore,
+    fault::{Fault, FaultKind, StoreError},
+    history::{Amendment, Extent, Filter, searched},
+    ports::{CacheKey, CaptionStore},
     request::{CampaignId, Description, Invalid, UserId},
 };
-use sqlx::{Error, Row as _, postgres::PgRow, types::Json};
+use sqlx::{Error, Postgres, QueryBuilder, Row as _, postgres::PgRow, types::Json};
+use time::OffsetDateTime;
 
 use crate::{fault::fault, store::PgStore, users::to_microsecond};
+
+macro_rules! columns {
+    () => {
+        "id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback, selected, parent, \
+         cached_under, version"
+    };
+}
 
 /// A query for whole records of the tenant `$1`.
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback \
-             FROM captions WHERE tenant = $1 AND ",
-            $rest
-        )
+        concat!("SELECT ", columns!(), " FROM captions WHERE tenant = $1 AND ", $rest)
     };
 }
 
@@ -28,8 +35,8 @@ impl CaptionStore for PgStore {
     async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO captions (tenant, id, request_id, user_id, campaign, description, caption, source, attempts, \
-             degraded, feedback, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             ON CONFLICT DO NOTHING",
+             degraded, feedback, created_at, selected, parent, cached_under, version, searched) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING",
         );
         let query = query
             .bind(cx.tenant.as_str())
@@ -43,7 +50,12 @@ impl CaptionStore for PgStore {
             .bind(i64::from(record.attempts))
             .bind(Json(&record.degraded))
             .bind(record.feedback.as_ref().map(Json))
-            .bind(to_microsecond(record.caption.created_at));
+            .bind(to_microsecond(record.caption.created_at))
+            .bind(record.selected.map(i16::from))
+            .bind(record.parent.map(|parent| parent.0))
+            .bind(record.cached_under.as_ref().map(CacheKey::as_str))
+            .bind(i64::try_from(record.version).unwrap_or(i64::MAX))
+            .bind(searched(record));
         self.pool.execute(query).await?;
         Ok(())
     }
@@ -57,47 +69,115 @@ impl CaptionStore for PgStore {
     async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
-        // Two statements, so that both can follow the index.
-        let query = sqlx::query(match before {
-            None => select!("user_id = $2 ORDER BY id DESC LIMIT $3"),
-            Some(_) => select!("user_id = $2 AND id < $4 ORDER BY id DESC LIMIT $3"),
-        });
-        let query = query
-            .bind(cx.tenant.as_str())
-            .bind(user.as_str())
-            .bind(i64::from(limit));
-        let query = match before {
-            None => query,
-            Some(id) => query.bind(id.0),
-        };
-        let rows = self.pool.fetch_all(query).await?;
+        // Put together, so that each kind of search has a plan of its own.
+        let mut query = QueryBuilder::<Postgres>::new(concat!("SELECT ", columns!(), " FROM captions WHERE tenant = "));
+        query.push_bind(cx.tenant.as_str());
+        narrow(&mut query, filter, before);
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+        let rows = self.pool.fetch_all(query.build()).await?;
         Ok(rows.iter().map(record_of).collect::<Result<_, _>>().map_err(fault)?)
     }
 
-    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
-        let query = sqlx::query("UPDATE captions SET feedback = $3 WHERE tenant = $1 AND id = $2");
-        let changed = self
-            .pool
-            .execute(query.bind(cx.tenant.as_str()).bind(id.0).bind(Json(feedback)))
-            .await?;
-        Ok(changed > 0)
+    async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        macro_rules! amend {
+            ($column:literal) => {
+                concat!(
+                    "WITH amended AS (UPDATE captions SET ", $column, " = $4, version = version + CASE WHEN ", $column,
+                    " IS DISTINCT FROM $4 THEN 1 ELSE 0 END WHERE tenant = $1 AND id = $2 \
+                     AND ($3::bigint IS NULL OR version = $3) RETURNING version) \
+                     SELECT amended.version FROM captions LEFT JOIN amended ON true WHERE tenant = $1 AND id = $2"
+                )
+            };
+        }
+        let expect = match expect {
+            // No row has a version that does not fit the column.
+            Some(version) => Some(i64::try_from(version).map_err(|_| StoreError::Conflict)?),
+            None => None,
+        };
+        let query = sqlx::query(match amendment {
+            Amendment::Feedback(_) => amend!("feedback"),
+            Amendment::Selection(_) => amend!("selected"),
+        });
+        let query = query.bind(cx.tenant.as_str()).bind(id.0).bind(expect);
+        let query = match amendment {
+            Amendment::Feedback(feedback) => query.bind(Json(feedback)),
+            Amendment::Selection(selected) => query.bind(selected.map(i16::from)),
+        };
+        let Some(row) = self.pool.fetch_optional(query).await? else {
+            return Ok(None);
+        };
+        let version: Option<i64> = row.try_get("version").map_err(fault)?;
+        let version = version.ok_or(StoreError::Conflict)?;
+        Ok(Some(version.try_into().map_err(number).map_err(fault)?))
     }
 
-    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
-        let query = sqlx::query("DELETE FROM captions WHERE tenant = $1 AND user_id = $2");
-        self.pool
-            .execute(query.bind(cx.tenant.as_str()).bind(user.as_str()))
-            .await
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+        let (one, whose, until) = match extent {
+            Extent::One(id) => (Some(id.0), None, None),
+            Extent::OfUser(user) => (None, Some(user.as_str()), Some(to_microsecond(cx.now))),
+        };
+        let query = sqlx::query("SELECT captions_erase($1, $2, $3, $4) AS erased");
+        let query = query.bind(cx.tenant.as_str()).bind(one).bind(whose).bind(until);
+        let Some(row) = self.pool.fetch_optional(query).await? else {
+            return Err(Fault::new(FaultKind::Corrupt).into());
+        };
+        let erased: i64 = row.try_get("erased").map_err(fault)?;
+        Ok(erased.try_into().map_err(number).map_err(fault)?)
+    }
+}
+
+/// The conditions of the search, behind that of the tenant.
+fn narrow(query: &mut QueryBuilder<Postgres>, filter: &Filter, before: Option<CaptionId>) {
+    if let Some(user) = &filter.user {
+        query.push(" AND user_id = ").push_bind(user.as_str());
+    }
+    if let Some(before) = before {
+        query.push(" AND id < ").push_bind(before.0);
+    }
+    if let Some(first) = filter.first_id() {
+        query.push(" AND id >= ").push_bind(first);
+    }
+    if let Some(end) = filter.end_id() {
+        query.push(" AND id < ").push_bind(end);
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND created_at >= ").push_bind(up_to_microsecond(since));
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND created_at < ").push_bind(up_to_microsecond(until));
+    }
+    if let Some(language) = &filter.language {
+        query.push(" AND language >= ").push_bind(language.as_str());
+    }
+    if let Some(end) = filter.language_end() {
+        query.push(" AND language < ").push_bind(end);
+    }
+    if let Some(provider) = &filter.provider {
+        query.push(" AND provider = ").push_bind(provider.as_str());
+    }
+    if let Some(platform) = filter.platform {
+        query.push(" AND platform = ").push_bind(platform.as_str());
+    }
+    if let Some(score) = filter.min_score {
+        query.push(" AND score >= ").push_bind(score);
+    }
+    if let Some(text) = &filter.text {
+        query.push(" AND position(").push_bind(text.to_lowercase()).push(" IN searched) > 0");
     }
 }
 
 fn record_of(row: &PgRow) -> Result<Record, Error> {
     let invalid = |invalid: Invalid| Error::Decode(invalid.into());
-    let number = |error: std::num::TryFromIntError| Error::Decode(error.into());
     Ok(Record {
         id: CaptionId(row.try_get("id")?),
         request_id: row.try_get("request_id")?,
@@ -119,7 +199,27 @@ fn record_of(row: &PgRow) -> Result<Record, Error> {
         feedback: row
             .try_get::<Option<Json<_>>, _>("feedback")?
             .map(|Json(feedback)| feedback),
+        selected: row
+            .try_get::<Option<i16>, _>("selected")?
+            .map(u8::try_from)
+            .transpose()
+            .map_err(number)?,
+        parent: row.try_get::<Option<_>, _>("parent")?.map(CaptionId),
+        cached_under: row
+            .try_get::<Option<&str>, _>("cached_under")?
+            .and_then(CacheKey::parse),
+        version: row.try_get::<i64, _>("version")?.try_into().map_err(number)?,
     })
+}
+
+fn number(error: std::num::TryFromIntError) -> Error {
+    Error::Decode(error.into())
+}
+
+/// The first time that the column can hold and that is not before this one.
+fn up_to_microsecond(time: OffsetDateTime) -> OffsetDateTime {
+    let cut = to_microsecond(time);
+    if cut < time { cut + Duration::from_micros(1) } else { cut }
 }
 
 fn source_of(name: String) -> Result<Source, Error> {

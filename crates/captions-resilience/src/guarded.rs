@@ -10,9 +10,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use captions_domain::{
-    caption::{CaptionId, Feedback, Record},
+    caption::{CaptionId, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
+    history::{Amendment, Extent, Filter},
     ports::{
         Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
         LlmProvider, Quota, QuotaKey, UserStore,
@@ -96,28 +97,36 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
     async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
         self.policy
             .run(cx, "captions.history", Repeat::Read, || {
-                self.inner.history(cx, user, before, limit)
+                self.inner.history(cx, filter, before, limit)
             })
             .await
     }
 
-    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
+    async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        // A change whose answer was lost would meet its own version and report a conflict that nobody caused.
+        let repeat = if expect.is_some() { Repeat::Never } else { Repeat::Safe };
         self.policy
-            .run(cx, "captions.feedback", Repeat::Safe, || {
-                self.inner.feedback(cx, id, feedback)
+            .run(cx, "captions.amend", repeat, || {
+                self.inner.amend(cx, id, amendment, expect)
             })
             .await
     }
 
-    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
         self.policy
-            .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, user))
+            .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, extent))
             .await
     }
 }

@@ -13,10 +13,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use captions_domain::{
     answers::{Found, Loaded, Wish},
-    caption::{CaptionId, Degraded, Feedback, Record},
+    caption::{CaptionId, Degraded, Record},
     choice::CacheUse,
     context::Context,
     fault::{FaultKind, PortError, StoreError},
+    history::{Amendment, Extent, Filter},
     key::edition_key,
     ports::{CacheKey, CaptionStore, Expect, UserStore},
     request::UserId,
@@ -213,20 +214,33 @@ impl CaptionStore for History {
     async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
-        self.store.history(cx, user, before, limit).await
+        self.store.history(cx, filter, before, limit).await
     }
 
-    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
-        self.store.feedback(cx, id, feedback).await
+    async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        self.store.amend(cx, id, amendment, expect).await
     }
 
-    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
-        let keys = [edition_key(&cx.tenant, user)];
-        self.users.write_through(cx, &keys, self.store.erase(cx, user)).await
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+        let key = match extent {
+            Extent::OfUser(user) => Some(edition_key(&cx.tenant, user)),
+            Extent::One(id) => {
+                let record = self.store.read(cx, *id).await?;
+                record.and_then(|record| record.cached_under)
+            }
+        };
+        let erase = self.store.erase(cx, extent);
+        self.users.write_through(cx, key.as_slice(), erase).await
     }
 }
 

@@ -7,10 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 use captions_domain::{
-    caption::{CaptionId, Feedback, Record},
+    caption::{CaptionId, Record},
     context::Context,
     evaluation::Baseline,
     fault::{LlmError, StoreError},
+    history::{Amendment, Extent, Filter},
     ports::{CaptionStore, ChunkStream, Completion, Description, Expect, LlmProvider, UserStore},
     prompt::Prompt,
     request::UserId,
@@ -99,15 +100,15 @@ impl CaptionStore for NoHistory {
         Ok(None)
     }
 
-    async fn history(&self, _: &Context, _: &UserId, _: Option<CaptionId>, _: u32) -> Result<Vec<Record>, StoreError> {
+    async fn history(&self, _: &Context, _: &Filter, _: Option<CaptionId>, _: u32) -> Result<Vec<Record>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn feedback(&self, _: &Context, _: CaptionId, _: &Feedback) -> Result<bool, StoreError> {
-        Ok(false)
+    async fn amend(&self, _: &Context, _: CaptionId, _: &Amendment, _: Option<u64>) -> Result<Option<u64>, StoreError> {
+        Ok(None)
     }
 
-    async fn erase(&self, _: &Context, _: &UserId) -> Result<u64, StoreError> {
+    async fn erase(&self, _: &Context, _: &Extent) -> Result<u64, StoreError> {
         Ok(0)
     }
 }

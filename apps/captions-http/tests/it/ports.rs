@@ -9,10 +9,11 @@ use std::{
 use async_trait::async_trait;
 use captions_domain::{
     answers::{AnswerCache, Found, Load, Loaded, Unwritten, Wish, Written},
-    caption::{CaptionId, Feedback, Record, Usage},
+    caption::{CaptionId, Record, Usage},
     choice::CacheUse,
     context::Context,
     fault::{Fault, FaultKind, LlmError, StoreError},
+    history::{Amendment, Extent, Filter},
     ports::{
         CacheKey, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect, Grade, LlmProvider,
         UserStore,
@@ -122,30 +123,46 @@ impl CaptionStore for Store {
     async fn history(
         &self,
         _: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
         let inner = self.reach().await?;
-        let records = inner
-            .captions
-            .values()
-            .rev()
-            .filter(|record| record.user.as_ref() == Some(user));
+        let records = inner.captions.values().rev().filter(|record| filter.admits(record));
         let older = records.filter(|record| before.is_none_or(|before| record.id < before));
         Ok(older.take(limit as usize).cloned().collect())
     }
 
-    async fn feedback(&self, _: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
+    async fn amend(
+        &self,
+        _: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
         let mut inner = self.reach().await?;
-        let record = inner.captions.get_mut(&id);
-        Ok(record.map(|record| record.feedback = Some(feedback.clone())).is_some())
+        let Some(record) = inner.captions.get_mut(&id) else {
+            return Ok(None);
+        };
+        if expect.is_some_and(|expect| expect != record.version) {
+            return Err(StoreError::Conflict);
+        }
+        let before = record.clone();
+        match amendment.clone() {
+            Amendment::Feedback(feedback) => record.feedback = Some(feedback),
+            Amendment::Selection(selected) => record.selected = selected,
+        }
+        record.version += u64::from(*record != before);
+        Ok(Some(record.version))
     }
 
-    async fn erase(&self, _: &Context, user: &UserId) -> Result<u64, StoreError> {
+    async fn erase(&self, _: &Context, extent: &Extent) -> Result<u64, StoreError> {
         let mut inner = self.reach().await?;
         let before = inner.captions.len();
-        inner.captions.retain(|_, record| record.user.as_ref() != Some(user));
+        inner.captions.retain(|_, record| match extent {
+            Extent::One(id) => record.id != *id,
+            Extent::OfUser(user) => record.user.as_ref() != Some(user),
+        });
         Ok((before - inner.captions.len()) as u64)
     }
 }

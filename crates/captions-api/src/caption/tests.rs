@@ -165,6 +165,10 @@ fn record() -> Record {
         attempts: 2,
         degraded: Vec::new(),
         feedback: None::<Feedback>,
+        selected: None,
+        parent: None,
+        cached_under: None,
+        version: 1,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     hashtags,
     likeness::Likeness,
     platform::RULES_AS_OF,
-    ports::{CaptionStore, Credit, LlmProvider},
+    ports::{CacheKey, CaptionStore, Credit, LlmProvider},
     prompt::Templates,
     request::CaptionRequest,
 };
@@ -41,6 +41,8 @@ pub(super) struct Desk {
     pub(super) captions: Arc<dyn CaptionStore>,
     pub(super) request: CaptionRequest,
     pub(super) brief: Brief,
+    /// Where a cache may have what is written.
+    pub(super) key: CacheKey,
     /// How the writers are asked.
     pub(super) templates: Templates,
     /// How long a caption of the first provider is fresh.
@@ -217,6 +219,10 @@ impl Desk {
             attempts: written.attempts,
             degraded: degraded.all(),
             feedback: None,
+            selected: None,
+            parent: None,
+            cached_under: Some(self.key.clone()),
+            version: 1,
         };
         match self.captions.append(cx, &record).await {
             Ok(()) => written.is_stored = true,

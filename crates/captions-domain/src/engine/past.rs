@@ -6,6 +6,7 @@ use crate::{
     answers::Written,
     caption::{Degraded, Record, Variant, Verdict},
     context::Context,
+    history::Filter,
     likeness::Likeness,
     prompt::OwnCaption,
 };
@@ -16,7 +17,7 @@ const MOST_RECORDS: u32 = 50;
 /// What is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    /// Captions that the user used or edited, as they were published.
+    /// Captions that the user used or edited, as they were published, and those that they picked.
     pub(super) own: Vec<OwnCaption>,
     /// Captions for this very post, newest first.
     pub(super) texts: Vec<String>,
@@ -67,7 +68,7 @@ impl Desk {
             }
         }
         if let Some(user) = &self.request.user {
-            match self.captions.history(cx, user, None, MOST_RECORDS).await {
+            match self.captions.history(cx, &Filter::of_user(user), None, MOST_RECORDS).await {
                 Ok(records) => {
                     for record in &records {
                         self.remember(&mut past, record);
@@ -82,14 +83,15 @@ impl Desk {
 
     fn remember(&self, past: &mut Past, record: &Record) {
         let variants = &record.caption.variants;
-        if let Some(feedback) = &record.feedback
-            && matches!(feedback.verdict, Verdict::Used | Verdict::Edited)
-        {
-            let picked = variants.get(usize::from(feedback.variant.unwrap_or_default()));
-            let text = feedback.final_text.as_deref();
-            let text = text.or(picked.map(|variant| variant.text.as_str()));
+        let is_own = match &record.feedback {
+            Some(feedback) => matches!(feedback.verdict, Verdict::Used | Verdict::Edited),
+            None => record.selected.is_some(),
+        };
+        if is_own {
+            let edited = record.feedback.as_ref().and_then(|feedback| feedback.final_text.as_deref());
+            let text = edited.or(record.taken().map(|variant| variant.text.as_str()));
             past.own.extend(text.map(|text| OwnCaption { text: text.to_owned() }));
-            if let Some(published) = &feedback.final_text {
+            if let Some(published) = edited {
                 past.see(published);
             }
         }

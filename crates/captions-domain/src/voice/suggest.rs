@@ -80,10 +80,7 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn of(record: &'a Record) -> Option<Self> {
         let feedback = record.feedback.as_ref()?;
-        let written = record
-            .caption
-            .variants
-            .get(usize::from(feedback.variant.unwrap_or_default()))?;
+        let written = record.taken()?;
         let published = match feedback.verdict {
             Verdict::Used => Some(written.text.as_str()),
             Verdict::Edited => feedback.final_text.as_deref(),

@@ -8,9 +8,10 @@ use std::{
 };
 
 use captions_domain::{
-    caption::{CaptionId, Feedback, Record},
+    caption::{CaptionId, Record},
     context::Context,
     fault::{Fault, FaultKind, StoreError},
+    history::{Amendment, Extent, Filter},
     request::UserId,
 };
 use sqlx::{Error, Row as _, migrate::Migrator, sqlite::SqliteRow, sqlite::SqliteSynchronous, types::Json};
@@ -57,11 +58,18 @@ impl Drop for Turn<'_> {
 }
 
 fn migrator() -> Migrator {
-    steps([(
-        1,
-        "waiting captions",
-        include_str!("../../migrations/spool/0001_waiting.sql"),
-    )])
+    steps([
+        (
+            1,
+            "waiting captions",
+            include_str!("../../migrations/spool/0001_waiting.sql"),
+        ),
+        (
+            2,
+            "picked variants",
+            include_str!("../../migrations/spool/0002_selection.sql"),
+        ),
+    ])
 }
 
 fn store(path: PathBuf) -> Result<SqliteStore, Fault> {
@@ -145,7 +153,8 @@ impl File {
     pub(super) async fn keep(&self, cx: &Context, record: &Record) -> Result<Kept, Fault> {
         let text = row::write(record).map_err(|error| Fault::because(FaultKind::Internal, error))?;
         let query = sqlx::query(
-            "INSERT INTO waiting (tenant, id, user_id, record, feedback, since) SELECT ?1, ?2, ?3, ?4, ?5, ?6 FROM filled \
+            "INSERT INTO waiting (tenant, id, user_id, record, feedback, since, selected, edition) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?9, ?10 FROM filled \
              WHERE rows < ?7 AND bytes + octet_length(?4) + coalesce(octet_length(?5), 0) <= ?8 ON CONFLICT DO NOTHING",
         );
         let query = query
@@ -156,7 +165,9 @@ impl File {
             .bind(record.feedback.as_ref().map(Json))
             .bind(microseconds(OffsetDateTime::now_utc()))
             .bind(self.max_rows)
-            .bind(self.max_bytes);
+            .bind(self.max_bytes)
+            .bind(record.selected.map(i64::from))
+            .bind(i64::try_from(record.version.saturating_sub(1)).unwrap_or(i64::MAX));
         if self.store.execute(query).await.map_err(plain)? > 0 {
             return Ok(Kept::Yes);
         }
@@ -172,50 +183,100 @@ impl File {
     }
 
     async fn row(&self, cx: &Context, id: CaptionId) -> Result<Option<SqliteRow>, Fault> {
-        let query = sqlx::query("SELECT id, record, feedback FROM waiting WHERE tenant = ?1 AND id = ?2");
+        let query = sqlx::query("SELECT id, record, feedback, selected, edition FROM waiting WHERE tenant = ?1 AND id = ?2");
         let found = self.store.fetch_optional(query.bind(cx.tenant.as_str()).bind(id.0));
         found.await.map_err(plain)
     }
 
-    /// Newest first.
-    pub(super) async fn of_user(
+    /// Those that the filter admits, newest first.
+    pub(super) async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, Fault> {
-        let query = sqlx::query(
-            "SELECT id, record, feedback FROM waiting WHERE tenant = ?1 AND user_id = ?2 AND (?3 IS NULL OR id < ?3) \
-             ORDER BY id DESC LIMIT ?4",
-        );
-        let query = query
-            .bind(cx.tenant.as_str())
-            .bind(user.as_str())
-            .bind(before.map(|id| id.0))
-            .bind(i64::from(limit));
-        let rows = self.store.fetch_all(query).await.map_err(plain)?;
-        rows.iter().map(record_of).collect()
+        const AT_ONCE: u32 = 100;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut before, mut found) = (before, Vec::new());
+        loop {
+            let query = sqlx::query(
+                "SELECT id, record, feedback, selected, edition FROM waiting WHERE tenant = ?1 \
+                 AND (?2 IS NULL OR user_id = ?2) AND (?3 IS NULL OR id < ?3) ORDER BY id DESC LIMIT ?4",
+            );
+            let query = query
+                .bind(cx.tenant.as_str())
+                .bind(filter.user.as_ref().map(UserId::as_str))
+                .bind(before.map(|id| id.0))
+                .bind(i64::from(AT_ONCE));
+            let rows = self.store.fetch_all(query).await.map_err(plain)?;
+            for row in &rows {
+                let record = record_of(row)?;
+                before = Some(record.id);
+                if found.len() < wanted && filter.admits(&record) {
+                    found.push(record);
+                }
+            }
+            if found.len() >= wanted || rows.len() < AT_ONCE as usize {
+                return Ok(found);
+            }
+        }
     }
 
-    /// `false` if it does not wait here.
-    pub(super) async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, Fault> {
-        let query =
-            sqlx::query("UPDATE waiting SET feedback = ?3, edition = edition + 1 WHERE tenant = ?1 AND id = ?2");
-        let query = query.bind(cx.tenant.as_str()).bind(id.0).bind(Json(feedback));
-        Ok(self.store.execute(query).await.map_err(plain)? > 0)
+    /// The version that it has then; `None` if it does not wait here.
+    pub(super) async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        macro_rules! amend {
+            ($column:literal) => {
+                concat!(
+                    "UPDATE waiting SET ", $column, " = ?4, edition = edition + (", $column, " IS NOT ?4) \
+                     WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR edition + 1 = ?3) RETURNING edition"
+                )
+            };
+        }
+        let expected = match expect {
+            Some(version) => Some(i64::try_from(version).map_err(|_| StoreError::Conflict)?),
+            None => None,
+        };
+        let query = sqlx::query(match amendment {
+            Amendment::Feedback(_) => amend!("feedback"),
+            Amendment::Selection(_) => amend!("selected"),
+        });
+        let query = query.bind(cx.tenant.as_str()).bind(id.0).bind(expected);
+        let query = match amendment {
+            Amendment::Feedback(feedback) => query.bind(Json(feedback)),
+            Amendment::Selection(selected) => query.bind(selected.map(i64::from)),
+        };
+        if let Some(row) = self.store.change(query).await? {
+            return Ok(Some(row::version(row.try_get("edition").map_err(fault::fault)?)));
+        }
+        match self.row(cx, id).await? {
+            Some(_) if expect.is_some() => Err(StoreError::Conflict),
+            _ => Ok(None),
+        }
     }
 
-    pub(super) async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, Fault> {
-        let query = sqlx::query("DELETE FROM waiting WHERE tenant = ? AND user_id = ?");
-        let query = query.bind(cx.tenant.as_str()).bind(user.as_str());
+    pub(super) async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, Fault> {
+        let query = match extent {
+            Extent::One(id) => sqlx::query("DELETE FROM waiting WHERE tenant = ? AND id = ?")
+                .bind(cx.tenant.as_str())
+                .bind(id.0),
+            Extent::OfUser(user) => sqlx::query("DELETE FROM waiting WHERE tenant = ? AND user_id = ?")
+                .bind(cx.tenant.as_str())
+                .bind(user.as_str()),
+        };
         self.store.execute(query).await.map_err(plain)
     }
 
     /// The next rows to deliver, in order.
     pub(super) async fn next(&self, after: i64, limit: u32) -> Result<Vec<Row>, Fault> {
         let query = sqlx::query(
-            "SELECT place, edition, tenant, id, record, feedback FROM waiting WHERE aside = 0 AND place > ?1 \
+            "SELECT place, edition, tenant, id, record, feedback, selected FROM waiting WHERE aside = 0 AND place > ?1 \
              ORDER BY place LIMIT ?2",
         );
         let rows = self.store.fetch_all(query.bind(after).bind(i64::from(limit)));
@@ -227,6 +288,7 @@ impl File {
                 id: CaptionId(row.try_get("id")?),
                 record: row.try_get("record")?,
                 feedback: row.try_get("feedback")?,
+                selected: selected(row)?,
             })
         };
         let rows: Result<Vec<Row>, Error> = rows.await.map_err(plain)?.iter().map(row_of).collect();
@@ -295,7 +357,17 @@ fn record_of(row: &SqliteRow) -> Result<Record, Fault> {
     let id = row.try_get("id").map(CaptionId).map_err(fault::fault)?;
     let text: &str = row.try_get("record").map_err(fault::fault)?;
     let feedback: Option<&str> = row.try_get("feedback").map_err(fault::fault)?;
-    row::read(id, text, feedback).map_err(|error| Fault::because(FaultKind::Corrupt, error))
+    let mut record = row::read(id, text, feedback).map_err(|error| Fault::because(FaultKind::Corrupt, error))?;
+    record.selected = selected(row).map_err(fault::fault)?;
+    record.version = row::version(row.try_get("edition").map_err(fault::fault)?);
+    Ok(record)
+}
+
+fn selected(row: &SqliteRow) -> Result<Option<u8>, Error> {
+    let selected: Option<i64> = row.try_get("selected")?;
+    selected
+        .map(|place| u8::try_from(place).map_err(|error| Error::Decode(error.into())))
+        .transpose()
 }
 
 /// Nothing here expects a version, so a conflict is a mistake of ours.

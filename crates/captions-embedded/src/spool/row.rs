@@ -3,6 +3,7 @@
 use captions_domain::{
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source},
     context::TenantId,
+    ports::CacheKey,
     request::{CampaignId, Description, UserId},
 };
 use serde::{Deserialize, Serialize};
@@ -16,9 +17,10 @@ pub(super) struct Row {
     pub(super) id: CaptionId,
     pub(super) record: String,
     pub(super) feedback: Option<String>,
+    pub(super) selected: Option<u8>,
 }
 
-/// The form of a record in the file, without its id and its feedback, which have columns of their own. A field that a later
+/// The form of a record in the file, without what has columns of its own: its id, and what may change. A field that a later
 /// version adds needs a default.
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -30,13 +32,20 @@ struct Written {
     source: Source,
     attempts: u32,
     degraded: Vec<Degraded>,
+    #[serde(default)]
+    parent: Option<CaptionId>,
+    #[serde(default)]
+    cached_under: Option<CacheKey>,
 }
 
 impl Row {
     /// The caption and whose it is.
     pub(super) fn record(&self) -> Result<(TenantId, Record), Box<dyn std::error::Error + Send + Sync>> {
         let tenant = TenantId::new(&self.tenant)?;
-        Ok((tenant, read(self.id, &self.record, self.feedback.as_deref())?))
+        let mut record = read(self.id, &self.record, self.feedback.as_deref())?;
+        record.selected = self.selected;
+        record.version = version(self.edition);
+        Ok((tenant, record))
     }
 
     pub(super) fn is_readable(&self) -> bool {
@@ -44,7 +53,12 @@ impl Row {
     }
 }
 
-/// The record without its id and its feedback.
+/// The version of a record that was changed so often while it waits.
+pub(super) fn version(edition: i64) -> u64 {
+    u64::try_from(edition).unwrap_or_default().saturating_add(1)
+}
+
+/// The record without its id and what may change.
 pub(super) fn write(record: &Record) -> serde_json::Result<String> {
     let record = record.clone();
     serde_json::to_string(&Written {
@@ -56,6 +70,8 @@ pub(super) fn write(record: &Record) -> serde_json::Result<String> {
         source: record.source,
         attempts: record.attempts,
         degraded: record.degraded,
+        parent: record.parent,
+        cached_under: record.cached_under,
     })
 }
 
@@ -73,5 +89,9 @@ pub(super) fn read(id: CaptionId, record: &str, feedback: Option<&str>) -> serde
         attempts: written.attempts,
         degraded: written.degraded,
         feedback,
+        selected: None,
+        parent: written.parent,
+        cached_under: written.cached_under,
+        version: 1,
     })
 }

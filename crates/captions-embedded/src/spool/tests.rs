@@ -8,6 +8,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use captions_domain::{caption::Feedback, request::UserId};
 use captions_testkit::{build, contract};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -101,19 +102,25 @@ impl CaptionStore for Moody {
     async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
-        self.answer(self.store.history(cx, user, before, limit)).await
+        self.answer(self.store.history(cx, filter, before, limit)).await
     }
 
-    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
-        self.answer(self.store.feedback(cx, id, feedback)).await
+    async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        self.answer(self.store.amend(cx, id, amendment, expect)).await
     }
 
-    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
-        self.answer(CaptionStore::erase(&self.store, cx, user)).await
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+        self.answer(CaptionStore::erase(&self.store, cx, extent)).await
     }
 }
 
@@ -137,6 +144,14 @@ async fn all() -> (TempDir, Arc<Moody>, SpooledCaptions) {
     let inner = Moody::new().await;
     let spooled = open(&folder, &inner).await;
     (folder, inner, spooled)
+}
+
+fn says(feedback: &Feedback) -> Amendment {
+    Amendment::Feedback(feedback.clone())
+}
+
+fn of(user: &UserId) -> Extent {
+    Extent::OfUser(user.clone())
 }
 
 const AWAY: Mood = Mood::Fails(FaultKind::Unavailable);
@@ -265,7 +280,7 @@ async fn the_bytes_are_bounded_too_and_feedback_counts() {
     assert_eq!(spooled.snapshot().await.unwrap().bytes, size);
     assert!(spooled.append(&cx, &build::record_bare()).await.is_err());
 
-    spooled.feedback(&cx, record.id, &build::feedback_full()).await.unwrap();
+    spooled.amend(&cx, record.id, &says(&build::feedback_full()), None).await.unwrap();
     assert!(spooled.snapshot().await.unwrap().bytes > size);
     inner.becomes(Mood::Works);
     spooled.drain().await.unwrap();
@@ -351,7 +366,7 @@ async fn a_crash_between_delivery_and_removal_loses_and_doubles_nothing() {
     {
         let drain = spooled.drain();
         tokio::pin!(drain);
-        while inner.store.history(&cx, &ann, None, 9).await.unwrap().is_empty() {
+        while inner.store.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap().is_empty() {
             assert!(timeout(Duration::from_millis(5), &mut drain).await.is_err());
         }
     }
@@ -361,7 +376,7 @@ async fn a_crash_between_delivery_and_removal_loses_and_doubles_nothing() {
     inner.becomes(Mood::Works);
     let spooled = open(&folder, &inner).await;
     assert_eq!(spooled.drain().await.unwrap().moved, 1);
-    assert_eq!(inner.history(&cx, &ann, None, 9).await.unwrap(), [record]);
+    assert_eq!(inner.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(), [record]);
     assert_eq!(rows(&spooled).await, 0);
 }
 
@@ -381,13 +396,13 @@ async fn the_history_holds_what_waits_where_the_store_answers() {
     inner.becomes(AWAY);
     spooled.append(&cx, &build::record(&bob)).await.unwrap();
     spooled.append(&build::context(), &build::record(&ann)).await.unwrap();
-    assert_eq!(kind(spooled.history(&cx, &ann, None, 9).await), FaultKind::Unavailable);
+    assert_eq!(kind(spooled.history(&cx, &Filter::of_user(&ann), None, 9).await), FaultKind::Unavailable);
 
     inner.becomes(Mood::Works);
     let newest_first: Vec<_> = records.into_iter().rev().collect();
-    assert_eq!(spooled.history(&cx, &ann, None, 9).await.unwrap(), newest_first);
-    assert_eq!(spooled.history(&cx, &ann, None, 2).await.unwrap(), newest_first[..2]);
-    let older = spooled.history(&cx, &ann, Some(newest_first[1].id), 3).await.unwrap();
+    assert_eq!(spooled.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(), newest_first);
+    assert_eq!(spooled.history(&cx, &Filter::of_user(&ann), None, 2).await.unwrap(), newest_first[..2]);
+    let older = spooled.history(&cx, &Filter::of_user(&ann), Some(newest_first[1].id), 3).await.unwrap();
     assert_eq!(older, newest_first[2..5]);
 }
 
@@ -405,15 +420,15 @@ async fn feedback_reaches_what_waits_and_what_the_store_has_already() {
     let told = build::context_of(cx.tenant.as_str());
 
     for record in [&waiting, &lost] {
-        assert!(spooled.feedback(&told, record.id, &feedback).await.unwrap());
+        assert!(spooled.amend(&told, record.id, &says(&feedback), None).await.unwrap().is_some());
     }
     assert_eq!(told.notes.all(), [Degraded::HistoryDelayed]);
     assert_eq!(
-        kind(spooled.feedback(&told, CaptionId(Uuid::now_v7()), &feedback).await),
+        kind(spooled.amend(&told, CaptionId(Uuid::now_v7()), &says(&feedback), None).await),
         FaultKind::Unavailable
     );
     assert_eq!(
-        kind(spooled.feedback(&build::context(), waiting.id, &feedback).await),
+        kind(spooled.amend(&build::context(), waiting.id, &says(&feedback), None).await),
         FaultKind::Unavailable,
         "another tenant's"
     );
@@ -439,17 +454,17 @@ async fn erasing_a_user_removes_what_waits_of_this_tenant_even_while_the_store_i
     spooled.append(&ours, &his).await.unwrap();
     spooled.append(&theirs, &hers_elsewhere).await.unwrap();
 
-    assert_eq!(kind(spooled.erase(&ours, &ann).await), FaultKind::Unavailable);
+    assert_eq!(kind(spooled.erase(&ours, &of(&ann)).await), FaultKind::Unavailable);
     assert_eq!(rows(&spooled).await, 2);
 
     inner.becomes(Mood::Works);
     spooled.append(&ours, &build::record(&ann)).await.unwrap();
-    assert_eq!(spooled.erase(&ours, &ann).await.unwrap(), 1);
-    assert_eq!(spooled.erase(&ours, &bob).await.unwrap(), 1);
+    assert_eq!(spooled.erase(&ours, &of(&ann)).await.unwrap(), 1);
+    assert_eq!(spooled.erase(&ours, &of(&bob)).await.unwrap(), 1);
     spooled.drain().await.unwrap();
-    assert_eq!(spooled.history(&ours, &ann, None, 9).await.unwrap(), []);
+    assert_eq!(spooled.history(&ours, &Filter::of_user(&ann), None, 9).await.unwrap(), []);
     assert_eq!(spooled.read(&ours, his.id).await.unwrap(), None);
-    assert_eq!(spooled.history(&theirs, &ann, None, 9).await.unwrap(), [hers_elsewhere]);
+    assert_eq!(spooled.history(&theirs, &Filter::of_user(&ann), None, 9).await.unwrap(), [hers_elsewhere]);
 }
 
 #[tokio::test]
@@ -464,19 +479,19 @@ async fn nobody_is_erased_while_another_process_is_delivering() {
     {
         let drain = delivering.drain();
         tokio::pin!(drain);
-        while inner.store.history(&cx, &ann, None, 9).await.unwrap().is_empty() {
+        while inner.store.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap().is_empty() {
             assert!(timeout(Duration::from_millis(5), &mut drain).await.is_err());
         }
         inner.becomes(Mood::Works);
         cx.deadline = (Instant::now() + Duration::from_millis(100)).into_std();
-        assert_eq!(kind(erasing.erase(&cx, &ann).await), FaultKind::Timeout);
+        assert_eq!(kind(erasing.erase(&cx, &of(&ann)).await), FaultKind::Timeout);
     }
     cx.deadline = (Instant::now() + LIMIT).into_std();
 
-    assert_eq!(erasing.erase(&cx, &ann).await.unwrap(), 2, "here and there");
+    assert_eq!(erasing.erase(&cx, &of(&ann)).await.unwrap(), 2, "here and there");
 
     delivering.drain().await.unwrap();
-    assert_eq!(inner.history(&cx, &ann, None, 9).await.unwrap(), []);
+    assert_eq!(inner.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -546,7 +561,7 @@ async fn two_processes_on_one_file_deliver_everything_once() {
 
     assert_eq!(first.unwrap().moved + second.unwrap().moved, 100);
     assert_eq!(inner.appends(), before + 100);
-    assert_eq!(inner.history(&cx, &ann, None, 200).await.unwrap(), newest_first);
+    assert_eq!(inner.history(&cx, &Filter::of_user(&ann), None, 200).await.unwrap(), newest_first);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Instant};
 
-use captions_domain::ports::{CaptionStore, Expect, UserStore};
+use captions_domain::{
+    history::Filter,
+    ports::{CaptionStore, Expect, UserStore},
+};
 use captions_testkit::{build, contract};
 use tempfile::TempDir;
 
@@ -107,7 +110,7 @@ async fn two_stores_on_one_file_write_at_once() {
         writer.await.unwrap();
     }
 
-    let all = store(&folder).await.history(&cx, &ann, None, u32::MAX).await.unwrap();
+    let all = store(&folder).await.history(&cx, &Filter::of_user(&ann), None, u32::MAX).await.unwrap();
 
     assert_eq!(all.len(), 200);
 }
@@ -149,7 +152,7 @@ async fn migrations_are_pending_until_they_are_applied() {
     let folder = folder();
     let store = SqliteStore::new(options(&folder)).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions"]);
+    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions", "2 finding captions"]);
     assert_eq!(kind(look_up(&store).await), FaultKind::Unavailable);
     assert!(!options(&folder).path.exists(), "asking must not make the file");
     store.migrate().await.unwrap();
@@ -167,7 +170,7 @@ async fn an_empty_file_is_brought_up_to_date() {
     std::fs::write(&options.path, "").unwrap();
     let store = SqliteStore::new(options).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions"]);
+    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions", "2 finding captions"]);
     store.migrate().await.unwrap();
 
     create(&store).await.unwrap();

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use captions_domain::{
-    caption::{Caption, Source, Verdict as Used},
+    caption::{Caption, Feedback, Source, Verdict as Used},
     choice::Platform,
     fault::{FaultKind, Rejection},
     ports::{MockCache, MockCaptionStore, MockLlmProvider, MockUserStore},
@@ -66,6 +66,10 @@ fn record() -> Record {
         attempts: 1,
         degraded: Vec::new(),
         feedback: None,
+        selected: None,
+        parent: None,
+        cached_under: None,
+        version: 1,
     }
 }
 
@@ -182,28 +186,44 @@ async fn a_caption_store_is_forwarded_to_and_repeated() {
     let mut answer = third_time(vec![record(), record()]);
     inner
         .expect_history()
-        .with(always(), eq(user_id()), eq(Some(id)), eq(7))
+        .with(always(), eq(Filter::of_user(&user_id())), eq(Some(id)), eq(7))
         .times(3)
         .returning(move |_, _, _, _| answer());
-    let mut answer = third_time(true);
+    let amendment = Amendment::Feedback(feedback);
+    let mut answer = third_time(Some(2));
     inner
-        .expect_feedback()
-        .with(always(), eq(id), eq(feedback.clone()))
+        .expect_amend()
+        .with(always(), eq(id), eq(amendment.clone()), eq(None))
         .times(3)
-        .returning(move |_, _, _| answer());
+        .returning(move |_, _, _, _| answer());
+    let extent = Extent::OfUser(user_id());
     let mut answer = third_time(9);
     inner
         .expect_erase()
-        .with(always(), eq(user_id()))
+        .with(always(), eq(extent.clone()))
         .times(3)
         .returning(move |_, _| answer());
     let (store, cx) = (guarded(inner), relaxed());
 
     store.append(&cx, &record()).await.unwrap();
     assert_eq!(store.read(&cx, id).await.unwrap(), Some(record()));
-    assert_eq!(store.history(&cx, &user_id(), Some(id), 7).await.unwrap().len(), 2);
-    assert!(store.feedback(&cx, id, &feedback).await.unwrap());
-    assert_eq!(store.erase(&cx, &user_id()).await.unwrap(), 9);
+    let filter = Filter::of_user(&user_id());
+    assert_eq!(store.history(&cx, &filter, Some(id), 7).await.unwrap().len(), 2);
+    assert_eq!(store.amend(&cx, id, &amendment, None).await.unwrap(), Some(2));
+    assert_eq!(store.erase(&cx, &extent).await.unwrap(), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_an_expected_version_is_not_repeated() {
+    let mut inner = MockCaptionStore::new();
+    let away = || StoreError::from(Fault::new(FaultKind::Unavailable));
+    inner.expect_amend().once().returning(move |_, _, _, _| Err(away()));
+    let store = guarded(inner);
+
+    let amendment = Amendment::Selection(Some(1));
+    let outcome = store.amend(&relaxed(), CaptionId(Uuid::max()), &amendment, Some(4)).await;
+
+    assert!(matches!(outcome, Err(StoreError::Fault(_))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use captions_domain::{
     answers::{AnswerCache, Found, Load, Unwritten, Wish, Written},
-    caption::{CaptionId, Degraded, Feedback, Record},
+    caption::{CaptionId, Degraded, Record},
     choice::CacheUse,
     context::Context,
     fault::{Fault, LlmError, PortError, StoreError},
+    history::{Amendment, Extent, Filter},
     ports::{
         Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
         Invalidations, LlmProvider, UserStore,
@@ -103,21 +104,27 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
     async fn history(
         &self,
         cx: &Context,
-        user: &UserId,
+        filter: &Filter,
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
-        let work = self.inner.history(cx, user, before, limit);
+        let work = self.inner.history(cx, filter, before, limit);
         self.count(Operation::CaptionsHistory, done, work).await
     }
 
-    async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError> {
-        let work = self.inner.feedback(cx, id, feedback);
-        self.count(Operation::CaptionsFeedback, done, work).await
+    async fn amend(
+        &self,
+        cx: &Context,
+        id: CaptionId,
+        amendment: &Amendment,
+        expect: Option<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        let work = self.inner.amend(cx, id, amendment, expect);
+        self.count(Operation::CaptionsAmend, done, work).await
     }
 
-    async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
-        self.count(Operation::CaptionsErase, done, self.inner.erase(cx, user))
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+        self.count(Operation::CaptionsErase, done, self.inner.erase(cx, extent))
             .await
     }
 }

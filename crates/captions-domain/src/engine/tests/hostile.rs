@@ -118,7 +118,7 @@ fn history_of(user: &'static str, own: &str) -> MockCaptionStore {
     let records: Vec<Record> = if own.is_empty() { Vec::new() } else { vec![record(own)] };
     captions
         .expect_history()
-        .withf(move |_, asked, _, limit| asked.as_str() == user && *limit <= 50)
+        .withf(move |_, asked, _, limit| asked.user.as_ref().is_some_and(|asked| asked.as_str() == user) && *limit <= 50)
         .returning(move |_, _, _, _| Ok(records.clone()));
     captions
 }
@@ -148,6 +148,10 @@ pub(super) fn record(text: &str) -> Record {
             variant: None,
             given_at: context().now,
         }),
+        selected: None,
+        parent: None,
+        cached_under: None,
+        version: 1,
     }
 }
 

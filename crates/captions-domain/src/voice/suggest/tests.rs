@@ -53,6 +53,10 @@ fn record(post: usize, written: &str, verdict: Verdict, published: Option<&str>)
             variant: None,
             given_at: OffsetDateTime::UNIX_EPOCH,
         }),
+        selected: None,
+        parent: None,
+        cached_under: None,
+        version: 1,
     }
 }
 

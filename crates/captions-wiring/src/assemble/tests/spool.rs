@@ -1,6 +1,6 @@
 //! Captions that wait on disk while Postgres is away.
 
-use captions_domain::caption::Degraded;
+use captions_domain::{caption::Degraded, history::Extent};
 use captions_embedded::spool::{Snapshot, SpooledCaptions};
 use captions_testkit::postgres::Server;
 use tokio::task::spawn_blocking;
@@ -135,7 +135,7 @@ async fn an_erased_user_has_nothing_waiting_any_more() {
     assert_eq!(assembled.spool().unwrap().waiting, 1);
 
     let cx = context(&assembled);
-    let erased = assembled.engine.captions.erase(&cx, &build::user_id("ana")).await;
+    let erased = assembled.engine.captions.erase(&cx, &Extent::OfUser(build::user_id("ana"))).await;
 
     // What Postgres has it still has, so the caller is told to try again; what waited is gone.
     assert!(erased.is_err());
