@@ -11,6 +11,7 @@ mod eval;
 mod feedback;
 mod generate;
 mod hashtags;
+mod history;
 mod prompt;
 mod results;
 mod rewrite;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     feedback::FeedbackArgs,
     generate::{GenerateArgs, flag_of},
     hashtags::HashtagsArgs,
+    history::{FilterArgs, Format, HistoryArgs, HistoryCommand, PageArgs},
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
@@ -280,29 +282,6 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
-}
-
-#[derive(Debug, Args)]
-#[command(before_help = "\
-Examples:
-  captions history ana
-  captions history ana --limit 5 --json
-  captions history --id 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21")]
-pub(crate) struct HistoryArgs {
-    /// The user's id
-    #[arg(value_name = "USER", required_unless_present = "id")]
-    pub(crate) user: Option<String>,
-    /// Show this one caption, whoever it is for
-    #[arg(long, value_name = "CAPTION", conflicts_with_all = ["user", "limit", "before"])]
-    pub(crate) id: Option<String>,
-    /// How many, newest first: 1 to 100
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub(crate) limit: u32,
-    /// Only older ones than this caption, by its id or the next_cursor of the page before
-    #[arg(long, value_name = "CAPTION")]
-    pub(crate) before: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,33 +1,32 @@
-//! Write a caption, read one, page through a user's.
+//! Write a caption, read one, pick one of its variants, erase it.
 
 use axum::{
     Json,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use captions_api::{
-    caption::{CaptionDocument, HistoryPage, read_cursor},
+    caption::CaptionDocument,
     generate::{self, GenerateBody},
     problem::Code,
+    selection::{self, SelectionBody},
 };
 use captions_domain::{
-    caption::{Answer, CaptionId, Degraded, Source},
-    choice::nearest,
-    history::Filter,
+    caption::{Answer, CaptionId, Degraded, Record, Source},
+    fault::StoreError,
+    history::{Amendment, Extent},
 };
 use captions_wiring::monitor::{Operation, Outcome};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    body::PictureBody,
-    call::{Call, CaptionPath, UserPath},
+    body::{JsonBody, PictureBody},
+    call::{Call, CaptionPath},
     failure::Failure,
-    openapi::{Generating, ReadingCaption, ReadingHistory},
+    openapi::{ErasingCaption, Generating, PickingVariant, ReadingCaption},
     state::AppState,
+    tags,
 };
-
-const DEFAULT_PAGE: u32 = 20;
-const MAX_PAGE: u32 = 100;
 
 /// Write a caption
 ///
@@ -117,86 +116,117 @@ fn credits(answer: &Answer) -> HeaderMap {
     path = "/v1/captions/{id}",
     operation_id = "read_caption",
     tag = "captions",
-    params(("id" = uuid::Uuid, Path, description = "The caption's id.")),
-    responses((status = 200, description = "The caption", body = CaptionDocument), ReadingCaption)
+    params(
+        ("id" = uuid::Uuid, Path, description = "The caption's id."),
+        ("If-None-Match" = Option<String>, Header, description = "An earlier `ETag`: 304 if nothing has changed since.")
+    ),
+    responses(
+        (status = 200, description = "The caption", body = CaptionDocument, headers(("ETag" = String, description = "Another one after each change"))),
+        (status = 304, description = "Nothing has changed since", headers(("ETag" = String, description = "The one that was named"))),
+        ReadingCaption
+    )
 )]
 pub(crate) async fn read(
     State(state): State<AppState>,
     call: Call,
     CaptionPath(id): CaptionPath,
-) -> Result<Json<CaptionDocument>, Failure> {
-    let record = call
-        .within(&state, Code::StoreUnavailable, state.engine.captions.read(&call.cx, id))
-        .await??;
-    match record {
-        Some(record) => Ok(Json(CaptionDocument::of_record(&record))),
-        None => Err(Failure::new(
-            Code::CaptionNotFound,
-            "no caption is stored under this id",
-        )),
-    }
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let record = stored(&state, &call, id).await?.ok_or_else(not_found)?;
+    let document = CaptionDocument::of_record(&record);
+    let tag = tags::of_document(&document);
+    Ok(tags::unless_known(&headers, &tag, Json(document)))
 }
 
-/// List a user's captions
+/// Pick a variant
 ///
-/// Newest first. A user without captions, known or not, has an empty list.
+/// The texts of a stored caption never change; what may be changed is which of its variants was picked. The caption's own
+/// fields go on to repeat the best one. Later captions for the user are written with the picked one in view, unless
+/// feedback says that it was rejected.
 #[utoipa::path(
-    get,
-    path = "/v1/users/{id}/captions",
-    operation_id = "list_captions",
+    patch,
+    path = "/v1/captions/{id}",
+    operation_id = "pick_variant",
     tag = "captions",
     params(
-        ("id" = String, Path, description = "The user's id."),
-        ("limit" = Option<u32>, Query, description = "How many, 1-100; 20 if not said.", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")
+        ("id" = uuid::Uuid, Path, description = "The caption's id."),
+        ("If-Match" = Option<String>, Header, description = "The caption's present `ETag`, or `*` for whatever it is. Without it: 428.")
     ),
-    responses((status = 200, description = "One page", body = HistoryPage), ReadingHistory)
+    request_body(content((SelectionBody = "application/merge-patch+json"), (SelectionBody = "application/json"))),
+    responses(
+        (status = 200, description = "The changed caption", body = CaptionDocument, headers(("ETag" = String, description = "The new one"))),
+        PickingVariant
+    )
 )]
-pub(crate) async fn history(
+pub(crate) async fn pick(
     State(state): State<AppState>,
     call: Call,
-    UserPath(user): UserPath,
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Json<HistoryPage>, Failure> {
-    let Query(query) =
-        query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
-    let (limit, before) = page(&query)?;
-    let filter = Filter::of_user(&user);
-    let work = state.engine.captions.history(&call.cx, &filter, before, limit + 1);
-    let records = call.within(&state, Code::StoreUnavailable, work).await??;
-    Ok(Json(HistoryPage::of(&records, limit as usize)))
+    CaptionPath(id): CaptionPath,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Failure> {
+    let selected = selection::parse(&body)?;
+    tags::required(&headers)?;
+    let wanted = tags::wanted(&headers)?;
+    let mut record = stored(&state, &call, id).await?.ok_or_else(not_found)?;
+    tags::check(
+        wanted.as_deref(),
+        &tags::of_document(&CaptionDocument::of_record(&record)),
+        "the caption",
+    )?;
+    selection::check(selected, record.caption.variants.len()).map_err(|invalid| vec![invalid])?;
+    let expect = wanted.is_some().then_some(record.version);
+    let amendment = Amendment::Selection(selected);
+    let work = state.engine.captions.amend(&call.cx, id, &amendment, expect);
+    let amended = call.within(&state, Code::StoreUnavailable, work).await?;
+    let version = amended.map_err(|error| match error {
+        StoreError::Conflict => Failure::new(Code::VersionMismatch, "the caption has changed just now"),
+        StoreError::Fault(_) => error.into(),
+    })?;
+    record.version = version.ok_or_else(not_found)?;
+    record.selected = selected;
+    let document = CaptionDocument::of_record(&record);
+    Ok(([(header::ETAG, tags::of_document(&document))], Json(document)).into_response())
 }
 
-fn page(query: &[(String, String)]) -> Result<(u32, Option<CaptionId>), Failure> {
-    let mut limit = DEFAULT_PAGE;
-    let mut before = None;
-    for (name, value) in query {
-        match name.as_str() {
-            "limit" => {
-                limit = value
-                    .parse()
-                    .ok()
-                    .filter(|limit| (1..=MAX_PAGE).contains(limit))
-                    .ok_or_else(|| {
-                        Failure::new(
-                            Code::InvalidParameter,
-                            format!("limit is a whole number of 1 to {MAX_PAGE}"),
-                        )
-                    })?;
-            }
-            "cursor" => {
-                let cursor =
-                    read_cursor(value).ok_or_else(|| Failure::new(Code::InvalidCursor, "the cursor cannot be read"))?;
-                before = Some(cursor);
-            }
-            other => {
-                let hint = nearest(other, ["limit", "cursor"])
-                    .map(|name| format!(", did you mean {name}?"))
-                    .unwrap_or_default();
-                let detail = format!("there are the parameters limit and cursor, not this one{hint}");
-                return Err(Failure::new(Code::InvalidParameter, detail));
-            }
-        }
+/// Erase a caption
+///
+/// From the history, from what waits for it, and from the cache. Safe to repeat: what is not there is erased.
+#[utoipa::path(
+    delete,
+    path = "/v1/captions/{id}",
+    operation_id = "erase_caption",
+    tag = "captions",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The caption's id."),
+        ("If-Match" = Option<String>, Header, description = "Erase only if the caption has this `ETag`.")
+    ),
+    responses((status = 204, description = "It is not there any more"), ErasingCaption)
+)]
+pub(crate) async fn erase(
+    State(state): State<AppState>,
+    call: Call,
+    CaptionPath(id): CaptionPath,
+    headers: HeaderMap,
+) -> Result<StatusCode, Failure> {
+    let wanted = tags::wanted(&headers)?;
+    if wanted.is_some()
+        && let Some(record) = stored(&state, &call, id).await?
+    {
+        let tag = tags::of_document(&CaptionDocument::of_record(&record));
+        tags::check(wanted.as_deref(), &tag, "the caption")?;
     }
-    Ok((limit, before))
+    let extent = Extent::One(id);
+    let work = state.engine.captions.erase(&call.cx, &extent);
+    call.within(&state, Code::StoreUnavailable, work).await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn stored(state: &AppState, call: &Call, id: CaptionId) -> Result<Option<Record>, Failure> {
+    let work = state.engine.captions.read(&call.cx, id);
+    Ok(call.within(state, Code::StoreUnavailable, work).await??)
+}
+
+fn not_found() -> Failure {
+    Failure::new(Code::CaptionNotFound, "no caption is stored under this id")
 }

@@ -14,6 +14,7 @@ mod failure;
 mod feedback;
 mod hashtags;
 mod health;
+mod history;
 mod layers;
 mod openapi;
 mod preferences;
@@ -25,6 +26,7 @@ pub mod start;
 mod state;
 mod stats;
 mod stream;
+mod tags;
 mod users;
 mod voice;
 mod warm_up;
@@ -77,8 +79,10 @@ fn operations() -> OpenApiRouter<AppState> {
     let mut router = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(captions::create))
         .routes(routes!(stream::create))
-        .routes(routes!(captions::read))
-        .routes(routes!(captions::history))
+        .routes(routes!(history::list))
+        .routes(routes!(history::export))
+        .routes(routes!(captions::read, captions::pick, captions::erase))
+        .routes(routes!(history::of_user))
         .routes(routes!(hashtags::choose))
         .routes(routes!(rewrites::create))
         .routes(routes!(rewrites::of_stored))

@@ -92,6 +92,12 @@ problems! {
     Scoring = ALWAYS, LIMITED, BODY, STORE;
     /// Of an operation that reads one caption.
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
+    /// Of an operation that picks a variant.
+    PickingVariant = ALWAYS, LIMITED, BODY, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::PreconditionRequired];
+    /// Of an operation that erases a caption.
+    ErasingCaption = ALWAYS, LIMITED, STORE, &[Code::VersionMismatch];
+    /// Of an operation that sends all captions.
+    Exporting = ALWAYS, LIMITED, STORE;
     /// Of an operation that tells of a caption.
     GivingFeedback = ALWAYS, LIMITED, BODY, STORE, &[Code::CaptionNotFound];
     /// Of an operation that reads a list of captions.
@@ -104,6 +110,8 @@ problems! {
     ErasingUser = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that changes a user.
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
+    /// Of an operation that replaces something of a user's.
+    ReplacingOfUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch, Code::PreconditionRequired];
     /// Of an operation that makes a suggested change.
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
     /// Of the figures.

@@ -13,8 +13,9 @@ use crate::{
     body::JsonBody,
     call::{Call, UserPath},
     failure::Failure,
-    openapi::{ChangingUser, ErasingUser, ReadingUser},
+    openapi::{ChangingUser, ErasingUser, ReadingUser, ReplacingOfUser},
     state::AppState,
+    tags,
     users::{change, etag, to_show},
 };
 
@@ -28,9 +29,13 @@ fn shown(user: User) -> Response {
     path = "/v1/users/{id}/preferences",
     operation_id = "read_preferences",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-None-Match" = Option<String>, Header, description = "An earlier `ETag`: 304 if nothing has changed since.")
+    ),
     responses(
         (status = 200, description = "The preferences", body = PreferencesDocument, headers(("ETag" = String, description = "The user's version"))),
+        (status = 304, description = "Nothing has changed since", headers(("ETag" = String, description = "The one that was named"))),
         ReadingUser
     )
 )]
@@ -38,8 +43,11 @@ pub(crate) async fn read(
     State(state): State<AppState>,
     call: Call,
     UserPath(id): UserPath,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    to_show(&state, &call, &id).await.map(shown)
+    let user = to_show(&state, &call, &id).await?;
+    let tag = tags::of_version(user.version);
+    Ok(tags::unless_known(&headers, &tag, shown(user)))
 }
 
 /// Change preferences
@@ -54,7 +62,7 @@ pub(crate) async fn read(
         ("id" = String, Path, description = "The user's id."),
         ("If-Match" = Option<String>, Header, description = "Change only this version, an earlier `ETag`.")
     ),
-    request_body(content = PreferencesBody, content_type = "application/merge-patch+json"),
+    request_body(content((PreferencesBody = "application/merge-patch+json"), (PreferencesBody = "application/json"))),
     responses(
         (status = 200, description = "The changed preferences", body = PreferencesDocument, headers(("ETag" = String, description = "The user's new version"))),
         ChangingUser
@@ -76,7 +84,8 @@ pub(crate) async fn patch(
 
 /// Replace preferences
 ///
-/// What is absent is no wish any more.
+/// What is absent is no wish any more, also what somebody else has set meanwhile: so `If-Match` has to say what is replaced.
+/// A merge patch needs none, because it leaves alone what it does not name.
 #[utoipa::path(
     put,
     path = "/v1/users/{id}/preferences",
@@ -84,12 +93,12 @@ pub(crate) async fn patch(
     tag = "users",
     params(
         ("id" = String, Path, description = "The user's id."),
-        ("If-Match" = Option<String>, Header, description = "Replace only this version, an earlier `ETag`.")
+        ("If-Match" = Option<String>, Header, description = "The present `ETag`, or `*` for whatever it is. Without it: 428.")
     ),
     request_body(content = PreferencesBody, content_type = "application/json"),
     responses(
         (status = 200, description = "The new preferences", body = PreferencesDocument, headers(("ETag" = String, description = "The user's new version"))),
-        ChangingUser
+        ReplacingOfUser
     )
 )]
 pub(crate) async fn replace(
@@ -100,6 +109,7 @@ pub(crate) async fn replace(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
     let preferences = user::parse_preferences(&body)?;
+    tags::required(&headers)?;
     let edit = |user: &mut User| {
         user.preferences = Preferences {
             results: user.preferences.results.take(),

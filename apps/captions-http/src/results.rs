@@ -15,6 +15,7 @@ use crate::{
     failure::Failure,
     openapi::{ChangingUser, ErasingUser, ReadingUser},
     state::AppState,
+    tags,
     users::{change, etag, to_show},
 };
 
@@ -29,9 +30,13 @@ fn shown(user: &User) -> Response {
     path = "/v1/users/{id}/results",
     operation_id = "read_results",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-None-Match" = Option<String>, Header, description = "An earlier `ETag`: 304 if nothing has changed since.")
+    ),
     responses(
         (status = 200, description = "What the imported posts tell", body = ResultsDocument, headers(("ETag" = String, description = "The user's version"))),
+        (status = 304, description = "Nothing has changed since", headers(("ETag" = String, description = "The one that was named"))),
         ReadingUser
     )
 )]
@@ -39,8 +44,11 @@ pub(crate) async fn read(
     State(state): State<AppState>,
     call: Call,
     UserPath(id): UserPath,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    to_show(&state, &call, &id).await.map(|user| shown(&user))
+    let user = to_show(&state, &call, &id).await?;
+    let tag = tags::of_version(user.version);
+    Ok(tags::unless_known(&headers, &tag, shown(&user)))
 }
 
 /// Import what posts have reached

@@ -24,6 +24,7 @@ use crate::{
     failure::Failure,
     openapi::{ChangingUser, CreatingUser, ErasingUser, ReadingUser},
     state::AppState,
+    tags,
 };
 
 /// How often a change is tried anew because somebody else wrote in between.
@@ -83,9 +84,13 @@ pub(crate) async fn create(
     path = "/v1/users/{id}",
     operation_id = "read_user",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-None-Match" = Option<String>, Header, description = "An earlier `ETag`: 304 if nothing has changed since.")
+    ),
     responses(
         (status = 200, description = "The user", body = UserDocument, headers(("ETag" = String, description = "The version"))),
+        (status = 304, description = "Nothing has changed since", headers(("ETag" = String, description = "The one that was named"))),
         ReadingUser
     )
 )]
@@ -93,9 +98,10 @@ pub(crate) async fn read(
     State(state): State<AppState>,
     call: Call,
     UserPath(id): UserPath,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let user = to_show(&state, &call, &id).await?;
-    Ok((etag(user.version), Json(UserDocument::from(&user))).into_response())
+    Ok(tags::unless_known(&headers, &tags::of_version(user.version), Json(UserDocument::from(&user))))
 }
 
 /// Change a user
@@ -110,7 +116,7 @@ pub(crate) async fn read(
         ("id" = String, Path, description = "The user's id."),
         ("If-Match" = Option<String>, Header, description = "Change only this version, an earlier `ETag`.")
     ),
-    request_body(content = UserPatch, content_type = "application/merge-patch+json"),
+    request_body(content((UserPatch = "application/merge-patch+json"), (UserPatch = "application/json"))),
     responses(
         (status = 200, description = "The changed user", body = UserDocument, headers(("ETag" = String, description = "The new version"))),
         ChangingUser
@@ -155,10 +161,10 @@ pub(crate) async fn erase(
     UserPath(id): UserPath,
     headers: HeaderMap,
 ) -> Result<Json<ErasedDocument>, Failure> {
-    let wanted = if_match(&headers)?;
+    let wanted = tags::wanted(&headers)?;
     if wanted.is_some() {
         let user = known(&state, &call, &id).await?;
-        check_version(wanted.as_deref(), user.version)?;
+        tags::check(wanted.as_deref(), &tags::of_version(user.version), "the user")?;
     }
     let engine = &state.engine;
     // The captions last: one that is being written at this moment may still be stored for a user who is going. The same
@@ -211,10 +217,10 @@ pub(crate) async fn change(
     headers: &HeaderMap,
     edit: impl Fn(&mut User) -> Result<(), Vec<Invalid>> + Send + Sync,
 ) -> Result<User, Failure> {
-    let wanted = if_match(headers)?;
+    let wanted = tags::wanted(headers)?;
     for _ in 0..MAX_TRIES {
         let mut user = known(state, call, id).await?;
-        check_version(wanted.as_deref(), user.version)?;
+        tags::check(wanted.as_deref(), &tags::of_version(user.version), "the user")?;
         edit(&mut user)?;
         user.updated_at = call.cx.now;
         let expect = Expect::Version(user.version);
@@ -234,48 +240,5 @@ pub(crate) async fn change(
 
 /// `ETag: "<version>"`.
 pub(crate) fn etag(version: u64) -> [(header::HeaderName, String); 1] {
-    [(header::ETAG, format!("\"{version}\""))]
-}
-
-/// The versions that `If-Match` names; `None` if any will do.
-fn if_match(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Failure> {
-    let mut versions = Vec::new();
-    let mut is_there = false;
-    for value in headers.get_all(header::IF_MATCH) {
-        is_there = true;
-        let text = value.to_str().unwrap_or_default();
-        for tag in text.split(',').map(str::trim) {
-            if tag == "*" {
-                return Ok(None);
-            }
-            let inner = tag
-                .strip_prefix("W/")
-                .unwrap_or(tag)
-                .strip_prefix('"')
-                .and_then(|tag| tag.strip_suffix('"'));
-            let Some(inner) = inner else {
-                return Err(Failure::new(
-                    Code::InvalidParameter,
-                    "If-Match holds an ETag in its quotes, or *",
-                ));
-            };
-            // A weak tag never matches here (RFC 9110, 13.1.1), and neither does one that is not ours.
-            if let Ok(version) = inner.parse()
-                && !tag.starts_with("W/")
-            {
-                versions.push(version);
-            }
-        }
-    }
-    Ok(is_there.then_some(versions))
-}
-
-fn check_version(wanted: Option<&[u64]>, version: u64) -> Result<(), Failure> {
-    match wanted {
-        Some(wanted) if !wanted.contains(&version) => Err(Failure::new(
-            Code::VersionMismatch,
-            format!("the user is at version {version}"),
-        )),
-        Some(_) | None => Ok(()),
-    }
+    [(header::ETAG, tags::of_version(version))]
 }

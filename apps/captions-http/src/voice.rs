@@ -25,6 +25,7 @@ use crate::{
     failure::Failure,
     openapi::{AcceptingSuggestion, ChangingUser, ErasingUser, ReadingUser},
     state::AppState,
+    tags,
     users::{change, etag, known, to_show},
 };
 
@@ -40,9 +41,13 @@ fn shown(user: User) -> Response {
     path = "/v1/users/{id}/voice",
     operation_id = "read_voice",
     tag = "users",
-    params(("id" = String, Path, description = "The user's id.")),
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("If-None-Match" = Option<String>, Header, description = "An earlier `ETag`: 304 if nothing has changed since.")
+    ),
     responses(
         (status = 200, description = "The voice", body = VoiceDocument, headers(("ETag" = String, description = "The user's version"))),
+        (status = 304, description = "Nothing has changed since", headers(("ETag" = String, description = "The one that was named"))),
         ReadingUser
     )
 )]
@@ -50,8 +55,11 @@ pub(crate) async fn read(
     State(state): State<AppState>,
     call: Call,
     UserPath(id): UserPath,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    to_show(&state, &call, &id).await.map(shown)
+    let user = to_show(&state, &call, &id).await?;
+    let tag = tags::of_version(user.version);
+    Ok(tags::unless_known(&headers, &tag, shown(user)))
 }
 
 /// Learn a user's voice

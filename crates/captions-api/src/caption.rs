@@ -141,6 +141,15 @@ pub struct CaptionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub feedback: Option<FeedbackDocument>,
+    /// The variant that was picked, by its place in `variants`, from 0; the top level repeats the best one all the same.
+    /// Left out as long as none was picked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub selected_variant: Option<u8>,
+    /// The caption beside which this one was written, for whoever wanted more of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub parent_id: Option<Uuid>,
 }
 
 /// One caption of several.
@@ -231,6 +240,8 @@ impl CaptionDocument {
         document.content_description = Some(record.description.as_str().to_owned());
         document.user_id = record.user.as_ref().map(|user| user.as_str().to_owned());
         document.feedback = record.feedback.as_ref().map(FeedbackDocument::from);
+        document.selected_variant = record.selected;
+        document.parent_id = record.parent.map(|parent| parent.0);
         document.campaign_id = record.campaign.as_ref().map(|campaign| campaign.as_str().to_owned());
         document
     }
@@ -296,6 +307,8 @@ impl CaptionDocument {
             user_id: None,
             campaign_id: None,
             feedback: None,
+            selected_variant: None,
+            parent_id: None,
         }
     }
 }
@@ -349,39 +362,5 @@ impl From<&Variant> for VariantDocument {
     }
 }
 
-/// A page of a user's history, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct HistoryPage {
-    pub data: Vec<CaptionDocument>,
-    /// True if there are older ones.
-    pub has_more: bool,
-    /// Send it as `cursor` to get the next page; null on the last page.
-    #[schema(required)]
-    pub next_cursor: Option<String>,
-}
-
-impl HistoryPage {
-    /// The page of `limit` from records that were read with `limit + 1`: the one more tells whether there are more.
-    pub fn of(records: &[Record], limit: usize) -> Self {
-        let shown = &records[..records.len().min(limit)];
-        let has_more = records.len() > limit;
-        Self {
-            data: shown.iter().map(CaptionDocument::of_record).collect(),
-            has_more,
-            next_cursor: shown.last().filter(|_| has_more).map(|last| cursor_after(last.id)),
-        }
-    }
-}
-
-/// The cursor of what comes after the caption `id`.
-pub fn cursor_after(id: CaptionId) -> String {
-    format!("c{}", id.0.simple())
-}
-
-/// The caption that a cursor stands after; `None` if it is not one of ours.
-pub fn read_cursor(cursor: &str) -> Option<CaptionId> {
-    Uuid::try_parse(cursor.strip_prefix('c')?).ok().map(CaptionId)
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use captions_domain::{
     caption::{CaptionId, Record, Source},
-    context::Context,
+    context::{Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
     history::{Amendment, Extent, Filter, searched},
     ports::{CacheKey, CaptionStore},
@@ -73,11 +73,8 @@ impl CaptionStore for PgStore {
         before: Option<CaptionId>,
         limit: u32,
     ) -> Result<Vec<Record>, StoreError> {
-        // Put together, so that each kind of search has a plan of its own.
-        let mut query = QueryBuilder::<Postgres>::new(concat!("SELECT ", columns!(), " FROM captions WHERE tenant = "));
-        query.push_bind(cx.tenant.as_str());
-        narrow(&mut query, filter, before);
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
+        let mut query = QueryBuilder::new("");
+        search(&mut query, &cx.tenant, filter, before, limit);
         let rows = self.pool.fetch_all(query.build()).await?;
         Ok(rows.iter().map(record_of).collect::<Result<_, _>>().map_err(fault)?)
     }
@@ -136,8 +133,16 @@ impl CaptionStore for PgStore {
     }
 }
 
-/// The conditions of the search, behind that of the tenant.
-fn narrow(query: &mut QueryBuilder<Postgres>, filter: &Filter, before: Option<CaptionId>) {
+/// Put together from what is looked for, so that each kind of search has a plan of its own.
+fn search(
+    query: &mut QueryBuilder<Postgres>,
+    tenant: &TenantId,
+    filter: &Filter,
+    before: Option<CaptionId>,
+    limit: u32,
+) {
+    query.push(concat!("SELECT ", columns!(), " FROM captions WHERE tenant = "));
+    query.push_bind(tenant.as_str());
     if let Some(user) = &filter.user {
         query.push(" AND user_id = ").push_bind(user.as_str());
     }
@@ -174,6 +179,7 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &Filter, before: Option<Ca
     if let Some(text) = &filter.text {
         query.push(" AND position(").push_bind(text.to_lowercase()).push(" IN searched) > 0");
     }
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
 }
 
 fn record_of(row: &PgRow) -> Result<Record, Error> {
@@ -225,3 +231,6 @@ fn up_to_microsecond(time: OffsetDateTime) -> OffsetDateTime {
 fn source_of(name: String) -> Result<Source, Error> {
     serde_json::from_value(name.into()).map_err(|error| Error::Decode(error.into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,7 +153,7 @@ fn a_stored_caption_shows_its_feedback() {
     );
 }
 
-fn record() -> Record {
+pub(crate) fn record() -> Record {
     Record {
         id: ID.parse().unwrap(),
         request_id: "r-1".into(),
@@ -351,32 +351,5 @@ fn sources_degradations_and_grades_are_complete() {
     );
     for grade in [Grade::Standard, Grade::Basic, Grade::Template] {
         assert!(crate::schema::GRADES.contains(&grade.as_str()));
-    }
-}
-
-#[test]
-fn a_page_says_whether_there_is_more_and_where_it_goes_on() {
-    let records = vec![record(), record(), record()];
-
-    let page = HistoryPage::of(&records, 2);
-    let last = HistoryPage::of(&records, 3);
-
-    assert_eq!((page.data.len(), page.has_more), (2, true));
-    assert_eq!(read_cursor(page.next_cursor.as_deref().unwrap()), Some(records[1].id));
-    assert_eq!((last.data.len(), last.has_more, last.next_cursor), (3, false, None));
-    assert_eq!(
-        HistoryPage::of(&[], 20),
-        HistoryPage {
-            data: vec![],
-            has_more: false,
-            next_cursor: None
-        }
-    );
-}
-
-#[test]
-fn a_foreign_cursor_is_no_cursor() {
-    for foreign in ["", "c", "cabc", "01890000-0000-7000-8000-000000000001", "é", "c\u{0}"] {
-        assert_eq!(read_cursor(foreign), None, "{foreign:?}");
     }
 }

@@ -511,8 +511,8 @@ pub async fn a_call_cut_off_midway_leaves_the_store_usable(store: &dyn CaptionSt
         cut_after(polls, store.append(&cx, &record)).await;
         cut_after(polls, store.read(&cx, record.id)).await;
         cut_after(polls, store.history(&cx, &Filter::of_user(&ann), None, 10)).await;
-        cut_after(polls, store.amend(&cx, record.id, &told(&build::feedback_full()), Some(1))).await;
-        cut_after(polls, store.amend(&cx, record.id, &Amendment::Selection(Some(0)), None)).await;
+        cut_after(polls, store.amend(&cx, record.id, &told(&build::feedback_full()), Some(7))).await;
+        cut_after(polls, store.amend(&cx, record.id, &Amendment::Selection(Some(1)), None)).await;
         cut_after(polls, store.erase(&cx, &of(&build::user_id("nobody")))).await;
 
         store.append(&cx, &record).await.unwrap();

@@ -60,7 +60,8 @@ async fn play(steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Append { user } => {
-                let record = build::record(&users[user]);
+                let mut record = build::record(&users[user]);
+                record.caption.created_at = now();
                 if spooled.append(&cx, &record).await.is_ok() {
                     promised.records.insert(record.id, record);
                 }
@@ -79,6 +80,7 @@ async fn play(steps: Vec<Step>) {
             }
             Step::Erase { user } => {
                 // A failed erasure may have gone any part of its way: it is made good once the store works.
+                let cx = Context { now: now(), ..cx.clone() };
                 if spooled.erase(&cx, &of(&users[user])).await.is_err() {
                     let mood = *inner.mood.lock().unwrap();
                     inner.becomes(Mood::Works);
@@ -129,6 +131,11 @@ async fn play(steps: Vec<Step>) {
             .collect();
         assert_eq!(stored, expected);
     }
+}
+
+/// As every store keeps it.
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc().truncate_to_microsecond()
 }
 
 /// Feedback whose call failed may be there or not. How often a caption was changed is nobody's promise.

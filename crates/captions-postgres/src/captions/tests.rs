@@ -1,0 +1,151 @@
+//! How Postgres looks for captions: by an index, in its order, and no further than the page goes.
+
+use captions_domain::choice::Platform;
+use captions_testkit::{build, postgres::fresh_database};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use time::macros::datetime;
+
+use super::*;
+use crate::options::PgOptions;
+
+/// So many captions of one tenant, one a second, of 400 users. French, the provider `second`, X and a high score are rare.
+const MANY: u32 = 40_000;
+
+async fn full() -> (PgConnection, Context) {
+    let limit = Duration::from_secs(60);
+    let url = fresh_database().await;
+    let store = PgStore::new(PgOptions {
+        url: url.clone(),
+        pool_size: 2,
+        connect_timeout: limit,
+        acquire_timeout: limit,
+        statement_timeout: limit,
+        idle_timeout: limit,
+        max_lifetime: limit,
+        pooling: true,
+    })
+    .unwrap();
+    store.migrate().await.unwrap();
+    let cx = build::context();
+    let mut record = build::record(&build::user_id("ann"));
+    record.caption.created_at = datetime!(2026-03-03 10:00 UTC);
+    store.append(&cx, &record).await.unwrap();
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    let copies = format!(
+        "ALTER TABLE captions DISABLE TRIGGER USER; \
+         INSERT INTO captions (tenant, id, request_id, user_id, description, caption, source, attempts, degraded, \
+         created_at, searched) \
+         SELECT tenant, (lpad(to_hex((extract(epoch FROM created_at) * 1000)::bigint + n * 1000), 12, '0') \
+         || '7000800000000000' || lpad(to_hex(n), 4, '0'))::uuid, \
+         request_id, 'user-' || n % 400, description, \
+         jsonb_set(caption, '{{variants,0,quality,score}}', to_jsonb(CASE WHEN n % 9000 = 3 THEN 99.0 ELSE 50.0 END)) \
+         || jsonb_build_object('language', CASE WHEN n % 9000 = 0 THEN 'fr-CA' ELSE 'en' END, \
+         'provider', CASE WHEN n % 9000 = 1 THEN 'second' ELSE 'primary' END, \
+         'platform', CASE WHEN n % 9000 = 2 THEN 'x' ELSE 'instagram' END), \
+         source, attempts, degraded, created_at + n * interval '1 second', searched \
+         FROM captions, generate_series(1, {MANY}) AS n; \
+         ALTER TABLE captions ENABLE TRIGGER USER"
+    );
+    sqlx::raw_sql(AssertSqlSafe(copies)).execute(&mut database).await.unwrap();
+    sqlx::raw_sql("VACUUM ANALYZE captions").execute(&mut database).await.unwrap();
+    (database, cx)
+}
+
+/// The rows of the page, the pages of memory that were looked at for it, and the kinds of steps.
+async fn explain(
+    database: &mut PgConnection,
+    cx: &Context,
+    filter: &Filter,
+    before: Option<CaptionId>,
+) -> (u64, u64, Vec<String>) {
+    let mut query = QueryBuilder::new("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ");
+    search(&mut query, &cx.tenant, filter, before, 21);
+    let row = query.build().fetch_one(database).await.unwrap();
+    let plan = &row.get::<Value, _>(0)[0]["Plan"];
+    let count = |name: &str| plan[name].as_f64().unwrap_or_default();
+    let mut steps = Vec::new();
+    let mut next = Some(plan);
+    while let Some(step) = next {
+        let index = step["Index Name"].as_str().unwrap_or_default();
+        steps.push(format!("{} {index}", step["Node Type"].as_str().unwrap()));
+        next = step["Plans"].get(0);
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
+    let whole = |number: f64| number as u64;
+    let blocks = count("Shared Hit Blocks") + count("Shared Read Blocks");
+    (whole(count("Actual Rows")), whole(blocks), steps)
+}
+
+#[tokio::test]
+async fn a_page_of_a_long_history_costs_what_a_page_of_a_short_one_does() {
+    let (mut database, cx) = full().await;
+    let all = Filter::default();
+    let middle = datetime!(2026-03-03 15:00 UTC);
+    let until = Filter {
+        until: Some(middle),
+        ..all.clone()
+    };
+    let far = CaptionId(until.end_id().unwrap());
+    let user = Filter::of_user(&build::user_id("user-7"));
+    let of_user_in_english = Filter {
+        language: Some("en".parse().unwrap()),
+        ..user.clone()
+    };
+    let cases = [
+        ("all", all.clone(), None, 200),
+        ("all, far behind", all.clone(), Some(far), 200),
+        ("of a time", until, None, 200),
+        ("of a user", user.clone(), None, 200),
+        ("of a user, far behind", user, Some(far), 200),
+        ("of a user in a language", of_user_in_english, None, 200),
+        // What is rare is looked for in the index alone, of which a row takes some 60 bytes.
+        (
+            "in a rare language",
+            Filter {
+                language: Some("fr".parse().unwrap()),
+                ..all.clone()
+            },
+            None,
+            1_000,
+        ),
+        (
+            "by a rare provider",
+            Filter {
+                provider: Some("second".into()),
+                ..all.clone()
+            },
+            None,
+            1_000,
+        ),
+        (
+            "for a rare platform",
+            Filter {
+                platform: Some(Platform::X),
+                ..all.clone()
+            },
+            None,
+            1_000,
+        ),
+        (
+            "of a rare score",
+            Filter {
+                min_score: Some(90.0),
+                ..all
+            },
+            None,
+            1_000,
+        ),
+    ];
+    for (name, filter, before, most) in cases {
+        let (rows, blocks, steps) = explain(&mut database, &cx, &filter, before).await;
+
+        assert!(rows > 3, "{name}: {rows} rows");
+        assert!(blocks < most, "{name}: {blocks} blocks by {steps:?}");
+        let is_ordered = steps
+            .iter()
+            .all(|step| !step.starts_with("Seq Scan") && !step.starts_with("Sort"));
+        assert!(is_ordered || rows < 21, "{name}: {steps:?}");
+        assert!(steps.iter().all(|step| !step.starts_with("Seq Scan")), "{name}: {steps:?}");
+    }
+}
