@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use rstest::rstest;
@@ -117,6 +120,7 @@ async fn a_name_that_changes_its_address_is_connected_to_where_it_was_checked() 
     };
     let client = reqwest::Client::builder()
         .no_proxy()
+        .timeout(Duration::from_secs(5))
         .tls_certs_only(std::iter::empty())
         .dns_resolver(Arc::new(rebinding))
         .build()
