@@ -202,7 +202,7 @@ async fn a_step_that_was_changed_afterwards_is_refused_and_a_newer_one_accepted(
     let folder = folder();
     let store = store(&folder).await;
     let mut raw = raw(&options(&folder).path).await;
-    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, 1, 'x', 0 FROM _sqlx_migrations";
+    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, 1, 'x', 0 FROM _sqlx_migrations WHERE version = 1";
     sqlx::raw_sql(newer).execute(&mut raw).await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
