@@ -16,6 +16,7 @@ mod hashtags;
 mod health;
 mod layers;
 mod openapi;
+mod pages;
 mod preferences;
 mod results;
 mod rewrites;
@@ -100,7 +101,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::explain));
+        .routes(routes!(pages::errors::list))
+        .routes(routes!(pages::errors::explain));
     openapi::tell_limits(router.get_openapi_mut());
     router
 }
