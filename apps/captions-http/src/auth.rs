@@ -53,7 +53,11 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::PUT, "/v1/users/{id}/voice", Some(Scope::Write)),
     (Method::DELETE, "/v1/users/{id}/voice", Some(Scope::Write)),
     (Method::GET, "/v1/users/{id}/suggestions", Some(Scope::Read)),
-    (Method::POST, "/v1/users/{id}/suggestions/{suggestion}/accept", Some(Scope::Write)),
+    (
+        Method::POST,
+        "/v1/users/{id}/suggestions/{suggestion}/accept",
+        Some(Scope::Write),
+    ),
     (Method::GET, "/v1/stats", Some(Scope::Read)),
 ];
 
@@ -96,7 +100,10 @@ pub(crate) async fn require(State(state): State<AppState>, request: Request, nex
         if rows().next().is_some() {
             return not_allowed(rows().map(|(method, ..)| method));
         }
-        tracing::error!(route, "an address that is not in the table of scopes; nobody may use it");
+        tracing::error!(
+            route,
+            "an address that is not in the table of scopes; nobody may use it"
+        );
         return Failure::new(Code::Forbidden, "nobody may use this address").into_response();
     };
     let Some(scope) = *scope else {

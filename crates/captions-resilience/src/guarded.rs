@@ -15,8 +15,8 @@ use captions_domain::{
     fault::{Fault, LlmError, StoreError},
     keys::{By, Key, KeyId},
     ports::{
-        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
-        KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
+        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations, KeyStore,
+        LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
     quota::{Decision, Plan, Take},

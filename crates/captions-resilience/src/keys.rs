@@ -279,7 +279,9 @@ impl Inner {
         if let Some(shared) = &self.shared
             && shared.remove(cx, &name(digest)).await.is_err()
         {
-            tracing::warn!("other replicas could not be told of a changed key; they find out once their copy is not fresh");
+            tracing::warn!(
+                "other replicas could not be told of a changed key; they find out once their copy is not fresh"
+            );
         }
     }
 

@@ -68,7 +68,12 @@ impl KeyStore for KeyRack {
     }
 
     async fn list(&self, cx: &Context, before: Option<KeyId>, limit: u32) -> Result<Vec<Key>, StoreError> {
-        let mut all: Vec<Key> = self.open()?.values().filter(|key| key.tenant == cx.tenant).cloned().collect();
+        let mut all: Vec<Key> = self
+            .open()?
+            .values()
+            .filter(|key| key.tenant == cx.tenant)
+            .cloned()
+            .collect();
         all.retain(|key| before.is_none_or(|before| key.id < before));
         all.sort_by(|one, other| other.id.cmp(&one.id));
         all.truncate(limit as usize);
@@ -118,7 +123,11 @@ pub(crate) fn bearer(secret: &Secret) -> String {
 async fn ask(server: &Server, method: &str, path: &str, authorization: Option<&str>) -> Reply {
     let mut headers = vec![("content-type", "application/json")];
     headers.extend(authorization.map(|value| ("authorization", value)));
-    let body = if matches!(method, "POST" | "PUT" | "PATCH") { "{}" } else { "" };
+    let body = if matches!(method, "POST" | "PUT" | "PATCH") {
+        "{}"
+    } else {
+        ""
+    };
     send(server.address, method, path, &headers, body.as_bytes()).await
 }
 
@@ -162,7 +171,10 @@ async fn every_address_needs_a_key_and_a_scope_unless_it_is_a_probe_or_a_documen
         let lacking = ask(&server, &method, &address, Some(&none)).await;
         assert_eq!(lacking.code(), (403, "forbidden".to_owned()), "{method} {path}");
         let challenge = lacking.header("www-authenticate").unwrap();
-        assert!(challenge.contains("error=\"insufficient_scope\", scope=\""), "{challenge}");
+        assert!(
+            challenge.contains("error=\"insufficient_scope\", scope=\""),
+            "{challenge}"
+        );
     }
 
     let expected = ["/errors", "/errors/{code}", "/livez", "/readyz"];
@@ -219,8 +231,14 @@ async fn a_scope_opens_what_it_is_for_and_nothing_else(
 #[case::no_token(Some("Bearer"), "not Bearer")]
 #[case::empty(Some("Bearer "), "not Bearer")]
 #[case::foreign(Some("Bearer sk-1234"), "captions_ and 49")]
-#[case::mistyped(Some("Bearer captions_0000000000000000000000000000000000000000000000000"), "mistyped")]
-#[case::unknown(Some("Bearer captions_00000000000000000000000000000000000000000003pSNuV"), "no such key")]
+#[case::mistyped(
+    Some("Bearer captions_0000000000000000000000000000000000000000000000000"),
+    "mistyped"
+)]
+#[case::unknown(
+    Some("Bearer captions_00000000000000000000000000000000000000000003pSNuV"),
+    "no such key"
+)]
 #[tokio::test]
 async fn who_is_not_known_is_told_why(#[case] authorization: Option<&str>, #[case] why: &str) {
     let (server, _) = with_keys(true).await;
@@ -231,14 +249,20 @@ async fn who_is_not_known_is_told_why(#[case] authorization: Option<&str>, #[cas
     let detail = reply.problem()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains(why), "{detail}");
     let challenge = reply.header("www-authenticate").unwrap();
-    assert_eq!(challenge.contains("invalid_token"), authorization.is_some(), "{challenge}");
+    assert_eq!(
+        challenge.contains("invalid_token"),
+        authorization.is_some(),
+        "{challenge}"
+    );
 }
 
 #[tokio::test]
 async fn an_expired_and_a_revoked_key_open_nothing() {
     let (server, rack) = with_keys(true).await;
     let now = OffsetDateTime::now_utc();
-    let soon = rack.issue("acme", &[Scope::Read], |key| key.expires_at = Some(now + time::Duration::HOUR));
+    let soon = rack.issue("acme", &[Scope::Read], |key| {
+        key.expires_at = Some(now + time::Duration::HOUR)
+    });
     let expired = rack.issue("acme", &[Scope::Read], |key| key.expires_at = Some(now));
     let revoked = rack.issue("acme", &[Scope::Read], |key| key.revoked_at = Some(now));
 
@@ -258,14 +282,22 @@ async fn a_key_counts_in_its_header_alone() {
     let path = "/v1/users/ana/captions";
 
     let lower = format!("bearer {text}");
-    assert_eq!(read(&server, Some(&lower)).await.status, 200, "the scheme's case does not matter");
+    assert_eq!(
+        read(&server, Some(&lower)).await.status,
+        200,
+        "the scheme's case does not matter"
+    );
     for headers in [
         vec![("x-api-key", text.as_str())],
         vec![("cookie", text.as_str())],
         vec![("proxy-authorization", right.as_str())],
         vec![("authorization", right.as_str()), ("authorization", right.as_str())],
     ] {
-        assert_eq!(send(server.address, "GET", path, &headers, b"").await.status, 401, "{headers:?}");
+        assert_eq!(
+            send(server.address, "GET", path, &headers, b"").await.status,
+            401,
+            "{headers:?}"
+        );
     }
     let in_the_query = format!("{path}?key={text}");
     assert_eq!(ask(&server, "GET", &in_the_query, None).await.status, 401);
@@ -287,7 +319,11 @@ async fn an_outage_is_never_the_fault_of_a_key(#[case] kind: FaultKind, #[case] 
 
     assert_eq!(reply.code(), (status, code.to_owned()));
     assert!(reply.header("retry-after").is_some() && reply.problem()["retryable"] == true);
-    assert_eq!(read(&server, None).await.status, 401, "without a key there is nothing to look up");
+    assert_eq!(
+        read(&server, None).await.status,
+        401,
+        "without a key there is nothing to look up"
+    );
     assert_eq!(ask(&server, "GET", "/livez", Some(&key)).await.status, 200);
 }
 

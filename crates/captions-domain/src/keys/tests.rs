@@ -76,7 +76,10 @@ fn a_number_above_256_bits_is_no_key() {
         .map(|place| char::from(digits[usize::try_from(sum / 62_u64.pow(place) % 62).unwrap()]))
         .collect();
 
-    assert_eq!(Secret::parse(&format!("{signed}{checksum}")).unwrap_err(), NotAKey::Checksum);
+    assert_eq!(
+        Secret::parse(&format!("{signed}{checksum}")).unwrap_err(),
+        NotAKey::Checksum
+    );
 }
 
 #[test]
@@ -86,7 +89,10 @@ fn nothing_prints_a_secret() {
 
     let printed = format!("{secret:?} {:?} {:?}", secret.digest(), key());
 
-    assert!(!printed.contains(&text[9..52]) && !printed.contains("7, 7"), "{printed}");
+    assert!(
+        !printed.contains(&text[9..52]) && !printed.contains("7, 7"),
+        "{printed}"
+    );
 }
 
 #[rstest]

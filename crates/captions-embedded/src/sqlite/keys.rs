@@ -114,9 +114,8 @@ impl KeyStore for SqliteStore {
     }
 
     async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        let query = sqlx::query(
-            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND tenant = ?2",
-        );
+        let query =
+            sqlx::query("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND tenant = ?2");
         let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(microseconds(at));
         match self.execute(query).await? {
             0 => Ok(None),
@@ -127,7 +126,8 @@ impl KeyStore for SqliteStore {
 
     async fn used(&self, _: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         for (id, at) in uses {
-            let query = sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1");
+            let query =
+                sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1");
             self.execute(query.bind(id.0).bind(microseconds(*at))).await?;
         }
         Ok(())

@@ -155,7 +155,10 @@ async fn migrations_are_pending_until_they_are_applied() {
     let folder = folder();
     let store = SqliteStore::new(options(&folder)).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions", "4 keys"]);
+    assert_eq!(
+        store.pending_migrations().await.unwrap(),
+        ["1 users and captions", "4 keys"]
+    );
     assert_eq!(kind(look_up(&store).await), FaultKind::Unavailable);
     assert!(!options(&folder).path.exists(), "asking must not make the file");
     store.migrate().await.unwrap();
@@ -173,7 +176,10 @@ async fn an_empty_file_is_brought_up_to_date() {
     std::fs::write(&options.path, "").unwrap();
     let store = SqliteStore::new(options).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions", "4 keys"]);
+    assert_eq!(
+        store.pending_migrations().await.unwrap(),
+        ["1 users and captions", "4 keys"]
+    );
     store.migrate().await.unwrap();
 
     create(&store).await.unwrap();

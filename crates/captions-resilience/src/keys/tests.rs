@@ -109,7 +109,10 @@ impl Cache for Messages {
 
     async fn remove(&self, cx: &Context, key: &CacheKey) -> Result<(), Fault> {
         let told = Invalidation::One(cx.tenant.clone(), key.clone());
-        self.0.send(told).map(drop).map_err(|_| Fault::new(FaultKind::Unavailable))
+        self.0
+            .send(told)
+            .map(drop)
+            .map_err(|_| Fault::new(FaultKind::Unavailable))
     }
 
     async fn put_if_absent(&self, _: &Context, _: &CacheKey, _: Bytes, _: Duration) -> Result<bool, Fault> {
@@ -207,7 +210,11 @@ async fn callers_of_one_key_share_a_question_whether_it_is_known_or_not() {
         let before = store.asked();
         let answers = join_all((0..100).map(|_| ask(&keys, number))).await;
 
-        assert!(answers.into_iter().all(|answer| answer.unwrap().is_some() == (number == 1)));
+        assert!(
+            answers
+                .into_iter()
+                .all(|answer| answer.unwrap().is_some() == (number == 1))
+        );
         assert_eq!(store.asked(), before + 1);
     }
 }
@@ -250,7 +257,10 @@ async fn who_tries_many_keys_meets_a_limit_and_known_keys_do_not() {
     let mut turned_away = 0;
     for number in 0..5000 {
         if let Err(error) = keys.find(&relaxed(), By::Digest(guess(number))).await {
-            assert!(matches!(kind::<()>(Err(error)), FaultKind::RateLimited { retry_after: Some(_) }));
+            assert!(matches!(
+                kind::<()>(Err(error)),
+                FaultKind::RateLimited { retry_after: Some(_) }
+            ));
             turned_away += 1;
         }
     }
@@ -344,7 +354,9 @@ async fn other_replicas_are_told_and_doubt_everything_after_a_gap() {
     let (here, there) = (cached(&store, shared()), cached(&store, shared()));
     ask(&there, 1).await.unwrap();
 
-    here.revoke(&relaxed(), key(1).id, OffsetDateTime::UNIX_EPOCH).await.unwrap();
+    here.revoke(&relaxed(), key(1).id, OffsetDateTime::UNIX_EPOCH)
+        .await
+        .unwrap();
     sleep(Duration::from_millis(1)).await;
     assert!(ask(&there, 1).await.unwrap().unwrap().revoked_at.is_some());
 
@@ -368,7 +380,9 @@ async fn without_messages_a_revocation_counts_once_the_copy_is_not_fresh() {
     let there = cached(&store, None);
     ask(&there, 1).await.unwrap();
 
-    here.revoke(&relaxed(), key(1).id, OffsetDateTime::UNIX_EPOCH).await.unwrap();
+    here.revoke(&relaxed(), key(1).id, OffsetDateTime::UNIX_EPOCH)
+        .await
+        .unwrap();
 
     later(29).await;
     assert_eq!(ask(&there, 1).await.unwrap().unwrap().revoked_at, None);

@@ -51,7 +51,10 @@ pub async fn an_unknown_key_is_none(store: &dyn KeyStore) {
     let id = KeyId(Uuid::now_v7());
     let now = OffsetDateTime::UNIX_EPOCH;
 
-    assert_eq!(store.find(&cx, By::Digest(build::secret().digest())).await.unwrap(), None);
+    assert_eq!(
+        store.find(&cx, By::Digest(build::secret().digest())).await.unwrap(),
+        None
+    );
     assert_eq!(by_id(store, &cx, id).await, None);
     assert_eq!(store.list(&cx, None, 10).await.unwrap(), []);
     assert_eq!(store.revoke(&cx, id, now).await.unwrap(), None);
@@ -83,7 +86,10 @@ pub async fn adding_again_changes_nothing(store: &dyn KeyStore) {
 
     store.add(&cx, &key).await.unwrap();
 
-    assert_eq!(by_id(store, &cx, key.id).await.unwrap().revoked_at, Some(key.created_at));
+    assert_eq!(
+        by_id(store, &cx, key.id).await.unwrap().revoked_at,
+        Some(key.created_at)
+    );
 }
 
 pub async fn a_digest_belongs_to_one_key(store: &dyn KeyStore) {
@@ -118,7 +124,11 @@ pub async fn a_revoked_key_stays_revoked(store: &dyn KeyStore) {
     let first = key.created_at + Duration::HOUR;
 
     let revoked = store.revoke(&cx, key.id, first).await.unwrap().unwrap();
-    let again = store.revoke(&cx, key.id, first + Duration::HOUR).await.unwrap().unwrap();
+    let again = store
+        .revoke(&cx, key.id, first + Duration::HOUR)
+        .await
+        .unwrap()
+        .unwrap();
 
     assert_eq!(revoked.revoked_at, Some(first));
     assert_eq!(again, revoked);
@@ -151,7 +161,12 @@ pub async fn a_rotation_never_lengthens_a_life(store: &dyn KeyStore) {
     store.add(&cx, &old).await.unwrap();
     let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
 
-    assert!(store.rotate(&cx, old.id, &successor, now + Duration::DAY).await.unwrap());
+    assert!(
+        store
+            .rotate(&cx, old.id, &successor, now + Duration::DAY)
+            .await
+            .unwrap()
+    );
 
     assert_eq!(by_id(store, &cx, old.id).await.unwrap().expires_at, Some(end));
 }
