@@ -247,21 +247,18 @@ impl Inner {
     fn remember(&self, digest: KeyDigest, found: Option<&Key>, epoch: u64) {
         let now = Instant::now();
         // Whatever way the store finds rows: the same digest, compared in constant time.
-        match found.filter(|key| key.digest == digest) {
-            Some(key) => {
-                let known = Known {
-                    key: key.clone(),
-                    epoch,
-                    told: now,
-                    ask_after: now + self.times.fresh,
-                };
-                self.known.insert(digest, known);
-                self.unknown.remove(&digest);
-            }
-            None => {
-                self.unknown.insert(digest, now);
-                self.known.remove(&digest);
-            }
+        if let Some(key) = found.filter(|key| key.digest == digest) {
+            let known = Known {
+                key: key.clone(),
+                epoch,
+                told: now,
+                ask_after: now + self.times.fresh,
+            };
+            self.known.insert(digest, known);
+            self.unknown.remove(&digest);
+        } else {
+            self.unknown.insert(digest, now);
+            self.known.remove(&digest);
         }
     }
 
