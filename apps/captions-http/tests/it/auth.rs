@@ -75,7 +75,7 @@ impl KeyStore for KeyRack {
             .cloned()
             .collect();
         all.retain(|key| before.is_none_or(|before| key.id < before));
-        all.sort_by(|one, other| other.id.cmp(&one.id));
+        all.sort_by_key(|key| std::cmp::Reverse(key.id));
         all.truncate(limit as usize);
         Ok(all)
     }
