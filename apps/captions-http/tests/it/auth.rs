@@ -261,7 +261,7 @@ async fn an_expired_and_a_revoked_key_open_nothing() {
     let (server, rack) = with_keys(true).await;
     let now = OffsetDateTime::now_utc();
     let soon = rack.issue("acme", &[Scope::Read], |key| {
-        key.expires_at = Some(now + time::Duration::HOUR)
+        key.expires_at = Some(now + time::Duration::HOUR);
     });
     let expired = rack.issue("acme", &[Scope::Read], |key| key.expires_at = Some(now));
     let revoked = rack.issue("acme", &[Scope::Read], |key| key.revoked_at = Some(now));
