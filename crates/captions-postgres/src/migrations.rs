@@ -31,6 +31,7 @@ fn migrator() -> Migrator {
             "finding captions",
             include_str!("../migrations/0002_finding_captions.sql"),
         ),
+        (4, "keys", include_str!("../migrations/0004_keys.sql")),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

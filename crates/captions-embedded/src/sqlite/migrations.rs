@@ -34,6 +34,7 @@ pub(super) fn migrator() -> Migrator {
             "finding captions",
             include_str!("../../migrations/0002_finding_captions.sql"),
         ),
+        (4, "keys", include_str!("../../migrations/0004_keys.sql")),
     ])
 }
 
