@@ -62,5 +62,9 @@ async fn keep(session: &Session, id: CaptionId, body: &serde_json::Value) -> Res
     check_variant(&feedback, record.caption.variants.len())?;
     let amendment = Amendment::Feedback(feedback.clone());
     let amended: Result<Option<u64>, StoreError> = session.captions().amend(&cx, id, &amendment, None).await;
-    if amended?.is_some() { Ok(feedback) } else { Err(not_found()) }
+    if amended?.is_some() {
+        Ok(feedback)
+    } else {
+        Err(not_found())
+    }
 }

@@ -114,12 +114,7 @@ async fn list(
     Ok(Exit::Done)
 }
 
-async fn one(
-    id: &str,
-    output: Output,
-    surroundings: &Surroundings,
-    screen: &mut Screen<'_>,
-) -> Result<Exit, Failure> {
+async fn one(id: &str, output: Output, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let id: CaptionId = id.parse()?;
     let session = Session::of_store(surroundings, screen).await?;
     let record = session.captions().read(&session.context(), id).await;

@@ -4,7 +4,9 @@ use captions_api::{
     problem::{Code, Problem},
     user::{ErasedDocument, UserDocument, parse_new},
 };
-use captions_domain::{caption::Degraded, fault::StoreError, history::Extent, ports::Expect, request::UserId, user::User};
+use captions_domain::{
+    context::Context, fault::StoreError, history::Extent, ports::Expect, request::UserId, user::User,
+};
 use serde_json::json;
 
 use crate::{
@@ -97,19 +99,14 @@ async fn delete(
     let session = Session::of_store(surroundings, screen).await?;
     let erased = erase(&session, &id).await;
     session.close().await;
-    let (user_erased, captions_erased, degraded) = erased?;
-    if !user_erased && captions_erased == 0 {
+    let erased = erased?;
+    let captions_erased = erased.captions_erased;
+    if !erased.user_erased && captions_erased == 0 {
         return Err(Failure::broken(
             Code::UserNotFound,
             format!("there is no user {id}, and no caption for one"),
         ));
     }
-    let erased = ErasedDocument {
-        id: id.as_str().to_owned(),
-        user_erased,
-        captions_erased,
-        degraded,
-    };
     if output.json {
         screen.document(&erased)?;
     } else {
@@ -122,12 +119,24 @@ async fn delete(
     Ok(Exit::Done)
 }
 
-/// Whether there was a user, how many captions there were, and what went less well. The same order as over HTTP: the captions last, because one
-/// that is being written at this moment may still be stored for a user who is going. If the second step fails, running the
-/// command again finishes the work.
-async fn erase(session: &Session, id: &UserId) -> Result<(bool, u64, Vec<Degraded>), StoreError> {
+/// The same order as over HTTP: the captions last, because one that is being written at this moment may still be stored for a
+/// user who is going. If the second step fails, running the command again finishes the work.
+async fn erase(session: &Session, id: &UserId) -> Result<ErasedDocument, StoreError> {
     let cx = session.context();
+    let before = session.users().read(&cx, id).await?;
     let user_erased = session.users().erase(&cx, id).await?;
+    let cx = Context {
+        now: session.context().now,
+        ..cx
+    };
     let captions_erased = session.captions().erase(&cx, &Extent::OfUser(id.clone())).await?;
-    Ok((user_erased, captions_erased, cx.notes.all()))
+    let known = before.filter(|_| user_erased);
+    Ok(ErasedDocument::new(
+        cx.fresh_id,
+        id,
+        known.as_ref(),
+        captions_erased,
+        cx.notes.all(),
+        cx.now,
+    ))
 }

@@ -127,7 +127,10 @@ async fn accept(
 async fn accepted(session: &Session, id: &UserId, suggestion: &str) -> Result<Preferences, Failure> {
     let cx = session.context();
     let user = session.user(&cx, id).await?;
-    let records = session.captions().history(&cx, &Filter::of_user(id), None, LOOK_BACK).await?;
+    let records = session
+        .captions()
+        .history(&cx, &Filter::of_user(id), None, LOOK_BACK)
+        .await?;
     let found = suggest(&user.preferences, &records);
     let Some(one) = found.into_iter().find(|one| one.change.id() == suggestion) else {
         let words = format!("the feedback on captions for {id} does not suggest '{suggestion}' now");
@@ -145,7 +148,10 @@ async fn accepted(session: &Session, id: &UserId, suggestion: &str) -> Result<Pr
 async fn suggestions(session: &Session, id: &UserId) -> Result<SuggestionsDocument, Failure> {
     let cx = session.context();
     let user = session.user(&cx, id).await?;
-    let records = session.captions().history(&cx, &Filter::of_user(id), None, LOOK_BACK).await?;
+    let records = session
+        .captions()
+        .history(&cx, &Filter::of_user(id), None, LOOK_BACK)
+        .await?;
     let found = suggest(&user.preferences, &records);
     Ok(SuggestionsDocument::of(&found, &user.preferences))
 }

@@ -59,11 +59,7 @@ const AT_ONCE: u32 = 100;
         ReadingHistory
     )
 )]
-pub(crate) async fn list(
-    State(state): State<AppState>,
-    call: Call,
-    query: Parameters,
-) -> Result<Response, Failure> {
+pub(crate) async fn list(State(state): State<AppState>, call: Call, query: Parameters) -> Result<Response, Failure> {
     page(&state, &call, query, None, "/v1/captions").await
 }
 
@@ -187,7 +183,12 @@ fn line(record: &Record, is_csv: bool) -> Bytes {
 
 /// The next captions of an export. Each read has a time of its own: however long the whole takes, it goes on as long as
 /// the store answers and the caller reads.
-async fn next(state: &AppState, cx: &Context, search: &Search, after: Option<CaptionId>) -> Result<Vec<Record>, Failure> {
+async fn next(
+    state: &AppState,
+    cx: &Context,
+    search: &Search,
+    after: Option<CaptionId>,
+) -> Result<Vec<Record>, Failure> {
     let cx = Context {
         deadline: Instant::now() + state.limits.deadline,
         ..cx.clone()
@@ -210,7 +211,13 @@ fn prefers_csv(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    kinds.find(|kind| matches!(kind.as_str(), "text/csv" | "application/jsonl" | "application/x-ndjson" | "*/*"))
+    kinds
+        .find(|kind| {
+            matches!(
+                kind.as_str(),
+                "text/csv" | "application/jsonl" | "application/x-ndjson" | "*/*"
+            )
+        })
         .is_some_and(|kind| kind == "text/csv")
 }
 
@@ -226,7 +233,10 @@ async fn page(
     let (parameters, search) = read(query, &known, user)?;
     let before = place(&search, &call.cx.tenant)?;
     let filter = &search.filter;
-    let work = state.engine.captions.history(&call.cx, filter, before, search.limit + 1);
+    let work = state
+        .engine
+        .captions
+        .history(&call.cx, filter, before, search.limit + 1);
     let records = call.within(state, Code::StoreUnavailable, work).await??;
     let page = HistoryPage::of(&records, &search, &call.cx.tenant);
     let link = page.next_cursor.as_ref().map(|cursor| link(path, &parameters, cursor));

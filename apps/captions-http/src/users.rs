@@ -10,6 +10,7 @@ use captions_api::{
     user::{self, ErasedDocument, UserBody, UserDocument, UserPatch},
 };
 use captions_domain::{
+    context::Context,
     fault::StoreError,
     history::Extent,
     ports::{Expect, UserStore},
@@ -17,6 +18,7 @@ use captions_domain::{
     user::User,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use time::OffsetDateTime;
 
 use crate::{
     body::JsonBody,
@@ -101,7 +103,11 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let user = to_show(&state, &call, &id).await?;
-    Ok(tags::unless_known(&headers, &tags::of_version(user.version), Json(UserDocument::from(&user))))
+    Ok(tags::unless_known(
+        &headers,
+        &tags::of_version(user.version),
+        Json(UserDocument::from(&user)),
+    ))
 }
 
 /// Change a user
@@ -143,7 +149,9 @@ pub(crate) async fn patch(
 ///
 /// Erases the user and every stored caption of theirs. Safe to repeat: if it broke off, the next call erases the rest.
 /// Cached captions of theirs are found by nobody any more; `degraded` says if other processes could not be told of that yet.
-/// `If-Match` is looked at before anything is erased; a change that is made in that moment is erased with the rest.
+/// `If-Match` is looked at before anything is erased; a change that is made in that moment is erased with the rest. Captions
+/// that are being written meanwhile, or that wait on another machine for the history, do not come back. The answer has a
+/// `receipt` to be kept.
 #[utoipa::path(
     delete,
     path = "/v1/users/{id}",
@@ -162,29 +170,36 @@ pub(crate) async fn erase(
     headers: HeaderMap,
 ) -> Result<Json<ErasedDocument>, Failure> {
     let wanted = tags::wanted(&headers)?;
+    let engine = &state.engine;
+    let before = call
+        .within(&state, Code::StoreUnavailable, engine.users.read(&call.cx, &id))
+        .await??;
     if wanted.is_some() {
-        let user = known(&state, &call, &id).await?;
+        let user = before.as_ref().ok_or_else(not_found)?;
         tags::check(wanted.as_deref(), &tags::of_version(user.version), "the user")?;
     }
-    let engine = &state.engine;
     // The captions last: one that is being written at this moment may still be stored for a user who is going. The same
     // order as at the command line; if the second step fails, the next call finishes the work.
     let user_erased = call
         .within(&state, Code::StoreUnavailable, engine.users.erase(&call.cx, &id))
         .await??;
+    // What was asked for until now may have been written for the user who is gone.
+    let cx = Context {
+        now: OffsetDateTime::now_utc().truncate_to_microsecond(),
+        ..call.cx.clone()
+    };
+    let extent = Extent::OfUser(id.clone());
     let captions_erased = call
-        .within(&state, Code::StoreUnavailable, engine.captions.erase(&call.cx, &Extent::OfUser(id.clone())))
+        .within(&state, Code::StoreUnavailable, engine.captions.erase(&cx, &extent))
         .await??;
     if !user_erased && captions_erased == 0 {
         return Err(not_found());
     }
-    tracing::info!(captions_erased, "user erased");
-    Ok(Json(ErasedDocument {
-        id: id.as_str().to_owned(),
-        user_erased,
-        captions_erased,
-        degraded: call.cx.notes.all(),
-    }))
+    let known = before.filter(|_| user_erased);
+    let degraded = call.cx.notes.all();
+    let document = ErasedDocument::new(cx.fresh_id, &id, known.as_ref(), captions_erased, degraded, cx.now);
+    tracing::info!(captions_erased, receipt = %document.receipt.id, "user erased");
+    Ok(Json(document))
 }
 
 /// The user as the store has them now, who has to exist: what a change starts from, and what `If-Match` is compared with.

@@ -23,7 +23,14 @@ pub const LONGEST_TEXT: usize = 200;
 
 /// What the captions of all users are narrowed down by.
 pub const FILTERS: &[&str] = &[
-    "user_id", "since", "until", "language", "provider", "platform", "min_score", "q",
+    "user_id",
+    "since",
+    "until",
+    "language",
+    "provider",
+    "platform",
+    "min_score",
+    "q",
 ];
 
 /// The parameters of a list or an export, read.
@@ -94,7 +101,12 @@ impl Search {
             }
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit));
-                let rule = || Invalid::new("out_of_range", format!("limit is a whole number of 1 to {LARGEST_PAGE}"));
+                let rule = || {
+                    Invalid::new(
+                        "out_of_range",
+                        format!("limit is a whole number of 1 to {LARGEST_PAGE}"),
+                    )
+                };
                 self.limit = limit.ok_or_else(rule)?;
             }
             "cursor" => self.cursor = Some(value.to_owned()),
@@ -118,7 +130,12 @@ impl Search {
 fn time(name: &str, value: &str) -> Result<OffsetDateTime, Invalid> {
     OffsetDateTime::parse(&value.trim().replace(' ', "+"), &Rfc3339)
         .map(|time| time.to_offset(UtcOffset::UTC))
-        .map_err(|_| Invalid::new("bad_format", format!("{name} is a time such as 2026-11-24T08:00:00Z (RFC 3339)")))
+        .map_err(|_| {
+            Invalid::new(
+                "bad_format",
+                format!("{name} is a time such as 2026-11-24T08:00:00Z (RFC 3339)"),
+            )
+        })
 }
 
 /// A page of stored captions, newest first.
@@ -209,9 +226,15 @@ pub fn csv_line(document: &CaptionDocument) -> String {
         document.source.as_str().to_owned(),
         document.provider.clone(),
         document.model.clone(),
-        document.selected_variant.map(|place| place.to_string()).unwrap_or_default(),
+        document
+            .selected_variant
+            .map(|place| place.to_string())
+            .unwrap_or_default(),
         feedback.map(|told| told.verdict.to_string()).unwrap_or_default(),
-        feedback.and_then(|told| told.rating).map(|rating| rating.to_string()).unwrap_or_default(),
+        feedback
+            .and_then(|told| told.rating)
+            .map(|rating| rating.to_string())
+            .unwrap_or_default(),
         feedback.and_then(|told| told.final_text.clone()).unwrap_or_default(),
         document.request_id.clone(),
         document.parent_id.map(|id| id.to_string()).unwrap_or_default(),
@@ -221,7 +244,11 @@ pub fn csv_line(document: &CaptionDocument) -> String {
 
 /// Text that no spreadsheet calculates with.
 fn inert(text: String) -> String {
-    match text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control()).chars().next() {
+    match text
+        .trim_start_matches(|c: char| c.is_whitespace() || c.is_control())
+        .chars()
+        .next()
+    {
         Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠') => format!("'{text}"),
         _ if text.starts_with(['\t', '\r', '\n']) => format!("'{text}"),
         _ => text,
@@ -234,7 +261,9 @@ fn line(fields: &[String]) -> String {
         .from_writer(Vec::new());
     // Nothing about text in memory can fail.
     let written = writer.write_record(fields).ok().and_then(|()| writer.into_inner().ok());
-    written.and_then(|line| String::from_utf8(line).ok()).unwrap_or_default()
+    written
+        .and_then(|line| String::from_utf8(line).ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, schema::AdditionalProperties},
 };
+use uuid::Uuid;
 
 use crate::{
     fields::Fields,
@@ -226,6 +227,75 @@ pub struct ErasedDocument {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = crate::schema::degraded)]
     pub degraded: Vec<Degraded>,
+    pub receipt: Receipt,
+}
+
+/// To be kept by whoever has to show that somebody was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Receipt {
+    pub id: Uuid,
+    pub user_id: String,
+    pub erased: Erased,
+    /// What was asked for before this time does not come back.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+/// What there was, and is not any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erased {
+    /// Name, dates and version.
+    pub profile: bool,
+    /// Any wish at all.
+    pub preferences: bool,
+    /// Captions that they wrote themselves, with what was measured in them.
+    pub samples: usize,
+    /// What was imported of their posts.
+    pub results: bool,
+    /// Captions in the history, with their feedback, those that waited for it included.
+    pub captions: u64,
+    /// What caches have of them is found by nobody any more; false while other processes could not be told.
+    pub cached: bool,
+}
+
+impl ErasedDocument {
+    /// The receipt `id` for this user, as they were if they were known, of an erasure at this time.
+    pub fn new(
+        id: Uuid,
+        user: &UserId,
+        known: Option<&User>,
+        captions: u64,
+        degraded: Vec<Degraded>,
+        at: OffsetDateTime,
+    ) -> Self {
+        let preferences = known.map(|user| user.preferences.clone()).unwrap_or_default();
+        let (samples, results) = (preferences.samples.len(), preferences.results.is_some());
+        let wishes = Preferences {
+            samples: Vec::new(),
+            style_card: None,
+            results: None,
+            ..preferences
+        };
+        Self {
+            id: user.as_str().to_owned(),
+            user_erased: known.is_some(),
+            captions_erased: captions,
+            receipt: Receipt {
+                id,
+                user_id: user.as_str().to_owned(),
+                erased: Erased {
+                    profile: known.is_some(),
+                    preferences: wishes != Preferences::default(),
+                    samples,
+                    results,
+                    captions,
+                    cached: !degraded.contains(&Degraded::CacheUnavailable),
+                },
+                at,
+            },
+            degraded,
+        }
+    }
 }
 
 /// The body that creates a user, for the OpenAPI document; it is read by [`parse_new`].

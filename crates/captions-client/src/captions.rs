@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_stream::try_stream;
 use captions_api::{
     caption::CaptionDocument,
-    history::HistoryPage,
     check::{CheckBody, CheckDocument},
     feedback::FeedbackDocument,
     generate::GenerateBody,
     hashtags::{HashtagsBody, HashtagsDocument},
+    history::HistoryPage,
     rewrite::{RewriteBody, RewriteDocument},
     score::{ScoreBody, ScoreDocument},
 };

@@ -50,11 +50,22 @@ impl Filter {
         self.user.as_ref().is_none_or(|user| record.user.as_ref() == Some(user))
             && self.since.is_none_or(|since| caption.created_at >= since)
             && self.until.is_none_or(|until| caption.created_at < until)
-            && self.language.as_ref().is_none_or(|language| is_variety(&caption.language, language))
-            && self.provider.as_ref().is_none_or(|provider| caption.provider == *provider)
+            && self
+                .language
+                .as_ref()
+                .is_none_or(|language| is_variety(&caption.language, language))
+            && self
+                .provider
+                .as_ref()
+                .is_none_or(|provider| caption.provider == *provider)
             && self.platform.is_none_or(|platform| caption.platform == platform)
-            && self.min_score.is_none_or(|least| score.is_some_and(|score| score >= least))
-            && self.text.as_ref().is_none_or(|text| searched(record).contains(&text.to_lowercase()))
+            && self
+                .min_score
+                .is_none_or(|least| score.is_some_and(|score| score >= least))
+            && self
+                .text
+                .as_ref()
+                .is_none_or(|text| searched(record).contains(&text.to_lowercase()))
     }
 
     /// Ids that no caption of this time or a later one is below; `None` if any will do.
@@ -64,7 +75,8 @@ impl Filter {
 
     /// An id that every caption before `until` is below; `None` if there is no end.
     pub fn end_id(&self) -> Option<Uuid> {
-        self.until.map(|until| least_id(until + NEAR + Duration::from_millis(1)))
+        self.until
+            .map(|until| least_id(until + NEAR + Duration::from_millis(1)))
     }
 
     /// The first language tag behind the wanted one and its varieties, in the order of bytes: `-` is followed by `.`.
@@ -152,7 +164,9 @@ impl Record {
     /// The variant that its user took: the one that the feedback is about, else the one picked, else the best.
     pub fn taken(&self) -> Option<&Variant> {
         let told = self.feedback.as_ref().and_then(|feedback| feedback.variant);
-        self.caption.variants.get(usize::from(told.or(self.selected).unwrap_or_default()))
+        self.caption
+            .variants
+            .get(usize::from(told.or(self.selected).unwrap_or_default()))
     }
 }
 
@@ -174,24 +188,55 @@ mod tests {
         let time = datetime!(2026-11-24 10:00 UTC);
         let others = [
             Filter::of_user(&ann),
-            Filter { since: Some(time), ..all.clone() },
-            Filter { until: Some(time), ..all.clone() },
-            Filter { language: Some(Language::default()), ..all.clone() },
-            Filter { provider: Some("en".into()), ..all.clone() },
-            Filter { platform: Some(Platform::X), ..all.clone() },
-            Filter { min_score: Some(70.0), ..all.clone() },
-            Filter { text: Some("en".into()), ..all.clone() },
-            Filter { text: Some(String::new()), ..all.clone() },
+            Filter {
+                since: Some(time),
+                ..all.clone()
+            },
+            Filter {
+                until: Some(time),
+                ..all.clone()
+            },
+            Filter {
+                language: Some(Language::default()),
+                ..all.clone()
+            },
+            Filter {
+                provider: Some("en".into()),
+                ..all.clone()
+            },
+            Filter {
+                platform: Some(Platform::X),
+                ..all.clone()
+            },
+            Filter {
+                min_score: Some(70.0),
+                ..all.clone()
+            },
+            Filter {
+                text: Some("en".into()),
+                ..all.clone()
+            },
+            Filter {
+                text: Some(String::new()),
+                ..all.clone()
+            },
         ];
 
-        let mut seals = vec![all.seal(&ours, place(1)), all.seal(&theirs, place(1)), all.seal(&ours, place(2))];
+        let mut seals = vec![
+            all.seal(&ours, place(1)),
+            all.seal(&theirs, place(1)),
+            all.seal(&ours, place(2)),
+        ];
         seals.extend(others.iter().map(|filter| filter.seal(&ours, place(1))));
         let count = seals.len();
         seals.sort_unstable();
         seals.dedup();
 
         assert_eq!(seals.len(), count);
-        assert_eq!(all.seal(&ours, place(1)), Filter::default().seal(&TenantId::local(), place(1)));
+        assert_eq!(
+            all.seal(&ours, place(1)),
+            Filter::default().seal(&TenantId::local(), place(1))
+        );
     }
 
     #[test]

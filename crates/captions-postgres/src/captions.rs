@@ -177,7 +177,10 @@ fn search(
         query.push(" AND score >= ").push_bind(score);
     }
     if let Some(text) = &filter.text {
-        query.push(" AND position(").push_bind(text.to_lowercase()).push(" IN searched) > 0");
+        query
+            .push(" AND position(")
+            .push_bind(text.to_lowercase())
+            .push(" IN searched) > 0");
     }
     query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit));
 }
@@ -225,7 +228,11 @@ fn number(error: std::num::TryFromIntError) -> Error {
 /// The first time that the column can hold and that is not before this one.
 fn up_to_microsecond(time: OffsetDateTime) -> OffsetDateTime {
     let cut = to_microsecond(time);
-    if cut < time { cut + Duration::from_micros(1) } else { cut }
+    if cut < time {
+        cut + Duration::from_micros(1)
+    } else {
+        cut
+    }
 }
 
 fn source_of(name: String) -> Result<Source, Error> {

@@ -26,11 +26,16 @@ async fn a_user_is_created_shown_and_deleted() {
     home.call(&["generate", "rain on the roof", "--user", "ana"])
         .await
         .ended_with(0);
-    let erased = home
+    let mut erased = home
         .call(&["user", "delete", "ana", "--json"])
         .await
         .ended_with(0)
         .document();
+    let receipt = erased.as_object_mut().unwrap().remove("receipt").unwrap();
+    assert_eq!(
+        (&receipt["user_id"], &receipt["erased"]["captions"]),
+        (&json!("ana"), &json!(1))
+    );
     assert_eq!(
         erased,
         json!({ "id": "ana", "user_erased": true, "captions_erased": 1 })

@@ -13,6 +13,7 @@ mod check;
 mod client;
 mod feedback;
 mod hashtags;
+mod history;
 mod input;
 mod limits;
 mod openapi;

@@ -45,6 +45,7 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         .map(|(path, method, _)| format!("{method} {path}"))
         .collect();
     let expected: BTreeSet<String> = [
+        "delete /v1/captions/{id}",
         "delete /v1/users/{id}",
         "delete /v1/users/{id}/preferences",
         "delete /v1/users/{id}/voice",
@@ -52,6 +53,8 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         "get /errors/{code}",
         "get /livez",
         "get /readyz",
+        "get /v1/captions",
+        "get /v1/captions/export",
         "get /v1/captions/{id}",
         "get /v1/stats",
         "get /v1/users/{id}",
@@ -62,6 +65,7 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         "delete /v1/users/{id}/results",
         "get /v1/users/{id}/suggestions",
         "get /v1/users/{id}/voice",
+        "patch /v1/captions/{id}",
         "patch /v1/users/{id}",
         "patch /v1/users/{id}/preferences",
         "post /v1/captions",

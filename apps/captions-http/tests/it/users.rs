@@ -21,6 +21,13 @@ async fn with_match(server: &Server, method: &str, path: &str, version: &str, bo
     send(server.address, method, path, &headers, body.to_string().as_bytes()).await
 }
 
+/// What the receipt says has a test of its own.
+pub(crate) fn without_receipt(erased: &Reply) -> Value {
+    let mut document = erased.json();
+    document.as_object_mut().unwrap().remove("receipt").unwrap();
+    document
+}
+
 #[tokio::test]
 async fn a_user_is_created_read_changed_and_erased() {
     let server = Server::start([Turn::Say(TEXT)]).await;
@@ -50,9 +57,19 @@ async fn a_user_is_created_read_changed_and_erased() {
 
     let erased = send(server.address, "DELETE", "/v1/users/ana", &[], b"").await;
     assert_eq!(
-        (erased.status, erased.json()),
+        (erased.status, without_receipt(&erased)),
         (200, json!({"id": "ana", "user_erased": true, "captions_erased": 0}))
     );
+    let receipt = &erased.json()["receipt"];
+    assert_eq!(
+        receipt["erased"],
+        json!({"profile": true, "preferences": true, "samples": 0, "results": false, "captions": 0, "cached": true})
+    );
+    assert_eq!(
+        (receipt["user_id"].as_str(), receipt["id"].as_str().map(str::len)),
+        (Some("ana"), Some(36))
+    );
+    assert!(receipt["at"].as_str().unwrap().ends_with('Z'));
     assert_eq!(
         get(server.address, "/v1/users/ana").await.code(),
         (404, "user_not_found".into())
@@ -73,7 +90,7 @@ async fn erasing_a_user_erases_their_captions_and_says_how_many() {
     let erased = send(server.address, "DELETE", "/v1/users/ana", &[], b"").await;
 
     assert_eq!(
-        erased.json(),
+        without_receipt(&erased),
         json!({"id": "ana", "user_erased": true, "captions_erased": 2})
     );
     assert_eq!(
@@ -97,7 +114,7 @@ async fn captions_of_somebody_who_was_never_registered_can_be_erased() {
 
     let erased = send(server.address, "DELETE", "/v1/users/ana", &[], b"").await;
     assert_eq!(
-        erased.json(),
+        without_receipt(&erased),
         json!({"id": "ana", "user_erased": false, "captions_erased": 1})
     );
 
@@ -137,7 +154,9 @@ async fn preferences_are_patched_replaced_and_removed() {
     );
     assert_eq!(patched.json()["avoid"], json!(["cheap"]));
 
-    let replaced = send_json(server.address, "PUT", address, &json!({"cta": "save"})).await;
+    let blind = send_json(server.address, "PUT", address, &json!({"cta": "save"})).await;
+    assert_eq!(blind.code(), (428, "precondition_required".into()));
+    let replaced = with_match(&server, "PUT", address, "\"2\"", &json!({"cta": "save"})).await;
     assert_eq!((replaced.status, replaced.header("etag")), (200, Some("\"3\"")));
     assert_eq!(
         (&replaced.json()["cta"], &replaced.json()["avoid"]),
@@ -182,6 +201,31 @@ async fn a_change_of_another_version_is_refused_and_changes_nothing(
     assert!(matches!(accepted.status, 200 | 204), "{}", accepted.status);
 }
 
+#[rstest]
+#[case("/v1/users/ana")]
+#[case("/v1/users/ana/preferences")]
+#[case("/v1/users/ana/voice")]
+#[case("/v1/users/ana/results")]
+#[tokio::test]
+async fn who_knows_a_version_already_is_not_sent_it_again(#[case] path: &str) {
+    let server = with_ana().await;
+    let ask = |known: &'static str| send(server.address, "GET", path, &[("if-none-match", known)], b"");
+
+    for known in ["\"1\"", "W/\"1\"", "\"9\", \"1\"", "*"] {
+        let reply = ask(known).await;
+        assert_eq!(
+            (reply.status, reply.header("etag"), reply.body.len()),
+            (304, Some("\"1\""), 0),
+            "{known}"
+        );
+    }
+    for other in ["\"2\"", "1", ""] {
+        assert_eq!(ask(other).await.status, 200, "{other}");
+    }
+    send_json(server.address, "PATCH", "/v1/users/ana", &json!({"display_name": "A"})).await;
+    assert_eq!((ask("\"1\"").await.status, ask("\"2\"").await.status), (200, 304));
+}
+
 #[tokio::test]
 async fn any_version_will_do_for_a_star() {
     let server = with_ana().await;
@@ -220,7 +264,7 @@ async fn a_change_is_repeated_on_top_of_somebody_elses() {
 async fn an_unknown_user_is_not_found(#[case] method: &str, #[case] path: &str) {
     let server = Server::start([Turn::Say(TEXT)]).await;
 
-    let reply = send_json(server.address, method, path, &json!({})).await;
+    let reply = with_match(&server, method, path, "*", &json!({})).await;
 
     assert_eq!(reply.code(), (404, "user_not_found".into()));
 }
@@ -256,10 +300,11 @@ async fn a_store_that_is_away_is_told_with_a_wait(#[case] method: &str, #[case] 
     let server = with_ana().await;
     server.store.breaks(Some(FaultKind::Unavailable));
 
-    let reply = send_json(
-        server.address,
+    let reply = with_match(
+        &server,
         method,
         path,
+        "*",
         &json!({"id": "ana"}).as_object().map_or(json!({}), |full| {
             if method == "POST" {
                 Value::Object(full.clone())

@@ -85,7 +85,17 @@ fn a_cursor_is_read_by_the_list_that_gave_it_and_by_no_other() {
     let mut forged = cursor.clone();
     forged.replace_range(5..6, "1");
     let long = format!("{cursor}0");
-    for foreign in ["", "c", "x", &id.to_string(), &cursor[1..], &cursor[..48], &forged, &long, &cursor.to_uppercase()] {
+    for foreign in [
+        "",
+        "c",
+        "x",
+        &id.to_string(),
+        &cursor[1..],
+        &cursor[..48],
+        &forged,
+        &long,
+        &cursor.to_uppercase(),
+    ] {
         assert_eq!(read_cursor(foreign, &ours, &filter), None, "{foreign:?}");
     }
 }
@@ -120,7 +130,11 @@ fn a_page_says_whether_there_is_more_and_where_it_goes_on() {
     let (first, last) = (page(2, &records), page(3, &records));
 
     assert_eq!((first.data.len(), first.has_more), (2, true));
-    let place = read_cursor(first.next_cursor.as_deref().unwrap(), &TenantId::local(), &Filter::default());
+    let place = read_cursor(
+        first.next_cursor.as_deref().unwrap(),
+        &TenantId::local(),
+        &Filter::default(),
+    );
     assert_eq!(place, Some(records[1].id));
     assert_eq!((last.data.len(), last.has_more, last.next_cursor), (3, false, None));
     let none = page(20, &[]);
@@ -140,6 +154,9 @@ fn a_line_of_csv_has_a_field_for_each_column() {
 
     assert_eq!(reader.headers().unwrap(), &COLUMNS[..]);
     assert_eq!(column("text"), "'=HYPERLINK(\"http://x\")\n\n#a, #b");
-    assert_eq!((column("user_id"), column("platform"), column("selected_variant")), ("ana", "instagram", "1"));
+    assert_eq!(
+        (column("user_id"), column("platform"), column("selected_variant")),
+        ("ana", "instagram", "1")
+    );
     assert_eq!(column("id"), document.id.unwrap().to_string());
 }

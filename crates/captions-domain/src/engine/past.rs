@@ -68,7 +68,11 @@ impl Desk {
             }
         }
         if let Some(user) = &self.request.user {
-            match self.captions.history(cx, &Filter::of_user(user), None, MOST_RECORDS).await {
+            match self
+                .captions
+                .history(cx, &Filter::of_user(user), None, MOST_RECORDS)
+                .await
+            {
                 Ok(records) => {
                     for record in &records {
                         self.remember(&mut past, record);
@@ -88,7 +92,10 @@ impl Desk {
             None => record.selected.is_some(),
         };
         if is_own {
-            let edited = record.feedback.as_ref().and_then(|feedback| feedback.final_text.as_deref());
+            let edited = record
+                .feedback
+                .as_ref()
+                .and_then(|feedback| feedback.final_text.as_deref());
             let text = edited.or(record.taken().map(|variant| variant.text.as_str()));
             past.own.extend(text.map(|text| OwnCaption { text: text.to_owned() }));
             if let Some(published) = edited {

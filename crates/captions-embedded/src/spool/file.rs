@@ -183,7 +183,8 @@ impl File {
     }
 
     async fn row(&self, cx: &Context, id: CaptionId) -> Result<Option<SqliteRow>, Fault> {
-        let query = sqlx::query("SELECT id, record, feedback, selected, edition FROM waiting WHERE tenant = ?1 AND id = ?2");
+        let query =
+            sqlx::query("SELECT id, record, feedback, selected, edition FROM waiting WHERE tenant = ?1 AND id = ?2");
         let found = self.store.fetch_optional(query.bind(cx.tenant.as_str()).bind(id.0));
         found.await.map_err(plain)
     }
@@ -234,7 +235,11 @@ impl File {
         macro_rules! amend {
             ($column:literal) => {
                 concat!(
-                    "UPDATE waiting SET ", $column, " = ?4, edition = edition + (", $column, " IS NOT ?4) \
+                    "UPDATE waiting SET ",
+                    $column,
+                    " = ?4, edition = edition + (",
+                    $column,
+                    " IS NOT ?4) \
                      WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR edition + 1 = ?3) RETURNING edition"
                 )
             };

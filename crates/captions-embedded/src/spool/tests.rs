@@ -147,7 +147,11 @@ async fn all() -> (TempDir, Arc<Moody>, SpooledCaptions) {
 }
 
 /// Waits until the store, which never answers, has a caption of the user.
-async fn stored_while(drain: &mut (impl Future<Output = Result<Drained, Fault>> + Unpin), inner: &Moody, user: &UserId) {
+async fn stored_while(
+    drain: &mut (impl Future<Output = Result<Drained, Fault>> + Unpin),
+    inner: &Moody,
+    user: &UserId,
+) {
     let (cx, filter) = (build::context(), Filter::of_user(user));
     loop {
         // Both go on: the store has one connection, and a delivery that stands still may hold it.
@@ -295,7 +299,10 @@ async fn the_bytes_are_bounded_too_and_feedback_counts() {
     assert_eq!(spooled.snapshot().await.unwrap().bytes, size);
     assert!(spooled.append(&cx, &build::record_bare()).await.is_err());
 
-    spooled.amend(&cx, record.id, &says(&build::feedback_full()), None).await.unwrap();
+    spooled
+        .amend(&cx, record.id, &says(&build::feedback_full()), None)
+        .await
+        .unwrap();
     assert!(spooled.snapshot().await.unwrap().bytes > size);
     inner.becomes(Mood::Works);
     spooled.drain().await.unwrap();
@@ -389,7 +396,10 @@ async fn a_crash_between_delivery_and_removal_loses_and_doubles_nothing() {
     inner.becomes(Mood::Works);
     let spooled = open(&folder, &inner).await;
     assert_eq!(spooled.drain().await.unwrap().moved, 1);
-    assert_eq!(inner.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(), [record]);
+    assert_eq!(
+        inner.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(),
+        [record]
+    );
     assert_eq!(rows(&spooled).await, 0);
 }
 
@@ -409,13 +419,25 @@ async fn the_history_holds_what_waits_where_the_store_answers() {
     inner.becomes(AWAY);
     spooled.append(&cx, &build::record(&bob)).await.unwrap();
     spooled.append(&build::context(), &build::record(&ann)).await.unwrap();
-    assert_eq!(kind(spooled.history(&cx, &Filter::of_user(&ann), None, 9).await), FaultKind::Unavailable);
+    assert_eq!(
+        kind(spooled.history(&cx, &Filter::of_user(&ann), None, 9).await),
+        FaultKind::Unavailable
+    );
 
     inner.becomes(Mood::Works);
     let newest_first: Vec<_> = records.into_iter().rev().collect();
-    assert_eq!(spooled.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(), newest_first);
-    assert_eq!(spooled.history(&cx, &Filter::of_user(&ann), None, 2).await.unwrap(), newest_first[..2]);
-    let older = spooled.history(&cx, &Filter::of_user(&ann), Some(newest_first[1].id), 3).await.unwrap();
+    assert_eq!(
+        spooled.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(),
+        newest_first
+    );
+    assert_eq!(
+        spooled.history(&cx, &Filter::of_user(&ann), None, 2).await.unwrap(),
+        newest_first[..2]
+    );
+    let older = spooled
+        .history(&cx, &Filter::of_user(&ann), Some(newest_first[1].id), 3)
+        .await
+        .unwrap();
     assert_eq!(older, newest_first[2..5]);
 }
 
@@ -433,15 +455,29 @@ async fn feedback_reaches_what_waits_and_what_the_store_has_already() {
     let told = build::context_of(cx.tenant.as_str());
 
     for record in [&waiting, &lost] {
-        assert!(spooled.amend(&told, record.id, &says(&feedback), None).await.unwrap().is_some());
+        assert!(
+            spooled
+                .amend(&told, record.id, &says(&feedback), None)
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
     assert_eq!(told.notes.all(), [Degraded::HistoryDelayed]);
     assert_eq!(
-        kind(spooled.amend(&told, CaptionId(Uuid::now_v7()), &says(&feedback), None).await),
+        kind(
+            spooled
+                .amend(&told, CaptionId(Uuid::now_v7()), &says(&feedback), None)
+                .await
+        ),
         FaultKind::Unavailable
     );
     assert_eq!(
-        kind(spooled.amend(&build::context(), waiting.id, &says(&feedback), None).await),
+        kind(
+            spooled
+                .amend(&build::context(), waiting.id, &says(&feedback), None)
+                .await
+        ),
         FaultKind::Unavailable,
         "another tenant's"
     );
@@ -475,9 +511,15 @@ async fn erasing_a_user_removes_what_waits_of_this_tenant_even_while_the_store_i
     assert_eq!(spooled.erase(&ours, &of(&ann)).await.unwrap(), 1);
     assert_eq!(spooled.erase(&ours, &of(&bob)).await.unwrap(), 1);
     spooled.drain().await.unwrap();
-    assert_eq!(spooled.history(&ours, &Filter::of_user(&ann), None, 9).await.unwrap(), []);
+    assert_eq!(
+        spooled.history(&ours, &Filter::of_user(&ann), None, 9).await.unwrap(),
+        []
+    );
     assert_eq!(spooled.read(&ours, his.id).await.unwrap(), None);
-    assert_eq!(spooled.history(&theirs, &Filter::of_user(&ann), None, 9).await.unwrap(), [hers_elsewhere]);
+    assert_eq!(
+        spooled.history(&theirs, &Filter::of_user(&ann), None, 9).await.unwrap(),
+        [hers_elsewhere]
+    );
 }
 
 #[tokio::test]
@@ -572,7 +614,10 @@ async fn two_processes_on_one_file_deliver_everything_once() {
 
     assert_eq!(first.unwrap().moved + second.unwrap().moved, 100);
     assert_eq!(inner.appends(), before + 100);
-    assert_eq!(inner.history(&cx, &Filter::of_user(&ann), None, 200).await.unwrap(), newest_first);
+    assert_eq!(
+        inner.history(&cx, &Filter::of_user(&ann), None, 200).await.unwrap(),
+        newest_first
+    );
 }
 
 #[tokio::test]

@@ -97,7 +97,11 @@ impl CaptionStore for SqliteStore {
         macro_rules! amend {
             ($column:literal) => {
                 concat!(
-                    "UPDATE captions SET ", $column, " = ?4, version = version + (", $column, " IS NOT ?4) \
+                    "UPDATE captions SET ",
+                    $column,
+                    " = ?4, version = version + (",
+                    $column,
+                    " IS NOT ?4) \
                      WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR version = ?3) RETURNING version"
                 )
             };
@@ -186,7 +190,10 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &Filter, before: Option<Capt
         query.push(" AND score >= ").push_bind(score);
     }
     if let Some(text) = &filter.text {
-        query.push(" AND instr(searched, ").push_bind(text.to_lowercase()).push(") > 0");
+        query
+            .push(" AND instr(searched, ")
+            .push_bind(text.to_lowercase())
+            .push(") > 0");
     }
 }
 

@@ -116,7 +116,11 @@ async fn two_stores_on_one_file_write_at_once() {
         writer.await.unwrap();
     }
 
-    let all = store(&folder).await.history(&cx, &Filter::of_user(&ann), None, u32::MAX).await.unwrap();
+    let all = store(&folder)
+        .await
+        .history(&cx, &Filter::of_user(&ann), None, u32::MAX)
+        .await
+        .unwrap();
 
     assert_eq!(all.len(), 200);
 }

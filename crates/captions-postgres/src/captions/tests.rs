@@ -47,8 +47,14 @@ async fn full() -> (PgConnection, Context) {
          FROM captions, generate_series(1, {MANY}) AS n; \
          ALTER TABLE captions ENABLE TRIGGER USER"
     );
-    sqlx::raw_sql(AssertSqlSafe(copies)).execute(&mut database).await.unwrap();
-    sqlx::raw_sql("VACUUM ANALYZE captions").execute(&mut database).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(copies))
+        .execute(&mut database)
+        .await
+        .unwrap();
+    sqlx::raw_sql("VACUUM ANALYZE captions")
+        .execute(&mut database)
+        .await
+        .unwrap();
     (database, cx)
 }
 
@@ -146,6 +152,9 @@ async fn a_page_of_a_long_history_costs_what_a_page_of_a_short_one_does() {
             .iter()
             .all(|step| !step.starts_with("Seq Scan") && !step.starts_with("Sort"));
         assert!(is_ordered || rows < 21, "{name}: {steps:?}");
-        assert!(steps.iter().all(|step| !step.starts_with("Seq Scan")), "{name}: {steps:?}");
+        assert!(
+            steps.iter().all(|step| !step.starts_with("Seq Scan")),
+            "{name}: {steps:?}"
+        );
     }
 }

@@ -221,7 +221,9 @@ async fn a_change_of_an_expected_version_is_not_repeated() {
     let store = guarded(inner);
 
     let amendment = Amendment::Selection(Some(1));
-    let outcome = store.amend(&relaxed(), CaptionId(Uuid::max()), &amendment, Some(4)).await;
+    let outcome = store
+        .amend(&relaxed(), CaptionId(Uuid::max()), &amendment, Some(4))
+        .await;
 
     assert!(matches!(outcome, Err(StoreError::Fault(_))));
 }

@@ -352,7 +352,11 @@ async fn what_is_kept_of_captions_is_forgotten_with_the_user_and_once_more_with_
 
     // Also of somebody who was never registered.
     let is_made = if is_history {
-        users.history(Arc::new(captions)).erase(&cx, &Extent::OfUser(anna())).await.is_ok()
+        users
+            .history(Arc::new(captions))
+            .erase(&cx, &Extent::OfUser(anna()))
+            .await
+            .is_ok()
     } else {
         users.erase(&cx, &anna()).await.is_ok()
     };

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     caption::{CaptionId, Degraded, Feedback, Record, Source, Verdict},
+    choice::Platform,
     context::Context,
     fault::StoreError,
     history::{Amendment, Extent, Filter},
-    choice::Platform,
     ports::CaptionStore,
     request::UserId,
 };
@@ -58,7 +58,10 @@ pub async fn every_field_comes_back_as_written(store: &dyn CaptionStore) {
         store.append(&cx, &record).await.unwrap();
 
         assert_eq!(store.read(&cx, record.id).await.unwrap().as_ref(), Some(&record));
-        assert_eq!(store.history(&cx, &Filter::of_user(&ann), None, 1).await.unwrap(), [record]);
+        assert_eq!(
+            store.history(&cx, &Filter::of_user(&ann), None, 1).await.unwrap(),
+            [record]
+        );
     }
     let nobodys = build::record_bare();
 
@@ -160,7 +163,10 @@ pub async fn the_history_pages_without_gaps(store: &dyn CaptionStore) {
     let mut paged = Vec::new();
     let mut sizes = Vec::new();
     loop {
-        let page = store.history(&cx, &Filter::of_user(&ann), paged.last().copied(), 3).await.unwrap();
+        let page = store
+            .history(&cx, &Filter::of_user(&ann), paged.last().copied(), 3)
+            .await
+            .unwrap();
         sizes.push(page.len());
         if page.is_empty() {
             break;
@@ -171,7 +177,14 @@ pub async fn the_history_pages_without_gaps(store: &dyn CaptionStore) {
     assert_eq!(paged, newest_first);
     assert_eq!(sizes, [3, 3, 1, 0]);
     assert_eq!(store.history(&cx, &Filter::of_user(&ann), None, 0).await.unwrap(), []);
-    assert_eq!(store.history(&cx, &Filter::of_user(&ann), None, u32::MAX).await.unwrap().len(), 7);
+    assert_eq!(
+        store
+            .history(&cx, &Filter::of_user(&ann), None, u32::MAX)
+            .await
+            .unwrap()
+            .len(),
+        7
+    );
 }
 
 pub async fn the_history_holds_only_the_user(store: &dyn CaptionStore) {
@@ -238,18 +251,45 @@ fn filters() -> Vec<Filter> {
     vec![
         all.clone(),
         Filter::of_user(&build::user_id("bob")),
-        Filter { since: Some(time), ..all.clone() },
-        Filter { since: Some(after), ..all.clone() },
-        Filter { until: Some(time), ..all.clone() },
-        Filter { until: Some(after), ..all.clone() },
+        Filter {
+            since: Some(time),
+            ..all.clone()
+        },
+        Filter {
+            since: Some(after),
+            ..all.clone()
+        },
+        Filter {
+            until: Some(time),
+            ..all.clone()
+        },
+        Filter {
+            until: Some(after),
+            ..all.clone()
+        },
         in_language("pt"),
         in_language("pt-BR"),
         in_language("de"),
-        Filter { provider: Some("second".into()), ..all.clone() },
-        Filter { provider: Some("sec".into()), ..all.clone() },
-        Filter { platform: Some(Platform::X), ..all.clone() },
-        Filter { min_score: Some(50.0), ..all.clone() },
-        Filter { min_score: Some(57.6), ..all },
+        Filter {
+            provider: Some("second".into()),
+            ..all.clone()
+        },
+        Filter {
+            provider: Some("sec".into()),
+            ..all.clone()
+        },
+        Filter {
+            platform: Some(Platform::X),
+            ..all.clone()
+        },
+        Filter {
+            min_score: Some(50.0),
+            ..all.clone()
+        },
+        Filter {
+            min_score: Some(57.6),
+            ..all
+        },
         text("NR. 1"),
         text("ärger"),
         text("100%_B"),
@@ -511,7 +551,11 @@ pub async fn a_call_cut_off_midway_leaves_the_store_usable(store: &dyn CaptionSt
         cut_after(polls, store.append(&cx, &record)).await;
         cut_after(polls, store.read(&cx, record.id)).await;
         cut_after(polls, store.history(&cx, &Filter::of_user(&ann), None, 10)).await;
-        cut_after(polls, store.amend(&cx, record.id, &told(&build::feedback_full()), Some(7))).await;
+        cut_after(
+            polls,
+            store.amend(&cx, record.id, &told(&build::feedback_full()), Some(7)),
+        )
+        .await;
         cut_after(polls, store.amend(&cx, record.id, &Amendment::Selection(Some(1)), None)).await;
         cut_after(polls, store.erase(&cx, &of(&build::user_id("nobody")))).await;
 

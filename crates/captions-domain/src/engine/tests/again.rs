@@ -37,7 +37,9 @@ fn remembering(records: Vec<Record>) -> MockCaptionStore {
     captions.expect_append().returning(|_, _| Ok(()));
     captions
         .expect_history()
-        .withf(|_, asked, before, limit| asked.user.as_ref().is_some_and(|user| user.as_str() == "ana") && before.is_none() && *limit == 50)
+        .withf(|_, asked, before, limit| {
+            asked.user.as_ref().is_some_and(|user| user.as_str() == "ana") && before.is_none() && *limit == 50
+        })
         .returning(move |_, _, _, _| Ok(records.clone()));
     captions
 }

@@ -80,7 +80,10 @@ async fn play(steps: Vec<Step>) {
             }
             Step::Erase { user } => {
                 // A failed erasure may have gone any part of its way: it is made good once the store works.
-                let cx = Context { now: now(), ..cx.clone() };
+                let cx = Context {
+                    now: now(),
+                    ..cx.clone()
+                };
                 if spooled.erase(&cx, &of(&users[user])).await.is_err() {
                     let mood = *inner.mood.lock().unwrap();
                     inner.becomes(Mood::Works);
@@ -124,7 +127,10 @@ async fn play(steps: Vec<Step>) {
             .cloned()
             .map(|record| without_doubt(record, &promised.perhaps))
             .collect();
-        let stored = inner.history(&cx, &Filter::of_user(user), None, u32::MAX).await.unwrap();
+        let stored = inner
+            .history(&cx, &Filter::of_user(user), None, u32::MAX)
+            .await
+            .unwrap();
         let stored: Vec<_> = stored
             .into_iter()
             .map(|record| without_doubt(record, &promised.perhaps))

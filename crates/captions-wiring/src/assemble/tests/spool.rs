@@ -135,7 +135,11 @@ async fn an_erased_user_has_nothing_waiting_any_more() {
     assert_eq!(assembled.spool().unwrap().waiting, 1);
 
     let cx = context(&assembled);
-    let erased = assembled.engine.captions.erase(&cx, &Extent::OfUser(build::user_id("ana"))).await;
+    let erased = assembled
+        .engine
+        .captions
+        .erase(&cx, &Extent::OfUser(build::user_id("ana")))
+        .await;
 
     // What Postgres has it still has, so the caller is told to try again; what waited is gone.
     assert!(erased.is_err());
