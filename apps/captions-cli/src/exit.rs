@@ -77,6 +77,7 @@ impl From<Code> for Exit {
             | Code::UserExists
             | Code::Conflict
             | Code::VersionMismatch
+            | Code::PreconditionRequired
             | Code::ContentRefused
             | Code::Internal
             | Code::Starting

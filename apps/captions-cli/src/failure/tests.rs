@@ -112,6 +112,7 @@ fn advice_is_about_the_command_line_and_not_about_http() {
                 | Code::BodyTooLarge
                 | Code::UnsupportedMediaType
                 | Code::VersionMismatch
+                | Code::PreconditionRequired
                 | Code::ShuttingDown
         );
         if http_only {
