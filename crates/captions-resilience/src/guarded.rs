@@ -281,4 +281,4 @@ fn judge(error: &LlmError) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -41,7 +41,7 @@ fn user() -> User {
     }
 }
 
-fn record() -> Record {
+pub(crate) fn record() -> Record {
     Record {
         id: CaptionId(Uuid::nil()),
         request_id: "r-1".to_owned(),

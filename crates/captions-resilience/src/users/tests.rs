@@ -365,3 +365,27 @@ async fn what_is_kept_of_captions_is_forgotten_with_the_user_and_once_more_with_
     let stands = side.get(&cx, &edition).await.unwrap().unwrap().bytes;
     assert_eq!(stands != "old", is_forgotten);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caption_that_is_erased_is_found_in_no_cache() {
+    let (_, shelf, [users, _]) = two().await;
+    let (cx, key) = (relaxed(), CacheKey::new("caption", &blake3::hash(b"asked")));
+    let side = shelf.side(9);
+    side.put(&cx, &key, "old".into(), Duration::from_hours(1)).await.unwrap();
+    let record = Record {
+        cached_under: Some(key.clone()),
+        ..crate::guarded::tests::record()
+    };
+    let extent = Extent::One(record.id);
+    let mut captions = MockCaptionStore::new();
+    captions
+        .expect_read()
+        .once()
+        .returning(move |_, _| Ok(Some(record.clone())));
+    captions.expect_erase().once().returning(|_, _| Ok(1));
+
+    let erased = users.history(Arc::new(captions)).erase(&cx, &extent).await;
+
+    assert_eq!(erased.unwrap(), 1);
+    assert_ne!(side.get(&cx, &key).await.unwrap().unwrap().bytes, "old");
+}
