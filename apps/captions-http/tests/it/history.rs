@@ -241,7 +241,8 @@ async fn an_erased_caption_is_gone_and_may_be_erased_again() {
 async fn all_captions_are_exported_as_json_lines_or_csv() {
     // More than are read at a time.
     let server = with_cats(230).await;
-    let accept = |kind: &'static str| send(server.address, "GET", "/v1/captions/export", &[("accept", kind)], b"");
+    let path = "/v1/captions/export";
+    let accept = async |kind: &str| send(server.address, "GET", path, &[("accept", kind)], b"").await;
 
     let lines = get(server.address, "/v1/captions/export?user_id=ana").await;
     let csv = accept("text/csv").await;

@@ -209,7 +209,7 @@ async fn a_change_of_another_version_is_refused_and_changes_nothing(
 #[tokio::test]
 async fn who_knows_a_version_already_is_not_sent_it_again(#[case] path: &str) {
     let server = with_ana().await;
-    let ask = |known: &'static str| send(server.address, "GET", path, &[("if-none-match", known)], b"");
+    let ask = async |known: &str| send(server.address, "GET", path, &[("if-none-match", known)], b"").await;
 
     for known in ["\"1\"", "W/\"1\"", "\"9\", \"1\"", "*"] {
         let reply = ask(known).await;
