@@ -150,15 +150,16 @@ async fn all() -> (TempDir, Arc<Moody>, SpooledCaptions) {
 async fn stored_while(
     drain: &mut (impl Future<Output = Result<Drained, Fault>> + Unpin),
     inner: &Moody,
+    cx: &Context,
     user: &UserId,
 ) {
-    let (cx, filter) = (build::context(), Filter::of_user(user));
+    let filter = Filter::of_user(user);
     loop {
         // Both go on: the store has one connection, and a delivery that stands still may hold it.
         tokio::select! {
             biased;
             _ = &mut *drain => unreachable!("the store never answers"),
-            page = inner.store.history(&cx, &filter, None, 9) => if !page.unwrap().is_empty() {
+            page = inner.store.history(cx, &filter, None, 9) => if !page.unwrap().is_empty() {
                 return;
             },
         }
@@ -388,7 +389,7 @@ async fn a_crash_between_delivery_and_removal_loses_and_doubles_nothing() {
     {
         let drain = spooled.drain();
         tokio::pin!(drain);
-        stored_while(&mut drain, &inner, &ann).await;
+        stored_while(&mut drain, &inner, &cx, &ann).await;
     }
     drop(spooled);
     assert_eq!(inner.appends(), before + 1);
@@ -534,7 +535,7 @@ async fn nobody_is_erased_while_another_process_is_delivering() {
     {
         let drain = delivering.drain();
         tokio::pin!(drain);
-        stored_while(&mut drain, &inner, &ann).await;
+        stored_while(&mut drain, &inner, &cx, &ann).await;
         inner.becomes(Mood::Works);
         cx.deadline = (Instant::now() + Duration::from_millis(100)).into_std();
         assert_eq!(kind(erasing.erase(&cx, &of(&ann)).await), FaultKind::Timeout);

@@ -371,7 +371,9 @@ async fn a_caption_that_is_erased_is_found_in_no_cache() {
     let (_, shelf, [users, _]) = two().await;
     let (cx, key) = (relaxed(), CacheKey::new("caption", &blake3::hash(b"asked")));
     let side = shelf.side(9);
-    side.put(&cx, &key, "old".into(), Duration::from_hours(1)).await.unwrap();
+    side.put(&cx, &key, "old".into(), Duration::from_hours(1))
+        .await
+        .unwrap();
     let record = Record {
         cached_under: Some(key.clone()),
         ..crate::guarded::tests::record()
