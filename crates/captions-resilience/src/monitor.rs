@@ -64,6 +64,12 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    KeysAdd,
+    KeysFind,
+    KeysList,
+    KeysRotate,
+    KeysRevoke,
+    KeysUsed,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -76,7 +82,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::Rewrite,
@@ -89,6 +95,12 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::KeysAdd,
+        Self::KeysFind,
+        Self::KeysList,
+        Self::KeysRotate,
+        Self::KeysRevoke,
+        Self::KeysUsed,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -117,6 +129,12 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::KeysAdd => "keys.add",
+            Self::KeysFind => "keys.find",
+            Self::KeysList => "keys.list",
+            Self::KeysRotate => "keys.rotate",
+            Self::KeysRevoke => "keys.revoke",
+            Self::KeysUsed => "keys.used",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",
