@@ -4,6 +4,7 @@
 mod alert_rules;
 mod alerts;
 mod architecture;
+mod client;
 mod coalescing;
 mod contracts;
 mod figures;
@@ -13,6 +14,7 @@ mod models;
 mod outages;
 mod overload;
 mod parity;
+mod remote;
 mod runbooks;
 mod stack;
 mod stores;

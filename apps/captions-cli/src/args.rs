@@ -81,6 +81,10 @@ pub(crate) struct Global {
     /// Read this settings file instead of ./captions.toml or the one in the XDG folder
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Let a Captions server answer, such as https://captions.example.com; or CAPTIONS_URL. Its key: CAPTIONS_API_KEY, or
+    /// CAPTIONS_API_KEY_FILE for a file that holds it
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// Set any setting for this call, such as api.timeout=5; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) settings: Vec<(String, String)>,
