@@ -5,6 +5,7 @@ mod alert_rules;
 mod alerts;
 mod architecture;
 mod client;
+mod clients;
 mod coalescing;
 mod contracts;
 mod figures;
