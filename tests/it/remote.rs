@@ -158,6 +158,7 @@ async fn users_and_all_that_is_theirs_live_alike() {
         &["voice", "show", "ana", "--json"],
         &["voice", "suggestions", "ana", "--json"],
         &["voice", "accept", "ana", "emoji-none"],
+        &["voice", "dismiss", "ana", "emoji-none"],
         &["voice", "forget", "ana", "--json"],
         &["results", "import", "ana", "posts.csv", "--json"],
         &["results", "show", "ana"],

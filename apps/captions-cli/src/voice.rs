@@ -4,10 +4,11 @@ use captions_api::{
     problem::Code,
     voice::{SuggestionsDocument, VoiceDocument, parse},
 };
+use captions_client::Error;
 use captions_domain::{
     request::UserId,
     user::Preferences,
-    voice::{LEAST_EVIDENCE, LEAST_SAMPLES, LOOK_BACK, Spread, StyleCard, suggest},
+    voice::{LEAST_EVIDENCE, LEAST_SAMPLES, LOOK_BACK, Spread, StyleCard, Suggestion, suggest},
 };
 use serde_json::{Value, json};
 
@@ -65,6 +66,11 @@ pub(crate) async fn run(
             suggestion,
             output,
         } => accept(&UserId::new(user)?, suggestion, *output, surroundings, screen).await,
+        VoiceCommand::Dismiss {
+            user,
+            suggestion,
+            output,
+        } => dismiss(&UserId::new(user)?, suggestion, *output, surroundings, screen).await,
     }
 }
 
@@ -155,10 +161,7 @@ async fn accept(
 ) -> Result<Exit, Failure> {
     if let Some(remote) = Remote::of(surroundings, None)? {
         let accepted = remote.client.accept_suggestion(id.as_str(), suggestion, None).await;
-        let accepted = accepted.map_err(|error| match error.code() {
-            Some(code) if code == Code::SuggestionNotFound.as_str() => not_suggested(id, suggestion),
-            _ => about_user(id)(error),
-        })?;
+        let accepted = accepted.map_err(about_suggestion(id, suggestion))?;
         return prefs::show(&accepted.document.0, output, screen);
     }
     let session = Session::of_store(surroundings, screen).await?;
@@ -168,13 +171,7 @@ async fn accept(
 }
 
 async fn accepted(session: &Session, id: &UserId, suggestion: &str) -> Result<Preferences, Failure> {
-    let cx = session.context();
-    let user = session.user(&cx, id).await?;
-    let records = session.captions().history(&cx, id, None, LOOK_BACK).await?;
-    let found = suggest(&user.preferences, &records);
-    let Some(one) = found.into_iter().find(|one| one.change.id() == suggestion) else {
-        return Err(not_suggested(id, suggestion));
-    };
+    let one = suggested(session, id, suggestion).await?;
     let (changed, _) = prefs::change(session, id, |current| {
         let mut changed = current.clone();
         one.change.apply(&mut changed).map_err(|invalid| vec![invalid])?;
@@ -182,6 +179,64 @@ async fn accepted(session: &Session, id: &UserId, suggestion: &str) -> Result<Pr
     })
     .await?;
     Ok(changed)
+}
+
+async fn dismiss(
+    id: &UserId,
+    suggestion: &str,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let left = if let Some(remote) = Remote::of(surroundings, None)? {
+        let dismissed = remote.client.dismiss_suggestion(id.as_str(), suggestion, None).await;
+        dismissed.map_err(about_suggestion(id, suggestion))?;
+        let left = remote.client.suggestions(id.as_str()).await;
+        left.map_err(about_user(id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let left = dismissed(&session, id, suggestion).await;
+        session.close().await;
+        left?
+    };
+    if output.json {
+        screen.document(&left)?;
+    } else {
+        screen.note(&format!(
+            "dismissed {suggestion}: it stays away until the feedback says more"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// The suggestions that are left.
+async fn dismissed(session: &Session, id: &UserId, suggestion: &str) -> Result<SuggestionsDocument, Failure> {
+    let one = suggested(session, id, suggestion).await?;
+    prefs::change(session, id, |current| {
+        let mut changed = current.clone();
+        one.dismiss(&mut changed);
+        Ok(changed)
+    })
+    .await?;
+    suggestions(session, id).await
+}
+
+async fn suggested(session: &Session, id: &UserId, suggestion: &str) -> Result<Suggestion, Failure> {
+    let cx = session.context();
+    let user = session.user(&cx, id).await?;
+    let records = session.captions().history(&cx, id, None, LOOK_BACK).await?;
+    let found = suggest(&user.preferences, &records);
+    found
+        .into_iter()
+        .find(|one| one.change.id() == suggestion)
+        .ok_or_else(|| not_suggested(id, suggestion))
+}
+
+fn about_suggestion(id: &UserId, suggestion: &str) -> impl Fn(Error) -> Failure {
+    move |error| match error.code() {
+        Some(code) if code == Code::SuggestionNotFound.as_str() => not_suggested(id, suggestion),
+        _ => about_user(id)(error),
+    }
 }
 
 fn not_suggested(id: &UserId, suggestion: &str) -> Failure {
