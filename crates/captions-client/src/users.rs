@@ -125,17 +125,6 @@ impl Client {
         self.line.document(&self.change(Method::DELETE, &path, version)).await
     }
 
-    /// Makes a suggestion stay away until the feedback says more.
-    pub async fn dismiss_suggestion(
-        &self,
-        user: &str,
-        suggestion: &str,
-        version: Option<&str>,
-    ) -> Result<Reply<()>, Error> {
-        let path = ["v1", "users", user, "suggestions", suggestion];
-        self.line.document(&self.change(Method::DELETE, &path, version)).await
-    }
-
     /// What the imported posts tell.
     pub async fn results(&self, user: &str) -> Result<Reply<ResultsDocument>, Error> {
         self.get(&["v1", "users", user, "results"]).await
