@@ -6,7 +6,6 @@
 
 // The reader of event streams is nobody's business outside of its crate, which would bring an HTTP client and TLS along.
 #[path = "../../crates/captions-openai/src/sse.rs"]
-#[expect(unreachable_pub, reason = "the file belongs to another crate")]
 mod sse;
 
 use captions_api::{
