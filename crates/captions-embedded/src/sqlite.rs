@@ -1,5 +1,6 @@
-//! [`SqliteStore`]: `UserStore` and `CaptionStore` in one file of this machine.
+//! [`SqliteStore`]: `UserStore`, `CaptionStore` and `BatchQueue` in one file of this machine.
 
+mod batches;
 mod captions;
 pub(crate) mod fault;
 pub(crate) mod migrations;

@@ -1,5 +1,6 @@
-//! [`PgStore`]: `UserStore` and `CaptionStore` on Postgres.
+//! [`PgStore`]: `UserStore`, `CaptionStore` and `BatchQueue` on Postgres.
 
+mod batches;
 mod captions;
 mod fault;
 mod migrations;

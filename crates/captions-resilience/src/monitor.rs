@@ -62,6 +62,12 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    BatchesSubmit,
+    BatchesList,
+    BatchesRead,
+    BatchesChange,
+    BatchesClaim,
+    BatchesSettle,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -74,7 +80,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::UsersRead,
@@ -86,6 +92,12 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::BatchesSubmit,
+        Self::BatchesList,
+        Self::BatchesRead,
+        Self::BatchesChange,
+        Self::BatchesClaim,
+        Self::BatchesSettle,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -113,6 +125,12 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::BatchesSubmit => "batches.submit",
+            Self::BatchesList => "batches.list",
+            Self::BatchesRead => "batches.read",
+            Self::BatchesChange => "batches.change",
+            Self::BatchesClaim => "batches.claim",
+            Self::BatchesSettle => "batches.settle",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

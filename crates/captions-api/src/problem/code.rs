@@ -83,6 +83,8 @@ codes! {
         "Create the user with POST /v1/users.";
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
         "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.";
+    BatchNotFound = "batch_not_found", 404, Never, "There is no such batch",
+        "Check the id; a batch is removed some days after its end.";
     MethodNotAllowed = "method_not_allowed", 405, Never, "This address does not know the method",
         "The Allow header lists the methods.";
     BodyTimeout = "body_timeout", 408, Soon, "The body did not arrive in time",
@@ -91,6 +93,8 @@ codes! {
         "Change it with PATCH /v1/users/{id}.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.";
+    BatchNotReady = "batch_not_ready", 409, After(5000), "The batch is not over",
+        "Wait with GET /v1/batches/{id}?wait=30, or ask for what there is with partial=true.";
     VersionMismatch = "version_mismatch", 412, Never, "The version is another one",
         "Read again; its ETag is the version to put into If-Match.";
     BodyTooLarge = "body_too_large", 413, Never, "The body is too large",

@@ -62,11 +62,17 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batches_keep_the_contract() {
+    contract::batches::suite(store(&folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_keep_the_contract_on_one_connection_in_memory() {
     let store = Arc::new(SqliteStore::in_memory());
     store.migrate().await.unwrap();
 
     contract::users::suite(Arc::<SqliteStore>::clone(&store)).await;
+    contract::batches::suite(Arc::<SqliteStore>::clone(&store)).await;
     contract::captions::suite(store).await;
 }
 
@@ -149,7 +155,7 @@ async fn migrations_are_pending_until_they_are_applied() {
     let folder = folder();
     let store = SqliteStore::new(options(&folder)).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions"]);
+    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions", "5 batches"]);
     assert_eq!(kind(look_up(&store).await), FaultKind::Unavailable);
     assert!(!options(&folder).path.exists(), "asking must not make the file");
     store.migrate().await.unwrap();
@@ -167,7 +173,7 @@ async fn an_empty_file_is_brought_up_to_date() {
     std::fs::write(&options.path, "").unwrap();
     let store = SqliteStore::new(options).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions"]);
+    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions", "5 batches"]);
     store.migrate().await.unwrap();
 
     create(&store).await.unwrap();

@@ -19,6 +19,13 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batches_keep_the_contract() {
+    let (store, _) = store_with(|_| {}).await;
+
+    contract::batches::suite(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_keep_the_contract_without_a_pool() {
     let (store, _) = store_with(|options| options.pooling = false).await;
 
