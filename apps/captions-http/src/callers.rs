@@ -42,7 +42,7 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 
 /// Whose limits count for a request.
 fn key(cx: &Context) -> QuotaKey {
-    QuotaKey::new("caller", cx.tenant.as_str())
+    captions_wiring::caller_key(&cx.tenant)
 }
 
 /// What a request was admitted with. Clones are the same.

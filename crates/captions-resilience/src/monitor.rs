@@ -33,7 +33,7 @@ use tokio::time::Instant;
 pub(crate) use self::recorder::Recorder;
 pub use self::{
     recorder::Timer,
-    sources::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
+    sources::{BatchStats, LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
     stalls::{EventLoop, watch_event_loop},
     summary::{
         ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, CallerStats, DatabaseStats, EventLoopStats,

@@ -154,8 +154,16 @@ impl Inner {
             ..request.clone()
         };
         match self.engine.generate(cx, &strict).await {
-            // Another try would be told the same.
-            Err(error) if !is_worth_another_try(&error) => self.engine.generate(cx, request).await,
+            // Another try would be told the same. A refusal of the content is final, and is not gone round.
+            Err(GenerateError::Provider {
+                error:
+                    LlmError::TooLong
+                    | LlmError::Rejected {
+                        kind: Rejection::Request,
+                        ..
+                    },
+                ..
+            }) => self.engine.generate(cx, request).await,
             generated => generated,
         }
     }
