@@ -5,6 +5,7 @@
 //! `captions-api`. Whatever goes wrong becomes a problem document in one place, the request layer.
 
 mod admin;
+mod batches;
 mod body;
 mod call;
 mod callers;
@@ -97,6 +98,10 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(batches::create, batches::list))
+        .routes(routes!(batches::read))
+        .routes(routes!(batches::cancel))
+        .routes(routes!(batches::results))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

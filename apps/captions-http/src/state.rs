@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::{engine::Engine, limiter::Limiter, ports::UserStore};
-use captions_wiring::monitor::Monitor;
+use captions_wiring::{Batches, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,8 @@ pub struct AppState {
     pub limits: Limits,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// `None`: there are no batches.
+    pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     pub lifecycle: Lifecycle,
@@ -33,6 +35,7 @@ impl AppState {
             engine,
             limits,
             callers: None,
+            batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),

@@ -69,9 +69,9 @@ impl Submission {
 }
 
 /// Reads `{"items": [...], "webhook": {...}}`. Every broken rule of every item is told, up to a hundred of them.
-pub fn parse(body: &str) -> Result<Submission, Problem> {
+pub fn parse(body: &str) -> Result<Submission, Box<Problem>> {
     // Item by item: as one tree, the largest body would take ten times its size.
-    let fields: BTreeMap<Cow<'_, str>, &RawValue> = read(body).map_err(|error| not_json(&error, "the body"))?;
+    let fields: BTreeMap<Cow<'_, str>, &RawValue> = read(body).map_err(|error| Box::new(not_json(&error, "the body")))?;
     let mut broken = Broken::default();
     let mut items = Vec::new();
     let mut webhook = None;
@@ -95,7 +95,7 @@ pub fn parse(body: &str) -> Result<Submission, Problem> {
 }
 
 /// Reads JSON Lines: one item a line; empty lines are left out, and counted.
-pub fn parse_lines(body: &str) -> Result<Submission, Problem> {
+pub fn parse_lines(body: &str) -> Result<Submission, Box<Problem>> {
     let mut broken = Broken::default();
     let lines = body
         .lines()
@@ -104,6 +104,73 @@ pub fn parse_lines(body: &str) -> Result<Submission, Problem> {
         .filter(|(_, line)| !line.is_empty());
     let items = parse_items(lines, "line", &mut broken)?;
     broken.or(Submission { items, webhook: None })
+}
+
+/// Reads a file of items: JSON Lines, or CSV with a header row that names the fields, after the names of `columns` (column,
+/// field) were put in. An item without a `custom_id` is called by its line.
+pub fn parse_file(text: &str, columns: &[(String, String)]) -> Result<Submission, Box<Problem>> {
+    let rows = if text.trim_start().starts_with('{') {
+        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+        let lines = lines.filter(|(_, line)| !line.is_empty());
+        lines.map(|(number, line)| (number, named(line, number))).collect()
+    } else {
+        rows_of_csv(text, columns).map_err(|broken| Box::new(Problem::from(broken)))?
+    };
+    let mut broken = Broken::default();
+    let rows = rows.iter().map(|(number, text)| (*number, text.as_str()));
+    let items = parse_items(rows, "line", &mut broken)?;
+    broken.or(Submission { items, webhook: None })
+}
+
+/// The item with a name; what is no object is left for others to complain about.
+fn named(line: &str, number: usize) -> String {
+    match serde_json::from_str(line) {
+        Ok(Value::Object(mut fields)) if !fields.contains_key("custom_id") => {
+            fields.insert("custom_id".to_owned(), number.to_string().into());
+            Value::Object(fields).to_string()
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// Each row as an item, with the number of its line. Empty cells are left out.
+fn rows_of_csv(text: &str, columns: &[(String, String)]) -> Result<Vec<(usize, String)>, Invalid> {
+    let wrong = |error: csv::Error| Invalid::new("bad_format", format!("no CSV: {error}"));
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::Headers)
+        .from_reader(text.as_bytes());
+    let header = reader.headers().map_err(wrong)?.clone();
+    if let Some((column, _)) = columns.iter().find(|(column, _)| header.iter().all(|name| name != column)) {
+        return Err(Invalid::new("unknown_field", format!("there is no column {column}")));
+    }
+    let renamed = |name: &str| {
+        let field = columns.iter().find(|(column, _)| column == name);
+        field.map_or(name, |(_, field)| field).to_owned()
+    };
+    let fields: Vec<String> = header.iter().map(renamed).collect();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(wrong)?;
+        let number = record.position().map_or(0, csv::Position::line);
+        let cells = fields.iter().zip(&record).filter(|(_, cell)| !cell.trim().is_empty());
+        let item: serde_json::Map<String, Value> = cells.map(|(field, cell)| (field.clone(), value(field, cell))).collect();
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        rows.push((number, named(&Value::Object(item).to_string(), number)));
+    }
+    Ok(rows)
+}
+
+/// A cell as the field takes it; what it cannot be stays text, and the reader of the field says so. Lists are parted by `;`.
+fn value(field: &str, cell: &str) -> Value {
+    let cell = cell.trim();
+    match field {
+        "max_chars" | "hashtag_count" | "variants" | "seed" | "temperature" => {
+            serde_json::from_str::<serde_json::Number>(cell).map_or_else(|_| cell.into(), Value::Number)
+        }
+        "sponsored" | "store" | "allow_fallback" | "regenerate" => cell.parse::<bool>().map_or_else(|_| cell.into(), Value::Bool),
+        "keywords" | "avoid" => cell.split(';').map(|word| Value::from(word.trim())).collect(),
+        _ => cell.into(),
+    }
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
@@ -122,13 +189,13 @@ fn parse_items<'a>(
     numbered: impl Iterator<Item = (usize, &'a str)>,
     what: &str,
     broken: &mut Broken,
-) -> Result<Vec<Item>, Problem> {
+) -> Result<Vec<Item>, Box<Problem>> {
     let mut items = Vec::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (index, (number, text)) in numbered.enumerate() {
         if index >= MAX_ITEMS {
             let rule = format!("a batch has at most {MAX_ITEMS} items");
-            return Err(Problem::from(Invalid::new("too_long", rule).at("/items")));
+            return Err(Box::new(Problem::from(Invalid::new("too_long", rule).at("/items"))));
         }
         let place = format!("/items/{index}");
         let at = |invalid: Invalid| {
@@ -219,11 +286,11 @@ impl Broken {
         }
     }
 
-    fn or<T>(self, value: T) -> Result<T, Problem> {
+    fn or<T>(self, value: T) -> Result<T, Box<Problem>> {
         if self.0.is_empty() {
             Ok(value)
         } else {
-            Err(Problem::from(self.0))
+            Err(Box::new(Problem::from(self.0)))
         }
     }
 }
@@ -295,7 +362,7 @@ pub fn result_line(outcome: &Outcome) -> String {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BatchDocument {
     pub id: Uuid,
-    /// queued, in_progress, cancelling; over: completed (at least one item succeeded), failed (none did), cancelled, expired.
+    /// `queued`, `in_progress`, `cancelling`; over: completed (at least one item succeeded), failed (none did), cancelled, expired.
     #[schema(schema_with = state_schema)]
     pub state: String,
     pub counts: CountsDocument,

@@ -27,7 +27,7 @@ use captions_domain::{
 use captions_resilience::{jitter::Jitter, monitor::BatchStats, tasks::Tasks};
 use time::OffsetDateTime;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch::Sender},
     time::{Instant, sleep, sleep_until},
 };
 use uuid::Uuid;
@@ -60,6 +60,8 @@ struct Inner {
     tasks: Tasks,
     /// There may be something to do.
     nudge: Notify,
+    /// True: nothing more is begun.
+    resting: Sender<bool>,
     /// Tenants that have asked for too much, and until when they are left out.
     held: Mutex<HashMap<TenantId, Instant>>,
     /// Until when nothing is begun.
@@ -104,6 +106,7 @@ impl Batches {
             leaving: parts.time_for_background / 2,
             tasks: parts.tasks,
             nudge: Notify::new(),
+            resting: Sender::new(false),
             held: Mutex::default(),
             paused: Mutex::default(),
             backlog: Mutex::default(),
@@ -146,6 +149,11 @@ impl Batches {
         if self.0.tasks.spawn("batches", work).is_err() {
             tracing::error!("the workers of the batches were not started");
         }
+    }
+
+    /// Begins nothing more. What was begun goes on until the process ends.
+    pub fn rest(&self) {
+        self.0.resting.send_replace(true);
     }
 
     /// How the queue is, as far as this process knows.
@@ -221,14 +229,14 @@ impl Inner {
     async fn free(&self, slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
         let first = tokio::select! {
             biased;
-            () = self.tasks.stopping() => return None,
+            () = self.resting() => return None,
             slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
         };
         let paused = *lock(&self.paused);
         if let Some(until) = paused {
             tokio::select! {
                 biased;
-                () = self.tasks.stopping() => return None,
+                () = self.resting() => return None,
                 () = sleep_until(until) => {}
             }
         }
@@ -245,9 +253,18 @@ impl Inner {
         let poll = self.settings.poll.mul_f64(self.jitter.unit().mul_add(0.5, 0.75));
         tokio::select! {
             biased;
-            () = self.tasks.stopping() => false,
+            () = self.resting() => false,
             () = self.nudge.notified() => true,
             () = sleep(poll) => true,
+        }
+    }
+
+    /// Returns once nothing more is to be begun.
+    async fn resting(&self) {
+        let mut resting = self.resting.subscribe();
+        tokio::select! {
+            () = self.tasks.stopping() => {}
+            _ = resting.wait_for(|resting| *resting) => {}
         }
     }
 

@@ -6,8 +6,8 @@ fn item(custom_id: &str) -> String {
 
 /// Pointer, code and rule of everything that is wrong.
 #[track_caller]
-fn broken(submission: Result<Submission, Problem>) -> Vec<(String, String, String)> {
-    let problem = submission.unwrap_err();
+fn broken(submission: Result<Submission, Box<Problem>>) -> Vec<(String, String, String)> {
+    let problem = *submission.unwrap_err();
     assert_eq!(problem.status, 422, "{problem:?}");
     let errors = problem.errors.into_iter();
     errors.map(|error| (error.pointer, error.code, error.detail)).collect()
@@ -161,4 +161,36 @@ fn a_cursor_is_read_back() {
     assert_eq!(read_cursor(&page.next_cursor.unwrap()), Some(batch.id));
     assert_eq!(read_cursor("c0"), None);
     assert_eq!(BatchPage::of(&[batch], 1, OffsetDateTime::UNIX_EPOCH).next_cursor, None);
+}
+
+#[test]
+fn a_table_is_read_by_its_header_and_its_rows_are_called_by_their_lines() {
+    let table = "name,content_description,tone,variants,keywords,store\n\
+                 a,\"a cat asleep\non the sill\",warm,2,cat; nap,false\n\
+                 ,a dog awake,,,,\n";
+    let columns = [("name".to_owned(), "custom_id".to_owned())];
+
+    let submission = parse_file(table, &columns).unwrap();
+
+    let names: Vec<&str> = submission.items.iter().map(|item| item.custom_id.as_str()).collect();
+    assert_eq!(names, ["a", "4"]);
+    let first = (FORMS.request)(&submission.items[0].request).unwrap();
+    assert_eq!((first.variants.get(), first.keywords.len(), first.store), (2, 2, false));
+}
+
+#[test]
+fn a_table_with_a_column_of_no_field_is_told_so() {
+    let broken = broken(parse_file("content_description,mood\na cat asleep,good\n", &[]));
+
+    assert_eq!(broken[0].0, "/items/0/mood");
+    let columns = [("name".to_owned(), "custom_id".to_owned())];
+    let missing = parse_file("content_description\na cat asleep\n", &columns).unwrap_err();
+    assert_eq!(missing.detail, "there is no column name");
+}
+
+#[test]
+fn lines_of_a_file_may_come_without_names() {
+    let submission = parse_file("\n{\"content_description\":\"a cat asleep\"}\n", &[]).unwrap();
+
+    assert_eq!(submission.items[0].custom_id, "2");
 }

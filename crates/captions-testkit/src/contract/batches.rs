@@ -210,14 +210,13 @@ pub async fn every_field_of_an_item_arrives_with_its_worker(queue: &dyn BatchQue
     let cx = build::context();
     let mut batch = batch(1);
     batch.items[0].user = Some(build::user_id("ann"));
-    batch.items[0].request = "{\"content_description\":\"caf\u{e9} \u{2615}\"}".to_owned();
+    "{\"content_description\":\"caf\u{e9} \u{2615}\"}".clone_into(&mut batch.items[0].request);
     queue.submit(&cx, &batch).await.unwrap();
 
     let claimed = claim(queue, turn(&batch, 1)).await;
 
-    let [item] = claimed.as_slice() else {
-        panic!("one item: {claimed:?}")
-    };
+    assert_eq!(claimed.len(), 1);
+    let item = &claimed[0];
     assert_eq!(item.tenant, cx.tenant);
     assert_eq!((item.caption, &item.request), (batch.items[0].caption, &batch.items[0].request));
     assert_eq!((item.tries, item.reclaimed), (1, false));

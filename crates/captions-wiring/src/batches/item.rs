@@ -10,7 +10,7 @@ use captions_domain::{
     caption::{Answer, Source},
     context::{Attempts, Context},
     engine::GenerateError,
-    fault::{FaultKind, LlmError, PortError, Rejection},
+    fault::{Fault, FaultKind, LlmError, PortError, Rejection},
     limiter::Pass,
     quota::Amount,
     request::CaptionRequest,
@@ -63,10 +63,9 @@ impl Inner {
             let keep = Settlement::Keep(lease);
             match self.queue.settle(&self.context("batches"), ticket, &keep).await {
                 Ok(true) => held_until = asked + lease,
-                Ok(false) => return,
                 // The store may be back in time.
                 Err(_) if Instant::now() < held_until => {}
-                Err(_) => return,
+                Ok(false) | Err(_) => return,
             }
         }
     }
@@ -175,7 +174,7 @@ impl Inner {
             return Settlement::Failed((forms.failure)(error, name));
         }
         let wait = match error {
-            GenerateError::Provider { error, .. } => error.fault().and_then(|fault| fault.retry_after()),
+            GenerateError::Provider { error, .. } => error.fault().and_then(Fault::retry_after),
             GenerateError::Invalid(_) => None,
         };
         if !was_tried {

@@ -58,17 +58,16 @@ impl Inner {
             Ok(()) => Change::Told,
             Err(fault) => {
                 let next = SCHEDULE.get(notice.tries.saturating_sub(1) as usize);
-                match next.filter(|_| fault.is_transient()) {
-                    Some(wait) => Change::TellLater((*wait).max(fault.retry_after().unwrap_or_default())),
-                    None => {
-                        tracing::warn!(
-                            error = ?fault,
-                            batch = %notice.batch.id,
-                            tries = notice.tries,
-                            "the receiver of a batch was given up"
-                        );
-                        Change::Told
-                    }
+                if let Some(wait) = next.filter(|_| fault.is_transient()) {
+                    Change::TellLater((*wait).max(fault.retry_after().unwrap_or_default()))
+                } else {
+                    tracing::warn!(
+                        error = ?fault,
+                        batch = %notice.batch.id,
+                        tries = notice.tries,
+                        "the receiver of a batch was given up"
+                    );
+                    Change::Told
                 }
             }
         };

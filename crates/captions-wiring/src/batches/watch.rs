@@ -19,7 +19,9 @@ const SHORTEST: Duration = Duration::from_millis(50);
 
 /// The batches that somebody waits for.
 #[derive(Default)]
-pub(super) struct Watched(Mutex<HashMap<(TenantId, BatchId), Receiver<Option<Batch>>>>);
+pub(super) struct Watched(Mutex<HashMap<Key, Receiver<Option<Batch>>>>);
+
+type Key = (TenantId, BatchId);
 
 impl Batches {
     /// The batch once it is over, or as it is at the time `until`, or when the process ends; `None` if this tenant has no
@@ -58,7 +60,7 @@ impl Batches {
 }
 
 /// Asks until the batch is over or nobody waits any more.
-async fn ask(batches: Batches, key: (TenantId, BatchId), tell: Sender<Option<Batch>>) {
+async fn ask(batches: Batches, key: Key, tell: Sender<Option<Batch>>) {
     let inner = &batches.0;
     loop {
         tokio::select! {
