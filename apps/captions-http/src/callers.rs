@@ -14,7 +14,6 @@ use axum::{
 use captions_api::problem::{Code, Problem};
 use captions_domain::{
     caption::{Answer, Source},
-    context::Context,
     limiter::{Limiter, Pass, Refused},
     ports::QuotaKey,
     quota::{Amount, Plan, Room, Unit, Window},
@@ -23,7 +22,7 @@ use captions_domain::{
 use captions_wiring::monitor::Operation;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{call::Call, failure::Failure, state::AppState};
+use crate::{auth::Caller, call::Call, failure::Failure, state::AppState};
 
 /// What is limited: everything with a version. Probes and documents are free.
 const LIMITED: &str = "/v1/";
@@ -40,9 +39,12 @@ const TOKENS: u64 = 2000;
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Whose limits count for a request.
-fn key(cx: &Context) -> QuotaKey {
-    captions_wiring::caller_key(&cx.tenant)
+/// Whose limits count for a request: those of its key's family where that has some of its own, else those of its tenant.
+fn key(caller: &Caller) -> QuotaKey {
+    match &caller.key {
+        Some(key) if !key.limits.is_default() => QuotaKey::new("key", &key.family.to_string()),
+        Some(_) | None => captions_wiring::caller_key(&caller.tenant),
+    }
 }
 
 /// What a request was admitted with. Clones are the same.
@@ -120,7 +122,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
         Err(failure) => return failure.into_response(),
     };
     let amount = Amount::request(tokens);
-    let pass = match limiter.take(&call.cx, &key(&call.cx), amount, Duration::ZERO).await {
+    let pass = match limiter.take(&call.cx, &key(&call.caller), amount, Duration::ZERO).await {
         Ok(pass) => pass,
         Err(refused) => {
             state.monitor.caller_turned_away(operation);
@@ -147,7 +149,10 @@ fn turn_away(limiter: &Limiter, refused: &Refused) -> Response {
     // Rounded up: whoever comes back after it must not be early.
     let millis = u64::try_from(refused.wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
     let detail = format!("the limit of {} is reached", names.join(" and of "));
-    let problem = Problem::new(Code::RateLimited, detail).wait(Some(Duration::from_millis(millis)));
+    let problem = Problem {
+        violated_policies: windows.iter().map(name).collect(),
+        ..Problem::new(Code::RateLimited, detail).wait(Some(Duration::from_millis(millis)))
+    };
     let mut response = Failure::from(problem).into_response();
     response.headers_mut().extend(headers(&Plan::new(windows), &room));
     response
@@ -168,6 +173,11 @@ fn span(window: &Window) -> String {
     }
 }
 
+/// `requests-minute`: the name of the window in the fields and in problems.
+fn name(window: &Window) -> String {
+    format!("{}-{}", unit(window), span(window))
+}
+
 /// `100 requests a minute`
 fn describe(window: &Window) -> String {
     format!("{} {} a {}", window.limit(), unit(window), span(window))
@@ -179,7 +189,7 @@ fn headers(plan: &Plan, room: &[Room]) -> HeaderMap {
     let (mut policy, mut state) = (String::new(), String::new());
     for (window, room) in plan.windows().iter().zip(room) {
         let comma = if policy.is_empty() { "" } else { ", " };
-        let name = format!("{}-{}", unit(window), span(window));
+        let name = name(window);
         let quota_unit = match window.unit() {
             Unit::Requests => "",
             Unit::Tokens => ";qu=\"tokens\"",

@@ -1,8 +1,9 @@
-//! [`PgStore`]: `UserStore`, `CaptionStore` and `BatchQueue` on Postgres.
+//! [`PgStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` on Postgres.
 
 mod batches;
 mod captions;
 mod fault;
+mod keys;
 mod migrations;
 mod options;
 mod pool;

@@ -68,6 +68,12 @@ pub enum Operation {
     BatchesChange,
     BatchesClaim,
     BatchesSettle,
+    KeysAdd,
+    KeysFind,
+    KeysList,
+    KeysRotate,
+    KeysRevoke,
+    KeysUsed,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -80,7 +86,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 31] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::UsersRead,
@@ -98,6 +104,12 @@ impl Operation {
         Self::BatchesChange,
         Self::BatchesClaim,
         Self::BatchesSettle,
+        Self::KeysAdd,
+        Self::KeysFind,
+        Self::KeysList,
+        Self::KeysRotate,
+        Self::KeysRevoke,
+        Self::KeysUsed,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -131,6 +143,12 @@ impl Operation {
             Self::BatchesChange => "batches.change",
             Self::BatchesClaim => "batches.claim",
             Self::BatchesSettle => "batches.settle",
+            Self::KeysAdd => "keys.add",
+            Self::KeysFind => "keys.find",
+            Self::KeysList => "keys.list",
+            Self::KeysRotate => "keys.rotate",
+            Self::KeysRevoke => "keys.revoke",
+            Self::KeysUsed => "keys.used",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

@@ -4,6 +4,7 @@ pub mod batches;
 pub mod cache;
 pub mod captions;
 mod cut;
+pub mod keys;
 pub mod llm;
 pub mod quota;
 pub mod users;
