@@ -53,8 +53,16 @@ fn lines(count: usize) -> String {
 /// Submits JSON Lines; the status, the headers and the document.
 async fn submit(service: &Service, body: String) -> (u16, reqwest::header::HeaderMap, Value) {
     let request = service.client.post(format!("{}/v1/batches", service.base)).body(body);
-    let reply = request.header("content-type", "application/jsonl").send().await.unwrap();
-    (reply.status().as_u16(), reply.headers().clone(), reply.json().await.unwrap())
+    let reply = request
+        .header("content-type", "application/jsonl")
+        .send()
+        .await
+        .unwrap();
+    (
+        reply.status().as_u16(),
+        reply.headers().clone(),
+        reply.json().await.unwrap(),
+    )
 }
 
 /// Submits, and says where the batch is.
@@ -72,7 +80,12 @@ async fn over(service: &Service, place: &str) -> Value {
 }
 
 async fn results(service: &Service, place: &str) -> Vec<Value> {
-    let reply = service.client.get(format!("{}{place}/results", service.base)).send().await.unwrap();
+    let reply = service
+        .client
+        .get(format!("{}{place}/results", service.base))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(reply.headers()["content-type"], "application/jsonl");
     let text = reply.text().await.unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -94,13 +107,19 @@ async fn a_batch_is_taken_written_and_given_back_in_its_order() {
     assert_eq!(place, format!("/v1/batches/{}", kept["id"].as_str().unwrap()));
     assert!(headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
     let batch = over(&service, place).await;
-    assert_eq!((&batch["state"], &batch["counts"]), (&json!("completed"), &counts(7, 7, 0, 0)));
+    assert_eq!(
+        (&batch["state"], &batch["counts"]),
+        (&json!("completed"), &counts(7, 7, 0, 0))
+    );
     assert_eq!(batch["eta_s"], json!(0.0));
     let lines = results(&service, place).await;
     for (index, line) in lines.iter().enumerate() {
         assert_eq!(line["index"], index);
         assert_eq!(line["custom_id"], format!("post-{index}"));
-        assert_eq!((&line["status"], &line["reclaimed"]), (&json!("succeeded"), &json!(false)));
+        assert_eq!(
+            (&line["status"], &line["reclaimed"]),
+            (&json!("succeeded"), &json!(false))
+        );
         let id = line["caption"]["id"].as_str().unwrap();
         let (status, stored) = service.get(&format!("/v1/captions/{id}")).await;
         assert_eq!((status, &stored["text"]), (200, &line["caption"]["text"]));
@@ -133,14 +152,30 @@ async fn what_is_wrong_with_a_submission_is_told_before_anything_is_paid() {
     assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/webhook")));
     for (path, status, code) in [
         ("/v1/batches/7", 400, "invalid_parameter"),
-        ("/v1/batches/0192e4a0-0000-7000-8000-000000000000", 404, "batch_not_found"),
-        ("/v1/batches/0192e4a0-0000-7000-8000-000000000000/results", 404, "batch_not_found"),
-        ("/v1/batches/0192e4a0-0000-7000-8000-000000000000?wait=61", 400, "invalid_parameter"),
+        (
+            "/v1/batches/0192e4a0-0000-7000-8000-000000000000",
+            404,
+            "batch_not_found",
+        ),
+        (
+            "/v1/batches/0192e4a0-0000-7000-8000-000000000000/results",
+            404,
+            "batch_not_found",
+        ),
+        (
+            "/v1/batches/0192e4a0-0000-7000-8000-000000000000?wait=61",
+            400,
+            "invalid_parameter",
+        ),
         ("/v1/batches?cursor=x", 400, "cursor_invalid"),
         ("/v1/batches?limits=3", 400, "invalid_parameter"),
     ] {
         let (got, problem) = service.get(path).await;
-        assert_eq!((got, problem["code"].as_str()), (status, Some(code)), "{path}: {problem}");
+        assert_eq!(
+            (got, problem["code"].as_str()),
+            (status, Some(code)),
+            "{path}: {problem}"
+        );
     }
     assert_eq!(llm.count(), 0);
     service.stop().await;
@@ -151,7 +186,15 @@ async fn results_wait_for_the_end_unless_a_part_is_asked_for_and_go_on_where_one
     let llm = FakeLlm::start().await;
     llm.reply(Turn::fitting()).reply(Turn::fitting());
     llm.always(Turn::silence());
-    let service = process(&llm, 1, &[("CAPTIONS_API__FIRST_BYTE_TIMEOUT", "60"), ("CAPTIONS_API__TIMEOUT", "60")]).await;
+    let service = process(
+        &llm,
+        1,
+        &[
+            ("CAPTIONS_API__FIRST_BYTE_TIMEOUT", "60"),
+            ("CAPTIONS_API__TIMEOUT", "60"),
+        ],
+    )
+    .await;
     let place = submitted(&service, lines(3)).await;
     until("two outcomes", async || {
         let (_, batch) = service.get(&place).await;
@@ -165,7 +208,9 @@ async fn results_wait_for_the_end_unless_a_part_is_asked_for_and_go_on_where_one
         let reply = service.client.get(url).send().await.unwrap();
         assert_eq!(reply.headers()["captions-batch-state"], "in_progress");
         let text = reply.text().await.unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["index"].clone());
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["index"].clone());
         lines.collect::<Vec<Value>>()
     };
 
@@ -200,7 +245,11 @@ async fn however_many_wait_for_a_batch_the_store_is_asked_by_one() {
     llm.always(Turn::fitting().after(Duration::from_secs(2)));
     let service = process(&llm, 1, &[]).await;
     let place = submitted(&service, lines(1)).await;
-    let reads = async || service.get("/v1/stats").await.1["operations"]["batches.read"]["total"].as_u64().unwrap();
+    let reads = async || {
+        service.get("/v1/stats").await.1["operations"]["batches.read"]["total"]
+            .as_u64()
+            .unwrap()
+    };
     let before = reads().await;
 
     let waiters = (0..50).map(|_| over(&service, &place));
@@ -224,13 +273,20 @@ async fn a_cancelled_batch_keeps_what_was_written_and_begins_nothing_more() {
     let (status, batch) = service.post(&format!("{place}/cancel"), &json!({})).await;
 
     assert_eq!(status, 200, "{batch}");
-    assert!(["cancelling", "cancelled"].contains(&batch["state"].as_str().unwrap()), "{batch}");
+    assert!(
+        ["cancelling", "cancelled"].contains(&batch["state"].as_str().unwrap()),
+        "{batch}"
+    );
     let batch = over(&service, &place).await;
     assert_eq!(batch["state"], "cancelled");
     let lines = results(&service, &place).await;
     let written = lines.iter().filter(|line| line["status"] == "succeeded").count();
     assert_eq!((lines.len(), written), (50, llm.count()));
-    assert!(lines.iter().all(|line| line["status"] != "cancelled" || line.get("caption").is_none()));
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["status"] != "cancelled" || line.get("caption").is_none())
+    );
     service.stop().await;
 }
 
@@ -247,7 +303,10 @@ async fn an_item_is_tried_again_when_its_provider_was_away_and_only_the_last_try
     over(&service, &place).await;
 
     let lines = results(&service, &place).await;
-    assert_eq!((&lines[0]["status"], &lines[0]["caption"]["source"]), (&json!("succeeded"), &json!("provider")));
+    assert_eq!(
+        (&lines[0]["status"], &lines[0]["caption"]["source"]),
+        (&json!("succeeded"), &json!("provider"))
+    );
     assert_eq!(llm.count(), 4);
     llm.always(Turn::unavailable());
     let place = submitted(&service, self::lines(1)).await;
@@ -273,11 +332,19 @@ async fn an_item_that_fails_says_why_and_the_others_are_written() {
 
     let batch = over(&service, &place).await;
 
-    assert_eq!((&batch["state"], &batch["counts"]), (&json!("completed"), &counts(3, 2, 1, 0)));
+    assert_eq!(
+        (&batch["state"], &batch["counts"]),
+        (&json!("completed"), &counts(3, 2, 1, 0))
+    );
     let lines = results(&service, &place).await;
     assert_eq!((&lines[1]["index"], &lines[1]["status"]), (&json!(1), &json!("failed")));
     assert_eq!(lines[1]["problem"]["code"], "content_refused");
-    assert!(lines[1]["problem"]["request_id"].as_str().unwrap().starts_with("batch_"));
+    assert!(
+        lines[1]["problem"]["request_id"]
+            .as_str()
+            .unwrap()
+            .starts_with("batch_")
+    );
     service.stop().await;
 }
 
@@ -288,7 +355,8 @@ async fn items_count_against_the_limits_of_their_tenant_and_wait_for_them() {
     let service = process(&llm, 4, &[("CAPTIONS_LIMITS__REQUESTS_PER_MINUTE", "5")]).await;
     let place = submitted(&service, lines(8)).await;
 
-    llm.until("as many calls as there is room for", |llm| llm.count() >= 4).await;
+    llm.until("as many calls as there is room for", |llm| llm.count() >= 4)
+        .await;
     tokio::time::sleep(Duration::from_millis(500)).await;
 
     // One comes back in 12 s.
@@ -307,7 +375,10 @@ async fn a_receiver_is_told_of_the_end_with_a_signature_and_again_if_it_was_away
     ])
     .await;
     let service = process(&llm, 2, &[("CAPTIONS_BATCHES__WEBHOOK_ALLOW_PRIVATE", "true")]).await;
-    let items: Vec<Value> = lines(2).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let items: Vec<Value> = lines(2)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let webhook = json!({ "url": receiver.url("/hook"), "secret": SECRET });
     let (status, kept) = service
         .post("/v1/batches", &json!({ "items": items, "webhook": webhook }))
@@ -319,7 +390,10 @@ async fn a_receiver_is_told_of_the_end_with_a_signature_and_again_if_it_was_away
 
     let body: Value = serde_json::from_slice(&told[1].body).unwrap();
     assert_eq!(body["type"], "batch.completed");
-    assert_eq!((&body["data"]["id"], &body["data"]["counts"]), (&kept["id"], &counts(2, 2, 0, 0)));
+    assert_eq!(
+        (&body["data"]["id"], &body["data"]["counts"]),
+        (&kept["id"], &counts(2, 2, 0, 0))
+    );
     assert_eq!(told[0].body, told[1].body);
     assert_eq!(told[0].headers["webhook-id"], told[1].headers["webhook-id"]);
     assert!(told[1].headers["webhook-signature"].starts_with("v1,"));
@@ -340,7 +414,10 @@ async fn three_replicas_share_one_batch() {
     // Whoever is asked: it is the same batch.
     let batch = over(&replicas[2], &place).await;
 
-    assert_eq!((&batch["state"], &batch["counts"]), (&json!("completed"), &counts(120, 120, 0, 0)));
+    assert_eq!(
+        (&batch["state"], &batch["counts"]),
+        (&json!("completed"), &counts(120, 120, 0, 0))
+    );
     let lines = results(&replicas[1], &place).await;
     let ids: BTreeSet<&str> = lines.iter().map(|line| line["custom_id"].as_str().unwrap()).collect();
     assert_eq!((lines.len(), ids.len(), llm.count()), (120, 120, 120));

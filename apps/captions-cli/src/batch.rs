@@ -80,7 +80,10 @@ async fn run_file(
 ) -> Result<Exit, Failure> {
     let submission = submission(&args.input, stdin, &surroundings.cwd)?;
     if args.dry_run {
-        screen.note(&format!("{} items are in order; nothing was written", submission.items.len()));
+        screen.note(&format!(
+            "{} items are in order; nothing was written",
+            submission.items.len()
+        ));
         return Ok(Exit::Done);
     }
     let out = surroundings.cwd.join(&args.out);
@@ -97,7 +100,10 @@ async fn run_file(
         screen.note(&format!("{}; {}", in_words(&batch), args.out.display()));
     }
     if !batch.state.is_over() {
-        let again = format!("more than {} items have failed; what is left is not begun", args.max_errors.unwrap_or(0));
+        let again = format!(
+            "more than {} items have failed; what is left is not begun",
+            args.max_errors.unwrap_or(0)
+        );
         screen.note(&again);
         screen.note("next: --resume goes on, --retry-failed tries the failed ones once more");
         return Ok(Exit::Partial);
@@ -220,7 +226,11 @@ async fn results(
             let read = session.batches().queue().read(&session.context(), id, page).await?;
             let (batch, outcomes) = read.ok_or_else(|| not_found(id))?;
             if !(batch.state.is_over() || partial) {
-                let detail = format!("{} of {} items have no outcome yet", batch.counts.open(), batch.counts.total);
+                let detail = format!(
+                    "{} of {} items have no outcome yet",
+                    batch.counts.open(),
+                    batch.counts.total
+                );
                 return Err(Problem::new(Code::BatchNotReady, detail).into());
             }
             for outcome in &outcomes {
@@ -239,7 +249,11 @@ async fn results(
 
 async fn list(output: Output, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let session = Session::of_store(surroundings, screen).await?;
-    let found = session.batches().queue().list(&session.context(), None, LISTED + 1).await;
+    let found = session
+        .batches()
+        .queue()
+        .list(&session.context(), None, LISTED + 1)
+        .await;
     session.close().await;
     let page = BatchPage::of(&found?, LISTED as usize, OffsetDateTime::now_utc());
     if output.json {

@@ -180,8 +180,7 @@ pub(crate) async fn list(
             limit = u32::try_from(whole(&value, "limit", 1, u64::from(MAX_PAGE))?).unwrap_or(MAX_PAGE);
         } else {
             let cursor = read_cursor(&value);
-            before =
-                Some(cursor.ok_or_else(|| Failure::new(Code::InvalidCursor, "the cursor cannot be read"))?);
+            before = Some(cursor.ok_or_else(|| Failure::new(Code::InvalidCursor, "the cursor cannot be read"))?);
         }
     }
     let work = batches.queue().list(&call.cx, before, limit + 1);

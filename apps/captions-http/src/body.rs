@@ -4,7 +4,10 @@ use axum::{body::Body, extract::FromRequest, extract::Request};
 use bytes::BytesMut;
 use captions_api::{
     batch::{self, Submission},
-    image::MAX_DATA, problem::Code, results};
+    image::MAX_DATA,
+    problem::Code,
+    results,
+};
 use captions_domain::engagement::Post;
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
@@ -69,12 +72,21 @@ impl FromRequest<AppState> for BatchBody {
             let detail = "the Content-Type is neither application/json nor application/jsonl in UTF-8";
             return Err(Failure::new(Code::UnsupportedMediaType, detail));
         }
-        let most = state.batches.as_ref().map_or(0, |batches| batches.settings().body_limit);
+        let most = state
+            .batches
+            .as_ref()
+            .map_or(0, |batches| batches.settings().body_limit);
         let limits = Limits {
             body_timeout: state.limits.body_timeout * BATCH_PATIENCE,
             ..state.limits
         };
-        let bytes = read(&parts.headers, body, &limits, Bound::of(most.max(state.limits.body_limit))).await?;
+        let bytes = read(
+            &parts.headers,
+            body,
+            &limits,
+            Bound::of(most.max(state.limits.body_limit)),
+        )
+        .await?;
         // Megabytes of text take longer to read than others should wait.
         let read = tokio::task::spawn_blocking(move || {
             let text = utf8(&bytes)?;

@@ -71,7 +71,8 @@ impl Submission {
 /// Reads `{"items": [...], "webhook": {...}}`. Every broken rule of every item is told, up to a hundred of them.
 pub fn parse(body: &str) -> Result<Submission, Box<Problem>> {
     // Item by item: as one tree, the largest body would take ten times its size.
-    let fields: BTreeMap<Cow<'_, str>, &RawValue> = read(body).map_err(|error| Box::new(not_json(&error, "the body")))?;
+    let fields: BTreeMap<Cow<'_, str>, &RawValue> =
+        read(body).map_err(|error| Box::new(not_json(&error, "the body")))?;
     let mut broken = Broken::default();
     let mut items = Vec::new();
     let mut webhook = None;
@@ -83,10 +84,16 @@ pub fn parse(body: &str) -> Result<Submission, Box<Problem>> {
             },
             "webhook" if value.get() == "null" => {}
             "webhook" => webhook = receiver(value, &mut broken),
-            _ => broken.add(Invalid::new("unknown_field", "there are items and webhook, not this").at(format!(
-                "/{}",
-                name.chars().take(MAX_CUSTOM_ID).collect::<String>().replace('~', "~0").replace('/', "~1")
-            ))),
+            _ => broken.add(
+                Invalid::new("unknown_field", "there are items and webhook, not this").at(format!(
+                    "/{}",
+                    name.chars()
+                        .take(MAX_CUSTOM_ID)
+                        .collect::<String>()
+                        .replace('~', "~0")
+                        .replace('/', "~1")
+                )),
+            ),
         }
     }
     let numbered = items.into_iter().map(RawValue::get).enumerate();
@@ -140,7 +147,10 @@ fn rows_of_csv(text: &str, columns: &[(String, String)]) -> Result<Vec<(usize, S
         .trim(csv::Trim::Headers)
         .from_reader(text.as_bytes());
     let header = reader.headers().map_err(wrong)?.clone();
-    if let Some((column, _)) = columns.iter().find(|(column, _)| header.iter().all(|name| name != column)) {
+    if let Some((column, _)) = columns
+        .iter()
+        .find(|(column, _)| header.iter().all(|name| name != column))
+    {
         return Err(Invalid::new("unknown_field", format!("there is no column {column}")));
     }
     let renamed = |name: &str| {
@@ -153,7 +163,8 @@ fn rows_of_csv(text: &str, columns: &[(String, String)]) -> Result<Vec<(usize, S
         let record = record.map_err(wrong)?;
         let number = record.position().map_or(0, csv::Position::line);
         let cells = fields.iter().zip(&record).filter(|(_, cell)| !cell.trim().is_empty());
-        let item: serde_json::Map<String, Value> = cells.map(|(field, cell)| (field.clone(), value(field, cell))).collect();
+        let item: serde_json::Map<String, Value> =
+            cells.map(|(field, cell)| (field.clone(), value(field, cell))).collect();
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         rows.push((number, named(&Value::Object(item).to_string(), number)));
     }
@@ -167,7 +178,9 @@ fn value(field: &str, cell: &str) -> Value {
         "max_chars" | "hashtag_count" | "variants" | "seed" | "temperature" => {
             serde_json::from_str::<serde_json::Number>(cell).map_or_else(|_| cell.into(), Value::Number)
         }
-        "sponsored" | "store" | "allow_fallback" | "regenerate" => cell.parse::<bool>().map_or_else(|_| cell.into(), Value::Bool),
+        "sponsored" | "store" | "allow_fallback" | "regenerate" => {
+            cell.parse::<bool>().map_or_else(|_| cell.into(), Value::Bool)
+        }
         "keywords" | "avoid" => cell.split(';').map(|word| Value::from(word.trim())).collect(),
         _ => cell.into(),
     }
@@ -249,7 +262,10 @@ pub fn read_item(text: &str) -> Result<Item, Vec<Invalid>> {
 
 fn custom_id(value: Option<&Value>) -> Result<String, Invalid> {
     let Some(Value::String(id)) = value else {
-        return Err(Invalid::new("required", "custom_id is a string of your own that names the item"));
+        return Err(Invalid::new(
+            "required",
+            "custom_id is a string of your own that names the item",
+        ));
     };
     if id.is_empty() || id.chars().count() > MAX_CUSTOM_ID || id.chars().any(char::is_control) {
         let rule = format!("custom_id has 1 to {MAX_CUSTOM_ID} characters and no control characters");
@@ -467,16 +483,32 @@ pub struct BatchBody;
 impl PartialSchema for BatchBody {
     fn schema() -> RefOr<Schema> {
         let webhook = ObjectBuilder::new()
-            .description(Some("Who is told when the batch is over, signed by the Standard Webhooks format."))
+            .description(Some(
+                "Who is told when the batch is over, signed by the Standard Webhooks format.",
+            ))
             .property("url", text("https, to a public address.", 1, MAX_URL))
             .required("url")
-            .property("secret", text("whsec_ and the base64 of 24 to 64 bytes of your own. Never shown again.", 1, 200))
+            .property(
+                "secret",
+                text(
+                    "whsec_ and the base64 of 24 to 64 bytes of your own. Never shown again.",
+                    1,
+                    200,
+                ),
+            )
             .required("secret")
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .build();
         ObjectBuilder::new()
             .description(Some("Many requests for captions that nobody waits for."))
-            .property("items", list("Each the body of a request for a caption, and a custom_id of your own.", MAX_ITEMS, Schema::Object(BatchItem::object())))
+            .property(
+                "items",
+                list(
+                    "Each the body of a request for a caption, and a custom_id of your own.",
+                    MAX_ITEMS,
+                    Schema::Object(BatchItem::object()),
+                ),
+            )
             .required("items")
             .property("webhook", webhook)
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))

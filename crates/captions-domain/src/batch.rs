@@ -388,7 +388,10 @@ mod tests {
             cancelled: 0,
         };
 
-        assert_eq!(batch(counts, BatchState::InProgress).eta(now), Some(Duration::from_secs(90)));
+        assert_eq!(
+            batch(counts, BatchState::InProgress).eta(now),
+            Some(Duration::from_secs(90))
+        );
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use captions_domain::{
     batch::{
-        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, NewItem, Notice,
-        Outcome, Page, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
+        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, NewItem, Notice, Outcome,
+        Page, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
     },
     caption::CaptionId,
     context::{Context, TenantId},
@@ -41,15 +41,41 @@ macro_rules! columns {
 macro_rules! add {
     ($succeeded:literal, $failed:literal, $cancelled:literal, $going:literal) => {
         concat!(
-            "UPDATE batches SET succeeded = succeeded + ", $succeeded, ", failed = failed + ", $failed,
-            ", cancelled = cancelled + ", $cancelled,
-            ", state = CASE WHEN succeeded + failed + cancelled + ", $succeeded, " + ", $failed, " + ", $cancelled,
-            " < total THEN ", $going,
-            " WHEN cancelled + ", $cancelled, " > 0 THEN CASE ", $going, " WHEN 'cancelling' THEN 'cancelled' ELSE 'expired' END",
-            " WHEN succeeded + ", $succeeded, " = 0 THEN 'failed' ELSE 'completed' END",
-            ", finished_at = CASE WHEN succeeded + failed + cancelled + ", $succeeded, " + ", $failed, " + ", $cancelled,
+            "UPDATE batches SET succeeded = succeeded + ",
+            $succeeded,
+            ", failed = failed + ",
+            $failed,
+            ", cancelled = cancelled + ",
+            $cancelled,
+            ", state = CASE WHEN succeeded + failed + cancelled + ",
+            $succeeded,
+            " + ",
+            $failed,
+            " + ",
+            $cancelled,
+            " < total THEN ",
+            $going,
+            " WHEN cancelled + ",
+            $cancelled,
+            " > 0 THEN CASE ",
+            $going,
+            " WHEN 'cancelling' THEN 'cancelled' ELSE 'expired' END",
+            " WHEN succeeded + ",
+            $succeeded,
+            " = 0 THEN 'failed' ELSE 'completed' END",
+            ", finished_at = CASE WHEN succeeded + failed + cancelled + ",
+            $succeeded,
+            " + ",
+            $failed,
+            " + ",
+            $cancelled,
             " >= total THEN now() END",
-            ", notify_at = CASE WHEN succeeded + failed + cancelled + ", $succeeded, " + ", $failed, " + ", $cancelled,
+            ", notify_at = CASE WHEN succeeded + failed + cancelled + ",
+            $succeeded,
+            " + ",
+            $failed,
+            " + ",
+            $cancelled,
             " >= total AND notify IS NOT NULL THEN now() END "
         )
     };
@@ -89,7 +115,8 @@ impl BatchQueue for PgStore {
         for (chunk, items) in batch.items.chunks(CHUNK).enumerate() {
             self.add_items(cx, batch.id, number(chunk * CHUNK)?, items).await?;
         }
-        let whole = sqlx::query("UPDATE batches SET state = 'queued' WHERE id = $1 AND tenant = $2 AND state = 'draft'");
+        let whole =
+            sqlx::query("UPDATE batches SET state = 'queued' WHERE id = $1 AND tenant = $2 AND state = 'draft'");
         self.pool
             .execute(whole.bind(batch.id.0).bind(cx.tenant.as_str()))
             .await?;
@@ -256,7 +283,10 @@ impl PgStore {
         );
         let custom_ids: Vec<&str> = items.iter().map(|item| item.custom_id.as_str()).collect();
         let captions: Vec<Uuid> = items.iter().map(|item| item.caption.0).collect();
-        let users: Vec<Option<&str>> = items.iter().map(|item| item.user.as_ref().map(UserId::as_str)).collect();
+        let users: Vec<Option<&str>> = items
+            .iter()
+            .map(|item| item.user.as_ref().map(UserId::as_str))
+            .collect();
         let requests: Vec<&str> = items.iter().map(|item| item.request.as_str()).collect();
         let query = query
             .bind(batch.0)
@@ -320,11 +350,7 @@ impl PgStore {
         let waiting = self.pool.fetch_optional(waiting).await?;
         Ok(Taken {
             items: Vec::new(),
-            notices: notices
-                .iter()
-                .map(notice_of)
-                .collect::<Result<_, _>>()
-                .map_err(fault)?,
+            notices: notices.iter().map(notice_of).collect::<Result<_, _>>().map_err(fault)?,
             backlog: waiting.map(|row| backlog_of(&row)).transpose().map_err(fault)?,
         })
     }

@@ -17,8 +17,7 @@ use captions_domain::{
     keys::{By, Key, KeyId},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
-        KeyStore,
-        LlmProvider, Quota, QuotaKey, UserStore,
+        KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
     quota::{Decision, Plan, Take},

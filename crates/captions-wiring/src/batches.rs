@@ -180,7 +180,9 @@ impl Inner {
         let slots = Arc::new(Semaphore::new(workers));
         let mut looks = 0_u32;
         loop {
-            let Some(mut free) = self.free(&slots).await else { return };
+            let Some(mut free) = self.free(&slots).await else {
+                return;
+            };
             // Who works on one batch alone looks after it all the same: it may be cancelled.
             let tidy = looks.is_multiple_of(TIDY_EVERY).then_some(Tidy {
                 retention: self.settings.retention,

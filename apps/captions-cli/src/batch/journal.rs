@@ -26,13 +26,22 @@ struct Entry {
 impl Journal {
     /// The one of this output, in the state folder.
     pub(super) fn of(out: &Path, surroundings: &Surroundings) -> Result<Self, Failure> {
-        let folder = |name: &str| surroundings.env.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let folder = |name: &str| {
+            surroundings
+                .env
+                .get(name)
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from)
+        };
         let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
         let state = state.ok_or_else(|| {
-            Failure::new(Exit::Settings, None, "there is no folder for what is being worked on").next("set HOME or XDG_STATE_HOME")
+            Failure::new(Exit::Settings, None, "there is no folder for what is being worked on")
+                .next("set HOME or XDG_STATE_HOME")
         })?;
         let name = blake3::hash(out.as_os_str().as_encoded_bytes()).to_hex();
-        Ok(Self(state.join("captions/batches").join(format!("{}.json", &name[..16]))))
+        Ok(Self(
+            state.join("captions/batches").join(format!("{}.json", &name[..16])),
+        ))
     }
 
     /// The batch to work on: the one that this output was begun with, or a new one.
@@ -63,7 +72,11 @@ impl Journal {
             input,
         };
         self.write(&entry).map_err(|error| {
-            Failure::new(Exit::Failure, None, format!("{} cannot be written: {error}", self.0.display()))
+            Failure::new(
+                Exit::Failure,
+                None,
+                format!("{} cannot be written: {error}", self.0.display()),
+            )
         })?;
         Ok(BatchId(entry.batch))
     }
@@ -114,12 +127,20 @@ impl Out {
     /// Goes on after the last whole line, or begins `anew`.
     pub(super) fn open(path: &Path, anew: bool) -> Result<Self, Failure> {
         let wrong = |error: io::Error| Failure::new(Exit::Failure, None, format!("{}: {error}", path.display()));
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(anew).open(path);
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(anew)
+            .open(path);
         let mut file = opened.map_err(wrong)?;
         let mut kept = Vec::new();
         file.read_to_end(&mut kept).map_err(wrong)?;
         // What was being written when a run was stopped is no line.
-        let whole = kept.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+        let whole = kept
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |place| place + 1);
         file.set_len(whole as u64).map_err(wrong)?;
         file.seek(SeekFrom::End(0)).map_err(wrong)?;
         let lines = kept[..whole].iter().filter(|byte| **byte == b'\n').count();
@@ -138,8 +159,12 @@ impl Out {
             text.push('\n');
         }
         self.file.write_all(text.as_bytes()).map_err(|error| {
-            Failure::new(Exit::Failure, None, format!("{} cannot be written: {error}", self.path.display()))
-                .next("next: make room, then --resume")
+            Failure::new(
+                Exit::Failure,
+                None,
+                format!("{} cannot be written: {error}", self.path.display()),
+            )
+            .next("next: make room, then --resume")
         })?;
         self.last = outcomes.last().map(|outcome| outcome.index).or(self.last);
         Ok(())

@@ -77,7 +77,10 @@ fn every_broken_item_is_told_with_its_place() {
             "/items/4/custom_id"
         ]
     );
-    assert!(broken.iter().all(|(_, _, rule)| rule.starts_with("line ")), "{broken:?}");
+    assert!(
+        broken.iter().all(|(_, _, rule)| rule.starts_with("line ")),
+        "{broken:?}"
+    );
 }
 
 #[test]
@@ -104,13 +107,19 @@ fn what_is_no_json_is_no_broken_rule() {
 
 #[test]
 fn a_receiver_is_read_and_a_half_one_is_refused() {
-    let whole = format!(r#"{{"items":[{}],"webhook":{{"url":"https://h.example","secret":"whsec_x"}}}}"#, item("a"));
+    let whole = format!(
+        r#"{{"items":[{}],"webhook":{{"url":"https://h.example","secret":"whsec_x"}}}}"#,
+        item("a")
+    );
     let half = format!(r#"{{"items":[{}],"webhook":{{"url":"https://h.example"}}}}"#, item("a"));
     let more = format!(r#"{{"items":[{}],"colour":1}}"#, item("a"));
 
     let receiver = parse(&whole).unwrap().webhook.unwrap();
 
-    assert_eq!((receiver.url.as_str(), receiver.secret.as_str()), ("https://h.example", "whsec_x"));
+    assert_eq!(
+        (receiver.url.as_str(), receiver.secret.as_str()),
+        ("https://h.example", "whsec_x")
+    );
     assert_eq!(broken(parse(&half))[0].0, "/webhook");
     assert_eq!(broken(parse(&more))[0].0, "/colour");
 }

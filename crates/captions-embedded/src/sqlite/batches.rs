@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use captions_domain::{
     batch::{
-        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, Notice, Outcome,
-        Page, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
+        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, Notice, Outcome, Page,
+        Receiver, Settlement, Taken, Ticket, Tidy, Turn,
     },
     caption::CaptionId,
     context::{Context, TenantId},
@@ -197,7 +197,10 @@ impl SqliteStore {
 
     /// Reads first: who finds nothing must not stand in the line of those who write.
     async fn has_due(&self, turn: &Turn) -> Result<bool, StoreError> {
-        let query = sqlx::query(DUE).bind(now()).bind(held(turn)).bind(turn.only.map(|id| id.0));
+        let query = sqlx::query(DUE)
+            .bind(now())
+            .bind(held(turn))
+            .bind(turn.only.map(|id| id.0));
         Ok(self.fetch_optional(query).await?.is_some())
     }
 
@@ -252,12 +255,16 @@ fn held(turn: &Turn) -> String {
 }
 
 async fn lease(all: &mut SqliteConnection, turn: &Turn, now: i64) -> Result<Vec<Claimed>, Error> {
-    let chosen = sqlx::query(DUE).bind(now).bind(held(turn)).bind(turn.only.map(|id| id.0));
+    let chosen = sqlx::query(DUE)
+        .bind(now)
+        .bind(held(turn))
+        .bind(turn.only.map(|id| id.0));
     let Some(row) = chosen.fetch_optional(&mut *all).await? else {
         return Ok(Vec::new());
     };
     let batch: Uuid = row.try_get(0)?;
-    let begun = sqlx::query("UPDATE batches SET state = 'in_progress', started_at = ? WHERE id = ? AND state = 'queued'");
+    let begun =
+        sqlx::query("UPDATE batches SET state = 'in_progress', started_at = ? WHERE id = ? AND state = 'queued'");
     begun.bind(now).bind(batch).execute(&mut *all).await?;
     let query = sqlx::query(
         "UPDATE batch_items SET reclaimed = reclaimed OR lease IS NOT NULL, tries = tries + 1, lease = randomblob(16), \

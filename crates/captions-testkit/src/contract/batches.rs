@@ -186,7 +186,12 @@ pub async fn tenants_never_see_each_others_batches(queue: &dyn BatchQueue) {
 
     assert_eq!(queue.read(&other, batch.id, ALL).await.unwrap(), None);
     assert_eq!(queue.list(&other, None, 10).await.unwrap(), []);
-    for change in [Change::Cancel, Change::RetryFailed, Change::Told, Change::TellLater(HOUR)] {
+    for change in [
+        Change::Cancel,
+        Change::RetryFailed,
+        Change::Told,
+        Change::TellLater(HOUR),
+    ] {
         assert_eq!(queue.change(&other, batch.id, change).await.unwrap(), None);
     }
     assert_eq!(read(queue, &cx, batch.id).await.0.state, BatchState::Queued);
@@ -218,7 +223,10 @@ pub async fn every_field_of_an_item_arrives_with_its_worker(queue: &dyn BatchQue
     assert_eq!(claimed.len(), 1);
     let item = &claimed[0];
     assert_eq!(item.tenant, cx.tenant);
-    assert_eq!((item.caption, &item.request), (batch.items[0].caption, &batch.items[0].request));
+    assert_eq!(
+        (item.caption, &item.request),
+        (batch.items[0].caption, &batch.items[0].request)
+    );
     assert_eq!((item.tries, item.reclaimed), (1, false));
     assert_eq!((item.ticket.batch, item.ticket.index), (batch.id, 0));
 }
@@ -258,7 +266,12 @@ pub async fn many_workers_share_a_batch_and_no_item_is_lost_or_leased_twice(queu
         let queue = Arc::clone(&queue);
         async move { settle(&*queue, item, done("x")).await }
     });
-    assert!(futures_util::future::join_all(settled).await.into_iter().all(|held| held));
+    assert!(
+        futures_util::future::join_all(settled)
+            .await
+            .into_iter()
+            .all(|held| held)
+    );
     let (kept, outcomes) = read(&*queue, &cx, batch.id).await;
     assert_eq!((kept.state, kept.counts.succeeded), (BatchState::Completed, 60));
     assert_eq!(outcomes.len(), 60);
@@ -385,7 +398,10 @@ pub async fn a_cancelled_batch_begins_nothing_more_and_keeps_what_was_begun(queu
 
     let cancelling = queue.change(&cx, batch.id, Change::Cancel).await.unwrap().unwrap();
 
-    assert_eq!((cancelling.state, cancelling.counts.cancelled), (BatchState::Cancelling, 3));
+    assert_eq!(
+        (cancelling.state, cancelling.counts.cancelled),
+        (BatchState::Cancelling, 3)
+    );
     assert_eq!(claim(queue, turn(&batch, 9)).await, []);
     let again = queue.change(&cx, batch.id, Change::Cancel).await.unwrap().unwrap();
     assert_eq!(again, cancelling);
@@ -428,7 +444,10 @@ pub async fn a_batch_that_nobody_began_is_cancelled_at_once(queue: &dyn BatchQue
 
     let cancelled = queue.change(&cx, batch.id, Change::Cancel).await.unwrap().unwrap();
 
-    assert_eq!((cancelled.state, cancelled.counts.cancelled), (BatchState::Cancelled, 3));
+    assert_eq!(
+        (cancelled.state, cancelled.counts.cancelled),
+        (BatchState::Cancelled, 3)
+    );
     assert!(cancelled.finished_at.is_some());
     assert_eq!(read(queue, &cx, batch.id).await.1.len(), 3);
 }
@@ -592,7 +611,12 @@ pub async fn a_large_batch_is_kept_whole(queue: &dyn BatchQueue) {
     let items = claim(queue, turn(&batch, 2000)).await;
 
     assert_eq!(indexes(&items), (0..1201).collect::<Vec<u32>>());
-    assert!(items.iter().zip(&batch.items).all(|(item, new)| item.request == new.request));
+    assert!(
+        items
+            .iter()
+            .zip(&batch.items)
+            .all(|(item, new)| item.request == new.request)
+    );
 }
 
 pub async fn a_call_cut_off_midway_leaves_the_queue_usable(queue: &dyn BatchQueue) {

@@ -139,12 +139,7 @@ impl Inner {
     }
 
     /// Nobody waits for a batch: what stands below the providers is for the last try.
-    async fn generate(
-        &self,
-        cx: &Context,
-        item: &Claimed,
-        request: &CaptionRequest,
-    ) -> Result<Answer, GenerateError> {
+    async fn generate(&self, cx: &Context, item: &Claimed, request: &CaptionRequest) -> Result<Answer, GenerateError> {
         if !request.allow_fallback || item.tries >= self.settings.max_tries {
             return self.engine.generate(cx, request).await;
         }
