@@ -2,7 +2,7 @@
 
 mod journal;
 
-use std::{path::Path, time::Duration};
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use captions_api::{
     batch::{self, BatchDocument, BatchPage, FORMS, Submission, result_line},
@@ -300,11 +300,12 @@ fn in_words(batch: &Batch) -> String {
     let mut words = format!("{} of {} done", counts.over(), counts.total);
     for (count, what) in [(counts.failed, "failed"), (counts.cancelled, "not begun")] {
         if count > 0 {
-            words += &format!(", {count} {what}");
+            // Writing to a string cannot fail.
+            let _ = write!(words, ", {count} {what}");
         }
     }
     if let Some(eta) = batch.eta(OffsetDateTime::now_utc()).filter(|eta| !eta.is_zero()) {
-        words += &format!(", {} s left", eta.as_secs().max(1));
+        let _ = write!(words, ", {} s left", eta.as_secs().max(1));
     }
     words
 }

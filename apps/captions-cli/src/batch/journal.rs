@@ -143,7 +143,7 @@ impl Out {
             .map_or(0, |place| place + 1);
         file.set_len(whole as u64).map_err(wrong)?;
         file.seek(SeekFrom::End(0)).map_err(wrong)?;
-        let lines = kept[..whole].iter().filter(|byte| **byte == b'\n').count();
+        let lines = kept[..whole].split_inclusive(|byte| *byte == b'\n').count();
         Ok(Self {
             file,
             path: path.to_owned(),
