@@ -102,6 +102,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(voice::dismiss))
         .routes(routes!(batches::create, batches::list))
         .routes(routes!(batches::read))
         .routes(routes!(batches::cancel))

@@ -114,6 +114,8 @@ problems! {
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that makes a suggested change.
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
+    /// Of an operation that dismisses one.
+    DismissingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that takes a batch.
     SubmittingBatch = ALWAYS, LIMITED, BODY, STORE;
     /// Of an operation that reads a list of batches.
