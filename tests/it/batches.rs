@@ -39,15 +39,14 @@ async fn process(llm: &FakeLlm, workers: u32, more: &[(&str, &str)]) -> Service 
 
 /// One item a line, each with a description of its own.
 fn lines(count: usize) -> String {
-    (0..count)
-        .map(|index| {
-            let item = json!({
-                "custom_id": format!("post-{index}"),
-                "content_description": description(&format!("Loaf number {index} on the counter of a bakery")),
-            });
-            format!("{item}\n")
-        })
-        .collect()
+    let item = |index| {
+        let item = json!({
+            "custom_id": format!("post-{index}"),
+            "content_description": description(&format!("Loaf number {index} on the counter of a bakery")),
+        });
+        item.to_string()
+    };
+    (0..count).map(item).collect::<Vec<_>>().join("\n")
 }
 
 /// Submits JSON Lines; the status, the headers and the document.
@@ -127,8 +126,8 @@ async fn a_batch_is_taken_written_and_given_back_in_its_order() {
     assert_eq!((lines.len(), llm.count()), (7, 7));
     let (_, page) = service.get("/v1/batches").await;
     assert_eq!(page["data"], json!([batch]));
-    let (_, stats) = service.get("/v1/stats").await;
-    assert_eq!(stats["batches"]["succeeded"], 7);
+    let figures = service.get("/v1/stats").await.1;
+    assert_eq!(figures["batches"]["succeeded"], 7);
     service.stop().await;
 }
 
