@@ -4,6 +4,7 @@
 mod alert_rules;
 mod alerts;
 mod architecture;
+mod batches;
 mod client;
 mod clients;
 mod coalescing;

@@ -126,6 +126,7 @@ pub(crate) fn has_an_answer(command: &Command, surroundings: &Surroundings) -> R
         Command::Prompt(_) => ("prompt", false),
         Command::Doctor(_) => ("doctor", false),
         Command::Eval(_) => ("eval", false),
+        Command::Batch(_) => ("batch", false),
         Command::Generate(_)
         | Command::Hashtags(_)
         | Command::Rewrite(_)
