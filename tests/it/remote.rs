@@ -261,7 +261,7 @@ async fn the_key_and_the_time_go_with_the_request() {
 #[case::settings(&["check", "text", "--set", "api.timeout=5"], "--set changes nothing at a server")]
 #[case::a_file(&["check", "text", "--config", "captions.toml"], "--config changes nothing at a server")]
 #[case::doctor(&["doctor"], "captions doctor has no answer from a server")]
-#[case::batch(&["batch", "list"], "captions batch has no answer from a server")]
+#[case::batch(&["batch", "status", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21"], "captions batch has no answer from a server")]
 #[case::eval(&["eval"], "captions eval has no answer from a server")]
 #[case::prompt(&["prompt", "show", "a loaf of bread"], "captions prompt has no answer from a server")]
 #[case::model(&["model", "path", "--server", "http://localhost:1"], "captions model has no answer from a server")]
