@@ -50,6 +50,20 @@ impl FromRequest<AppState> for Import {
     }
 }
 
+/// The whole body of a request to this address, as large as the address takes it. Its own reader then finds it complete.
+pub(crate) async fn whole(headers: &HeaderMap, body: Body, limits: &Limits, route: &str) -> Result<BytesMut, Failure> {
+    let usual = limits.body_limit;
+    let bound = match route {
+        "/v1/captions" | "/v1/captions/stream" => Bound {
+            usual,
+            most: usual.saturating_add(MAX_DATA),
+        },
+        "/v1/users/{id}/results" => Bound::of(IMPORT_LIMIT.max(usual)),
+        _ => Bound::of(usual),
+    };
+    read(headers, body, limits, bound).await
+}
+
 /// The field that holds a picture.
 const PICTURE: &[u8] = b"\"image\"";
 
@@ -195,7 +209,12 @@ async fn collect(mut body: Body, bound: Bound) -> Result<BytesMut, Failure> {
             return Err(too_large(limit));
         }
         if was_within {
-            kept.extend_from_slice(&data);
+            // A body that is complete already is not copied.
+            match data.try_into_mut() {
+                Ok(whole) if kept.is_empty() => kept = whole,
+                Ok(part) => kept.unsplit(part),
+                Err(part) => kept.extend_from_slice(&part),
+            }
             if seen > limit && limit < bound.most && names_a_picture(&kept) {
                 limit = bound.most;
             }

@@ -15,6 +15,7 @@ mod feedback;
 mod hashtags;
 mod health;
 mod layers;
+mod once;
 mod openapi;
 mod preferences;
 mod results;
@@ -37,6 +38,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
+pub use once::Once;
 pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
 
@@ -52,6 +54,8 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
+        .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))

@@ -7,7 +7,7 @@
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`likeness`], [`polish`], [`quality`],
 //! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`facts`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
-//! [`quota`], and how one asks for leave in [`limiter`].
+//! [`quota`], and how one asks for leave in [`limiter`]; what is done once, however often it is asked for, in [`once`].
 
 pub mod address;
 pub mod alt;
@@ -31,6 +31,7 @@ pub mod key;
 mod lexicon;
 pub mod likeness;
 pub mod limiter;
+pub mod once;
 pub mod phrases;
 pub mod platform;
 pub mod polish;

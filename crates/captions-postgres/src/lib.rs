@@ -3,6 +3,7 @@
 mod captions;
 mod fault;
 mod migrations;
+mod once;
 mod options;
 mod pool;
 mod store;

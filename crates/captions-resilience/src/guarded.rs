@@ -13,6 +13,7 @@ use captions_domain::{
     caption::{CaptionId, Feedback, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
+    once::{Standing, Step},
     ports::{
         Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
         LlmProvider, Quota, QuotaKey, UserStore,
@@ -118,6 +119,12 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.policy
             .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, user))
+            .await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.policy
+            .run(cx, "captions.once", Repeat::Safe, || self.inner.once(cx, step))
             .await
     }
 }

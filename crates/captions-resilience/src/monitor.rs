@@ -62,6 +62,7 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    CaptionsOnce,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -74,7 +75,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::UsersRead,
@@ -86,6 +87,7 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::CaptionsOnce,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -113,6 +115,7 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::CaptionsOnce => "captions.once",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

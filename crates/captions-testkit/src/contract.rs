@@ -4,5 +4,6 @@ pub mod cache;
 pub mod captions;
 mod cut;
 pub mod llm;
+pub mod once;
 pub mod quota;
 pub mod users;

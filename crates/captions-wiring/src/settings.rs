@@ -75,6 +75,7 @@ pub struct Settings {
     pub fallback: Fallback,
     pub local: Local,
     pub limits: Limits,
+    pub idempotency: Idempotency,
     pub monitor: Monitor,
     pub admin: Admin,
     pub telemetry: Telemetry,
@@ -364,6 +365,13 @@ pub struct Limits {
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
     pub replicas: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idempotency {
+    #[serde(deserialize_with = "seconds")]
+    pub keep_for: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]

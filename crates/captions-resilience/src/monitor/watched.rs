@@ -11,6 +11,7 @@ use captions_domain::{
     choice::CacheUse,
     context::Context,
     fault::{Fault, LlmError, PortError, StoreError},
+    once::{Standing, Step},
     ports::{
         Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
         Invalidations, LlmProvider, UserStore,
@@ -118,6 +119,11 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.count(Operation::CaptionsErase, done, self.inner.erase(cx, user))
+            .await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.count(Operation::CaptionsOnce, done, self.inner.once(cx, step))
             .await
     }
 }

@@ -316,6 +316,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.requests_per_hour", PER_HOUR),
     ("limits.tokens_per_minute", TOKENS),
     ("limits.replicas", Rule::Whole(1, 1000)),
+    ("idempotency.keep_for", Rule::Seconds(60.0, 2_592_000.0)),
     ("monitor.window", Rule::Seconds(1.0, 3600.0)),
     ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
     ("admin.listen", Rule::AddressOrNone),
