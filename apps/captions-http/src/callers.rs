@@ -147,7 +147,10 @@ fn turn_away(limiter: &Limiter, refused: &Refused) -> Response {
     // Rounded up: whoever comes back after it must not be early.
     let millis = u64::try_from(refused.wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
     let detail = format!("the limit of {} is reached", names.join(" and of "));
-    let problem = Problem::new(Code::RateLimited, detail).wait(Some(Duration::from_millis(millis)));
+    let problem = Problem {
+        violated_policies: windows.iter().map(name).collect(),
+        ..Problem::new(Code::RateLimited, detail).wait(Some(Duration::from_millis(millis)))
+    };
     let mut response = Failure::from(problem).into_response();
     response.headers_mut().extend(headers(&Plan::new(windows), &room));
     response
@@ -168,6 +171,11 @@ fn span(window: &Window) -> String {
     }
 }
 
+/// `requests-minute`: the name of the window in the fields and in problems.
+fn name(window: &Window) -> String {
+    format!("{}-{}", unit(window), span(window))
+}
+
 /// `100 requests a minute`
 fn describe(window: &Window) -> String {
     format!("{} {} a {}", window.limit(), unit(window), span(window))
@@ -179,7 +187,7 @@ fn headers(plan: &Plan, room: &[Room]) -> HeaderMap {
     let (mut policy, mut state) = (String::new(), String::new());
     for (window, room) in plan.windows().iter().zip(room) {
         let comma = if policy.is_empty() { "" } else { ", " };
-        let name = format!("{}-{}", unit(window), span(window));
+        let name = name(window);
         let quota_unit = match window.unit() {
             Unit::Requests => "",
             Unit::Tokens => ";qu=\"tokens\"",

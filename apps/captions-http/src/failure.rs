@@ -11,7 +11,10 @@ use captions_api::{
     problem::{Code, Problem},
 };
 use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// A problem on its way out. It travels as an extension of an empty response until [`written`] knows its request.
 #[derive(Debug, Clone)]
@@ -97,11 +100,15 @@ pub(crate) fn written(mut response: Response, request_id: &str, path: &str) -> R
     parts.headers.remove(header::CONTENT_LENGTH);
     if let Some(wait) = problem.retry_after() {
         // Whole seconds, never earlier than meant.
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
-        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
-            parts.headers.insert(header::RETRY_AFTER, value);
-        }
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1000).max(1)).unwrap_or(u64::MAX);
+        parts.headers.insert(header::RETRY_AFTER, seconds.into());
+        // For the clients that know it, exactly.
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        parts.headers.insert(RETRY_AFTER_MS, millis.into());
     }
+    // Clients made for other APIs of this kind go by it; else they would repeat every 409 and every 5xx.
+    let retry = if problem.retryable { "true" } else { "false" };
+    parts.headers.insert(SHOULD_RETRY, HeaderValue::from_static(retry));
     if matches!(
         problem.code(),
         Code::Starting | Code::ShuttingDown | Code::BodyTimeout | Code::BodyTooLarge

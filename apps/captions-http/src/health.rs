@@ -1,20 +1,15 @@
-//! Is the server alive, does it take work, and what do its errors mean?
+//! Is the server alive, and does it take work?
 
 use axum::{
     Json,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     response::{IntoResponse, Response},
 };
-use captions_api::problem::Code;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    failure::Failure,
-    openapi::Explaining,
-    state::{AppState, Component, ComponentStatus},
-};
+use crate::state::{AppState, Component, ComponentStatus};
 
 /// What `/readyz` says.
 #[derive(Debug, Serialize, ToSchema)]
@@ -90,41 +85,4 @@ pub(crate) async fn starting() -> Response {
         components: None,
     };
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
-}
-
-/// What an error code means.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Explanation {
-    code: &'static str,
-    status: u16,
-    title: &'static str,
-    retryable: bool,
-    suggestion: &'static str,
-}
-
-/// Explain an error
-///
-/// The page that the `type` of a problem leads to.
-#[utoipa::path(
-    get,
-    path = "/errors/{code}",
-    operation_id = "explain_error",
-    tag = "health",
-    params(("code" = String, Path, description = "The `code` of a problem.")),
-    responses((status = 200, description = "The meaning", body = Explanation), Explaining)
-)]
-pub(crate) async fn explain(
-    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
-) -> Result<Json<Explanation>, Failure> {
-    let code: Option<Code> = path.ok().and_then(|Path(code)| code.parse().ok());
-    let Some(code) = code else {
-        return Err(Failure::new(Code::RouteNotFound, "there is no such error code"));
-    };
-    Ok(Json(Explanation {
-        code: code.as_str(),
-        status: code.status(),
-        title: code.title(),
-        retryable: code.is_retryable(),
-        suggestion: code.suggestion(),
-    }))
 }

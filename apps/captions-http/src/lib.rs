@@ -17,6 +17,7 @@ mod health;
 mod layers;
 mod once;
 mod openapi;
+mod pages;
 mod preferences;
 mod results;
 mod rewrites;
@@ -104,7 +105,8 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::explain));
+        .routes(routes!(pages::errors::list))
+        .routes(routes!(pages::errors::explain));
     openapi::tell_limits(router.get_openapi_mut());
     router
 }

@@ -12,12 +12,12 @@ use captions_domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::{ToSchema, openapi::RefOr};
 
-pub use code::Code;
+pub use code::{Code, Whose};
 
 /// What went wrong, whose move it is, and whether it is worth trying again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// Where the code is explained, relative to the server.
+    /// The problem type: one of the `RateLimit` draft, else the same as `documentation`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The code in words; the same for every occurrence.
@@ -33,6 +33,13 @@ pub struct Problem {
     /// The stable name to branch on.
     #[schema(schema_with = code_schema)]
     pub code: String,
+    /// Whose move it is.
+    #[serde(default)]
+    #[schema(schema_with = fault_schema)]
+    pub fault: String,
+    /// Where the code is explained, relative to the server.
+    #[serde(default)]
+    pub documentation: String,
     /// The name of the request in the server's logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -47,6 +54,9 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub attempts: Option<u32>,
+    /// The limits that are reached, as `RateLimit-Policy` names them.
+    #[serde(rename = "violated-policies", default, skip_serializing_if = "Vec::is_empty")]
+    pub violated_policies: Vec<String>,
     /// Every broken rule of the input.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
@@ -75,16 +85,19 @@ impl Problem {
     /// A problem as the table of codes describes it.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("/errors/{}", code.as_str()),
+            kind: code.kind(),
             title: code.title().to_owned(),
             status: code.status(),
             detail: detail.into(),
             instance: None,
             code: code.as_str().to_owned(),
+            fault: code.fault().as_str().to_owned(),
+            documentation: code.page(),
             request_id: None,
             retryable: code.is_retryable(),
             retry_after_ms: code.retry_after().map(millis),
             attempts: None,
+            violated_policies: Vec::new(),
             errors: Vec::new(),
             suggestion: Some(code.suggestion().to_owned()),
         }
@@ -129,6 +142,10 @@ impl Problem {
 
 fn millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn fault_schema() -> RefOr<utoipa::openapi::Schema> {
+    crate::schema::one_of("Whose move it is.", Whose::ALL.iter().map(|whose| whose.as_str())).into()
 }
 
 fn code_schema() -> RefOr<utoipa::openapi::Schema> {

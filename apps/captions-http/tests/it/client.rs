@@ -43,9 +43,20 @@ impl Reply {
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
         assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"));
+        let page = format!("/errors/{}", problem["code"].as_str().unwrap());
+        assert_eq!(problem["documentation"], page);
+        let kind = problem["type"].as_str().unwrap();
+        assert!(kind == page || kind.starts_with("https://iana.org/"), "{kind}");
+        let retryable = problem["retryable"].as_bool().unwrap().to_string();
+        assert_eq!(self.header("x-should-retry"), Some(&*retryable));
+        let millis = problem["retry_after_ms"].as_u64();
         assert_eq!(
-            problem["type"],
-            format!("/errors/{}", problem["code"].as_str().unwrap())
+            self.header("retry-after-ms").map(|value| value.parse().unwrap()),
+            millis
+        );
+        assert_eq!(
+            self.header("retry-after").map(|value| value.parse().unwrap()),
+            millis.map(|ms| ms.div_ceil(1000).max(1))
         );
         problem
     }

@@ -115,8 +115,12 @@ async fn beyond_the_limit_it_is_429_with_the_time_to_come_back_and_nothing_is_do
         let problem = refused.problem();
         assert_eq!(
             (&problem["retryable"], &problem["type"]),
-            (&json!(true), &json!("/errors/rate_limited"))
+            (
+                &json!(true),
+                &json!("https://iana.org/assignments/http-problem-types#quota-exceeded")
+            )
         );
+        assert_eq!(problem["violated-policies"], json!(["requests-2592000-seconds"]));
         let millis = problem["retry_after_ms"].as_u64().unwrap();
         let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
         // One comes back in half a month.

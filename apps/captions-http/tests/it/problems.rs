@@ -185,15 +185,87 @@ async fn a_timeout_that_is_no_number_is_refused(#[case] timeout: &str) {
 }
 
 #[tokio::test]
-async fn every_code_explains_itself_where_its_type_points() {
+async fn every_code_explains_itself_where_its_documentation_points_in_three_forms() {
     let server = Server::start([Turn::Say(TEXT)]).await;
+    let read = |path: String, accept: &'static str| {
+        let address = server.address;
+        async move { send(address, "GET", &path, &[("accept", accept)], b"").await }
+    };
 
     for code in captions_api::problem::Code::ALL {
-        let page = get(server.address, &format!("/errors/{}", code.as_str())).await;
+        let json = read(code.page(), "*/*").await;
         assert_eq!(
-            (page.status, page.json()["title"].as_str()),
-            (200, Some(code.title())),
+            (json.status, json.header("content-type")),
+            (200, Some("application/json")),
             "{code:?}"
         );
+        let told = json.json();
+        assert_eq!(
+            (&told["title"], &told["cause"], &told["suggestion"], &told["fault"]),
+            (
+                &json!(code.title()),
+                &json!(code.cause()),
+                &json!(code.suggestion()),
+                &json!(code.fault().as_str())
+            )
+        );
+        assert_eq!(told["retryable"], code.is_retryable());
+
+        let html = read(code.page(), "text/html").await;
+        assert_eq!(html.header("content-type"), Some("text/html; charset=utf-8"));
+        let page = String::from_utf8(html.body.clone()).unwrap();
+        assert!(page.contains(&format!("<code>{}</code>", code.as_str())), "{page}");
+        for asked in ["What happened", "Whose fault it is", "Try again?", "What to do"] {
+            assert!(page.contains(&format!("<dt>{asked}</dt>")), "{code:?}: {asked}");
+        }
+
+        let text = read(code.page(), "text/plain").await;
+        assert_eq!(text.header("content-type"), Some("text/plain; charset=utf-8"));
+        let text = String::from_utf8(text.body.clone()).unwrap();
+        assert!(
+            text.contains(code.cause()) && text.contains(code.suggestion()),
+            "{text}"
+        );
     }
+}
+
+#[tokio::test]
+async fn the_list_of_errors_leads_to_every_page() {
+    let server = Server::start([Turn::Say(TEXT)]).await;
+
+    let list = get(server.address, "/errors").await.json();
+    let page = send(server.address, "GET", "/errors", &[("accept", "text/html")], b"").await;
+
+    let page = String::from_utf8(page.body).unwrap();
+    for code in captions_api::problem::Code::ALL {
+        let is_listed = |row: &serde_json::Value| row["code"] == code.as_str();
+        assert!(list["data"].as_array().unwrap().iter().any(is_listed), "{code:?}");
+        assert!(page.contains(&format!("href=\"{}\"", code.page())), "{code:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_loads_and_runs_nothing() {
+    let server = Server::start([Turn::Say(TEXT)]).await;
+
+    let page = send(
+        server.address,
+        "GET",
+        "/errors/internal",
+        &[("accept", "text/html")],
+        b"",
+    )
+    .await;
+
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.starts_with("default-src 'none';") && !policy.contains("script"),
+        "{policy}"
+    );
+    assert_eq!(page.header("vary"), Some("accept"));
+    let html = String::from_utf8(page.body).unwrap();
+    assert!(
+        !html.contains("<script") && !html.contains("http:") && !html.contains("https:"),
+        "{html}"
+    );
 }

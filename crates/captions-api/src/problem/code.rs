@@ -3,9 +3,9 @@
 use std::{str::FromStr, time::Duration};
 
 /// Declares the table. A row is: variant = name, status, retry (`never`, or the wait in milliseconds where nobody
-/// named another one), title, suggestion.
+/// named another one), title, suggestion, cause.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $retry:expr, $title:literal, $suggestion:literal;)+) => {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $retry:expr, $title:literal, $suggestion:literal, $cause:literal;)+) => {
         /// Everything that can go wrong, by its stable name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $variant),+ }
@@ -27,6 +27,11 @@ macro_rules! codes {
             /// One line of words, the same for every occurrence.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),+ }
+            }
+
+            /// How it comes to this, in general.
+            pub const fn cause(self) -> &'static str {
+                match self { $(Self::$variant => $cause),+ }
             }
 
             /// What to do about it.
@@ -52,6 +57,10 @@ macro_rules! codes {
     };
 }
 
+/// The types of draft-ietf-httpapi-ratelimit-headers: a limit of the caller's is reached; less can be done than usual.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+const REDUCED_CAPACITY: &str = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+
 /// A name that stands for no code of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownCode;
@@ -70,72 +79,169 @@ use Retry::{After, Never, Soon};
 
 codes! {
     InvalidJson = "invalid_json", 400, Never, "The body is not JSON",
-        "Send one JSON object in UTF-8, nested at most 100 deep.";
+        "Send one JSON object in UTF-8, nested at most 100 deep.",
+        "What came as the body cannot be read as one JSON document: broken syntax, bytes that are not UTF-8, nothing at all, or a connection that broke off.";
     InvalidParameter = "invalid_parameter", 400, Never, "A parameter or header cannot be read",
-        "Correct the parameter or header that the detail names.";
+        "Correct the parameter or header that the detail names.",
+        "A part of the address, of the query or of the headers does not have the form that it must have.";
     InvalidCursor = "cursor_invalid", 400, Never, "The cursor is not one of ours",
-        "Pass next_cursor on unchanged, or leave it out to start with the newest.";
+        "Pass next_cursor on unchanged, or leave it out to start with the newest.",
+        "The cursor was cut, changed or made up.";
     RouteNotFound = "route_not_found", 404, Never, "There is nothing at this address",
-        "GET /openapi.json lists every address.";
+        "GET /openapi.json lists every address.",
+        "No address of this version matches the path.";
     CaptionNotFound = "caption_not_found", 404, Never, "There is no such caption",
-        "Check the id; captions of store: false are not kept.";
+        "Check the id; captions of store: false are not kept.",
+        "No caption is stored under this id: it never was, or it was erased.";
     UserNotFound = "user_not_found", 404, Never, "There is no such user",
-        "Create the user with POST /v1/users.";
+        "Create the user with POST /v1/users.",
+        "No user is registered under this id: none was created, or it was erased.";
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
-        "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.";
+        "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.",
+        "The feedback of the user does not make this suggestion at present.";
     MethodNotAllowed = "method_not_allowed", 405, Never, "This address does not know the method",
-        "The Allow header lists the methods.";
+        "The Allow header lists the methods.",
+        "The address exists for other methods.";
     BodyTimeout = "body_timeout", 408, Soon, "The body did not arrive in time",
-        "Send the body without long pauses.";
+        "Send the body without long pauses.",
+        "The connection was open and the rest of the body did not come for too long: a slow line, or a client that waits for something itself.";
     UserExists = "user_exists", 409, Never, "The user exists already",
-        "Change it with PATCH /v1/users/{id}.";
+        "Change it with PATCH /v1/users/{id}.",
+        "A user was created under this id before.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
-        "Read again and repeat the change.";
+        "Read again and repeat the change.",
+        "Between reading and writing, another request changed the same thing, more than once in a row.";
     VersionMismatch = "version_mismatch", 412, Never, "The version is another one",
-        "Read again; its ETag is the version to put into If-Match.";
+        "Read again; its ETag is the version to put into If-Match.",
+        "If-Match names a version that is not the present one: something changed since it was read.";
     BodyTooLarge = "body_too_large", 413, Never, "The body is too large",
-        "Send less; the detail names the limit.";
+        "Send less; the detail names the limit.",
+        "The body, or the picture in it, has more bytes than this server reads.";
     UnsupportedMediaType = "unsupported_media_type", 415, Never, "The body is not declared as JSON",
-        "Send Content-Type: application/json.";
+        "Send Content-Type: application/json.",
+        "The Content-Type is missing, is another one than this address reads, or names another charset than UTF-8.";
     InvalidRequest = "invalid_request", 422, Never, "The request breaks a rule",
-        "Correct the fields that errors lists.";
+        "Correct the fields that errors lists.",
+        "The JSON is well formed, but a field is unknown, missing, out of its range, or at odds with another one.";
     ContentRefused = "content_refused", 422, Never, "The provider refused the content",
-        "Describe the post in another way.";
+        "Describe the post in another way.",
+        "The model's provider declined to write about this content. It was not asked for again, and nobody else was asked in its place.";
     PromptTooLong = "prompt_too_long", 422, Never, "The request is too long for the model",
-        "Shorten the description, the instructions or the lists of words, or ask for fewer variants.";
+        "Shorten the description, the instructions or the lists of words, or ask for fewer variants.",
+        "Description, instructions and lists together are longer than what the model reads at once.";
     RateLimited = "rate_limited", 429, After(1000), "Too many requests",
-        "Try again after the wait; RateLimit tells what is left of each limit.";
+        "Try again after the wait; RateLimit tells what is left of each limit.",
+        "More was asked for than the limits of this server allow at once.";
     Internal = "internal", 500, Never, "A fault of ours",
-        "Report it with the request_id.";
+        "Report it with the request_id.",
+        "Something happened that this program does not foresee.";
     StoreCorrupt = "store_corrupt", 500, Never, "Stored data cannot be read",
-        "Report it with the request_id.";
+        "Report it with the request_id.",
+        "What stands in the store under this id is not what this program writes there: another program wrote it, or it is damaged.";
     ProviderAuth = "provider_auth", 502, Never, "The provider does not accept our key",
-        "The operator has to set a valid key for the provider.";
+        "The operator has to set a valid key for the provider.",
+        "The key that this server uses with the provider is missing, wrong or withdrawn.";
     ProviderBilling = "provider_billing", 502, Never, "The provider's quota is used up",
-        "The operator has to add credit with the provider.";
+        "The operator has to add credit with the provider.",
+        "The account that this server has with the provider has no credit or no quota left.";
     ProviderRejected = "provider_rejected", 502, Never, "The provider does not support the request",
-        "The operator has to check the provider's model name and settings.";
+        "The operator has to check the provider's model name and settings.",
+        "The provider refuses the form of our question: an unknown model, or a parameter that it does not take.";
     ProviderBadOutput = "provider_bad_output", 502, Soon, "The provider's answer cannot be used",
-        "Try again, or ask for another provider.";
+        "Try again, or ask for another provider.",
+        "The provider answered, but with nothing that could be given: broken off, not in the form that was asked for, or against a rule of the platform, also after it was asked again.";
     ProviderUnavailable = "provider_unavailable", 502, After(1000), "The provider cannot be reached",
-        "Try again later.";
+        "Try again later.",
+        "No connection to the provider could be made, or it broke, or the provider says itself that it is out of order.";
     ProviderRateLimited = "provider_rate_limited", 503, After(5000), "The provider asks for fewer calls",
-        "Try again after the wait.";
+        "Try again after the wait.",
+        "This server, not you, has asked the provider more often than it allows.";
     ProviderCircuitOpen = "provider_circuit_open", 503, After(1000), "The provider is left alone for a while",
-        "Try again after the wait.";
+        "Try again after the wait.",
+        "The provider failed several times in a row. Until it has had time to recover it is not called.";
     Overloaded = "overloaded", 503, After(1000), "Too much work at once",
-        "Try again after the wait.";
+        "Try again after the wait.",
+        "All places for work of this kind are taken, and so is the queue before them.";
     StoreUnavailable = "store_unavailable", 503, After(1000), "The store cannot be reached",
-        "Try again later.";
+        "Try again later.",
+        "The database did not answer, or not in time.";
     Starting = "starting", 503, After(1000), "The server is starting",
-        "Try again after the wait.";
+        "Try again after the wait.",
+        "The process is up and still connects its parts.";
     ShuttingDown = "shutting_down", 503, After(1000), "The server is stopping",
-        "Try again; another server answers.";
+        "Try again; another server answers.",
+        "The process was told to stop. It finishes what has begun and takes nothing new.";
     ProviderTimeout = "provider_timeout", 504, Soon, "No answer in time",
-        "Try again, or allow more time.";
+        "Try again, or allow more time.",
+        "The caption was not there before the deadline: the provider is slow, or Request-Timeout-Ms left it too little time.";
+}
+
+/// Who can do something about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// Whoever asks: by asking otherwise, later or less.
+    Caller,
+    /// Whoever runs this server: by changing its settings or its contracts.
+    Operator,
+    /// The model's provider.
+    Provider,
+    /// This service itself, its store included.
+    Service,
+}
+
+impl Whose {
+    pub const ALL: [Self; 4] = [Self::Caller, Self::Operator, Self::Provider, Self::Service];
+
+    /// The name in problems.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Operator => "operator",
+            Self::Provider => "provider",
+            Self::Service => "service",
+        }
+    }
+
+    /// The name in a sentence.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Caller => "yours: the request has to change, or to wait",
+            Self::Operator => "that of whoever runs this server; the request is fine",
+            Self::Provider => "the model provider's; the request is fine",
+            Self::Service => "ours; the request is fine",
+        }
+    }
 }
 
 impl Code {
+    /// Where the code is explained, relative to the server.
+    pub fn page(self) -> String {
+        format!("/errors/{}", self.as_str())
+    }
+
+    /// The problem type: that of the `RateLimit` draft where it has one, else the code's own page.
+    pub fn kind(self) -> String {
+        match self {
+            Self::ProviderCircuitOpen | Self::Overloaded => REDUCED_CAPACITY.to_owned(),
+            _ if self.status() == 429 => QUOTA_EXCEEDED.to_owned(),
+            _ => self.page(),
+        }
+    }
+
+    /// Whose fault it is. What a status of 4xx says is the caller's to mend.
+    pub const fn fault(self) -> Whose {
+        match self {
+            Self::ProviderAuth | Self::ProviderBilling | Self::ProviderRejected => Whose::Operator,
+            Self::ProviderBadOutput
+            | Self::ProviderUnavailable
+            | Self::ProviderRateLimited
+            | Self::ProviderCircuitOpen
+            | Self::ProviderTimeout => Whose::Provider,
+            _ if self.status() < 500 => Whose::Caller,
+            _ => Whose::Service,
+        }
+    }
+
     /// True if the same request may well succeed later.
     pub const fn is_retryable(self) -> bool {
         !matches!(self.retry(), Never)

@@ -51,7 +51,7 @@ fn a_failed_provider_is_told_as_it_is(
         ),
         (code, status, retryable, retry_after_ms, Some(3))
     );
-    assert_eq!(problem.kind, format!("/errors/{code}"));
+    assert_eq!(problem.documentation, format!("/errors/{code}"));
 }
 
 #[rstest]
@@ -104,7 +104,8 @@ fn broken_rules_become_exactly_this_document() {
         json!({
             "type": "/errors/invalid_request", "title": "The request breaks a rule", "status": 422,
             "detail": "/tone: unknown tone 'loud' (and 1 more)", "instance": "/v1/captions",
-            "code": "invalid_request", "request_id": "r-1", "retryable": false,
+            "code": "invalid_request", "fault": "caller", "documentation": "/errors/invalid_request",
+            "request_id": "r-1", "retryable": false,
             "errors": [
                 {"pointer": "/tone", "code": "unknown_choice", "detail": "unknown tone 'loud'", "nearest": "calm"},
                 {"pointer": "/content_description", "code": "required", "detail": "content_description is required"}
@@ -126,23 +127,100 @@ fn every_code_has_a_name_of_its_own_and_reads_back() {
         assert!((400..=599).contains(&code.status()), "{code:?}");
         assert!(code.title().chars().next().is_some_and(char::is_uppercase), "{code:?}");
         assert!(code.suggestion().ends_with('.'), "{code:?}");
+        assert!(
+            code.cause().ends_with('.') && code.cause() != code.suggestion(),
+            "{code:?}"
+        );
+    }
+}
+
+/// Every kind of fault. The match makes that a new kind is missing here no longer than until the next build.
+fn kinds() -> Vec<FaultKind> {
+    let all = vec![
+        FaultKind::Timeout,
+        FaultKind::Unavailable,
+        FaultKind::RateLimited { retry_after: None },
+        FaultKind::RateLimited {
+            retry_after: Some(SECOND),
+        },
+        FaultKind::CircuitOpen { retry_after: SECOND },
+        FaultKind::Overloaded,
+        FaultKind::Corrupt,
+        FaultKind::Internal,
+    ];
+    for kind in &all {
+        match kind {
+            FaultKind::Timeout
+            | FaultKind::Unavailable
+            | FaultKind::RateLimited { .. }
+            | FaultKind::CircuitOpen { .. }
+            | FaultKind::Overloaded
+            | FaultKind::Corrupt
+            | FaultKind::Internal => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn no_fault_of_any_port_is_presented_as_the_callers() {
+    let faults = || kinds().into_iter().map(Fault::new);
+    let of_stores = faults().map(|fault| Problem::from(&StoreError::Fault(fault)));
+    let of_providers = faults().map(|fault| Problem::from(&LlmError::Fault(fault)));
+    let rejections = [Rejection::Auth, Rejection::Billing, Rejection::Request].map(rejected);
+    let others = rejections.into_iter().chain([LlmError::unusable("empty")]);
+    let of_answers = others.map(|error| Problem::from(&error));
+
+    for problem in of_stores.chain(of_providers).chain(of_answers) {
+        assert!(problem.status >= 500, "{problem:?}");
+        assert_ne!(problem.fault, "caller", "{problem:?}");
+        assert!(problem.errors.is_empty(), "{problem:?}");
     }
 }
 
 #[test]
-fn what_breaks_behind_us_is_never_the_callers_fault() {
+fn a_code_is_the_callers_exactly_if_its_status_says_so() {
     for code in Code::ALL {
-        let behind = [
-            "provider_",
-            "store_",
-            "internal",
-            "overloaded",
-            "starting",
-            "shutting_down",
-        ];
-        let is_behind = behind.iter().any(|start| code.as_str().starts_with(start));
-        assert_eq!(is_behind, code.status() >= 500, "{code:?}");
+        assert_eq!(code.fault() == Whose::Caller, code.status() < 500, "{code:?}");
+        let named = ["provider_", "store_"]
+            .iter()
+            .any(|part| code.as_str().starts_with(part));
+        assert!(!named || code.fault() != Whose::Caller, "{code:?}");
     }
+}
+
+#[rstest]
+#[case::auth(Code::ProviderAuth, Whose::Operator)]
+#[case::billing(Code::ProviderBilling, Whose::Operator)]
+#[case::rejected(Code::ProviderRejected, Whose::Operator)]
+#[case::bad_output(Code::ProviderBadOutput, Whose::Provider)]
+#[case::away(Code::ProviderUnavailable, Whose::Provider)]
+#[case::limited(Code::ProviderRateLimited, Whose::Provider)]
+#[case::open(Code::ProviderCircuitOpen, Whose::Provider)]
+#[case::slow(Code::ProviderTimeout, Whose::Provider)]
+#[case::internal(Code::Internal, Whose::Service)]
+#[case::store(Code::StoreUnavailable, Whose::Service)]
+#[case::crowd(Code::Overloaded, Whose::Service)]
+fn behind_us_it_is_told_whose_fault_it_is(#[case] code: Code, #[case] whose: Whose) {
+    assert_eq!(code.fault(), whose);
+}
+
+#[rstest]
+#[case::limit(Code::RateLimited, "https://iana.org/assignments/http-problem-types#quota-exceeded")]
+#[case::open(
+    Code::ProviderCircuitOpen,
+    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+)]
+#[case::crowd(
+    Code::Overloaded,
+    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+)]
+#[case::any_other(Code::StoreUnavailable, "/errors/store_unavailable")]
+fn what_has_a_type_of_the_draft_carries_it_and_its_page_beside_it(#[case] code: Code, #[case] kind: &str) {
+    let problem = Problem::new(code, "why");
+
+    assert_eq!(problem.kind, kind);
+    assert_eq!(problem.documentation, format!("/errors/{}", code.as_str()));
 }
 
 #[test]

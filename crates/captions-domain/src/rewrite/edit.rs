@@ -187,6 +187,13 @@ impl<'a> Edit<'a> {
             faults.push(fault);
             is_wrong = true;
         }
+        if let Some(wanted) = &self.wish.language {
+            let given = format!("{}\n{}", self.given.caption, self.known());
+            if !language::switches(&work.parts.caption, wanted, &given).is_empty() {
+                faults.push(format!("it has a sentence that is not in {}", wanted.english_name()));
+                is_wrong = true;
+            }
+        }
         let is_fact = |token: &&Token| matches!(token.kind, Kind::Number | Kind::Name);
         let lost: Vec<&Token> = preserved
             .lost
