@@ -58,7 +58,6 @@ pub(crate) async fn whole(headers: &HeaderMap, body: Body, limits: &Limits, rout
             usual,
             most: usual.saturating_add(MAX_DATA),
         },
-        "/v1/users/{id}/results" => Bound::of(IMPORT_LIMIT.max(usual)),
         _ => Bound::of(usual),
     };
     read(headers, body, limits, bound).await

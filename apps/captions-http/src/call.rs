@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// Empty where nothing is limited.
     pub(crate) admission: Admission,
+    /// The request was begun before, with the same `Idempotency-Key`, and not brought to its end.
+    pub(crate) again: bool,
 }
 
 impl FromRequestParts<AppState> for Call {
@@ -79,6 +81,7 @@ impl FromRequestParts<AppState> for Call {
             },
             started,
             admission: Admission::default(),
+            again: false,
         })
     }
 }

@@ -107,6 +107,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(health::readyz))
         .routes(routes!(pages::errors::list))
         .routes(routes!(pages::errors::explain));
+    openapi::tell_keys(router.get_openapi_mut());
     openapi::tell_limits(router.get_openapi_mut());
     router
 }

@@ -18,7 +18,7 @@ use std::{
 
 use async_stream::stream;
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{FromRequestParts, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -35,13 +35,20 @@ use captions_wiring::Tasks;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use http_body_util::BodyExt;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep_until, timeout_at};
 
 use self::{
     flights::{Flight, Flights, Seat},
     tape::Tape,
 };
-use crate::{body, call::Call, captions, failure::Failure, state::AppState, stream};
+use crate::{
+    body,
+    call::Call,
+    captions,
+    failure::Failure,
+    state::AppState,
+    stream,
+};
 
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// `true` on an answer that was given before.
@@ -154,7 +161,8 @@ async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> 
     };
     let mut its_call = call.clone();
     its_call.cx.fresh_id = held.id;
-    if held.was_begun_before() && [CAPTIONS, STREAM].contains(&route) {
+    its_call.again = held.id != call.cx.fresh_id;
+    if its_call.again && [CAPTIONS, STREAM].contains(&route) {
         let work = state.engine.written_before(&its_call.cx);
         let found = its_call.within(state, Code::StoreUnavailable, work).await?;
         if let Some(record) = found.map_err(|error| not_known(&Problem::from(&error)))? {
@@ -290,7 +298,7 @@ async fn claimed(state: &AppState, call: &Call, claim: Claim) -> Result<Claimed,
                     held.flight = None;
                     return Err(in_flight());
                 };
-                tokio::time::sleep_until(next).await;
+                sleep_until(next).await;
             }
         }
     }
@@ -328,19 +336,17 @@ struct Held {
 }
 
 impl Held {
-    fn was_begun_before(&self) -> bool {
-        self.id != self.call.cx.fresh_id
-    }
-
     /// What is to be done with the call when its handler has answered so. Gives the answer on.
     async fn end(self, mut response: Response, path: &str) -> Response {
         if let Some(Failure(problem)) = response.extensions().get::<Failure>() {
             let stands = problem.status < 500 && !problem.code().is_retryable();
             let reply = stands.then(|| reply_of_problem(problem, &self.call, path));
             match reply {
-                Some(reply) => self.keep(reply).await,
+                Some(reply) => {
+                    self.keep(reply).await;
+                }
                 None => self.release().await,
-            };
+            }
             return response;
         }
         let status = response.status();
@@ -352,7 +358,7 @@ impl Held {
             self.release().await;
             return response;
         }
-        let size = http_body::Body::size_hint(response.body()).exact();
+        let size = response.body().size_hint().exact();
         if size.is_none_or(|size| size > LARGEST) {
             self.release().await;
             response.headers_mut().insert(KEPT, HeaderValue::from_static("false"));
@@ -488,10 +494,13 @@ fn content_headers(headers: &HeaderMap) -> Vec<(String, String)> {
 /// A problem as its caller sees it, in the form of this one request.
 fn reply_of_problem(problem: &Problem, call: &Call, path: &str) -> Reply {
     let problem = problem.clone().of_request(&call.cx.request_id, path);
-    let kind = ("content-type".to_owned(), "application/problem+json".to_owned());
+    let told = [
+        ("content-type", "application/problem+json"),
+        ("x-should-retry", "false"),
+    ];
     Reply {
         status: problem.status,
-        headers: vec![kind],
+        headers: told.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         body: serde_json::to_vec(&problem).unwrap_or_default().into(),
     }
 }
