@@ -63,6 +63,12 @@ pub enum Operation {
     CaptionsFeedback,
     CaptionsErase,
     CaptionsOnce,
+    KeysAdd,
+    KeysFind,
+    KeysList,
+    KeysRotate,
+    KeysRevoke,
+    KeysUsed,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -75,7 +81,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::UsersRead,
@@ -88,6 +94,12 @@ impl Operation {
         Self::CaptionsFeedback,
         Self::CaptionsErase,
         Self::CaptionsOnce,
+        Self::KeysAdd,
+        Self::KeysFind,
+        Self::KeysList,
+        Self::KeysRotate,
+        Self::KeysRevoke,
+        Self::KeysUsed,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -116,6 +128,12 @@ impl Operation {
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
             Self::CaptionsOnce => "captions.once",
+            Self::KeysAdd => "keys.add",
+            Self::KeysFind => "keys.find",
+            Self::KeysList => "keys.list",
+            Self::KeysRotate => "keys.rotate",
+            Self::KeysRevoke => "keys.revoke",
+            Self::KeysUsed => "keys.used",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

@@ -63,12 +63,18 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_keep_the_contract_on_one_connection_in_memory() {
+async fn keys_keep_the_contract() {
+    contract::keys::suite(store(&folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_keep_the_contract_on_one_connection_in_memory() {
     let store = Arc::new(SqliteStore::in_memory());
     store.migrate().await.unwrap();
 
     contract::users::suite(Arc::<SqliteStore>::clone(&store)).await;
-    contract::captions::suite(store).await;
+    contract::captions::suite(Arc::<SqliteStore>::clone(&store)).await;
+    contract::keys::suite(store).await;
 }
 
 proptest! {
@@ -211,7 +217,7 @@ async fn a_step_that_was_changed_afterwards_is_refused_and_a_newer_one_accepted(
     let folder = folder();
     let store = store(&folder).await;
     let mut raw = raw(&options(&folder).path).await;
-    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, 1, 'x', 0 FROM _sqlx_migrations LIMIT 1";
+    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, 1, 'x', 0 FROM _sqlx_migrations WHERE version = 1";
     sqlx::raw_sql(newer).execute(&mut raw).await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
