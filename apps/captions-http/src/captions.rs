@@ -92,9 +92,18 @@ pub(crate) fn of_stored(record: &Record) -> Response {
     let degraded: Vec<&str> = record.degraded.iter().map(|part| part.as_str()).collect();
     let told = [
         (header::LOCATION, Some(format!("/v1/captions/{}", record.id))),
-        (HeaderName::from_static("captions-provider"), Some(record.caption.provider.clone())),
-        (HeaderName::from_static("captions-model"), Some(record.caption.model.clone())),
-        (HeaderName::from_static("captions-attempts"), Some(record.attempts.to_string())),
+        (
+            HeaderName::from_static("captions-provider"),
+            Some(record.caption.provider.clone()),
+        ),
+        (
+            HeaderName::from_static("captions-model"),
+            Some(record.caption.model.clone()),
+        ),
+        (
+            HeaderName::from_static("captions-attempts"),
+            Some(record.attempts.to_string()),
+        ),
         (
             HeaderName::from_static("captions-degraded"),
             (!degraded.is_empty()).then(|| degraded.join(",")),

@@ -41,14 +41,7 @@ use self::{
     flights::{Flight, Flights, Seat},
     tape::Tape,
 };
-use crate::{
-    body,
-    call::Call,
-    captions,
-    failure::Failure,
-    state::AppState,
-    stream,
-};
+use crate::{body, call::Call, captions, failure::Failure, state::AppState, stream};
 
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// `true` on an answer that was given before.

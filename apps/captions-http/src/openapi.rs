@@ -161,7 +161,10 @@ pub(crate) fn tell_limits(document: &mut utoipa::openapi::OpenApi) {
 
 /// Adds to everything that may be sent again with a key how that is done and how it is answered.
 pub(crate) fn tell_keys(document: &mut utoipa::openapi::OpenApi) {
-    let key = Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(600));
+    let key = Object::builder()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(600));
     let key = ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
@@ -181,18 +184,26 @@ pub(crate) fn tell_keys(document: &mut utoipa::openapi::OpenApi) {
                 .build(),
         )
     };
-    let versioned = document.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1/"));
+    let versioned = document
+        .paths
+        .paths
+        .iter_mut()
+        .filter(|(path, _)| path.starts_with("/v1/"));
     for operation in versioned.filter_map(|(_, item)| item.post.as_mut()) {
         operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
         for (status, response) in &mut operation.responses.responses {
             let RefOr::T(response) = response else { continue };
             if status.starts_with('2') || status.starts_with('4') {
                 let about = "Present if the answer was given before, to the same request with the same Idempotency-Key";
-                response.headers.insert("Idempotency-Replayed".to_owned(), flag(about, "true"));
+                response
+                    .headers
+                    .insert("Idempotency-Replayed".to_owned(), flag(about, "true"));
             }
             if status.starts_with('2') {
                 let about = "Present if the answer could not be kept for the Idempotency-Key";
-                response.headers.insert("Idempotency-Kept".to_owned(), flag(about, "false"));
+                response
+                    .headers
+                    .insert("Idempotency-Kept".to_owned(), flag(about, "false"));
             }
         }
         for code in [

@@ -86,8 +86,9 @@ async fn created_before(state: &AppState, call: &Call, user: &User) -> Result<Us
     }
     let work = state.engine.users.read(&call.cx, &user.id);
     let there = call.within(state, Code::StoreUnavailable, work).await??;
-    let is_same =
-        |there: &User| there.version == 1 && (&there.display_name, &there.preferences) == (&user.display_name, &user.preferences);
+    let is_same = |there: &User| {
+        there.version == 1 && (&there.display_name, &there.preferences) == (&user.display_name, &user.preferences)
+    };
     there.filter(is_same).ok_or_else(exists)
 }
 

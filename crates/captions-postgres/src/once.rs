@@ -36,7 +36,9 @@ pub(crate) async fn take(store: &PgStore, cx: &Context, step: &Step) -> Result<S
                  WHERE expires_at <= clock_timestamp() AND leased_until <= clock_timestamp() \
                  ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))",
             );
-            Ok(Standing::Changed(store.pool.execute(query.bind(i64::from(*limit))).await?))
+            Ok(Standing::Changed(
+                store.pool.execute(query.bind(i64::from(*limit))).await?,
+            ))
         }
     }
 }

@@ -80,7 +80,12 @@ mod tests {
     async fn a_round_ends_when_less_than_a_step_is_left() {
         let hours = Duration::from_mins(150);
 
-        let times = asked(Duration::from_hours(24), &[Some(500), Some(500), Some(499), Some(0)], hours).await;
+        let times = asked(
+            Duration::from_hours(24),
+            &[Some(500), Some(500), Some(499), Some(0)],
+            hours,
+        )
+        .await;
 
         assert_eq!(times, [60, 60, 60, 120]);
     }
@@ -94,7 +99,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rounds_are_neither_more_often_than_a_minute_nor_more_rare_than_an_hour() {
-        assert_eq!(asked(Duration::from_mins(2), &[], Duration::from_secs(150)).await, [1, 2]);
-        assert_eq!(asked(Duration::from_hours(720), &[], Duration::from_mins(61)).await, [60]);
+        assert_eq!(
+            asked(Duration::from_mins(2), &[], Duration::from_secs(150)).await,
+            [1, 2]
+        );
+        assert_eq!(
+            asked(Duration::from_hours(720), &[], Duration::from_mins(61)).await,
+            [60]
+        );
     }
 }

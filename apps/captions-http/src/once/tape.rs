@@ -41,7 +41,11 @@ impl Tape {
             let lines = event.lines().filter_map(|line| line.strip_prefix(name));
             lines.map(|value| value.strip_prefix(' ').unwrap_or(value)).next()
         };
-        let data = || -> Value { field("data:").and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default() };
+        let data = || -> Value {
+            field("data:")
+                .and_then(|data| serde_json::from_str(data).ok())
+                .unwrap_or_default()
+        };
         match field("event:") {
             Some("caption.created") => event.clone_into(&mut self.created),
             Some("caption.delta") => {

@@ -99,7 +99,11 @@ fn event(name: &str, id: Option<u32>, data: &Value) -> String {
 }
 
 fn delta(id: u32, candidate: u32, text: &str) -> String {
-    event("caption.delta", Some(id), &json!({ "candidate": candidate, "text": text }))
+    event(
+        "caption.delta",
+        Some(id),
+        &json!({ "candidate": candidate, "text": text }),
+    )
 }
 
 /// What is played again of these events, heard in pieces of so many bytes.
@@ -121,12 +125,20 @@ fn played(events: &str, piece: usize) -> Option<Option<String>> {
 #[case::all_at_once(10_000)]
 fn a_stream_is_played_again_as_its_beginning_one_delta_and_its_end(#[case] piece: usize) {
     let created = event("caption.created", Some(0), &json!({ "request_id": "r" }));
-    let completed = event("caption.completed", Some(6), &json!({ "caption": "Ünter\n\nzwei", "id": 7 }));
+    let completed = event(
+        "caption.completed",
+        Some(6),
+        &json!({ "caption": "Ünter\n\nzwei", "id": 7 }),
+    );
     let events = [
         &created,
         &delta(1, 1, "Gone"),
         ": keep-alive\n\n",
-        &event("caption.withdrawn", Some(2), &json!({ "candidate": 1, "code": "mended" })),
+        &event(
+            "caption.withdrawn",
+            Some(2),
+            &json!({ "candidate": 1, "code": "mended" }),
+        ),
         &delta(3, 2, "Ünter\n\n"),
         &delta(4, 2, "zw"),
         &event("caption.progress", None, &json!({ "done": 1 })),

@@ -61,7 +61,11 @@ async fn lease_ends(server: &Server) {
         _ => None,
     });
     let (cx, claim) = claims.unwrap();
-    server.store.once(cx, &Step::Release { call: claim.call }).await.unwrap();
+    server
+        .store
+        .once(cx, &Step::Release { call: claim.call })
+        .await
+        .unwrap();
 }
 
 fn away() -> LlmError {
@@ -78,7 +82,13 @@ async fn a_caption_that_is_asked_for_again_is_the_same_answer_and_is_written_onc
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!((is_replayed(&first), is_replayed(&again)), (false, true));
     assert_eq!(first.body, again.body);
-    for same in ["location", "content-type", "captions-model", "captions-attempts", "cache-control"] {
+    for same in [
+        "location",
+        "content-type",
+        "captions-model",
+        "captions-attempts",
+        "cache-control",
+    ] {
         assert!(first.header(same).is_some(), "{same}");
         assert_eq!(first.header(same), again.header(same), "{same}");
     }
@@ -147,11 +157,7 @@ async fn a_key_that_cannot_be_read_is_refused_before_anything_is_done() {
 #[case::a_broken_rule(json!({ "content_description": "" }), 422, "invalid_request")]
 #[case::refused_content(cat(), 422, "content_refused")]
 #[tokio::test]
-async fn a_refusal_that_would_come_again_is_given_again(
-    #[case] body: Value,
-    #[case] status: u16,
-    #[case] code: &str,
-) {
+async fn a_refusal_that_would_come_again_is_given_again(#[case] body: Value, #[case] status: u16, #[case] code: &str) {
     let server = Server::start([Turn::Fail(LlmError::Refused), Turn::Say(TEXT)]).await;
 
     let first = post(&server, CAPTIONS, "k", &body).await;
@@ -202,7 +208,11 @@ async fn of_fifty_at_once_one_is_written_and_all_get_it() {
 
     let replies = crowd.join_all().await;
 
-    assert!(replies.iter().all(|reply| reply.status == 201 && reply.body == replies[0].body));
+    assert!(
+        replies
+            .iter()
+            .all(|reply| reply.status == 201 && reply.body == replies[0].body)
+    );
     assert_eq!(replies.iter().filter(|reply| is_replayed(reply)).count(), 49);
     assert_eq!((written(&server), server.store.captions().len()), (1, 1));
     // Who comes behind waits for the one ahead, or finds its answer in the store: nobody asks in a circle.
@@ -220,10 +230,7 @@ async fn who_is_behind_waits_for_two_seconds_and_then_comes_again() {
 
     let (cat, dog) = (cat(), json!({ "content_description": "a dog" }));
     let begun = Instant::now();
-    let (told, other) = tokio::join!(
-        post(&server, CAPTIONS, "k", &cat),
-        post(&server, CAPTIONS, "k", &dog)
-    );
+    let (told, other) = tokio::join!(post(&server, CAPTIONS, "k", &cat), post(&server, CAPTIONS, "k", &dog));
     let waited = begun.elapsed();
     let asked = steps(&server).len();
     server.writer.let_go();
@@ -322,7 +329,11 @@ async fn who_leaves_gives_the_call_back(#[case] path: &str, #[case] status: u16)
 
 #[tokio::test]
 async fn a_stream_is_given_again_in_one_piece() {
-    let pieces = [Piece::Text("The sill is warm "), Piece::Text("and the cat knows it."), Piece::End];
+    let pieces = [
+        Piece::Text("The sill is warm "),
+        Piece::Text("and the cat knows it."),
+        Piece::End,
+    ];
     let server = Server::start([Turn::Pieces(pieces.to_vec()), Turn::Panic]).await;
 
     let first = post(&server, STREAM, "k", &cat()).await;
@@ -339,8 +350,14 @@ async fn a_stream_is_given_again_in_one_piece() {
     }
     assert_eq!(played.len(), 3, "{played:?}");
     assert_eq!((&played[0], &played[2]), (&told[0], &told[told.len() - 1]));
-    assert!(played[1].contains("event: caption.delta") && played[1].contains(TEXT), "{played:?}");
-    assert!(told.iter().filter(|event| event.contains("caption.delta")).count() >= 2, "{told:?}");
+    assert!(
+        played[1].contains("event: caption.delta") && played[1].contains(TEXT),
+        "{played:?}"
+    );
+    assert!(
+        told.iter().filter(|event| event.contains("caption.delta")).count() >= 2,
+        "{told:?}"
+    );
     assert_eq!((written(&server), server.store.captions().len()), (1, 1));
 }
 
@@ -354,7 +371,11 @@ async fn a_stream_that_ended_in_an_error_is_tried_again() {
     let again = post(&server, STREAM, "k", &cat()).await;
 
     let text = |reply: &Reply| String::from_utf8(reply.body.clone()).unwrap();
-    assert!(text(&first).contains("event: error") || first.status == 502, "{}", text(&first));
+    assert!(
+        text(&first).contains("event: error") || first.status == 502,
+        "{}",
+        text(&first)
+    );
     assert!(text(&again).contains("event: caption.completed"), "{}", text(&again));
     assert!(!is_replayed(&again));
 }
@@ -374,7 +395,10 @@ async fn a_caption_that_was_stored_before_its_process_died_is_found_and_not_writ
     let found = post(&server, path, "k", &cat()).await;
     let again = post(&server, path, "k", &cat()).await;
 
-    assert_eq!((stored.len(), server.store.captions().len(), written(&server)), (1, 1, 1));
+    assert_eq!(
+        (stored.len(), server.store.captions().len(), written(&server)),
+        (1, 1, 1)
+    );
     let id = stored[0].id.to_string();
     for reply in [&first, &found, &again] {
         let text = String::from_utf8(reply.body.clone()).unwrap();
@@ -433,7 +457,12 @@ async fn with_the_store_away_nothing_is_done_that_could_be_done_twice(#[case] ki
 
     assert_eq!(refused.code(), (503, "store_unavailable".to_owned()));
     assert!(refused.header("retry-after").is_some());
-    assert!(refused.problem()["detail"].as_str().unwrap().contains("nothing was done"));
+    assert!(
+        refused.problem()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("nothing was done")
+    );
     assert_eq!((without.status, written(&server)), (200, 1));
     server.store.breaks(None);
     assert_eq!(post(&server, CAPTIONS, "k", &cat()).await.status, 201);
@@ -472,7 +501,7 @@ async fn a_claim_names_whom_it_is_about_and_holds_a_little_longer_than_its_reque
     post_as(&server, CAPTIONS, &headers, &body.to_string()).await;
     let id = server.store.captions()[0].id;
     post(&server, &format!("/v1/captions/{id}/rewrites"), "k", &json!({})).await;
-    post(&server, "/v1/users/bob/results", "k", &json!({})).await;
+    post(&server, "/v1/users/bob/suggestions/none/accept", "k", &json!({})).await;
 
     let steps = steps(&server);
     let claims: Vec<_> = steps
@@ -488,7 +517,9 @@ async fn a_claim_names_whom_it_is_about_and_holds_a_little_longer_than_its_reque
     let lease = claims[0].lease.as_secs_f64();
     assert!((9.0..=14.0).contains(&lease), "{lease}");
     assert!(claims.iter().all(|claim| claim.keep_for == day));
-    let kept = steps.iter().filter(|step| matches!(step, Step::Settle { keep_for, .. } if *keep_for == day));
+    let kept = steps
+        .iter()
+        .filter(|step| matches!(step, Step::Settle { keep_for, .. } if *keep_for == day));
     assert_eq!(kept.count(), 3);
 }
 

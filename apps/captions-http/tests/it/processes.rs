@@ -82,7 +82,14 @@ fn bread() -> Value {
 
 async fn post(address: SocketAddr) -> Reply {
     let headers = [("idempotency-key", "order-7"), ("content-type", "application/json")];
-    send(address, "POST", "/v1/captions", &headers, bread().to_string().as_bytes()).await
+    send(
+        address,
+        "POST",
+        "/v1/captions",
+        &headers,
+        bread().to_string().as_bytes(),
+    )
+    .await
 }
 
 /// Sends it again as long as it is told to, and as it is told to.
@@ -113,7 +120,9 @@ impl Database {
 
     fn sql(&self, sql: &str) -> String {
         let name = self.0.rsplit('/').next().unwrap();
-        tokio::task::block_in_place(|| postgres::shared().sql(name, sql)).trim().to_owned()
+        tokio::task::block_in_place(|| postgres::shared().sql(name, sql))
+            .trim()
+            .to_owned()
     }
 
     fn captions(&self) -> String {
@@ -138,7 +147,8 @@ impl Database {
     }
 
     async fn somebody_rests(&self) {
-        let resting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+        let resting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
         self.until(resting, "1").await;
     }
 
@@ -164,8 +174,13 @@ impl Database {
 async fn fifty_calls_with_one_key_over_two_processes_are_one_row_and_one_upstream_call() {
     let llm = FakeLlm::start().await;
     llm.always(Turn::caption(CAPTION).after(Duration::from_millis(500)));
-    let (database, homes) = (Database::new().await, [TempDir::new().unwrap(), TempDir::new().unwrap()]);
-    let processes = homes.each_ref().map(|home| Process::start(home.path(), &database.0, &llm));
+    let (database, homes) = (
+        Database::new().await,
+        [TempDir::new().unwrap(), TempDir::new().unwrap()],
+    );
+    let processes = homes
+        .each_ref()
+        .map(|home| Process::start(home.path(), &database.0, &llm));
     let mut crowd = JoinSet::new();
     for number in 0..50 {
         crowd.spawn(post_until_done(processes[number % 2].address));
@@ -203,7 +218,10 @@ enum Phase {
 async fn a_call_whose_process_is_killed_is_brought_to_its_end_by_another(#[case] phase: Phase, #[case] calls: usize) {
     let llm = FakeLlm::start().await;
     llm.always(Turn::caption(CAPTION));
-    let (database, homes) = (Database::new().await, [TempDir::new().unwrap(), TempDir::new().unwrap()]);
+    let (database, homes) = (
+        Database::new().await,
+        [TempDir::new().unwrap(), TempDir::new().unwrap()],
+    );
     let mut first = Process::start(homes[0].path(), &database.0, &llm);
     let second = Process::start(homes[1].path(), &database.0, &llm);
     match phase {
@@ -240,7 +258,11 @@ async fn a_call_whose_process_is_killed_is_brought_to_its_end_by_another(#[case]
 
     let is_stored = matches!(phase, Phase::Stored | Phase::Settling);
     assert_eq!(stored, u32::from(is_stored).to_string());
-    assert_eq!(waits.code(), (409, "idempotency_in_flight".to_owned()), "the lease has not ended");
+    assert_eq!(
+        waits.code(),
+        (409, "idempotency_in_flight".to_owned()),
+        "the lease has not ended"
+    );
     assert_eq!((done.status, is_replayed(&done)), (201, false), "{}", done.json());
     assert_eq!(done.json()["caption"], CAPTION);
     assert_eq!((again.status, is_replayed(&again)), (201, true));
@@ -248,7 +270,11 @@ async fn a_call_whose_process_is_killed_is_brought_to_its_end_by_another(#[case]
     assert_eq!((database.captions(), llm.count()), ("1".to_owned(), calls));
     let id = done.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(database.sql("SELECT id FROM captions"), id);
-    assert_eq!(database.sql("SELECT id FROM idempotency"), id, "the id of the first claim");
+    assert_eq!(
+        database.sql("SELECT id FROM idempotency"),
+        id,
+        "the id of the first claim"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,7 +312,14 @@ async fn the_lease_of_a_dead_process_ends_by_itself() {
             ("content-type", "application/json"),
             ("request-timeout-ms", "6000"),
         ];
-        send(address, "POST", "/v1/captions", &headers, bread().to_string().as_bytes()).await
+        send(
+            address,
+            "POST",
+            "/v1/captions",
+            &headers,
+            bread().to_string().as_bytes(),
+        )
+        .await
     });
     llm.until("the provider has the call", |llm| llm.count() == 1).await;
 

@@ -141,7 +141,9 @@ impl<'de> Visitor<'de> for Node<'_> {
         }
         // Fields of the same name stay in their order: which of them counts is not for us to say.
         fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let parts = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
+        let parts = fields
+            .iter()
+            .flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
         Ok(digest("object", parts))
     }
 }

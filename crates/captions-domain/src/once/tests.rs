@@ -44,9 +44,15 @@ fn what_is_not_json_is_its_bytes() {
     assert_ne!(of("text/csv", "", "a,b"), of("text/csv", "", "a, b"));
     assert_ne!(of("text/csv", "", "{}"), of("application/json", "", "{}"));
     assert_ne!(of("application/jsonl", "", "{}"), of("application/json", "", "{}"));
-    assert_eq!(of("application/json", "", "{\"a\":"), of("application/json", "", "{\"a\":"));
+    assert_eq!(
+        of("application/json", "", "{\"a\":"),
+        of("application/json", "", "{\"a\":")
+    );
     assert_ne!(of("application/json", "", "{} x"), of("application/json", "", "{}"));
-    assert_ne!(of("application/json", "dry_run=1", "{}"), of("application/json", "", "{}"));
+    assert_ne!(
+        of("application/json", "dry_run=1", "{}"),
+        of("application/json", "", "{}")
+    );
     assert_ne!(of("application/json", "", ""), of("application/json", "", "null"));
 }
 

@@ -48,7 +48,9 @@ pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> 
         "DELETE FROM idempotency WHERE tenant = ?1 AND (user_id = ?2 OR caption_id IN \
          (SELECT id FROM captions WHERE tenant = ?1 AND user_id = ?2))",
     );
-    store.execute(query.bind(cx.tenant.as_str()).bind(user.as_str())).await?;
+    store
+        .execute(query.bind(cx.tenant.as_str()).bind(user.as_str()))
+        .await?;
     Ok(())
 }
 

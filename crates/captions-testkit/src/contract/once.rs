@@ -139,7 +139,10 @@ pub async fn an_answer_comes_back_as_written(store: &dyn CaptionStore) {
         status: 599,
         headers: vec![
             ("location".to_owned(), "/v1/captions/1".to_owned()),
-            ("captions-model".to_owned(), "a \"model\" \\ of 'some' kind é".to_owned()),
+            (
+                "captions-model".to_owned(),
+                "a \"model\" \\ of 'some' kind é".to_owned(),
+            ),
             ("captions-model".to_owned(), String::new()),
         ],
         body: Bytes::from_static(b"\0\xff bytes of any kind \n"),
@@ -152,7 +155,10 @@ pub async fn an_answer_comes_back_as_written(store: &dyn CaptionStore) {
     for (name, reply) in [("full", full), ("bare", bare)] {
         claimed(store, &cx, claim(name)).await;
 
-        assert_eq!(take(store, &cx, &settle(name, reply.clone(), LONG)).await, Standing::Changed(1));
+        assert_eq!(
+            take(store, &cx, &settle(name, reply.clone(), LONG)).await,
+            Standing::Changed(1)
+        );
 
         for cx in [&next(&cx), &cx] {
             assert_eq!(claimed(store, cx, claim(name)).await, Standing::Answered(reply.clone()));
@@ -171,10 +177,16 @@ pub async fn a_step_that_is_repeated_gives_the_same(store: &dyn CaptionStore) {
         assert_eq!(claimed(store, &cx, claim("a")).await, held(&cx));
     }
     for _ in 0..2 {
-        assert_eq!(take(store, &cx, &settle("a", reply("1"), LONG)).await, Standing::Changed(1));
+        assert_eq!(
+            take(store, &cx, &settle("a", reply("1"), LONG)).await,
+            Standing::Changed(1)
+        );
     }
     assert_eq!(take(store, &cx, &release("a")).await, Standing::Changed(0));
-    assert_eq!(claimed(store, &next(&cx), claim("a")).await, Standing::Answered(reply("1")));
+    assert_eq!(
+        claimed(store, &next(&cx), claim("a")).await,
+        Standing::Answered(reply("1"))
+    );
 
     claimed(store, &cx, claim("b")).await;
     for _ in 0..2 {
@@ -197,7 +209,10 @@ pub async fn a_released_call_goes_on_with_the_first_id(store: &dyn CaptionStore)
 
     assert_eq!(claimed(store, &next(&first), claim("a")).await, Standing::Busy);
     assert_eq!(take(store, &first, &release("a")).await, Standing::Changed(0));
-    assert_eq!(take(store, &second, &settle("a", reply("2"), LONG)).await, Standing::Changed(1));
+    assert_eq!(
+        take(store, &second, &settle("a", reply("2"), LONG)).await,
+        Standing::Changed(1)
+    );
     assert_eq!(claimed(store, &first, claim("a")).await, Standing::Answered(reply("2")));
 }
 
@@ -213,10 +228,16 @@ pub async fn a_call_whose_lease_is_over_goes_on_with_the_first_id(store: &dyn Ca
     assert_eq!(claimed(store, &second, claim("a")).await, held(&first));
 
     // Whoever comes too late has no say any more.
-    assert_eq!(take(store, &first, &settle("a", reply("1"), LONG)).await, Standing::Changed(0));
+    assert_eq!(
+        take(store, &first, &settle("a", reply("1"), LONG)).await,
+        Standing::Changed(0)
+    );
     assert_eq!(take(store, &first, &release("a")).await, Standing::Changed(0));
     assert_eq!(claimed(store, &next(&first), claim("a")).await, Standing::Busy);
-    assert_eq!(take(store, &first, &settle(unknown, reply("1"), LONG)).await, Standing::Changed(0));
+    assert_eq!(
+        take(store, &first, &settle(unknown, reply("1"), LONG)).await,
+        Standing::Changed(0)
+    );
     assert_eq!(take(store, &first, &release(unknown)).await, Standing::Changed(0));
     // Whoever is late and was not missed has.
     let third = next(&first);
@@ -225,7 +246,10 @@ pub async fn a_call_whose_lease_is_over_goes_on_with_the_first_id(store: &dyn Ca
         ..claim("b")
     };
     claimed(store, &third, short).await;
-    assert_eq!(take(store, &third, &settle("b", reply("3"), LONG)).await, Standing::Changed(1));
+    assert_eq!(
+        take(store, &third, &settle("b", reply("3"), LONG)).await,
+        Standing::Changed(1)
+    );
 }
 
 pub async fn a_call_is_another_one_after_its_time(store: &dyn CaptionStore) {
@@ -238,7 +262,15 @@ pub async fn a_call_is_another_one_after_its_time(store: &dyn CaptionStore) {
     };
     claimed(store, &first, short.clone()).await;
     take(store, &first, &release("b")).await;
-    claimed(store, &first, Claim { call: call("c"), ..short }).await;
+    claimed(
+        store,
+        &first,
+        Claim {
+            call: call("c"),
+            ..short
+        },
+    )
+    .await;
     let second = next(&first);
     let other = |name| Claim {
         payload: payload("[]"),
@@ -279,7 +311,10 @@ pub async fn sweeping_removes_so_many_and_spares_what_is_used(store: &dyn Captio
     }
 
     let second = next(&cx);
-    assert_eq!(claimed(store, &second, claim("kept")).await, Standing::Answered(reply("kept")));
+    assert_eq!(
+        claimed(store, &second, claim("kept")).await,
+        Standing::Answered(reply("kept"))
+    );
     assert_eq!(claimed(store, &second, claim("open")).await, held(&cx));
     assert_eq!(claimed(store, &second, claim("worked on")).await, Standing::Busy);
     assert_eq!(claimed(store, &second, claim("1")).await, held(&second));
@@ -297,9 +332,18 @@ pub async fn calls_of_tenants_never_meet(store: &dyn CaptionStore) {
         fresh_id: ours.fresh_id,
         ..theirs.clone()
     };
-    assert_eq!(take(store, &posing, &settle("a", reply("posing"), LONG)).await, Standing::Changed(0));
-    assert_eq!(take(store, &theirs, &settle("a", reply("theirs"), LONG)).await, Standing::Changed(1));
-    assert_eq!(claimed(store, &next(&ours), claim("a")).await, Standing::Answered(reply("ours")));
+    assert_eq!(
+        take(store, &posing, &settle("a", reply("posing"), LONG)).await,
+        Standing::Changed(0)
+    );
+    assert_eq!(
+        take(store, &theirs, &settle("a", reply("theirs"), LONG)).await,
+        Standing::Changed(1)
+    );
+    assert_eq!(
+        claimed(store, &next(&ours), claim("a")).await,
+        Standing::Answered(reply("ours"))
+    );
 }
 
 pub async fn what_is_kept_of_a_user_goes_with_the_user(store: &dyn CaptionStore) {
@@ -352,8 +396,14 @@ pub async fn a_step_cut_off_midway_leaves_the_store_usable(store: &dyn CaptionSt
 
         let whole = format!("whole {turn}");
         assert_eq!(claimed(store, &cx, claim(&whole)).await, held(&cx));
-        assert_eq!(take(store, &cx, &settle(&whole, reply("1"), LONG)).await, Standing::Changed(1));
-        assert_eq!(claimed(store, &next(&cx), claim(&whole)).await, Standing::Answered(reply("1")));
+        assert_eq!(
+            take(store, &cx, &settle(&whole, reply("1"), LONG)).await,
+            Standing::Changed(1)
+        );
+        assert_eq!(
+            claimed(store, &next(&cx), claim(&whole)).await,
+            Standing::Answered(reply("1"))
+        );
     }
 }
 
