@@ -39,7 +39,7 @@ use tokio::time::{sleep_until, timeout_at};
 
 use self::{
     flights::{Flight, Flights, Seat},
-    tape::Tape,
+    tape::{End, Tape},
 };
 use crate::{body, call::Call, captions, failure::Failure, state::AppState, stream};
 
@@ -229,7 +229,7 @@ fn caption_of(uri: &Uri) -> Option<CaptionId> {
 }
 
 enum Claimed {
-    Held(Held),
+    Held(Box<Held>),
     Answered(Arc<Reply>),
 }
 
@@ -271,7 +271,7 @@ async fn claimed(state: &AppState, call: &Call, claim: Claim) -> Result<Claimed,
         match standing.map_err(|error| not_known(&Problem::from(&error)))? {
             Standing::Held { id } => {
                 held.id = id;
-                return Ok(Claimed::Held(held));
+                return Ok(Claimed::Held(Box::new(held)));
             }
             Standing::Answered(reply) => {
                 let reply = Arc::new(reply);
@@ -385,11 +385,11 @@ impl Held {
                     tape.hear(bytes);
                     if let Some(end) = tape.end() && let Some(held) = held.take() {
                         match end {
-                            Some(body) => {
+                            End::Completed(body) => {
                                 let status = StatusCode::OK.as_u16();
                                 held.keep(Reply { status, headers: headers.clone(), body }).await;
                             }
-                            None => held.release().await,
+                            End::Failed => held.release().await,
                         }
                     }
                 }

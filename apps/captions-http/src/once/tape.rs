@@ -16,7 +16,16 @@ pub(super) struct Tape {
     candidate: Value,
     shown_id: Option<String>,
     shown: String,
-    end: Option<Option<Bytes>>,
+    end: Option<End>,
+}
+
+/// How a stream has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With a caption: the events for one who asks again.
+    Completed(Bytes),
+    /// Without one.
+    Failed,
 }
 
 impl Tape {
@@ -27,12 +36,12 @@ impl Tape {
             self.take(&String::from_utf8_lossy(&event));
         }
         if self.rest.len() > LONGEST_EVENT {
-            self.end = Some(None);
+            self.end = Some(End::Failed);
         }
     }
 
-    /// `None` before the last event. Then the events for one who asks again; none of them if it ended without a caption.
-    pub(super) fn end(&mut self) -> Option<Option<Bytes>> {
+    /// `None` before the last event, and after it was told.
+    pub(super) fn end(&mut self) -> Option<End> {
         self.end.take()
     }
 
@@ -55,8 +64,8 @@ impl Tape {
                 self.shown_id = field("id:").map(str::to_owned);
             }
             Some("caption.withdrawn") => self.shown.clear(),
-            Some("caption.completed") => self.end = Some(Some(self.played(event))),
-            Some("error") => self.end = Some(None),
+            Some("caption.completed") => self.end = Some(End::Completed(self.played(event))),
+            Some("error") => self.end = Some(End::Failed),
             // Comments, and what only tells how the writing goes.
             _ => {}
         }
@@ -66,11 +75,10 @@ impl Tape {
         let mut all = self.created.clone();
         if !self.shown.is_empty() {
             let data = json!({ "candidate": self.candidate, "text": self.shown });
+            let id = self.shown_id.iter().map(|id| format!("id: {id}\n"));
             all.push_str("event: caption.delta\n");
-            if let Some(id) = &self.shown_id {
-                all.push_str(&format!("id: {id}\n"));
-            }
-            all.push_str(&format!("data: {data}\n\n"));
+            all.extend(id);
+            all.extend(["data: ", &data.to_string(), "\n\n"]);
         }
         all.push_str(completed);
         all.into()

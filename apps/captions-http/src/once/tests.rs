@@ -106,8 +106,8 @@ fn delta(id: u32, candidate: u32, text: &str) -> String {
     )
 }
 
-/// What is played again of these events, heard in pieces of so many bytes.
-fn played(events: &str, piece: usize) -> Option<Option<String>> {
+/// How these events end, heard in pieces of so many bytes.
+fn played(events: &str, piece: usize) -> Option<End> {
     let mut tape = Tape::default();
     let mut ends = Vec::new();
     for bytes in events.as_bytes().chunks(piece) {
@@ -115,8 +115,7 @@ fn played(events: &str, piece: usize) -> Option<Option<String>> {
         ends.extend(tape.end());
     }
     assert!(ends.len() <= 1);
-    let text = |body: bytes::Bytes| String::from_utf8(body.to_vec()).unwrap();
-    ends.pop().map(|end| end.map(text))
+    ends.pop()
 }
 
 #[rstest]
@@ -148,7 +147,10 @@ fn a_stream_is_played_again_as_its_beginning_one_delta_and_its_end(#[case] piece
     .map(String::from)
     .concat();
 
-    let again = played(&events, piece).unwrap().unwrap();
+    let Some(End::Completed(again)) = played(&events, piece) else {
+        panic!("no caption");
+    };
+    let again = std::str::from_utf8(&again).unwrap();
 
     let (first, rest) = again.split_at(created.len());
     assert_eq!(first, created);
@@ -167,11 +169,11 @@ fn a_stream_without_a_caption_is_not_played_again() {
     let created = event("caption.created", None, &json!({ "request_id": "r" }));
     let failed = event("error", None, &json!({ "code": "provider_timeout" }));
 
-    assert_eq!(played(&format!("{created}{failed}"), 5), Some(None));
+    assert_eq!(played(&format!("{created}{failed}"), 5), Some(End::Failed));
     assert_eq!(played(&format!("{created}{}", delta(1, 1, "Half a sen")), 5), None);
 }
 
 #[test]
 fn what_is_no_stream_of_events_is_not_held_in_memory_for_ever() {
-    assert_eq!(played(&"x".repeat((1 << 20) + 1), 4096), Some(None));
+    assert_eq!(played(&"x".repeat((1 << 20) + 1), 4096), Some(End::Failed));
 }

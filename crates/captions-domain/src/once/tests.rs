@@ -126,7 +126,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 /// The same value with the fields of every object in another order, as text.
-fn shuffled(value: &Value, by: &Index) -> String {
+fn shuffled(value: &Value, by: Index) -> String {
     match value {
         Value::Object(fields) => {
             let mut fields: Vec<String> = fields
@@ -152,7 +152,7 @@ proptest! {
     fn two_values_have_one_payload_exactly_if_they_are_equal(
         one in any_json(), other in any_json(), by in any::<Index>()
     ) {
-        prop_assert_eq!(of(&one.to_string()), of(&shuffled(&one, &by)));
+        prop_assert_eq!(of(&one.to_string()), of(&shuffled(&one, by)));
         prop_assert_eq!(of(&one.to_string()) == of(&other.to_string()), one == other);
         let inside = |value: &Value| Value::Object(Map::from_iter([("user_id".to_owned(), value.clone())]));
         prop_assert_eq!(of(&inside(&one).to_string()) == of(&inside(&other).to_string()), one == other);

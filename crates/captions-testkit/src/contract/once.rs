@@ -35,7 +35,9 @@ pub async fn suite(store: Arc<dyn CaptionStore>) {
     a_step_cut_off_midway_leaves_the_store_usable(&*store).await;
     let mut moves = vec![[0; 4]; 400];
     let mut bytes = blake3::Hasher::new().update(b"a walk").finalize_xof();
-    moves.iter_mut().for_each(|step| bytes.fill(step));
+    for step in &mut moves {
+        bytes.fill(step);
+    }
     every_walk_is_as_in_memory(&*store, &moves).await;
 }
 
