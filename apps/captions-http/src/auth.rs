@@ -54,6 +54,11 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::DELETE, "/v1/users/{id}/voice", Some(Scope::Write)),
     (Method::GET, "/v1/users/{id}/suggestions", Some(Scope::Read)),
     (
+        Method::DELETE,
+        "/v1/users/{id}/suggestions/{suggestion}",
+        Some(Scope::Write),
+    ),
+    (
         Method::POST,
         "/v1/users/{id}/suggestions/{suggestion}/accept",
         Some(Scope::Write),

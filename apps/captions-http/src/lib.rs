@@ -105,6 +105,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(voice::dismiss))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -116,6 +116,8 @@ problems! {
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that makes a suggested change.
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
+    /// Of an operation that dismisses one.
+    DismissingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of the figures.
     ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.

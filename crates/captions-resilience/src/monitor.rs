@@ -27,6 +27,7 @@ use captions_domain::{
     engine::GenerateError,
     fault::{Fault, LlmError, PortError},
     ports::Credit,
+    rewrite::Rewritten,
 };
 use tokio::time::Instant;
 
@@ -53,6 +54,7 @@ use crate::{
 pub enum Operation {
     CaptionGeneration,
     CaptionStream,
+    Rewrite,
     UsersRead,
     UsersPreferences,
     UsersWrite,
@@ -84,6 +86,7 @@ impl Operation {
     pub const ALL: [Self; 26] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
+        Self::Rewrite,
         Self::UsersRead,
         Self::UsersPreferences,
         Self::UsersWrite,
@@ -111,13 +114,14 @@ impl Operation {
     ];
 
     /// What callers of the service ask for. The others happen inside of these.
-    pub const OF_CALLERS: [Self; 2] = [Self::CaptionGeneration, Self::CaptionStream];
+    pub const OF_CALLERS: [Self; 3] = [Self::CaptionGeneration, Self::CaptionStream, Self::Rewrite];
 
     /// The name used in statistics and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CaptionGeneration => "caption_generation",
             Self::CaptionStream => "caption_stream",
+            Self::Rewrite => "rewrite",
             Self::UsersRead => "users.read",
             Self::UsersPreferences => "users.preferences",
             Self::UsersWrite => "users.write",
@@ -223,6 +227,16 @@ impl Outcome {
             Source::Provider if answer.shared => Self::Coalesced,
             Source::Provider if answer.degraded.contains(&Degraded::FallbackProvider) => Self::Fallback,
             Source::Provider => Self::Ok,
+        }
+    }
+
+    /// What a changed caption counts as.
+    pub fn of_rewritten(done: &Rewritten) -> Self {
+        let is_fallback = |how: &Degraded| matches!(how, Degraded::RulesFallback | Degraded::FallbackProvider);
+        if done.degraded.iter().any(is_fallback) {
+            Self::Fallback
+        } else {
+            Self::Ok
         }
     }
 

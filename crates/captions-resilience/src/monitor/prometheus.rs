@@ -63,7 +63,7 @@ fn outcomes(operation: Operation) -> &'static [Outcome] {
             Outcome::Cancelled,
         ],
         Operation::CacheGet => &LOOK_UP,
-        Operation::LlmComplete | Operation::LlmStream => &WRITTEN,
+        Operation::Rewrite | Operation::LlmComplete | Operation::LlmStream => &WRITTEN,
         _ => &PORT,
     }
 }
@@ -130,7 +130,7 @@ impl Summary {
         page.family(
             "captions_operations_in_flight",
             "gauge",
-            "Captions that are being made.",
+            "Captions that are being made or changed.",
         );
         for operation in Operation::OF_CALLERS {
             if let Some(stats) = self.operations.get(operation.as_str()) {
