@@ -6,6 +6,7 @@
 
 mod admin;
 mod auth;
+mod batches;
 mod body;
 mod call;
 mod callers;
@@ -106,6 +107,10 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
         .routes(routes!(voice::dismiss))
+        .routes(routes!(batches::create, batches::list))
+        .routes(routes!(batches::read))
+        .routes(routes!(batches::cancel))
+        .routes(routes!(batches::results))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

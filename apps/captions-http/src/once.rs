@@ -134,7 +134,7 @@ async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> 
     let (mut parts, body) = request.into_parts();
     let key = key(&parts.headers)?;
     let call = Call::from_request_parts(&mut parts, state).await?;
-    let bytes = body::whole(&parts.headers, body, &state.limits, route).await?.freeze();
+    let bytes = body::whole(&parts.headers, body, state, route).await?.freeze();
     let (payload, named) = payload(&parts, bytes.clone()).await?;
     let claim = Claim {
         call: CallId::new(parts.method.as_str(), parts.uri.path(), &key),

@@ -63,6 +63,11 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batches_keep_the_contract() {
+    contract::batches::suite(store(&folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_keep_the_contract() {
     contract::keys::suite(store(&folder()).await).await;
 }
@@ -73,6 +78,7 @@ async fn all_keep_the_contract_on_one_connection_in_memory() {
     store.migrate().await.unwrap();
 
     contract::users::suite(Arc::<SqliteStore>::clone(&store)).await;
+    contract::batches::suite(Arc::<SqliteStore>::clone(&store)).await;
     contract::captions::suite(Arc::<SqliteStore>::clone(&store)).await;
     contract::keys::suite(store).await;
 }
