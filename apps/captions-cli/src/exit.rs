@@ -78,6 +78,8 @@ impl From<Code> for Exit {
             | Code::BodyTimeout
             | Code::UserExists
             | Code::Conflict
+            | Code::IdempotencyInFlight
+            | Code::IdempotencyKeyReused
             | Code::VersionMismatch
             | Code::ContentRefused
             | Code::Internal

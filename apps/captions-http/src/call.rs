@@ -36,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// Empty where nothing is limited.
     pub(crate) admission: Admission,
+    /// The request was begun before, with the same `Idempotency-Key`, and not brought to its end.
+    pub(crate) again: bool,
     pub(crate) caller: Caller,
 }
 
@@ -90,6 +92,7 @@ impl Call {
             },
             started,
             admission: Admission::default(),
+            again: false,
             caller,
         })
     }

@@ -17,6 +17,7 @@ mod feedback;
 mod hashtags;
 mod health;
 mod layers;
+mod once;
 mod openapi;
 mod pages;
 mod preferences;
@@ -40,6 +41,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
+pub use once::Once;
 pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
 
@@ -55,6 +57,8 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
+        .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Before the limits, which belong to a caller.
         .layer(middleware::from_fn_with_state(state.clone(), auth::require))
@@ -112,6 +116,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(health::readyz))
         .routes(routes!(pages::errors::list))
         .routes(routes!(pages::errors::explain));
+    openapi::tell_keys(router.get_openapi_mut());
     openapi::tell_limits(router.get_openapi_mut());
     auth::describe(router.get_openapi_mut());
     router

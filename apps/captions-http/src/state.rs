@@ -13,6 +13,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use crate::once::Once;
+
 /// The engine and how this server runs it. Clones share everything.
 #[derive(Clone)]
 pub struct AppState {
@@ -31,6 +33,8 @@ pub struct AppState {
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
+    /// How calls with an `Idempotency-Key` are treated.
+    pub once: Once,
 }
 
 impl AppState {
@@ -46,6 +50,7 @@ impl AppState {
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
+            once: Once::default(),
         }
     }
 }

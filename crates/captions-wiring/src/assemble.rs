@@ -17,6 +17,7 @@ use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
+    jitter::Jitter,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
     tasks::Tasks,
@@ -29,7 +30,7 @@ use crate::{
     batches::{Batches, Parts},
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
-    gauges, limits, policies,
+    gauges, limits, once, policies,
     prompts::{self, PromptError},
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
@@ -104,6 +105,7 @@ pub struct Assembled {
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
+    keep_calls_for: Duration,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -149,6 +151,18 @@ impl Assembled {
         alerts::start(settings, &self.monitor, &self.tasks)
             .map(drop)
             .map_err(AssembleError::Webhook)
+    }
+
+    /// Removes from now on the records of calls with a key whose time is over. For processes that serve many.
+    pub fn forget_old_calls(self: &Arc<Self>) {
+        let assembled = Arc::clone(self);
+        let captions = Arc::clone(&self.engine.captions);
+        let context = move || Context {
+            class: Class::Batch,
+            ..assembled.context(TenantId::local(), "old-calls".into(), None)
+        };
+        let sweeping = once::sweep(captions, self.keep_calls_for, context, Jitter::random());
+        self.tasks.spawn_endless("old calls", sweeping);
     }
 
     /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
@@ -277,6 +291,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         caches,
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
+        keep_calls_for: settings.idempotency.keep_for,
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,

@@ -75,6 +75,7 @@ pub struct Settings {
     pub fallback: Fallback,
     pub local: Local,
     pub limits: Limits,
+    pub idempotency: Idempotency,
     pub batches: Batches,
     pub monitor: Monitor,
     pub admin: Admin,
@@ -365,6 +366,13 @@ pub struct Limits {
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
     pub replicas: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idempotency {
+    #[serde(deserialize_with = "seconds")]
+    pub keep_for: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]

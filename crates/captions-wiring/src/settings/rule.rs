@@ -316,6 +316,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.requests_per_hour", PER_HOUR),
     ("limits.tokens_per_minute", TOKENS),
     ("limits.replicas", Rule::Whole(1, 1000)),
+    ("idempotency.keep_for", Rule::Seconds(60.0, 2_592_000.0)),
     ("batches.workers", Rule::Whole(0, 256)),
     ("batches.item_deadline", Rule::Seconds(0.1, 600.0)),
     ("batches.lease", Rule::Seconds(1.0, 600.0)),
