@@ -41,17 +41,14 @@ pub(crate) async fn run(
     });
     // What is wrong by itself is told before any store is asked; its time is when it is kept.
     parse(&body, time::OffsetDateTime::UNIX_EPOCH)?;
-    let document = match Remote::of(surroundings, None)? {
-        Some(remote) => {
-            let kept = remote.client.feedback(id.0, &body).await;
-            kept.map_err(about_caption(id))?.document
-        }
-        None => {
-            let session = Session::of_store(surroundings, screen).await?;
-            let kept = keep(&session, id, &body).await;
-            session.close().await;
-            FeedbackDocument::from(&kept?)
-        }
+    let document = if let Some(remote) = Remote::of(surroundings, None)? {
+        let kept = remote.client.feedback(id.0, &body).await;
+        kept.map_err(about_caption(id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let kept = keep(&session, id, &body).await;
+        session.close().await;
+        FeedbackDocument::from(&kept?)
     };
     if args.output.json {
         screen.document(&document)?;

@@ -31,24 +31,21 @@ pub(crate) async fn run(
     };
     let user = UserId::new(user)?;
     let before = args.before.as_deref().map(caption_or_cursor).transpose()?;
-    let page = match Remote::of(surroundings, None)? {
-        Some(remote) => {
-            let cursor = before.map(cursor_after);
-            let page = remote
-                .client
-                .history_page(user.as_str(), args.limit, cursor.as_deref())
-                .await;
-            page.map_err(about_user(&user))?.document
-        }
-        None => {
-            let session = Session::of_store(surroundings, screen).await?;
-            let records = session
-                .captions()
-                .history(&session.context(), &user, before, args.limit + 1)
-                .await;
-            session.close().await;
-            HistoryPage::of(&records?, args.limit as usize)
-        }
+    let page = if let Some(remote) = Remote::of(surroundings, None)? {
+        let cursor = before.map(cursor_after);
+        let page = remote
+            .client
+            .history_page(user.as_str(), args.limit, cursor.as_deref())
+            .await;
+        page.map_err(about_user(&user))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let records = session
+            .captions()
+            .history(&session.context(), &user, before, args.limit + 1)
+            .await;
+        session.close().await;
+        HistoryPage::of(&records?, args.limit as usize)
     };
     if args.output.json {
         screen.document(&page)?;
@@ -74,15 +71,14 @@ async fn one(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let id: CaptionId = id.parse()?;
-    let document = match Remote::of(surroundings, None)? {
-        Some(remote) => remote.client.caption(id.0).await.map_err(about_caption(id))?.document,
-        None => {
-            let session = Session::of_store(surroundings, screen).await?;
-            let record = session.captions().read(&session.context(), id).await;
-            session.close().await;
-            let not_found = || Failure::broken(Code::CaptionNotFound, format!("there is no caption {id}"));
-            CaptionDocument::of_record(&record?.ok_or_else(not_found)?)
-        }
+    let document = if let Some(remote) = Remote::of(surroundings, None)? {
+        remote.client.caption(id.0).await.map_err(about_caption(id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let record = session.captions().read(&session.context(), id).await;
+        session.close().await;
+        let not_found = || Failure::broken(Code::CaptionNotFound, format!("there is no caption {id}"));
+        CaptionDocument::of_record(&record?.ok_or_else(not_found)?)
     };
     if args.output.json {
         screen.document(&document)?;

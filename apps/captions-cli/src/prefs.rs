@@ -51,14 +51,13 @@ pub(crate) async fn run(
             let patch = patch(wishes, &surroundings.cwd)?;
             // What is wrong by itself is told before any store is asked.
             merge(&Preferences::default(), &patch)?;
-            let (changed, is_new) = match Remote::of(surroundings, None)? {
-                Some(remote) => remote.prefer(&id, &patch).await?,
-                None => {
-                    let session = Session::of_store(surroundings, screen).await?;
-                    let changed = change(&session, &id, |current| merge(current, &patch)).await;
-                    session.close().await;
-                    changed?
-                }
+            let (changed, is_new) = if let Some(remote) = Remote::of(surroundings, None)? {
+                remote.prefer(&id, &patch).await?
+            } else {
+                let session = Session::of_store(surroundings, screen).await?;
+                let changed = change(&session, &id, |current| merge(current, &patch)).await;
+                session.close().await;
+                changed?
             };
             if is_new {
                 screen.note(&format!("created the user {id}"));
