@@ -137,7 +137,7 @@ async fn dispatch(
 ) -> Result<Exit, Failure> {
     remote::has_an_answer(&command, surroundings)?;
     match command {
-        Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
+        Command::Generate(args) => Box::pin(generate::run(&args, surroundings, stdin, screen)).await,
         Command::Hashtags(args) => Box::pin(hashtags::run(&args, surroundings, stdin, screen)).await,
         Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
         Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,

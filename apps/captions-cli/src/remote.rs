@@ -225,7 +225,7 @@ fn refused(refusal: Refusal) -> Failure {
             .next("next: check the address, and what stands between here and the server");
     };
     let mut failure = match problem.code.parse::<Code>() {
-        Ok(code) if code == Code::InvalidRequest => return problem.into(),
+        Ok(Code::InvalidRequest) => return problem.into(),
         Ok(code) => Failure::new(code.into(), Some(code.as_str()), problem.detail.clone()),
         // Of a newer server.
         Err(_) => Failure::new(by_status(status), None, problem.detail.clone()).named(problem.code.clone()),

@@ -72,11 +72,11 @@ async fn change(
         Some(remote) => {
             let mut draft = Draft::default();
             draft.status(screen, "rewriting ...");
-            let done = remote.client.rewrite(&body).await;
+            let done = Box::pin(remote.client.rewrite(&body)).await;
             draft.clear(screen);
             done.map_err(|error| Failure::of_server(error, flag_of))?.document
         }
-        None => here(&request, flag_of, call, surroundings, screen).await?,
+        None => Box::pin(here(&request, flag_of, call, surroundings, screen)).await?,
     };
     if call.json {
         screen.document(&document)?;
