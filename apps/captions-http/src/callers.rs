@@ -43,7 +43,7 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 fn key(caller: &Caller) -> QuotaKey {
     match &caller.key {
         Some(key) if !key.limits.is_default() => QuotaKey::new("key", &key.family.to_string()),
-        Some(_) | None => QuotaKey::new("caller", caller.tenant.as_str()),
+        Some(_) | None => captions_wiring::caller_key(&caller.tenant),
     }
 }
 

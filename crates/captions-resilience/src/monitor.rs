@@ -34,7 +34,7 @@ use tokio::time::Instant;
 pub(crate) use self::recorder::Recorder;
 pub use self::{
     recorder::Timer,
-    sources::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
+    sources::{BatchStats, LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
     stalls::{EventLoop, watch_event_loop},
     summary::{
         ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, CallerStats, DatabaseStats, EventLoopStats,
@@ -64,6 +64,13 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    CaptionsOnce,
+    BatchesSubmit,
+    BatchesList,
+    BatchesRead,
+    BatchesChange,
+    BatchesClaim,
+    BatchesSettle,
     KeysAdd,
     KeysFind,
     KeysList,
@@ -82,7 +89,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 33] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::Rewrite,
@@ -95,6 +102,13 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::CaptionsOnce,
+        Self::BatchesSubmit,
+        Self::BatchesList,
+        Self::BatchesRead,
+        Self::BatchesChange,
+        Self::BatchesClaim,
+        Self::BatchesSettle,
         Self::KeysAdd,
         Self::KeysFind,
         Self::KeysList,
@@ -129,6 +143,13 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::CaptionsOnce => "captions.once",
+            Self::BatchesSubmit => "batches.submit",
+            Self::BatchesList => "batches.list",
+            Self::BatchesRead => "batches.read",
+            Self::BatchesChange => "batches.change",
+            Self::BatchesClaim => "batches.claim",
+            Self::BatchesSettle => "batches.settle",
             Self::KeysAdd => "keys.add",
             Self::KeysFind => "keys.find",
             Self::KeysList => "keys.list",
