@@ -2,7 +2,7 @@
 
 use captions_api::{
     caption::CaptionDocument,
-    history::{self, FILTERS, HistoryPage, Search, read_cursor},
+    history::{self, FILTERS, HistoryPage, Search, cursor_after, read_cursor},
     problem::Code,
     selection,
 };
@@ -20,6 +20,7 @@ use crate::{
     args::{FilterArgs, Format, HistoryArgs, HistoryCommand, Output, PageArgs},
     exit::Exit,
     failure::Failure,
+    remote::{Remote, about_caption, about_user},
     report,
     screen::Screen,
     session::Session,
@@ -75,6 +76,22 @@ async fn list(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
+    if let Some(remote) = Remote::of(surroundings, None)? {
+        let Some(user) = filter.user.as_ref().filter(|user| *filter == Filter::of_user(user)) else {
+            return Err(local_only());
+        };
+        // A cursor is the server's own; an id is made one of an installation without keys.
+        let cursor = page.before.as_deref().map(|place| match place.parse::<CaptionId>() {
+            Ok(id) => cursor_after(id, &TenantId::local(), filter),
+            Err(_) => place.to_owned(),
+        });
+        let shown = remote
+            .client
+            .history_page(user.as_str(), page.limit, cursor.as_deref())
+            .await;
+        let shown = shown.map_err(about_user(user))?.document;
+        return tell(&shown, filter, page.before.is_some(), next, output, screen);
+    }
     let before = page
         .before
         .as_deref()
@@ -93,12 +110,23 @@ async fn list(
         format: None,
     };
     let page = HistoryPage::of(&records?, &search, &TenantId::local());
+    tell(&page, filter, before.is_some(), next, output, screen)
+}
+
+fn tell(
+    page: &HistoryPage,
+    filter: &Filter,
+    is_later: bool,
+    next: &str,
+    output: Output,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
     if output.json {
-        screen.document(&page)?;
+        screen.document(page)?;
         return Ok(Exit::Done);
     }
     if page.data.is_empty() {
-        let older = if before.is_some() { "older " } else { "" };
+        let older = if is_later { "older " } else { "" };
         let found = match &filter.user {
             Some(user) if *filter == Filter::of_user(user) => format!("are stored for {user}"),
             _ => "are stored that fit".to_owned(),
@@ -116,10 +144,14 @@ async fn list(
 
 async fn one(id: &str, output: Output, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let id: CaptionId = id.parse()?;
-    let session = Session::of_store(surroundings, screen).await?;
-    let record = session.captions().read(&session.context(), id).await;
-    session.close().await;
-    let document = CaptionDocument::of_record(&record?.ok_or_else(|| not_found(id))?);
+    let document = if let Some(remote) = Remote::of(surroundings, None)? {
+        remote.client.caption(id.0).await.map_err(about_caption(id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let record = session.captions().read(&session.context(), id).await;
+        session.close().await;
+        CaptionDocument::of_record(&record?.ok_or_else(|| not_found(id))?)
+    };
     if output.json {
         screen.document(&document)?;
     } else {
@@ -137,6 +169,7 @@ async fn pick(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let id: CaptionId = id.parse()?;
+    refuse_remote(surroundings)?;
     let session = Session::of_store(surroundings, screen).await?;
     let picked = keep(&session, id, variant.checked_sub(1)).await;
     session.close().await;
@@ -168,6 +201,7 @@ async fn export(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
+    refuse_remote(surroundings)?;
     let session = Session::of_store(surroundings, screen).await?;
     let written = write_all(filter, format, &session, screen).await;
     session.close().await;
@@ -218,6 +252,7 @@ async fn remove(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let ids: Vec<CaptionId> = ids.iter().map(|id| id.parse()).collect::<Result<_, Invalid>>()?;
+    refuse_remote(surroundings)?;
     let session = Session::of_store(surroundings, screen).await?;
     let erased = erase_all(&session, &ids).await;
     session.close().await;
@@ -242,6 +277,18 @@ async fn erase_all(session: &Session, ids: &[CaptionId]) -> Result<u64, Failure>
             .min(1);
     }
     Ok(erased)
+}
+
+/// What a server does only over HTTP.
+fn refuse_remote(surroundings: &Surroundings) -> Result<(), Failure> {
+    match Remote::of(surroundings, None)? {
+        Some(_) => Err(local_only()),
+        None => Ok(()),
+    }
+}
+
+fn local_only() -> Failure {
+    Failure::usage("with a server this command knows `history USER` and `history show` only; the HTTP API has the rest")
 }
 
 fn not_found(id: CaptionId) -> Failure {

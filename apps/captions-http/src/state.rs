@@ -7,11 +7,13 @@ use captions_domain::{
     limiter::Limiter,
     ports::{KeyStore, UserStore},
 };
-use captions_wiring::monitor::Monitor;
+use captions_wiring::{Batches, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
+
+use crate::once::Once;
 
 /// The engine and how this server runs it. Clones share everything.
 #[derive(Clone)]
@@ -24,11 +26,15 @@ pub struct AppState {
     pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// `None`: there are no batches.
+    pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
+    /// How calls with an `Idempotency-Key` are treated.
+    pub once: Once,
 }
 
 impl AppState {
@@ -40,9 +46,11 @@ impl AppState {
             limits,
             keys: None,
             callers: None,
+            batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
+            once: Once::default(),
         }
     }
 }

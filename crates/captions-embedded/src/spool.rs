@@ -17,6 +17,7 @@ use captions_domain::{
     context::{Attempts, Class, Context},
     fault::{Fault, FaultKind, StoreError},
     history::{Amendment, Extent, Filter},
+    once::{Standing, Step},
     ports::CaptionStore,
 };
 use time::OffsetDateTime;
@@ -478,6 +479,14 @@ impl CaptionStore for SpooledCaptions {
         }
         drop(turn);
         Ok(waited + self.inner.erase(cx, extent).await?)
+    }
+
+    /// What one machine knows says nothing of what others do: only the store can tell who works on a call.
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        if self.is_held() {
+            return Err(Fault::because(FaultKind::Unavailable, "the store is not ready").into());
+        }
+        self.inner.once(cx, step).await
     }
 }
 

@@ -1,9 +1,11 @@
-//! [`SqliteStore`]: `UserStore`, `CaptionStore` and `KeyStore` in one file of this machine.
+//! [`SqliteStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` in one file of this machine.
 
+mod batches;
 mod captions;
 pub(crate) mod fault;
 mod keys;
 pub(crate) mod migrations;
+mod once;
 pub(crate) mod users;
 
 use std::{path::PathBuf, time::Duration};
@@ -165,8 +167,8 @@ impl SqliteStore {
         Ok(done.map_err(|_| too_slow())?.map_err(store_error)?.rows_affected())
     }
 
-    /// A change that tells something of the row that it changed.
-    pub(crate) async fn change(
+    /// Changes at most one row, and returns it.
+    pub(crate) async fn change_one(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
     ) -> Result<Option<SqliteRow>, StoreError> {

@@ -8,13 +8,14 @@ use captions_domain::{
     context::{Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
     history::{Amendment, Extent, Filter, searched},
+    once::{Standing, Step},
     ports::{CacheKey, CaptionStore},
     request::{CampaignId, Description, Invalid, UserId},
 };
 use sqlx::{Error, Postgres, QueryBuilder, Row as _, postgres::PgRow, types::Json};
 use time::OffsetDateTime;
 
-use crate::{fault::fault, store::PgStore, users::to_microsecond};
+use crate::{fault::fault, once, store::PgStore, users::to_microsecond};
 
 macro_rules! columns {
     () => {
@@ -119,6 +120,9 @@ impl CaptionStore for PgStore {
     }
 
     async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+        if let Extent::OfUser(user) = extent {
+            once::forget(self, cx, user).await?;
+        }
         let (one, whose, until) = match extent {
             Extent::One(id) => (Some(id.0), None, None),
             Extent::OfUser(user) => (None, Some(user.as_str()), Some(to_microsecond(cx.now))),
@@ -130,6 +134,10 @@ impl CaptionStore for PgStore {
         };
         let erased: i64 = row.try_get("erased").map_err(fault)?;
         Ok(erased.try_into().map_err(number).map_err(fault)?)
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        once::take(self, cx, step).await
     }
 }
 

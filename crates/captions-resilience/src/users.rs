@@ -19,6 +19,7 @@ use captions_domain::{
     fault::{FaultKind, PortError, StoreError},
     history::{Amendment, Extent, Filter},
     key::edition_key,
+    once::{Standing, Step},
     ports::{CacheKey, CaptionStore, Expect, UserStore},
     request::UserId,
     user::{Preferences, User},
@@ -241,6 +242,10 @@ impl CaptionStore for History {
         };
         let erase = self.store.erase(cx, extent);
         self.users.write_through(cx, key.as_slice(), erase).await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.store.once(cx, step).await
     }
 }
 

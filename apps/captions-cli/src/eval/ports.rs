@@ -12,6 +12,7 @@ use captions_domain::{
     evaluation::Baseline,
     fault::{LlmError, StoreError},
     history::{Amendment, Extent, Filter},
+    once::{Standing, Step},
     ports::{CaptionStore, ChunkStream, Completion, Description, Expect, LlmProvider, UserStore},
     prompt::Prompt,
     request::UserId,
@@ -110,5 +111,9 @@ impl CaptionStore for NoHistory {
 
     async fn erase(&self, _: &Context, _: &Extent) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn once(&self, cx: &Context, _: &Step) -> Result<Standing, StoreError> {
+        Ok(Standing::Held { id: cx.fresh_id })
     }
 }

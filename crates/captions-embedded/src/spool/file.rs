@@ -257,7 +257,7 @@ impl File {
             Amendment::Feedback(feedback) => query.bind(Json(feedback)),
             Amendment::Selection(selected) => query.bind(selected.map(i64::from)),
         };
-        if let Some(row) = self.store.change(query).await? {
+        if let Some(row) = self.store.change_one(query).await? {
             return Ok(Some(row::version(row.try_get("edition").map_err(fault::fault)?)));
         }
         match self.row(cx, id).await? {

@@ -122,6 +122,10 @@ impl CaptionStore for Moody {
     async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
         self.answer(CaptionStore::erase(&self.store, cx, extent)).await
     }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.answer(self.store.once(cx, step)).await
+    }
 }
 
 fn options(folder: &TempDir) -> SpoolOptions {

@@ -6,13 +6,14 @@ use captions_domain::{
     context::Context,
     fault::StoreError,
     history::{Amendment, Extent, Filter, searched},
+    once::{Standing, Step},
     ports::{CacheKey, CaptionStore},
     request::{CampaignId, Description, Invalid, UserId},
 };
 use sqlx::{Error, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow, types::Json};
 use time::OffsetDateTime;
 
-use super::{SqliteStore, fault::fault, users::microseconds};
+use super::{SqliteStore, fault::fault, once, users::microseconds};
 
 macro_rules! columns {
     () => {
@@ -120,7 +121,7 @@ impl CaptionStore for SqliteStore {
             Amendment::Feedback(feedback) => query.bind(Json(feedback)),
             Amendment::Selection(selected) => query.bind(selected.map(i64::from)),
         };
-        if let Some(row) = self.change(query).await? {
+        if let Some(row) = self.change_one(query).await? {
             let version: i64 = row.try_get("version").map_err(fault)?;
             return Ok(Some(version.try_into().map_err(number).map_err(fault)?));
         }
@@ -143,6 +144,9 @@ impl CaptionStore for SqliteStore {
         let digest = extent.digest(&cx.tenant);
         self.execute(query.bind(cx.tenant.as_str()).bind(&digest[..]).bind(until))
             .await?;
+        if let Extent::OfUser(user) = extent {
+            once::forget(self, cx, user).await?;
+        }
         let query = match extent {
             Extent::One(id) => sqlx::query("DELETE FROM captions WHERE tenant = ? AND id = ?")
                 .bind(cx.tenant.as_str())
@@ -152,6 +156,10 @@ impl CaptionStore for SqliteStore {
                 .bind(user.as_str()),
         };
         self.execute(query).await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        once::take(self, cx, step).await
     }
 }
 

@@ -34,7 +34,9 @@ pub(super) fn migrator() -> Migrator {
             "finding captions",
             include_str!("../../migrations/0002_finding_captions.sql"),
         ),
+        (3, "idempotency", include_str!("../../migrations/0003_idempotency.sql")),
         (4, "keys", include_str!("../../migrations/0004_keys.sql")),
+        (5, "batches", include_str!("../../migrations/0005_batches.sql")),
     ])
 }
 

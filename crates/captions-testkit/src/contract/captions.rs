@@ -41,6 +41,7 @@ pub async fn suite(store: Arc<dyn CaptionStore>) {
     what_is_written_while_its_user_is_erased_does_not_come_back(Arc::clone(&store)).await;
     tenants_never_see_each_other(&*store).await;
     a_call_cut_off_midway_leaves_the_store_usable(&*store).await;
+    super::once::suite(store).await;
 }
 
 pub async fn an_unknown_caption_is_none(store: &dyn CaptionStore) {
