@@ -103,8 +103,9 @@ impl Filter {
         part(self.min_score.map(|score| score.to_bits().to_string()).as_deref());
         part(self.text.as_deref());
         hasher.update(place.0.as_bytes());
-        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        let mut seal = [0; 8];
+        hasher.finalize_xof().fill(&mut seal);
+        u64::from_le_bytes(seal)
     }
 }
 
