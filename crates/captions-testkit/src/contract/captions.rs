@@ -221,7 +221,7 @@ async fn many(store: &dyn CaptionStore, cx: &Context) -> Vec<Record> {
         record.id = CaptionId(Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid());
         record.caption.created_at = created_at;
         record.caption.language = ["pt", "pt-BR", "pta", "en"][nth as usize % 4].parse().unwrap();
-        record.caption.provider = ["primary", "second"][nth as usize % 2].to_owned();
+        record.caption.provider = ["primary", "second"][nth as usize % 2].into();
         record.caption.platform = [Platform::Instagram, Platform::X][nth as usize / 12];
         let best = &mut record.caption.variants[0];
         best.quality.score = f64::from(nth) * 2.5;
