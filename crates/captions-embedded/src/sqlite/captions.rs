@@ -247,7 +247,7 @@ fn number(error: std::num::TryFromIntError) -> Error {
 
 /// The first microsecond that is not before this time: what is kept has none of what is below.
 fn microseconds_up(time: OffsetDateTime) -> i64 {
-    let is_between = time.nanosecond() % 1_000 > 0;
+    let is_between = !time.nanosecond().is_multiple_of(1_000);
     microseconds(time).saturating_add(is_between.into())
 }
 
