@@ -72,6 +72,8 @@ impl From<Code> for Exit {
             | Code::CaptionNotFound
             | Code::UserNotFound
             | Code::SuggestionNotFound
+            | Code::KeyNotFound
+            | Code::KeyInactive
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists

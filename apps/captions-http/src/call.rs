@@ -10,6 +10,7 @@ use captions_api::problem::{Code, Problem};
 use captions_domain::{
     caption::CaptionId,
     context::{Attempts, Class, Context},
+    keys::KeyId,
     request::UserId,
 };
 use http::request::Parts;
@@ -157,6 +158,20 @@ impl FromRequestParts<AppState> for SuggestionPath {
 pub(crate) struct CaptionPath(pub(crate) CaptionId);
 
 impl FromRequestParts<AppState> for CaptionPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let id = segment(parts, state).await?;
+        id.parse()
+            .map(Self)
+            .map_err(|invalid: captions_domain::request::Invalid| Failure::new(Code::InvalidParameter, invalid.rule))
+    }
+}
+
+/// The key in the path.
+pub(crate) struct KeyPath(pub(crate) KeyId);
+
+impl FromRequestParts<AppState> for KeyPath {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {

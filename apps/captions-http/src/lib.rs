@@ -15,6 +15,7 @@ mod failure;
 mod feedback;
 mod hashtags;
 mod health;
+mod keys;
 mod layers;
 mod openapi;
 mod pages;
@@ -101,6 +102,9 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(keys::rotate))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -22,6 +22,7 @@ use utoipa::{
         (name = "captions", description = "Write and read captions"),
         (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
+        (name = "keys", description = "The keys that open this API"),
         (name = "health", description = "The server itself")
     )
 )]
@@ -113,6 +114,14 @@ problems! {
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that makes a suggested change.
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
+    /// Of an operation that makes a key.
+    CreatingKey = ALWAYS, LIMITED, BODY;
+    /// Of an operation that lists keys.
+    ListingKeys = ALWAYS, LIMITED, &[Code::InvalidCursor];
+    /// Of an operation on one key.
+    ReadingKey = ALWAYS, LIMITED, &[Code::KeyNotFound];
+    /// Of an operation that replaces a key.
+    ChangingKey = ALWAYS, LIMITED, BODY, &[Code::KeyNotFound, Code::KeyInactive];
     /// Of the figures.
     ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
+use crate::{AppState, Component, ComponentStatus, Keys, Limits, serve, serve_admin, serve_starting, warm_up};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +129,10 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
+    state.keys = Some(Keys {
+        store: Arc::clone(&assembled.keys),
+        required: assembled.keys_required,
+    });
     state.callers.clone_from(&assembled.callers);
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {

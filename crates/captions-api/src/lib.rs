@@ -15,6 +15,7 @@ pub mod feedback;
 pub mod generate;
 pub mod hashtags;
 pub mod image;
+pub mod key;
 pub mod problem;
 pub mod results;
 pub mod rewrite;

@@ -11,12 +11,13 @@ use captions_domain::{
     engine::{Engine, Options},
     fault::{Fault, LlmError},
     limiter::Limiter,
-    ports::UserStore,
+    ports::{KeyStore, UserStore},
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
+    keys::CachedKeys,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
     tasks::Tasks,
@@ -28,12 +29,12 @@ use crate::{
     alerts,
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
-    gauges, limits, policies,
+    gauges, keys, limits, policies,
     prompts::{self, PromptError},
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
-    store::{Store, Tables},
+    store::{Ports, Store, Tables},
 };
 
 /// Pieces of background work at once, endless ones left out: far more than a healthy service has, and a bound for a sick one.
@@ -92,6 +93,10 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// Who may call.
+    pub keys: Arc<dyn KeyStore>,
+    /// Whether whoever presents no key is turned away.
+    pub keys_required: bool,
     /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
     pub callers: Option<Limiter>,
     /// The users for those who only show them: a copy of a moment ago will do.
@@ -106,6 +111,7 @@ pub struct Assembled {
     cold: Option<Cold>,
     store: Store,
     spool: Spool,
+    known_keys: CachedKeys,
     tasks: Tasks,
     time_for_background: Duration,
 }
@@ -172,6 +178,8 @@ impl Assembled {
     pub async fn shutdown(&self) {
         let until = tokio::time::Instant::now() + self.time_for_background;
         self.tasks.drain(self.time_for_background).await;
+        // Not worth a wait for a store that does not answer.
+        drop(tokio::time::timeout_at(until, self.known_keys.write_uses()).await);
         self.spool.close(until).await;
         self.store.close().await;
     }
@@ -215,7 +223,8 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let policy = monitor.watch(Dependency::Database, policy);
     let (pool, queue) = (store.clone(), policy.clone());
     monitor.pool(move || gauges::pool(&pool, &queue));
-    let (users, captions) = store.guarded(&policy);
+    let Ports { users, captions, keys } = store.guarded(&policy);
+    let known_keys = keys::cached(keys, &cache_component, &settings.auth, tasks);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
     if let Spool::Open(waiting) = &spool {
@@ -251,6 +260,8 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
+        keys_required: settings.auth.is_required(settings.server.listen),
         callers: limits::callers(&settings.limits, &quota),
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
@@ -261,6 +272,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         cold,
         store,
         spool,
+        known_keys,
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })

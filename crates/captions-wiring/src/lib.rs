@@ -10,6 +10,7 @@ mod chain;
 mod crypto;
 mod doctor;
 mod gauges;
+mod keys;
 mod limits;
 #[cfg(test)]
 mod machine;
@@ -31,5 +32,6 @@ pub use captions_postgres::PoolSnapshot;
 pub use captions_resilience::monitor;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
+pub use keys::fresh_secret;
 pub use prompts::{PromptError, templates};
 pub use readiness::{Readiness, Status};
