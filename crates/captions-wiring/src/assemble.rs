@@ -97,8 +97,8 @@ pub struct Assembled {
     pub keys: Arc<dyn KeyStore>,
     /// Whether whoever presents no key is turned away.
     pub keys_required: bool,
-    /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
-    pub callers: Option<Limiter>,
+    /// How much each caller may ask whose key says nothing else. The app knows who asks.
+    pub callers: Limiter,
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.

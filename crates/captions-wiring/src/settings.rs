@@ -397,6 +397,7 @@ pub struct Limits {
     pub requests_per_minute: u64,
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
+    pub concurrent_requests: u64,
     pub replicas: u32,
 }
 

@@ -319,6 +319,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.requests_per_minute", PER_MINUTE),
     ("limits.requests_per_hour", PER_HOUR),
     ("limits.tokens_per_minute", TOKENS),
+    ("limits.concurrent_requests", WAITING),
     ("limits.replicas", Rule::Whole(1, 1000)),
     ("monitor.window", Rule::Seconds(1.0, 3600.0)),
     ("monitor.stall_limit", Rule::Seconds(0.0, 60.0)),
