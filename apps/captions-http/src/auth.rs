@@ -59,6 +59,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
         Some(Scope::Write),
     ),
     (Method::GET, "/v1/stats", Some(Scope::Read)),
+    (Method::GET, "/v1/limits", Some(Scope::Read)),
     (Method::GET, "/v1/keys", Some(Scope::Admin)),
     (Method::POST, "/v1/keys", Some(Scope::Admin)),
     (Method::GET, "/v1/keys/{id}", Some(Scope::Admin)),

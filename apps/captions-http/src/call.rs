@@ -17,7 +17,13 @@ use http::request::Parts;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{auth::Caller, callers::Admission, failure::Failure, state::AppState};
+use crate::{
+    auth::Caller,
+    callers::{Admission, Standing},
+    failure::Failure,
+    state::AppState,
+    turns::Turn,
+};
 
 /// The header by which a caller asks for an earlier answer, in milliseconds.
 pub(crate) const TIMEOUT_HEADER: &str = "request-timeout-ms";
@@ -37,6 +43,10 @@ pub(crate) struct Call {
     /// Empty where nothing is limited.
     pub(crate) admission: Admission,
     pub(crate) caller: Caller,
+    /// How the caller's limits stand with it.
+    pub(crate) standing: Arc<Standing>,
+    /// Where only so many are answered at once: held as long as anything of the call lives.
+    pub(crate) turn: Option<Arc<Turn>>,
 }
 
 impl FromRequestParts<AppState> for Call {
@@ -91,6 +101,8 @@ impl Call {
             started,
             admission: Admission::default(),
             caller,
+            standing: Arc::default(),
+            turn: None,
         })
     }
 

@@ -17,6 +17,7 @@ mod hashtags;
 mod health;
 mod keys;
 mod layers;
+mod limits;
 mod openapi;
 mod pages;
 mod preferences;
@@ -28,6 +29,7 @@ pub mod start;
 mod state;
 mod stats;
 mod stream;
+mod turns;
 mod users;
 mod voice;
 mod warm_up;
@@ -41,7 +43,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
 pub use serve::{serve, serve_admin, serve_starting};
-pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
+pub use state::{AppState, Component, ComponentStatus, Concurrency, Keys, Lifecycle, Limits};
+pub use turns::Turns;
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
@@ -105,6 +108,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::read, keys::revoke))
         .routes(routes!(keys::rotate))
+        .routes(routes!(limits::read))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -22,6 +22,7 @@ use utoipa::{
         (name = "captions", description = "Write and read captions"),
         (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
+        (name = "limits", description = "How much a caller may ask"),
         (name = "keys", description = "The keys that open this API"),
         (name = "health", description = "The server itself")
     )

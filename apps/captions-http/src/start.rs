@@ -133,7 +133,9 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
         store: Arc::clone(&assembled.keys),
         required: assembled.keys_required,
     });
-    state.callers.clone_from(&assembled.callers);
+    state.callers = Some(assembled.callers.clone());
+    state.concurrency.limit = settings.limits.concurrent_requests;
+    state.concurrency.replicas = settings.limits.replicas.into();
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

@@ -55,6 +55,7 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         "get /v1/captions/{id}",
         "get /v1/stats",
         "get /v1/keys",
+        "get /v1/limits",
         "post /v1/keys",
         "get /v1/keys/{id}",
         "delete /v1/keys/{id}",
