@@ -50,6 +50,11 @@ async fn keys_that_are_known_in_memory_keep_the_contract() {
     contract::keys::suite(Arc::new(keys)).await;
 }
 
+#[tokio::test]
+async fn guarded_batches_keep_the_contract() {
+    contract::batches::suite(guarded(store().await)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_guarded_cache_keeps_the_contract() {
     contract::cache::suite(guarded(MemoryCache::new(64 << 20))).await;

@@ -4,6 +4,9 @@
 mod alert_rules;
 mod alerts;
 mod architecture;
+mod batches;
+mod client;
+mod clients;
 mod coalescing;
 mod contracts;
 mod figures;
@@ -14,6 +17,7 @@ mod models;
 mod outages;
 mod overload;
 mod parity;
+mod remote;
 mod runbooks;
 mod stack;
 mod stores;

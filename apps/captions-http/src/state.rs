@@ -7,13 +7,13 @@ use captions_domain::{
     limiter::Limiter,
     ports::{KeyStore, UserStore},
 };
-use captions_wiring::monitor::Monitor;
+use captions_wiring::{Batches, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use crate::turns::Turns;
+use crate::{once::Once, turns::Turns};
 
 /// The engine and how this server runs it. Clones share everything.
 #[derive(Clone)]
@@ -28,11 +28,15 @@ pub struct AppState {
     pub callers: Option<Limiter>,
     /// How many requests of each caller are answered at the same moment.
     pub concurrency: Concurrency,
+    /// `None`: there are no batches.
+    pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
+    /// How calls with an `Idempotency-Key` are treated.
+    pub once: Once,
 }
 
 impl AppState {
@@ -45,9 +49,11 @@ impl AppState {
             keys: None,
             callers: None,
             concurrency: Concurrency::default(),
+            batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
+            once: Once::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
+    jitter::Jitter,
     keys::CachedKeys,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
@@ -27,9 +28,10 @@ use uuid::Uuid;
 
 use crate::{
     alerts,
+    batches::{Batches, Parts},
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
-    gauges, keys, limits, policies,
+    gauges, keys, limits, once, policies,
     prompts::{self, PromptError},
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
@@ -92,6 +94,8 @@ pub enum AssembleError {
 pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
+    /// The queue of batches; nobody works on it unasked.
+    pub batches: Batches,
     pub readiness: Readiness,
     /// Who may call.
     pub keys: Arc<dyn KeyStore>,
@@ -106,6 +110,7 @@ pub struct Assembled {
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
+    keep_calls_for: Duration,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -152,6 +157,18 @@ impl Assembled {
         alerts::start(settings, &self.monitor, &self.tasks)
             .map(drop)
             .map_err(AssembleError::Webhook)
+    }
+
+    /// Removes from now on the records of calls with a key whose time is over. For processes that serve many.
+    pub fn forget_old_calls(self: &Arc<Self>) {
+        let assembled = Arc::clone(self);
+        let captions = Arc::clone(&self.engine.captions);
+        let context = move || Context {
+            class: Class::Batch,
+            ..assembled.context(TenantId::local(), "old-calls".into(), None)
+        };
+        let sweeping = once::sweep(captions, self.keep_calls_for, context, Jitter::random());
+        self.tasks.spawn_endless("old calls", sweeping);
     }
 
     /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
@@ -223,7 +240,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let policy = monitor.watch(Dependency::Database, policy);
     let (pool, queue) = (store.clone(), policy.clone());
     monitor.pool(move || gauges::pool(&pool, &queue));
-    let Ports { users, captions, keys } = store.guarded(&policy);
+    let Ports {
+        users,
+        captions,
+        keys,
+        batches,
+    } = store.guarded(&policy);
     let known_keys = keys::cached(keys, &cache_component, &settings.auth, tasks);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
@@ -257,16 +279,31 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
             templates,
         },
     };
+    let engine = Arc::new(engine);
+    let callers = limits::callers(&settings.limits, &quota);
+    let batches = Batches::new(Parts {
+        queue: Arc::new(Watched::new(batches, monitor.clone())),
+        engine: Arc::clone(&engine),
+        callers: Some(callers.clone()).filter(|callers| !callers.plan().is_unlimited()),
+        settings: settings.batches.clone(),
+        max_attempts: settings.api.max_attempts,
+        time_for_background: settings.server.time_for_background(),
+        tasks: tasks.clone(),
+    });
+    let queue = batches.clone();
+    monitor.batches(move || queue.stats());
     Ok(Assembled {
-        engine: Arc::new(engine),
+        engine,
+        batches,
         readiness: Readiness::new(components),
         keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
         keys_required: settings.auth.is_required(settings.server.listen),
-        callers: limits::callers(&settings.limits, &quota),
+        callers,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
+        keep_calls_for: settings.idempotency.keep_for,
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     fault::{Fault, FaultKind},
-    ports::{CaptionStore, KeyStore, UserStore},
+    ports::{BatchQueue, CaptionStore, KeyStore, UserStore},
 };
 use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
 use captions_postgres::{PgOptions, PgStore, PoolSnapshot};
@@ -32,11 +32,12 @@ pub(crate) enum Store {
     Sqlite(Arc<SqliteStore>),
 }
 
-/// What a store is, port by port.
+/// What a store serves.
 pub(crate) struct Ports {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) captions: Arc<dyn CaptionStore>,
     pub(crate) keys: Arc<dyn KeyStore>,
+    pub(crate) batches: Arc<dyn BatchQueue>,
 }
 
 impl Store {
@@ -68,14 +69,18 @@ impl Store {
         .map_err(AssembleError::Store)
     }
 
-    /// All ports of it behind one policy: it is one server.
+    /// Its ports behind one policy: it is one server.
     pub(crate) fn guarded(&self, policy: &Policy) -> Ports {
-        fn all<S: UserStore + CaptionStore + KeyStore + 'static>(store: &Arc<S>, policy: &Policy) -> Ports {
+        fn all<S>(store: &Arc<S>, policy: &Policy) -> Ports
+        where
+            S: UserStore + CaptionStore + KeyStore + BatchQueue + 'static,
+        {
             let guarded = Arc::new(Guarded::new(Arc::clone(store), policy.clone()));
             Ports {
-                users: Arc::<Guarded<S>>::clone(&guarded),
-                captions: Arc::<Guarded<S>>::clone(&guarded),
-                keys: guarded,
+                users: Arc::clone(&guarded) as _,
+                captions: Arc::clone(&guarded) as _,
+                keys: Arc::clone(&guarded) as _,
+                batches: guarded,
             }
         }
         match self {
