@@ -127,6 +127,9 @@ async fn at_every_address_what_is_another_tenants_is_as_if_it_were_not() {
     let voice = json!({"samples": [format!("{MARK} in the morning, slow and with strong coffee.")]});
     let (learned, told) = owner.call("PUT", "/v1/users/ana/voice", Some(&voice)).await;
     assert_eq!(learned, 200, "{told}");
+    let item = json!({"custom_id": "one", "content_description": description(MARK)});
+    let batch = owner.json("POST", "/v1/batches", Some(&json!({"items": [item]}))).await;
+    let batch = batch["id"].as_str().unwrap().to_owned();
     let mine = [
         "/v1/users/ana".to_owned(),
         "/v1/users/ana/captions".to_owned(),
@@ -152,6 +155,8 @@ async fn at_every_address_what_is_another_tenants_is_as_if_it_were_not() {
             ("ana".to_owned(), "nobody".to_owned())
         } else if path.starts_with("/v1/keys/") {
             (owner.key_id.clone(), NOBODY.to_owned())
+        } else if path.starts_with("/v1/batches/") {
+            (batch.clone(), NOBODY.to_owned())
         } else {
             (caption.clone(), NOBODY.to_owned())
         };
@@ -177,8 +182,11 @@ async fn at_every_address_what_is_another_tenants_is_as_if_it_were_not() {
     for (path, before) in mine.iter().zip(before) {
         assert_eq!(without_last_use(owner.json("GET", path, None).await), before, "{path}");
     }
-    let (_, listed) = other.call("GET", "/v1/keys", None).await;
-    assert!(!listed.contains(&owner.key_id), "{listed}");
+    assert_eq!(owner.json("GET", &format!("/v1/batches/{batch}"), None).await["id"], batch.as_str());
+    for (list, mine) in [("/v1/keys", &owner.key_id), ("/v1/batches", &batch)] {
+        let (status, listed) = other.call("GET", list, None).await;
+        assert!(status == 200 && !listed.contains(mine), "{listed}");
+    }
 }
 
 fn without_last_use(mut said: Value) -> Value {
