@@ -35,7 +35,11 @@ async fn a_key_made_anywhere_opens_every_replica_and_revoked_anywhere_it_opens_n
         // They know because they are told, and not by age.
         ("CAPTIONS_AUTH__FRESH", "3600"),
     ];
-    let replicas = [Service::start(&env).await, Service::start(&env).await, Service::start(&env).await];
+    let replicas = [
+        Service::start(&env).await,
+        Service::start(&env).await,
+        Service::start(&env).await,
+    ];
 
     let made = command(&places, &["create"]).await;
     let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
@@ -67,7 +71,10 @@ async fn without_a_redis_a_revocation_counts_after_the_time_of_freshness() {
 
     command(&place, &["revoke", id]).await;
 
-    until("it is turned away", async || (status(&replica, key).await == 401).then_some(())).await;
+    until("it is turned away", async || {
+        (status(&replica, key).await == 401).then_some(())
+    })
+    .await;
     replica.stop().await;
 }
 
@@ -82,7 +89,10 @@ async fn with_postgres_down_a_known_key_goes_on_and_an_unknown_one_is_told_of_th
     let (known, unknown) = (made["key"].as_str().unwrap(), fresh["key"].as_str().unwrap());
     // An address that needs no store itself.
     let open = async |key: &str| {
-        let request = replica.client.get(format!("{}/v1/stats", replica.base)).bearer_auth(key);
+        let request = replica
+            .client
+            .get(format!("{}/v1/stats", replica.base))
+            .bearer_auth(key);
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!(open(known).await, 200);
@@ -93,11 +103,17 @@ async fn with_postgres_down_a_known_key_goes_on_and_an_unknown_one_is_told_of_th
         assert_eq!(open(known).await, 200);
     }
     assert_eq!(open(unknown).await, 503);
-    assert_eq!(open("captions_00000000000000000000000000000000000000000003pSNuV").await, 503);
+    assert_eq!(
+        open("captions_00000000000000000000000000000000000000000003pSNuV").await,
+        503
+    );
     assert_eq!(open("captions_wrong").await, 401, "that can be told without a store");
 
     server.restart();
-    until("the unknown key is known", async || (open(unknown).await == 200).then_some(())).await;
+    until("the unknown key is known", async || {
+        (open(unknown).await == 200).then_some(())
+    })
+    .await;
     replica.stop().await;
 }
 
@@ -108,7 +124,10 @@ async fn the_last_use_is_written_at_the_end_at_the_latest_and_the_secret_never()
     let replica = Service::start(&[place[0], WRITER, ALWAYS]).await;
     let made = command(&place, &["create"]).await;
     let key = made["key"].as_str().unwrap();
-    assert_eq!((made["last_used_at"].is_null(), status(&replica, key).await), (true, 200));
+    assert_eq!(
+        (made["last_used_at"].is_null(), status(&replica, key).await),
+        (true, 200)
+    );
 
     replica.stop().await;
 
@@ -116,5 +135,8 @@ async fn the_last_use_is_written_at_the_end_at_the_latest_and_the_secret_never()
     assert!(listed["data"][0]["last_used_at"].is_string(), "{listed}");
     let name = database.rsplit('/').next().unwrap();
     let stored = postgres::shared().sql(name, "SELECT row_to_json(api_keys) FROM api_keys");
-    assert!(stored.contains(made["id"].as_str().unwrap()) && !stored.contains(&key[9..52]), "{stored}");
+    assert!(
+        stored.contains(made["id"].as_str().unwrap()) && !stored.contains(&key[9..52]),
+        "{stored}"
+    );
 }

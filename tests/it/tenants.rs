@@ -50,7 +50,15 @@ impl Shared {
     /// A key of this tenant that may do everything, made at the command line.
     async fn key(&self, tenant: &str) -> Tenant<'_> {
         let env = environment(&self.home, &[("DATABASE_URL", &self.database)]);
-        let args = ["key", "create", "--tenant", tenant, "--scopes", "read,write,admin", "--json"];
+        let args = [
+            "key",
+            "create",
+            "--tenant",
+            tenant,
+            "--scopes",
+            "read,write,admin",
+            "--json",
+        ];
         let made = captions(env, &args).await;
         assert_eq!(made.exit.code(), 0, "{}", made.stderr);
         let made: Value = serde_json::from_str(&made.stdout).unwrap();
@@ -73,7 +81,10 @@ impl Tenant<'_> {
     /// Status and body, as text.
     async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let mut request = self.service.client.request(method, format!("{}{path}", self.service.base));
+        let mut request = self
+            .service
+            .client
+            .request(method, format!("{}{path}", self.service.base));
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -108,7 +119,15 @@ fn gist((status, text): (u16, String)) -> (u16, Value) {
     let Ok(Value::Object(mut said)) = serde_json::from_str::<Value>(&text) else {
         return (status, Value::Null);
     };
-    for changing in ["request_id", "instance", "processing_time", "id", "created_at", "updated_at", "given_at"] {
+    for changing in [
+        "request_id",
+        "instance",
+        "processing_time",
+        "id",
+        "created_at",
+        "updated_at",
+        "given_at",
+    ] {
         said.remove(changing);
     }
     (status, Value::Object(said))
@@ -121,9 +140,14 @@ async fn at_every_address_what_is_another_tenants_is_as_if_it_were_not() {
     let user = json!({"id": "ana", "display_name": MARK, "preferences": {"tone": "warm", "brand_voice": MARK}});
     owner.json("POST", "/v1/users", Some(&user)).await;
     let asked = json!({"content_description": description(MARK), "user_id": "ana"});
-    let caption = owner.json("POST", "/v1/captions", Some(&asked)).await["id"].as_str().unwrap().to_owned();
+    let caption = owner.json("POST", "/v1/captions", Some(&asked)).await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let feedback = json!({"verdict": "edited", "final_text": format!("{MARK} at six")});
-    owner.json("PUT", &format!("/v1/captions/{caption}/feedback"), Some(&feedback)).await;
+    owner
+        .json("PUT", &format!("/v1/captions/{caption}/feedback"), Some(&feedback))
+        .await;
     let voice = json!({"samples": [format!("{MARK} in the morning, slow and with strong coffee.")]});
     let (learned, told) = owner.call("PUT", "/v1/users/ana/voice", Some(&voice)).await;
     assert_eq!(learned, 200, "{told}");
@@ -182,7 +206,10 @@ async fn at_every_address_what_is_another_tenants_is_as_if_it_were_not() {
     for (path, before) in mine.iter().zip(before) {
         assert_eq!(without_last_use(owner.json("GET", path, None).await), before, "{path}");
     }
-    assert_eq!(owner.json("GET", &format!("/v1/batches/{batch}"), None).await["id"], batch.as_str());
+    assert_eq!(
+        owner.json("GET", &format!("/v1/batches/{batch}"), None).await["id"],
+        batch.as_str()
+    );
     for (list, mine) in [("/v1/keys", &owner.key_id), ("/v1/batches", &batch)] {
         let (status, listed) = other.call("GET", list, None).await;
         assert!(status == 200 && !listed.contains(mine), "{listed}");

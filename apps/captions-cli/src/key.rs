@@ -102,7 +102,9 @@ async fn list(
 ) -> Result<Exit, Failure> {
     let tenant = tenant_of(tenant)?;
     let before = before
-        .map(|cursor| read_cursor(cursor).ok_or_else(|| Failure::broken(Code::InvalidCursor, "the cursor cannot be read")))
+        .map(|cursor| {
+            read_cursor(cursor).ok_or_else(|| Failure::broken(Code::InvalidCursor, "the cursor cannot be read"))
+        })
         .transpose()?;
     let session = Session::of_store(surroundings, screen).await?;
     let cx = context(&session, tenant);
@@ -117,7 +119,10 @@ async fn list(
         screen.result(&line(key))?;
     }
     if page.data.is_empty() {
-        screen.note(&format!("the tenant {} has no keys; make one: captions key create", cx.tenant));
+        screen.note(&format!(
+            "the tenant {} has no keys; make one: captions key create",
+            cx.tenant
+        ));
     }
     if let Some(cursor) = page.next_cursor {
         screen.note(&format!("there are more: --before {cursor}"));
@@ -197,7 +202,10 @@ fn show(key: &Key, secret: &Secret, cx: &Context, output: Output, screen: &mut S
         screen.document(&KeyDocument::of(key, cx.now).with(secret))?;
     } else {
         screen.result(&secret.text())?;
-        screen.note(&format!("key {} of tenant {}; it is shown this once: keep it", key.id, key.tenant));
+        screen.note(&format!(
+            "key {} of tenant {}; it is shown this once: keep it",
+            key.id, key.tenant
+        ));
     }
     Ok(Exit::Done)
 }
@@ -205,8 +213,12 @@ fn show(key: &Key, secret: &Secret, cx: &Context, output: Output, screen: &mut S
 /// One line of the list.
 fn line(key: &KeyDocument) -> String {
     let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
-    let used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.date().to_string());
-    let end = key.expires_at.map_or_else(|| "never".to_owned(), |at| at.date().to_string());
+    let used = key
+        .last_used_at
+        .map_or_else(|| "never".to_owned(), |at| at.date().to_string());
+    let end = key
+        .expires_at
+        .map_or_else(|| "never".to_owned(), |at| at.date().to_string());
     format!(
         "{}  ...{}  {}  {}  used={used}  ends={end}  {}",
         key.id,

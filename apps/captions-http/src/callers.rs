@@ -116,8 +116,16 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     let operation = WRITERS.iter().find(|(path, _)| *path == route);
     let operation = operation.map(|(_, operation)| *operation);
     let tokens = if operation.is_some() { TOKENS } else { 0 };
-    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_else(Caller::local);
-    let own = caller.key.as_ref().map(|key| key.limits).filter(|own| !own.is_default());
+    let caller = request
+        .extensions()
+        .get::<Caller>()
+        .cloned()
+        .unwrap_or_else(Caller::local);
+    let own = caller
+        .key
+        .as_ref()
+        .map(|key| key.limits)
+        .filter(|own| !own.is_default());
     let limiter = state.callers.as_ref().map(|limiter| match own {
         Some(own) => limiter.with_plan(own.plan(limiter.plan())),
         None => limiter.clone(),
@@ -151,7 +159,13 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
                 return turn_away(limiter, &refused);
             }
         };
-        standing.windows = limiter.plan().windows().iter().copied().zip(pass.room.iter().copied()).collect();
+        standing.windows = limiter
+            .plan()
+            .windows()
+            .iter()
+            .copied()
+            .zip(pass.room.iter().copied())
+            .collect();
         call.admission = Admission::with(pass);
     }
     state.monitor.caller_admitted();
@@ -170,7 +184,12 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
 
 fn turn_away(limiter: &Limiter, refused: &Refused) -> Response {
     // Only the windows that refuse: of the others nothing has to be waited for.
-    let refusing = limiter.plan().windows().iter().copied().zip(refused.room.iter().copied());
+    let refusing = limiter
+        .plan()
+        .windows()
+        .iter()
+        .copied()
+        .zip(refused.room.iter().copied());
     let windows: Vec<(Window, Room)> = refusing.filter(|(_, room)| !room.wait.is_zero()).collect();
     let names: Vec<String> = windows.iter().map(|(window, _)| describe(window)).collect();
     // Rounded up: whoever comes back after it must not be early.

@@ -158,7 +158,9 @@ pub fn parse_new(body: &Value, now: OffsetDateTime) -> Result<NewKey, Vec<Invali
     let mut fields = Fields::of(body, "").map_err(|broken| vec![broken])?;
     let name = fields.text("name", KeyName::new);
     let name = fields.require("name", name);
-    let scopes = fields.list("scopes", Scope::ALL.len(), |scope| Ok(scope.parse::<Scope>()?)).value();
+    let scopes = fields
+        .list("scopes", Scope::ALL.len(), |scope| Ok(scope.parse::<Scope>()?))
+        .value();
     let expires_at = fields.text("expires_at", |text| end(text, now)).value();
     let scopes = Scopes::new(scopes.unwrap_or_else(|| DEFAULT_SCOPES.to_vec()));
     if scopes.is_empty() {
@@ -211,7 +213,14 @@ impl PartialSchema for NewKeyBody {
             .property("name", text("What people call it.", 1, 100))
             .required("name")
             .property("scopes", or_null(list(about, Scope::ALL.len(), scope)))
-            .property("expires_at", or_null(text("When it ends, as in 2027-01-31T12:00:00Z; never if not said.", 20, 40)))
+            .property(
+                "expires_at",
+                or_null(text(
+                    "When it ends, as in 2027-01-31T12:00:00Z; never if not said.",
+                    20,
+                    40,
+                )),
+            )
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .into()
     }

@@ -373,7 +373,11 @@ fn remaining(reply: &Reply) -> Vec<(String, u64, u64)> {
     let limits = reply.json()["limits"].as_array().unwrap().clone();
     let read = |limit: &serde_json::Value| {
         let number = |name: &str| limit[name].as_u64().unwrap();
-        (limit["name"].as_str().unwrap().to_owned(), number("limit"), number("remaining"))
+        (
+            limit["name"].as_str().unwrap().to_owned(),
+            number("limit"),
+            number("remaining"),
+        )
     };
     limits.iter().map(read).collect()
 }
@@ -409,7 +413,10 @@ async fn a_rotation_starts_no_limit_anew() {
         key.family = family;
         key.limits.requests_per_hour = Some(5);
     };
-    let (old, new) = (rack.issue("acme", &[Scope::Read], limited), rack.issue("acme", &[Scope::Read], limited));
+    let (old, new) = (
+        rack.issue("acme", &[Scope::Read], limited),
+        rack.issue("acme", &[Scope::Read], limited),
+    );
 
     ask(&server, "GET", "/v1/limits", Some(&bearer(&old))).await;
     let told = ask(&server, "GET", "/v1/limits", Some(&bearer(&new))).await;
@@ -426,7 +433,10 @@ async fn a_flood_of_one_key_leaves_room_for_another() {
         key.limits.concurrent_requests = Some(4);
     };
     let scopes = [Scope::Read, Scope::Write];
-    let (flood, other) = (bearer(&rack.issue("a", &scopes, change)), bearer(&rack.issue("b", &scopes, change)));
+    let (flood, other) = (
+        bearer(&rack.issue("a", &scopes, change)),
+        bearer(&rack.issue("b", &scopes, change)),
+    );
     let body = json!({"content_description": "a cat", "cache": "bypass", "store": false}).to_string();
     let write = async |key: &str, path: &str| {
         let headers = [("content-type", "application/json"), ("authorization", key)];
@@ -435,7 +445,14 @@ async fn a_flood_of_one_key_leaves_room_for_another() {
 
     let flooding = futures_util::future::join_all((0..40).map(|number| {
         // A stream holds its turn until its last event.
-        write(&flood, if number % 2 == 0 { "/v1/captions" } else { "/v1/captions/stream" })
+        write(
+            &flood,
+            if number % 2 == 0 {
+                "/v1/captions"
+            } else {
+                "/v1/captions/stream"
+            },
+        )
     }));
     let meanwhile = async {
         server.writer.is_busy_with(4).await;
@@ -456,7 +473,11 @@ async fn a_flood_of_one_key_leaves_room_for_another() {
     let answered = replies.iter().filter(|reply| reply.status == 200).count();
     assert_eq!((answered, replies.len()), (4, 40));
     let after = ask(&server, "GET", "/v1/limits", Some(&flood)).await;
-    assert_eq!(remaining(&after), [("concurrent-requests".to_owned(), 4, 3)], "nothing is held after its end");
+    assert_eq!(
+        remaining(&after),
+        [("concurrent-requests".to_owned(), 4, 3)],
+        "nothing is held after its end"
+    );
 }
 
 #[tokio::test]
@@ -466,7 +487,13 @@ async fn each_replica_allows_its_part_of_the_requests_at_the_same_moment() {
         replicas,
         ..captions_http::Concurrency::default()
     };
-    for (limit, replicas, own, expected) in [(9, 3, None, 3), (2, 3, None, 1), (0, 3, None, 0), (9, 0, Some(4), 4), (9, 3, Some(0), 0)] {
+    for (limit, replicas, own, expected) in [
+        (9, 3, None, 3),
+        (2, 3, None, 1),
+        (0, 3, None, 0),
+        (9, 0, Some(4), 4),
+        (9, 3, Some(0), 0),
+    ] {
         assert_eq!(concurrency(limit, replicas).share(own), expected);
     }
 }

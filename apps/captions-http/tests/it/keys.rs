@@ -35,12 +35,29 @@ async fn a_key_is_made_used_and_revoked() {
 
     let made = create(&server, &admin, json!({"name": "ci", "scopes": ["read"]})).await;
     assert_eq!(
-        (&made["tenant"], &made["name"], &made["scopes"], &made["status"], &made["expires_at"]),
-        (&json!("acme"), &json!("ci"), &json!(["read"]), &json!("active"), &Value::Null)
+        (
+            &made["tenant"],
+            &made["name"],
+            &made["scopes"],
+            &made["status"],
+            &made["expires_at"]
+        ),
+        (
+            &json!("acme"),
+            &json!("ci"),
+            &json!(["read"]),
+            &json!("active"),
+            &Value::Null
+        )
     );
     let secret = Secret::parse(made["key"].as_str().unwrap()).unwrap();
     let reader = bearer(&secret);
-    assert_eq!(call(&server, "GET", "/v1/users/ana/captions", &reader, None).await.status, 200);
+    assert_eq!(
+        call(&server, "GET", "/v1/users/ana/captions", &reader, None)
+            .await
+            .status,
+        200
+    );
     assert_eq!(call(&server, "GET", "/v1/keys", &reader, None).await.status, 403);
 
     let path = format!("/v1/keys/{}", made["id"].as_str().unwrap());
@@ -50,7 +67,12 @@ async fn a_key_is_made_used_and_revoked() {
     assert_eq!((revoked.status, &revoked.json()["status"]), (200, &json!("revoked")));
     let again = call(&server, "DELETE", &path, &admin, None).await;
     assert_eq!(again.json()["revoked_at"], revoked.json()["revoked_at"]);
-    assert_eq!(call(&server, "GET", "/v1/users/ana/captions", &reader, None).await.status, 401);
+    assert_eq!(
+        call(&server, "GET", "/v1/users/ana/captions", &reader, None)
+            .await
+            .status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -68,14 +90,22 @@ async fn a_rotated_key_goes_on_for_its_grace() {
     assert_ne!(new["key"], old["key"]);
     for document in [&old, &new] {
         let key = format!("Bearer {}", document["key"].as_str().unwrap());
-        assert_eq!(call(&server, "GET", "/v1/users/ana/captions", &key, None).await.status, 200);
+        assert_eq!(
+            call(&server, "GET", "/v1/users/ana/captions", &key, None).await.status,
+            200
+        );
     }
 
     let path = format!("/v1/keys/{}/rotate", new["id"].as_str().unwrap());
     let newest = call(&server, "POST", &path, &admin, Some(&json!({"grace_seconds": 0}))).await;
     assert_eq!(newest.status, 201);
     let ended = format!("Bearer {}", new["key"].as_str().unwrap());
-    assert_eq!(call(&server, "GET", "/v1/users/ana/captions", &ended, None).await.status, 401);
+    assert_eq!(
+        call(&server, "GET", "/v1/users/ana/captions", &ended, None)
+            .await
+            .status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -90,7 +120,12 @@ async fn the_list_has_pages_and_no_secrets() {
     let rest = format!("/v1/keys?cursor={}", first["next_cursor"].as_str().unwrap());
     let rest = call(&server, "GET", &rest, &admin, None).await.json();
 
-    let all: Vec<&Value> = first["data"].as_array().unwrap().iter().chain(rest["data"].as_array().unwrap()).collect();
+    let all: Vec<&Value> = first["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .chain(rest["data"].as_array().unwrap())
+        .collect();
     let names: Vec<&str> = all.iter().map(|key| key["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["three", "two", "one", "tests"]);
     assert!(all.iter().all(|key| key.get("key").is_none()));
@@ -115,8 +150,17 @@ async fn keys_of_other_tenants_are_not_there() {
         assert_eq!(reply.code(), (404, "key_not_found".to_owned()), "{method}");
     }
 
-    assert_eq!(call(&server, "GET", "/v1/keys", &other, None).await.json()["data"].as_array().unwrap().len(), 1);
-    assert_eq!(call(&server, "GET", &path, &acme, None).await.json()["status"], "active");
+    assert_eq!(
+        call(&server, "GET", "/v1/keys", &other, None).await.json()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        call(&server, "GET", &path, &acme, None).await.json()["status"],
+        "active"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +174,12 @@ async fn what_cannot_be_made_says_why() {
 
     assert_eq!(refused.code(), (422, "invalid_request".to_owned()));
     let problem = refused.problem();
-    let pointers: Vec<&str> = problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    let pointers: Vec<&str> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect();
     assert_eq!(pointers, ["/name", "/limits", "/tenant"]);
     let malformed = call(&server, "GET", "/v1/keys/1", &admin, None).await;
     assert_eq!(malformed.code(), (400, "invalid_parameter".to_owned()));

@@ -70,7 +70,8 @@ fn a_body_says_name_scopes_and_end() {
 
 #[test]
 fn all_that_is_wrong_is_told_at_once() {
-    let body = json!({"name": "\n", "scopes": ["write", "wirte"], "expires_at": "2026-11-30T12:00:00Z", "tenant": "acme"});
+    let body =
+        json!({"name": "\n", "scopes": ["write", "wirte"], "expires_at": "2026-11-30T12:00:00Z", "tenant": "acme"});
 
     let broken = parse_new(&body, NOW).unwrap_err();
 
@@ -91,11 +92,17 @@ fn all_that_is_wrong_is_told_at_once() {
 fn a_rotation_says_how_long_the_key_before_goes_on() {
     assert_eq!(parse_rotation(&json!({})).unwrap(), Duration::DAY);
     assert_eq!(parse_rotation(&json!({"grace_seconds": 0})).unwrap(), Duration::ZERO);
-    assert_eq!(parse_rotation(&json!({"grace_seconds": 2_592_000})).unwrap(), LONGEST_GRACE);
+    assert_eq!(
+        parse_rotation(&json!({"grace_seconds": 2_592_000})).unwrap(),
+        LONGEST_GRACE
+    );
 
     let broken = parse_rotation(&json!({"grace_seconds": 2_592_001})).unwrap_err();
 
-    assert_eq!((&*broken[0].pointer, broken[0].code), ("/grace_seconds", "out_of_range"));
+    assert_eq!(
+        (&*broken[0].pointer, broken[0].code),
+        ("/grace_seconds", "out_of_range")
+    );
 }
 
 #[test]

@@ -10,7 +10,8 @@ use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
 
 use super::{
-    Admin, Loaded, Origin, Origins, Required, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
+    Admin, Loaded, Origin, Origins, Required, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml,
+    providers,
     rule::{self, KEYS, Rule, SHORT_NAMES},
 };
 
