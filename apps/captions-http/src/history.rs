@@ -12,11 +12,12 @@ use axum::{
 use bytes::Bytes;
 use captions_api::{
     caption::CaptionDocument,
-    history::{self, FILTERS, HistoryPage, Search},
+    history::{self, FILTERS, HistoryPage, LARGEST_PAGE, Search, USUAL_PAGE},
     problem::{Code, Problem},
 };
 use captions_domain::{
     caption::{CaptionId, Record},
+    choice::nearest,
     context::{Context, TenantId},
     request::{Invalid, UserId},
 };
@@ -29,7 +30,7 @@ use crate::{
     state::AppState,
 };
 
-type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
+pub(crate) type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// So many captions are in memory at a time while an export is sent.
 const AT_ONCE: u32 = 100;
@@ -60,7 +61,7 @@ const AT_ONCE: u32 = 100;
     )
 )]
 pub(crate) async fn list(State(state): State<AppState>, call: Call, query: Parameters) -> Result<Response, Failure> {
-    page(&state, &call, query, None, "/v1/captions").await
+    listed(&state, &call, query, None, "/v1/captions").await
 }
 
 /// List a user's captions
@@ -95,7 +96,7 @@ pub(crate) async fn of_user(
     query: Parameters,
 ) -> Result<Response, Failure> {
     let path = format!("/v1/users/{user}/captions");
-    page(&state, &call, query, Some(&user), &path).await
+    listed(&state, &call, query, Some(&user), &path).await
 }
 
 /// Export captions
@@ -221,7 +222,7 @@ fn prefers_csv(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind == "text/csv")
 }
 
-async fn page(
+async fn listed(
     state: &AppState,
     call: &Call,
     query: Parameters,
@@ -287,4 +288,41 @@ fn escaped(value: &str) -> String {
         }
     }
     escaped
+}
+
+/// How many of a list are asked for, and after which one.
+pub(crate) fn page<I>(query: Parameters, read_cursor: impl Fn(&str) -> Option<I>) -> Result<(u32, Option<I>), Failure> {
+    let Query(query) =
+        query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
+    let mut limit = USUAL_PAGE;
+    let mut before = None;
+    for (name, value) in &query {
+        match name.as_str() {
+            "limit" => {
+                limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                    .ok_or_else(|| {
+                        Failure::new(
+                            Code::InvalidParameter,
+                            format!("limit is a whole number of 1 to {LARGEST_PAGE}"),
+                        )
+                    })?;
+            }
+            "cursor" => {
+                let cursor =
+                    read_cursor(value).ok_or_else(|| Failure::new(Code::InvalidCursor, "the cursor cannot be read"))?;
+                before = Some(cursor);
+            }
+            other => {
+                let hint = nearest(other, ["limit", "cursor"])
+                    .map(|name| format!(", did you mean {name}?"))
+                    .unwrap_or_default();
+                let detail = format!("there are the parameters limit and cursor, not this one{hint}");
+                return Err(Failure::new(Code::InvalidParameter, detail));
+            }
+        }
+    }
+    Ok((limit, before))
 }

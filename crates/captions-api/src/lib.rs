@@ -17,6 +17,8 @@ pub mod generate;
 pub mod hashtags;
 pub mod history;
 pub mod image;
+pub mod key;
+pub mod limits;
 pub mod problem;
 pub mod results;
 pub mod rewrite;

@@ -8,6 +8,7 @@ mod failures;
 mod generate;
 mod hashtags;
 mod history;
+mod key;
 mod people;
 mod prompt;
 mod results;

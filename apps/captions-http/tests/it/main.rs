@@ -15,6 +15,7 @@ mod feedback;
 mod hashtags;
 mod history;
 mod input;
+mod keys;
 mod limits;
 mod once;
 mod openapi;
