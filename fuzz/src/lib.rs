@@ -9,10 +9,10 @@
 mod sse;
 
 use captions_api::{
-    caption::read_cursor,
     check::{self, CheckDocument},
     feedback, generate,
     hashtags::{self as tags, HashtagsDocument},
+    history::read_cursor,
     results, rewrite,
     score::{self, ScoreDocument},
     user, voice,
@@ -20,6 +20,8 @@ use captions_api::{
 use captions_domain::{
     brief::Brief,
     choice::Platform,
+    context::TenantId,
+    history::Filter,
     platform::PlatformRules,
     polish, prompt, reply,
     request::{CaptionRequest, Description, Invalid},
@@ -42,7 +44,7 @@ pub fn bodies(data: &[u8]) {
     }
     if which % 12 == 11 {
         // Whatever it is, reading it is all.
-        let _ = read_cursor(&text);
+        let _ = read_cursor(&text, &TenantId::local(), &Filter::default());
         return;
     }
     let Ok(body) = serde_json::from_str::<Value>(&text) else {
