@@ -74,10 +74,14 @@ impl From<Code> for Exit {
             | Code::BatchNotReady
             | Code::UserNotFound
             | Code::SuggestionNotFound
+            | Code::KeyNotFound
+            | Code::KeyInactive
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists
             | Code::Conflict
+            | Code::IdempotencyInFlight
+            | Code::IdempotencyKeyReused
             | Code::VersionMismatch
             | Code::ContentRefused
             | Code::Internal

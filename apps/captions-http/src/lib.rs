@@ -16,7 +16,10 @@ mod failure;
 mod feedback;
 mod hashtags;
 mod health;
+mod keys;
 mod layers;
+mod limits;
+mod once;
 mod openapi;
 mod pages;
 mod preferences;
@@ -28,6 +31,7 @@ pub mod start;
 mod state;
 mod stats;
 mod stream;
+mod turns;
 mod users;
 mod voice;
 mod warm_up;
@@ -40,8 +44,10 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
+pub use once::Once;
 pub use serve::{serve, serve_admin, serve_starting};
-pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
+pub use state::{AppState, Component, ComponentStatus, Concurrency, Keys, Lifecycle, Limits};
+pub use turns::Turns;
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
@@ -55,6 +61,8 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
+        .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Before the limits, which belong to a caller.
         .layer(middleware::from_fn_with_state(state.clone(), auth::require))
@@ -102,6 +110,10 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(limits::read))
         .routes(routes!(voice::dismiss))
         .routes(routes!(batches::create, batches::list))
         .routes(routes!(batches::read))
@@ -112,6 +124,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(health::readyz))
         .routes(routes!(pages::errors::list))
         .routes(routes!(pages::errors::explain));
+    openapi::tell_keys(router.get_openapi_mut());
     openapi::tell_limits(router.get_openapi_mut());
     auth::describe(router.get_openapi_mut());
     router

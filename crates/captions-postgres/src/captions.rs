@@ -5,12 +5,13 @@ use captions_domain::{
     caption::{CaptionId, Feedback, Record, Source},
     context::Context,
     fault::StoreError,
+    once::{Standing, Step},
     ports::CaptionStore,
     request::{CampaignId, Description, Invalid, UserId},
 };
 use sqlx::{Error, Row as _, postgres::PgRow, types::Json};
 
-use crate::{fault::fault, store::PgStore, users::to_microsecond};
+use crate::{fault::fault, once, store::PgStore, users::to_microsecond};
 
 /// A query for whole records of the tenant `$1`.
 macro_rules! select {
@@ -88,6 +89,7 @@ impl CaptionStore for PgStore {
     }
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+        once::forget(self, cx, user).await?;
         // What batches keep of the user goes with them: an item that was not begun fails then.
         let query = sqlx::query(
             "WITH kept AS (UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = $1 AND user_id = $2) \
@@ -96,6 +98,10 @@ impl CaptionStore for PgStore {
         self.pool
             .execute(query.bind(cx.tenant.as_str()).bind(user.as_str()))
             .await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        once::take(self, cx, step).await
     }
 }
 
