@@ -463,7 +463,10 @@ async fn an_item_whose_caption_was_stored_before_its_worker_was_lost_is_not_writ
     assert_eq!(over(&service, &place).await["counts"], counts(2, 2, 0, 0));
     let lines = results(&service, &place).await;
     assert_eq!(lines[0]["caption"]["id"], stored.id.to_string());
-    assert_eq!((&lines[0]["reclaimed"], &lines[1]["reclaimed"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&lines[0]["reclaimed"], &lines[1]["reclaimed"]),
+        (&json!(true), &json!(false))
+    );
     assert_eq!(llm.count(), 1);
     service.stop().await;
 }

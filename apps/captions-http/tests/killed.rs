@@ -106,12 +106,17 @@ async fn a_server_killed_in_the_middle_loses_nothing_and_pays_only_what_was_in_f
     first.child.wait().unwrap();
     let second = Server::start(home.path(), &llm.base_url());
     let place = format!("/v1/batches/{}", kept["id"].as_str().unwrap());
-    let batch: Value =
-        serde_json::from_str(&second.ask(&format!("GET {place}?wait=60"), "").await).unwrap();
+    let batch: Value = serde_json::from_str(&second.ask(&format!("GET {place}?wait=60"), "").await).unwrap();
     let results = second.ask(&format!("GET {place}/results"), "").await;
 
-    assert_eq!((&batch["state"], &batch["counts"]["succeeded"]), (&json!("completed"), &json!(ITEMS)));
-    let lines: Vec<Value> = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (&batch["state"], &batch["counts"]["succeeded"]),
+        (&json!("completed"), &json!(ITEMS))
+    );
+    let lines: Vec<Value> = results
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let ids: BTreeSet<&str> = lines.iter().map(|line| line["custom_id"].as_str().unwrap()).collect();
     assert_eq!((lines.len(), ids.len()), (ITEMS, ITEMS));
     let reclaimed = lines.iter().filter(|line| line["reclaimed"] == true).count();
@@ -119,6 +124,9 @@ async fn a_server_killed_in_the_middle_loses_nothing_and_pays_only_what_was_in_f
     let twice = llm.count() - ITEMS;
     assert!(twice <= reclaimed, "{twice} were called again, {reclaimed} reclaimed");
     // Each caption stands in the history once.
-    let captions: BTreeSet<&str> = lines.iter().map(|line| line["caption"]["id"].as_str().unwrap()).collect();
+    let captions: BTreeSet<&str> = lines
+        .iter()
+        .map(|line| line["caption"]["id"].as_str().unwrap())
+        .collect();
     assert_eq!(captions.len(), ITEMS);
 }

@@ -41,29 +41,52 @@ async fn batch(home: &Home, args: &[&str]) -> Run {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_written_as_lines_in_its_order() {
     let home = home();
-    home.file("in.csv", "sku,text,tone\nb7,Bread on the counter of a bakery,warm\n,Rain on the roof of a cafe,\n");
-    let args = ["run", "in.csv", "-o", "out.jsonl", "--map", "sku=custom_id", "--map", "text=content_description"];
+    home.file(
+        "in.csv",
+        "sku,text,tone\nb7,Bread on the counter of a bakery,warm\n,Rain on the roof of a cafe,\n",
+    );
+    let args = [
+        "run",
+        "in.csv",
+        "-o",
+        "out.jsonl",
+        "--map",
+        "sku=custom_id",
+        "--map",
+        "text=content_description",
+    ];
 
     let run = batch(&home, &[&args[..], &["--json"]].concat()).await.ended_with(0);
 
     let document = run.document();
-    assert_eq!((&document["state"], &document["counts"]["succeeded"]), (&json!("completed"), &json!(2)));
+    assert_eq!(
+        (&document["state"], &document["counts"]["succeeded"]),
+        (&json!("completed"), &json!(2))
+    );
     let lines = lines(&home);
     let ids: Vec<&Value> = lines.iter().map(|line| &line["custom_id"]).collect();
     assert_eq!(ids, ["b7", "3"]);
     assert!(lines.iter().all(|line| line["caption"]["text"].is_string()));
     // Once more is an accident.
-    batch(&home, &args).await.ended_with(2).said("out.jsonl exists").said("--resume");
+    batch(&home, &args)
+        .await
+        .ended_with(2)
+        .said("out.jsonl exists")
+        .said("--resume");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_items_is_told_with_its_line_and_a_dry_run_stops_there() {
     let home = home();
     home.file("in.jsonl", format!("{}{{\"tone\":\"grim\"}}\n", items(1)));
-    let broken = batch(&home, &["run", "in.jsonl", "-o", "out.jsonl"]).await.ended_with(2);
+    let broken = batch(&home, &["run", "in.jsonl", "-o", "out.jsonl"])
+        .await
+        .ended_with(2);
     home.file("in.jsonl", items(3));
 
-    let dry = batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "--dry-run"]).await.ended_with(0);
+    let dry = batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "--dry-run"])
+        .await
+        .ended_with(0);
 
     broken.said("line 2: ");
     dry.said("3 items are in order");
@@ -76,15 +99,24 @@ async fn what_failed_is_told_and_can_be_tried_again() {
     let llm = FakeLlm::start().await;
     let refuse = Turn::content_refused();
     llm.answer_with(move |request| {
-        if request.user_text().contains("Loaf number 1 ") { refuse.clone() } else { Turn::fitting() }
+        if request.user_text().contains("Loaf number 1 ") {
+            refuse.clone()
+        } else {
+            Turn::fitting()
+        }
     });
     let home = home().with_provider(&llm.base_url());
     home.file("in.jsonl", items(3));
-    batch(&home, &["run", "in.jsonl", "-o", "out.jsonl"]).await.ended_with(6).said("1 failed");
+    batch(&home, &["run", "in.jsonl", "-o", "out.jsonl"])
+        .await
+        .ended_with(6)
+        .said("1 failed");
     assert_eq!(lines(&home)[1]["problem"]["code"], "content_refused");
     llm.answer_with(|_| Turn::fitting());
 
-    batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "--retry-failed"]).await.ended_with(0);
+    batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "--retry-failed"])
+        .await
+        .ended_with(0);
 
     assert!(lines(&home).iter().all(|line| line["status"] == "succeeded"));
     assert_eq!(llm.count(), 4);
@@ -97,7 +129,11 @@ async fn too_many_failures_stop_a_run_that_can_be_gone_on_with() {
     let home = home().with_provider(&llm.base_url());
     home.file("in.jsonl", items(200));
 
-    let run = batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "-j", "1", "--max-errors", "2"]).await;
+    let run = batch(
+        &home,
+        &["run", "in.jsonl", "-o", "out.jsonl", "-j", "1", "--max-errors", "2"],
+    )
+    .await;
 
     run.ended_with(6).said("more than 2 items have failed").said("--resume");
     assert!((3..200).contains(&llm.count()), "{}", llm.count());
@@ -111,7 +147,10 @@ async fn a_batch_is_submitted_waited_for_read_and_cancelled() {
     let id = submitted.stdout.trim();
     let status = batch(&home, &["status", id, "--json"]).await.ended_with(0);
     assert_eq!(status.document()["state"], "queued");
-    batch(&home, &["results", id]).await.ended_with(1).said("batch_not_ready");
+    batch(&home, &["results", id])
+        .await
+        .ended_with(1)
+        .said("batch_not_ready");
 
     let over = batch(&home, &["wait", id, "--json"]).await.ended_with(0);
     let results = batch(&home, &["results", id]).await.ended_with(0);
@@ -123,7 +162,10 @@ async fn a_batch_is_submitted_waited_for_read_and_cancelled() {
     let listed = batch(&home, &["status"]).await.ended_with(0).stdout;
     assert!(listed.contains("cancelled") && listed.contains("completed"), "{listed}");
     let nowhere = "0192e4a0-0000-7000-8000-000000000000";
-    batch(&home, &["status", nowhere]).await.ended_with(1).said("batch_not_found");
+    batch(&home, &["status", nowhere])
+        .await
+        .ended_with(1)
+        .said("batch_not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,21 +191,35 @@ async fn a_run_that_was_killed_is_gone_on_with_and_nothing_is_lost_or_written_tw
     killed.kill().unwrap();
     killed.wait().unwrap();
     let before = fs::read(&out).unwrap();
-    let whole = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+    let whole = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |place| place + 1);
 
-    let resumed = batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "-j", "4", "--resume", "--json"]).await;
+    let resumed = batch(
+        &home,
+        &["run", "in.jsonl", "-o", "out.jsonl", "-j", "4", "--resume", "--json"],
+    )
+    .await;
 
     let document = resumed.ended_with(0).document();
     let after = fs::read(&out).unwrap();
     assert!(after.starts_with(&before[..whole]), "what was written has changed");
     let lines = lines(&home);
-    let ids: Vec<String> = lines.iter().map(|line| line["custom_id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<String> = lines
+        .iter()
+        .map(|line| line["custom_id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(ids, (0..40).map(|index| format!("post-{index}")).collect::<Vec<_>>());
     assert!(lines.iter().all(|line| line["status"] == "succeeded"));
     // At most one for each of the four that were at work.
     assert!((40..=44).contains(&llm.count()), "{}", llm.count());
-    let kept = batch(&home, &["results", document["id"].as_str().unwrap()]).await.ended_with(0);
+    let kept = batch(&home, &["results", document["id"].as_str().unwrap()])
+        .await
+        .ended_with(0);
     assert_eq!(kept.stdout.as_bytes(), after);
-    batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "--resume"]).await.ended_with(0);
+    batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "--resume"])
+        .await
+        .ended_with(0);
     assert_eq!(fs::read(&out).unwrap(), after);
 }

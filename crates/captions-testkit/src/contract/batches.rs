@@ -605,7 +605,10 @@ pub async fn what_was_over_long_ago_is_removed(queue: &dyn BatchQueue) {
 }
 
 /// For stores that keep captions too: whoever erases a user's captions erases what batches keep of that user.
-pub async fn what_is_kept_of_an_erased_user_goes_with_their_captions(queue: &dyn BatchQueue, captions: &dyn CaptionStore) {
+pub async fn what_is_kept_of_an_erased_user_goes_with_their_captions(
+    queue: &dyn BatchQueue,
+    captions: &dyn CaptionStore,
+) {
     let cx = build::context();
     let mut batch = batch(3);
     batch.items[0].user = Some(build::user_id("ann"));
@@ -618,7 +621,10 @@ pub async fn what_is_kept_of_an_erased_user_goes_with_their_captions(queue: &dyn
     captions.erase(&cx, &build::user_id("ann")).await.unwrap();
 
     let (_, outcomes) = read(queue, &cx, batch.id).await;
-    assert_eq!((outcomes[0].status, &outcomes[0].document), (ItemStatus::Succeeded, &None));
+    assert_eq!(
+        (outcomes[0].status, &outcomes[0].document),
+        (ItemStatus::Succeeded, &None)
+    );
     let items = claim(queue, turn(&batch, 2)).await;
     let requests: Vec<&str> = items.iter().map(|item| item.request.as_str()).collect();
     assert_eq!(requests, ["", &batch.items[2].request]);
