@@ -6,7 +6,7 @@ use std::{
 };
 
 use captions_api::batch;
-use captions_domain::{batch::Turn, caption::Record};
+use captions_domain::{batch as queue, caption::Record};
 use captions_testkit::{
     build, contract,
     llm::{FakeLlm, Turn},
@@ -443,7 +443,7 @@ async fn an_item_whose_caption_was_stored_before_its_worker_was_lost_is_not_writ
     let new = contract::batches::batch(2);
     batches.submit(&cx, &new).await.unwrap();
     // A worker that stores a caption and is lost before it can say so.
-    let lost = Turn {
+    let lost = queue::Turn {
         items: 1,
         lease: Duration::ZERO,
         only: Some(new.id),
