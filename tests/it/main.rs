@@ -13,6 +13,7 @@ mod models;
 mod outages;
 mod overload;
 mod parity;
+mod proxies;
 mod runbooks;
 mod stack;
 mod stores;

@@ -359,7 +359,54 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use captions_domain::context::{Attempts, Class};
+    use futures_util::StreamExt;
+    use time::OffsetDateTime;
+
     use super::*;
+
+    fn cx(tenant: &str) -> Context {
+        Context {
+            tenant: TenantId::new(tenant).unwrap(),
+            request_id: "r-1".into(),
+            fresh_id: Uuid::now_v7(),
+            now: OffsetDateTime::now_utc(),
+            deadline: Instant::now() + Duration::from_secs(20),
+            attempts: Arc::new(Attempts::up_to(3)),
+            class: Class::Interactive,
+            notes: Arc::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_running_stream_belongs_to_its_tenant_and_to_what_was_asked() {
+        let streams = Streams::default();
+        let asked = blake3::hash(b"a cat");
+        let (live, reader) = streams.begin(&cx("ana").tenant, asked);
+        live.tell(&StreamEvent::Created {
+            request_id: "r-1".into(),
+        });
+        let last = EventId {
+            stream: live.id,
+            number: 0,
+        };
+
+        assert!(streams.resume(&cx("ben"), asked, last).await.is_none());
+        assert!(streams.resume(&cx("ana"), blake3::hash(b"a dog"), last).await.is_none());
+        let Some((Resumed::Here(again), 0)) = streams.resume(&cx("ana"), asked, last).await else {
+            panic!("its own is not found");
+        };
+        assert_eq!(
+            Box::pin(again.events(0)).next().await.unwrap().1.name,
+            "caption.created"
+        );
+        drop(reader);
+        assert!(live.is_alone.is_cancelled());
+        assert!(
+            streams.resume(&cx("ana"), asked, last).await.is_none(),
+            "nobody writes it any more"
+        );
+    }
 
     #[test]
     fn the_id_of_an_event_can_be_read_back_and_nothing_else_can() {

@@ -171,7 +171,7 @@ codes! {
     StoreUnavailable = "store_unavailable", 503, After(1000), "The store cannot be reached",
         "Try again later.",
         "The database did not answer, or not in time.";
-    StreamCut = "stream_cut", 503, Soon, "The stream was cut off",
+    StreamCut = "stream_cut", 503, After(1000), "The stream was cut off",
         "Send the request again without Last-Event-ID.",
         "Another server wrote the stream that was taken up here, and gave it up: whoever had asked for it left, or that server ended.";
     Starting = "starting", 503, After(1000), "The server is starting",
