@@ -5,6 +5,7 @@
 //! `captions-api`. Whatever goes wrong becomes a problem document in one place, the request layer.
 
 mod admin;
+mod auth;
 mod body;
 mod call;
 mod callers;
@@ -43,7 +44,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use admin::admin_router;
 pub use replay::{Keeping, Streams};
 pub use serve::{serve, serve_admin, serve_starting};
-pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
+pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
@@ -58,6 +59,8 @@ pub fn router(state: AppState) -> Router {
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
+        // Before the limits, which belong to a caller.
+        .layer(middleware::from_fn_with_state(state.clone(), auth::require))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
         .layer(middleware::from_fn_with_state(state.limits, guard::heads));
@@ -115,5 +118,6 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(pages::errors::list))
         .routes(routes!(pages::errors::explain));
     openapi::tell_limits(router.get_openapi_mut());
+    auth::describe(router.get_openapi_mut());
     router
 }

@@ -45,8 +45,15 @@ const BODY: &[Code] = &[
     Code::InvalidRequest,
 ];
 
-/// Every address with a version can be asked too often.
-const LIMITED: &[Code] = &[Code::RateLimited];
+/// Every address with a version asks who calls and can be asked too often.
+const LIMITED: &[Code] = &[
+    Code::Unauthenticated,
+    Code::Forbidden,
+    Code::RateLimited,
+    Code::StoreUnavailable,
+    Code::StoreCorrupt,
+    Code::Overloaded,
+];
 
 const STORE: &[Code] = &[Code::StoreUnavailable, Code::StoreCorrupt, Code::Overloaded];
 
@@ -157,7 +164,10 @@ pub(crate) fn tell_limits(document: &mut utoipa::openapi::OpenApi) {
 fn by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut grouped: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
-        grouped.entry(code.status()).or_default().push(*code);
+        let group = grouped.entry(code.status()).or_default();
+        if !group.contains(code) {
+            group.push(*code);
+        }
     }
     grouped
         .into_iter()

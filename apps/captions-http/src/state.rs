@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use captions_domain::{engine::Engine, limiter::Limiter, ports::UserStore};
+use captions_domain::{
+    engine::Engine,
+    limiter::Limiter,
+    ports::{KeyStore, UserStore},
+};
 use captions_wiring::monitor::Monitor;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -18,6 +22,8 @@ pub struct AppState {
     /// Where a user is read who is only shown. Who is to be changed is read from the engine's store.
     pub shown_users: Arc<dyn UserStore>,
     pub limits: Limits,
+    /// Who may call; `None`: whoever can reach the server, as the tenant `local`.
+    pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
     /// Asked by `/readyz`; takes a second at most.
@@ -38,6 +44,7 @@ impl AppState {
             shown_users: Arc::clone(&engine.users),
             engine,
             limits,
+            keys: None,
             callers: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
@@ -46,6 +53,14 @@ impl AppState {
             cors_origins: Vec::new(),
         }
     }
+}
+
+/// The keys that callers present.
+#[derive(Clone)]
+pub struct Keys {
+    pub store: Arc<dyn KeyStore>,
+    /// False: who presents none is the tenant `local` and may do everything.
+    pub required: bool,
 }
 
 /// How long and how often.

@@ -9,7 +9,7 @@ mod refusal;
 
 use serde::Serialize;
 
-pub use self::draft::{Claim, Draft, ProposedTag};
+pub use self::draft::{Draft, ProposedTag};
 pub(crate) use self::forms::holds_form;
 use self::leak::Secrets;
 use crate::{

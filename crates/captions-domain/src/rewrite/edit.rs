@@ -17,7 +17,7 @@ use crate::{
     fault::LlmError,
     polish::{clean, judged, judged_as, without_label_and_quotes},
     ports::Grade,
-    prompt::{Prompt, data},
+    prompt::{Prompt, Templates, data},
     reply::{self, language},
     request::Language,
     text,
@@ -100,7 +100,7 @@ impl<'a> Edit<'a> {
     }
 
     /// The question, with what was wrong with the last answer.
-    pub(crate) fn question(&self, covered: &Covered, faults: &[String]) -> Prompt {
+    pub(crate) fn question(&self, covered: &Covered, faults: &[String], templates: &Templates) -> Prompt {
         let tags = Variant::published("", &self.start.parts.tags).chars().count();
         // The blank line between the two.
         let taken = if tags == 0 { 0 } else { tags + 2 };
@@ -112,6 +112,7 @@ impl<'a> Edit<'a> {
             description: self.request.description.as_ref(),
             worn: self.worn(&self.given.caption),
             provider: self.request.provider.clone(),
+            templates,
         };
         ask::render(&question, faults)
     }
