@@ -13,7 +13,6 @@ mod models;
 mod outages;
 mod overload;
 mod parity;
-mod proxies;
 mod runbooks;
 mod stack;
 mod stores;

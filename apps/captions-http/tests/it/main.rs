@@ -24,7 +24,6 @@ mod replay;
 mod results;
 mod rewrites;
 mod scores;
-mod secrets;
 mod server;
 mod shutdown;
 mod starting;
