@@ -4,6 +4,9 @@
 mod alert_rules;
 mod alerts;
 mod architecture;
+mod batches;
+mod client;
+mod clients;
 mod coalescing;
 mod contracts;
 mod figures;
@@ -13,6 +16,7 @@ mod models;
 mod outages;
 mod overload;
 mod parity;
+mod remote;
 mod runbooks;
 mod stack;
 mod stores;

@@ -6,6 +6,7 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
+mod batch;
 mod check;
 mod eval;
 mod feedback;
@@ -24,6 +25,7 @@ use clap_complete::Shell;
 
 use self::generate::{OneOf, number, seconds};
 pub(crate) use self::{
+    batch::{BatchCommand, Input, Jobs, RunArgs},
     check::CheckArgs,
     eval::EvalArgs,
     feedback::FeedbackArgs,
@@ -81,6 +83,10 @@ pub(crate) struct Global {
     /// Read this settings file instead of ./captions.toml or the one in the XDG folder
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Let a Captions server answer, such as https://captions.example.com; or CAPTIONS_URL. Its key: CAPTIONS_API_KEY, or
+    /// CAPTIONS_API_KEY_FILE for a file that holds it
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// Set any setting for this call, such as api.timeout=5; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) settings: Vec<(String, String)>,
@@ -146,6 +152,13 @@ Examples:
   captions results import ana export.csv
   captions results show ana")]
     Results(ResultsCommand),
+    /// Write many captions from a file, or put them into the queue
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions batch run posts.csv -o out.jsonl
+  captions batch submit posts.jsonl
+  captions batch status")]
+    Batch(BatchCommand),
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),

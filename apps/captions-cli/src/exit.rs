@@ -70,12 +70,16 @@ impl From<Code> for Exit {
             Code::RateLimited | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
             Code::RouteNotFound
             | Code::CaptionNotFound
+            | Code::BatchNotFound
+            | Code::BatchNotReady
             | Code::UserNotFound
             | Code::SuggestionNotFound
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists
             | Code::Conflict
+            | Code::IdempotencyInFlight
+            | Code::IdempotencyKeyReused
             | Code::VersionMismatch
             | Code::ContentRefused
             | Code::Internal

@@ -1,6 +1,6 @@
 //! Why a command ended without its result, in words: what broke, whose fault it is, what to do next.
 
-use std::{error::Error, fmt::Write as _, io, time::Duration};
+use std::{borrow::Cow, error::Error, fmt::Write as _, io, time::Duration};
 
 use captions_api::problem::{Code, FieldProblem, Problem};
 use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid};
@@ -21,7 +21,7 @@ const MAX_NEAREST: usize = 60;
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// The stable name of the problem, the same as over HTTP.
-    pub(crate) code: Option<&'static str>,
+    pub(crate) code: Option<Cow<'static, str>>,
     /// One error each; empty if there is nobody to tell.
     pub(crate) errors: Vec<String>,
     /// What to know and to do.
@@ -32,7 +32,7 @@ impl Failure {
     pub(crate) fn new(exit: Exit, code: Option<&'static str>, error: impl Into<String>) -> Self {
         Self {
             exit,
-            code,
+            code: code.map(Cow::Borrowed),
             errors: vec![error.into()],
             advice: Vec::new(),
         }
@@ -40,6 +40,13 @@ impl Failure {
 
     pub(crate) fn usage(error: impl Into<String>) -> Self {
         Self::new(Exit::Usage, None, error)
+    }
+
+    /// Names it by a code that this version does not know.
+    #[must_use]
+    pub(crate) fn named(mut self, code: String) -> Self {
+        self.code = Some(Cow::Owned(code));
+        self
     }
 
     /// Says what to do next.

@@ -1,14 +1,18 @@
 //! `captions score`.
 
-use captions_api::{problem::Problem, score::ScoreDocument};
-use captions_domain::user::Preferences;
+use captions_api::{
+    problem::Problem,
+    score::{ScoreDocument, ScoreRequest},
+};
+use captions_domain::{quality::YARDSTICK, user::Preferences};
 
 use crate::{
     Surroundings,
-    args::ScoreArgs,
+    args::{ScoreArgs, flag_of},
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
+    remote::Remote,
     screen::{Mark, Screen},
     session::Session,
 };
@@ -25,21 +29,17 @@ pub(crate) async fn run(
     };
     let description = input::description(Some(&args.description), nothing, &surroundings.cwd)?;
     let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd, "score")?;
-    let asked = args
-        .body(text, description)
+    let body = args.body(text, description);
+    let asked = body
         .check()
         .map_err(|broken| Failure::of_flags(Problem::from(broken)))?;
-    // The store is opened only for somebody who may be in it.
-    let preferences = match asked.user() {
-        Some(user) => {
-            let session = Session::of_store(surroundings, screen).await?;
-            let known = session.users().preferences(&session.context(), user).await;
-            session.close().await;
-            known?.unwrap_or_default()
+    let document = match Remote::of(surroundings, None)? {
+        Some(remote) => {
+            let scored = remote.client.score(&body).await;
+            scored.map_err(|error| Failure::of_server(error, flag_of))?.document
         }
-        None => Preferences::default(),
+        None => here(&asked, surroundings, screen).await?,
     };
-    let document = ScoreDocument::of(&asked, &preferences);
     if args.output.json {
         screen.document(&document)?;
     } else {
@@ -55,6 +55,24 @@ pub(crate) async fn run(
     }
 }
 
+async fn here(
+    asked: &ScoreRequest,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<ScoreDocument, Failure> {
+    // The store is opened only for somebody who may be in it.
+    let preferences = match asked.user() {
+        Some(user) => {
+            let session = Session::of_store(surroundings, screen).await?;
+            let known = session.users().preferences(&session.context(), user).await;
+            session.close().await;
+            known?.unwrap_or_default()
+        }
+        None => Preferences::default(),
+    };
+    Ok(ScoreDocument::of(asked, &preferences))
+}
+
 /// The score, every part with what would raise it, and what nobody said.
 fn tell(screen: &mut Screen<'_>, document: &ScoreDocument) -> Result<(), Failure> {
     let (mark, fit) = if document.publishable {
@@ -63,7 +81,8 @@ fn tell(screen: &mut Screen<'_>, document: &ScoreDocument) -> Result<(), Failure
         (Mark::Red, "not publishable")
     };
     let rank = document.percentile.map_or_else(String::new, |rank| {
-        format!("; a yardstick (mean 83, sd 9) puts it above about {rank} of 100")
+        let (mean, deviation) = YARDSTICK;
+        format!("; a yardstick (mean {mean}, sd {deviation}) puts it above about {rank} of 100")
     });
     screen.finding(
         mark,

@@ -54,10 +54,20 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::DELETE, "/v1/users/{id}/voice", Some(Scope::Write)),
     (Method::GET, "/v1/users/{id}/suggestions", Some(Scope::Read)),
     (
+        Method::DELETE,
+        "/v1/users/{id}/suggestions/{suggestion}",
+        Some(Scope::Write),
+    ),
+    (
         Method::POST,
         "/v1/users/{id}/suggestions/{suggestion}/accept",
         Some(Scope::Write),
     ),
+    (Method::POST, "/v1/batches", Some(Scope::Write)),
+    (Method::GET, "/v1/batches", Some(Scope::Read)),
+    (Method::GET, "/v1/batches/{id}", Some(Scope::Read)),
+    (Method::POST, "/v1/batches/{id}/cancel", Some(Scope::Write)),
+    (Method::GET, "/v1/batches/{id}/results", Some(Scope::Read)),
     (Method::GET, "/v1/stats", Some(Scope::Read)),
 ];
 

@@ -11,7 +11,7 @@ use captions_api::{
     problem::Code,
 };
 use captions_domain::{
-    caption::{Answer, CaptionId, Degraded, Source},
+    caption::{Answer, CaptionId, Degraded, Record, Source},
     choice::nearest,
 };
 use captions_wiring::monitor::{Operation, Outcome};
@@ -83,6 +83,37 @@ pub(crate) async fn create(
         None => StatusCode::OK,
     };
     Ok((status, headers, Json(document)).into_response())
+}
+
+/// The answer with a caption that is in the history already: its request was begun before, and not brought to its end.
+pub(crate) fn of_stored(record: &Record) -> Response {
+    let document = CaptionDocument::of_record(record);
+    let mut response = (StatusCode::CREATED, Json(document)).into_response();
+    let degraded: Vec<&str> = record.degraded.iter().map(|part| part.as_str()).collect();
+    let told = [
+        (header::LOCATION, Some(format!("/v1/captions/{}", record.id))),
+        (
+            HeaderName::from_static("captions-provider"),
+            Some(record.caption.provider.clone()),
+        ),
+        (
+            HeaderName::from_static("captions-model"),
+            Some(record.caption.model.clone()),
+        ),
+        (
+            HeaderName::from_static("captions-attempts"),
+            Some(record.attempts.to_string()),
+        ),
+        (
+            HeaderName::from_static("captions-degraded"),
+            (!degraded.is_empty()).then(|| degraded.join(",")),
+        ),
+    ];
+    let told = told
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value?).ok()?)));
+    response.headers_mut().extend(told);
+    response
 }
 
 /// The id under which this very request stored its caption. What is served again, or was written for another request that

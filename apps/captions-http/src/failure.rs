@@ -1,6 +1,6 @@
 //! From a problem to a response. Handlers return [`Failure`]; the request layer completes and writes it.
 
-use std::any::Any;
+use std::{any::Any, fmt};
 
 use axum::{
     body::Body,
@@ -14,7 +14,7 @@ use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// A problem on its way out. It travels as an extension of an empty response until [`written`] knows its request.
 #[derive(Debug, Clone)]
@@ -25,6 +25,15 @@ impl Failure {
         Self(Box::new(Problem::new(code, detail)))
     }
 }
+
+/// Only for an answer that has begun: it breaks off, and this is what the log says of it.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.code)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
@@ -38,6 +47,12 @@ impl IntoResponse for Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self(Box::new(problem))
+    }
+}
+
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Self {
+        Self(problem)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod admin;
 mod auth;
+mod batches;
 mod body;
 mod call;
 mod callers;
@@ -18,6 +19,7 @@ mod hashtags;
 mod health;
 mod json;
 mod layers;
+mod once;
 mod openapi;
 mod pages;
 mod preferences;
@@ -42,6 +44,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
+pub use once::Once;
 pub use replay::{Keeping, Streams};
 pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
@@ -58,6 +61,8 @@ pub fn router(state: AppState) -> Router {
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
+        .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Before the limits, which belong to a caller.
         .layer(middleware::from_fn_with_state(state.clone(), auth::require))
@@ -112,11 +117,17 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(voice::dismiss))
+        .routes(routes!(batches::create, batches::list))
+        .routes(routes!(batches::read))
+        .routes(routes!(batches::cancel))
+        .routes(routes!(batches::results))
         .routes(routes!(stats::read))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(pages::errors::list))
         .routes(routes!(pages::errors::explain));
+    openapi::tell_keys(router.get_openapi_mut());
     openapi::tell_limits(router.get_openapi_mut());
     auth::describe(router.get_openapi_mut());
     router

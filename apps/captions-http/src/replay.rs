@@ -73,6 +73,15 @@ pub(crate) struct EventId {
     number: usize,
 }
 
+impl EventId {
+    /// These events with the ids of a stream of their own, which nobody keeps.
+    pub(crate) fn number(events: Vec<Told>) -> Vec<(Self, Told)> {
+        let stream = Uuid::now_v7();
+        let numbered = |(number, event)| (Self { stream, number }, event);
+        (1..).zip(events).map(numbered).collect()
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.stream.simple(), self.number)

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, io, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
+use captions_api::batch;
 use captions_domain::context::TenantId;
 use captions_wiring::{
     Assembled, Status, assemble,
@@ -16,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AppState, Component, ComponentStatus, Keeping, Limits, Streams, serve, serve_admin, serve_starting, warm_up,
+    AppState, Component, ComponentStatus, Keeping, Limits, Once, Streams, serve, serve_admin, serve_starting, warm_up,
 };
 
 /// How the server came to its end.
@@ -56,11 +57,14 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     };
     warm(&settings, &assembled);
     assembled.watch_event_loop();
+    assembled.forget_old_calls();
     if let Err(error) = assembled.raise_alerts(&settings.alerts) {
         assembled.shutdown().await;
         return Err(error.into());
     }
     let state = state(&settings, &assembled);
+    let batches = assembled.batches.clone();
+    batches.work(batch::FORMS, settings.batches.workers, None);
     if let Some(operators) = operators {
         let answers = serve_admin(operators, state.clone());
         assembled
@@ -75,7 +79,12 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         signals.next().await;
     };
     let in_good_order = async {
-        let served = serve(listener, state, stop.cancelled()).await;
+        let told = async {
+            stop.cancelled().await;
+            // Other processes go on with them.
+            batches.rest();
+        };
+        let served = serve(listener, state, told).await;
         assembled.shutdown().await;
         traces.shutdown().await;
         served
@@ -138,6 +147,8 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
         time: settings.server.stream_replay,
     }));
     state.cors_origins = settings.server.cors_origins();
+    state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());
+    state.batches = Some(assembled.batches.clone());
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

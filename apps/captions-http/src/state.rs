@@ -7,13 +7,13 @@ use captions_domain::{
     limiter::Limiter,
     ports::{KeyStore, UserStore},
 };
-use captions_wiring::monitor::Monitor;
+use captions_wiring::{Batches, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use crate::replay::Streams;
+use crate::{once::Once, replay::Streams};
 
 /// The engine and how this server runs it. Clones share everything.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct AppState {
     pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// `None`: there are no batches.
+    pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     pub lifecycle: Lifecycle,
@@ -35,6 +37,8 @@ pub struct AppState {
     pub streams: Streams,
     /// Web pages of these origins may read the answers: `https://app.example`, or `*` for any. Empty: none may.
     pub cors_origins: Vec<String>,
+    /// How calls with an `Idempotency-Key` are treated.
+    pub once: Once,
 }
 
 impl AppState {
@@ -46,11 +50,13 @@ impl AppState {
             limits,
             keys: None,
             callers: None,
+            batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
             streams: Streams::default(),
             cors_origins: Vec::new(),
+            once: Once::default(),
         }
     }
 }

@@ -15,9 +15,12 @@ use captions_api::{
     problem::{Code, Problem},
     stream::StreamEvent,
 };
-use captions_domain::engine::{Event, EventStream};
+use captions_domain::{
+    caption::Record,
+    engine::{Event, EventStream},
+};
 use captions_wiring::monitor::{Operation, Outcome, Timer};
-use futures_util::{FutureExt, Stream, StreamExt, future::OptionFuture};
+use futures_util::{FutureExt, Stream, StreamExt, future::OptionFuture, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -110,6 +113,26 @@ pub(crate) async fn create(
     let writing = write(live, events, first, timer, call, state);
     streams.spawn(writing.instrument(tracing::Span::current()));
     Ok(response)
+}
+
+/// The events of a caption that is in the history already: its request was begun before, and not brought to its end. They
+/// are told in one piece, so there is nothing to take up again.
+pub(crate) fn of_stored(record: &Record, call: &Call, state: &AppState) -> Response {
+    let text = record.caption.variants.first().map(|best| best.caption.clone());
+    let events = [
+        StreamEvent::Created {
+            request_id: call.cx.request_id.to_string(),
+        },
+        StreamEvent::Delta {
+            candidate: 1,
+            text: text.unwrap_or_default(),
+        },
+        StreamEvent::Completed(Box::new(CaptionDocument::of_record(record))),
+    ];
+    sent(
+        stream::iter(EventId::number(events.iter().map(Told::from).collect())),
+        state,
+    )
 }
 
 /// The response that tells these events.

@@ -13,10 +13,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use time::OffsetDateTime;
 
 use crate::{
+    batch::{Batch, BatchId, Change, NewBatch, Outcome, Page, Settlement, Taken, Ticket, Turn},
     caption::{CaptionId, Feedback, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
     keys::{By, Key, KeyId},
+    once::{Standing, Step},
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
     request::{Language, ProviderName, UserId},
@@ -51,7 +53,7 @@ pub trait UserStore: Send + Sync {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<bool, StoreError>;
 }
 
-/// The history of captions.
+/// The history of captions, and of the calls that made them.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait CaptionStore: Send + Sync {
@@ -74,8 +76,43 @@ pub trait CaptionStore: Send + Sync {
     /// Sets the feedback of a caption, replacing earlier feedback. `false` if there is no such caption.
     async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError>;
 
-    /// Removes every caption of the user and returns how many there were.
+    /// Removes every caption of the user and returns how many there were, and what is kept of calls about the user.
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError>;
+
+    /// Takes a step with the record of a call that was given a key (see [`once`](crate::once)), by one clock for all who
+    /// share the store. MUST be atomic: of all who claim the same call at the same time one holds it. Only
+    /// [`Step::Sweep`] reaches records of other tenants.
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError>;
+}
+
+/// Batches and their items.
+///
+/// Times of leases and delays are counted by one clock for everybody who shares the store. Whatever ends an item enters it
+/// in the counts of its batch in the same step, and the last one ends the batch.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait BatchQueue: Send + Sync {
+    /// Keeps a batch. Nothing of it is seen before all of it is safe. MUST be idempotent: the same id again changes
+    /// nothing and is no error.
+    async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError>;
+
+    /// This tenant's batches, newest first, at most `limit`, older than `before` if given.
+    async fn list(&self, cx: &Context, before: Option<BatchId>, limit: u32) -> Result<Vec<Batch>, StoreError>;
+
+    /// One batch of this tenant, and of its outcomes in input order those of the page, up to the first item that has none
+    /// yet.
+    async fn read(&self, cx: &Context, id: BatchId, page: Page) -> Result<Option<(Batch, Vec<Outcome>)>, StoreError>;
+
+    /// Does it, and returns the batch as it is since; `None` if this tenant has no such batch. MUST be idempotent.
+    async fn change(&self, cx: &Context, id: BatchId, change: Change) -> Result<Option<Batch>, StoreError>;
+
+    /// Leases items that are due: of any tenant, first come first served within a batch, batches in turns by chance. No
+    /// item is leased twice at a time, whoever asks. With [`Turn::tidy`] it first ends what is cancelled or out of time,
+    /// and removes what was over long ago.
+    async fn claim(&self, cx: &Context, turn: &Turn) -> Result<Taken, StoreError>;
+
+    /// Settles a leased item. `false`, and nothing is changed, if the ticket holds no longer.
+    async fn settle(&self, cx: &Context, ticket: &Ticket, settlement: &Settlement) -> Result<bool, StoreError>;
 }
 
 /// A cache key: `captions:<namespace>:<64 hex digits>`. Only digests go in, so no key can leak or forge text.

@@ -1,9 +1,11 @@
-//! [`PgStore`]: `UserStore`, `CaptionStore` and `KeyStore` on Postgres.
+//! [`PgStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` on Postgres.
 
+mod batches;
 mod captions;
 mod fault;
 mod keys;
 mod migrations;
+mod once;
 mod options;
 mod pool;
 mod store;

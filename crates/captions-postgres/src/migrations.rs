@@ -26,7 +26,9 @@ fn migrator() -> Migrator {
             "users and captions",
             include_str!("../migrations/0001_users_and_captions.sql"),
         ),
+        (3, "idempotency", include_str!("../migrations/0003_idempotency.sql")),
         (4, "keys", include_str!("../migrations/0004_keys.sql")),
+        (5, "batches", include_str!("../migrations/0005_batches.sql")),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -1,9 +1,11 @@
 //! The contract suites: one per port, run on every implementation.
 
+pub mod batches;
 pub mod cache;
 pub mod captions;
 mod cut;
 pub mod keys;
 pub mod llm;
+pub mod once;
 pub mod quota;
 pub mod users;

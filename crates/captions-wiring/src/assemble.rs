@@ -17,6 +17,7 @@ use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
+    jitter::Jitter,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
     tasks::Tasks,
@@ -26,14 +27,15 @@ use uuid::Uuid;
 
 use crate::{
     alerts,
+    batches::{Batches, Parts},
     caches::{self, Caches, LARGEST_CACHED, Replays},
     chain::{Cold, Writers, writers},
-    gauges, limits, policies,
+    gauges, limits, once, policies,
     prompts::{self, PromptError},
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
-    store::{Store, Tables},
+    store::{Ports, Store, Tables},
 };
 
 /// Pieces of background work at once, endless ones left out: far more than a healthy service has, and a bound for a sick one.
@@ -91,6 +93,8 @@ pub enum AssembleError {
 pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
+    /// The queue of batches; nobody works on it unasked.
+    pub batches: Batches,
     pub readiness: Readiness,
     /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
     pub callers: Option<Limiter>,
@@ -103,6 +107,7 @@ pub struct Assembled {
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
+    keep_calls_for: Duration,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -148,6 +153,18 @@ impl Assembled {
         alerts::start(settings, &self.monitor, &self.tasks)
             .map(drop)
             .map_err(AssembleError::Webhook)
+    }
+
+    /// Removes from now on the records of calls with a key whose time is over. For processes that serve many.
+    pub fn forget_old_calls(self: &Arc<Self>) {
+        let assembled = Arc::clone(self);
+        let captions = Arc::clone(&self.engine.captions);
+        let context = move || Context {
+            class: Class::Batch,
+            ..assembled.context(TenantId::local(), "old-calls".into(), None)
+        };
+        let sweeping = once::sweep(captions, self.keep_calls_for, context, Jitter::random());
+        self.tasks.spawn_endless("old calls", sweeping);
     }
 
     /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
@@ -217,7 +234,11 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let policy = monitor.watch(Dependency::Database, policy);
     let (pool, queue) = (store.clone(), policy.clone());
     monitor.pool(move || gauges::pool(&pool, &queue));
-    let (users, captions) = store.guarded(&policy);
+    let Ports {
+        users,
+        captions,
+        batches,
+    } = store.guarded(&policy);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
     if let Spool::Open(waiting) = &spool {
@@ -250,15 +271,30 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
             templates,
         },
     };
+    let engine = Arc::new(engine);
+    let callers = limits::callers(&settings.limits, &quota);
+    let batches = Batches::new(Parts {
+        queue: Arc::new(Watched::new(batches, monitor.clone())),
+        engine: Arc::clone(&engine),
+        callers: callers.clone(),
+        settings: settings.batches.clone(),
+        max_attempts: settings.api.max_attempts,
+        time_for_background: settings.server.time_for_background(),
+        tasks: tasks.clone(),
+    });
+    let queue = batches.clone();
+    monitor.batches(move || queue.stats());
     Ok(Assembled {
-        engine: Arc::new(engine),
+        engine,
+        batches,
         readiness: Readiness::new(components),
-        callers: limits::callers(&settings.limits, &quota),
+        callers,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
         replays: caches::replays(layers.as_ref()),
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
+        keep_calls_for: settings.idempotency.keep_for,
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod assemble;
+mod batches;
 mod caches;
 mod chain;
 mod crypto;
@@ -15,6 +16,7 @@ mod limits;
 mod machine;
 #[cfg(feature = "local-llm")]
 pub mod model;
+mod once;
 mod policies;
 mod prompts;
 mod readiness;
@@ -24,12 +26,16 @@ mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
+pub use batches::Batches;
 pub use caches::{Caches, Replays};
 pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
 /// The counts, for those who count what only they can see: the operations that callers ask for.
 pub use captions_resilience::monitor;
+/// Where what runs beside the requests is started.
+pub use captions_resilience::tasks::Tasks;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
+pub use limits::caller as caller_key;
 pub use prompts::{PromptError, templates};
 pub use readiness::{Readiness, Status};

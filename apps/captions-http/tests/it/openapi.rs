@@ -47,6 +47,7 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
     let expected: BTreeSet<String> = [
         "delete /v1/users/{id}",
         "delete /v1/users/{id}/preferences",
+        "delete /v1/users/{id}/suggestions/{suggestion}",
         "delete /v1/users/{id}/voice",
         "get /errors",
         "get /errors/{code}",

@@ -18,6 +18,8 @@ use super::{
 const PREFIX: &str = "CAPTIONS_";
 /// Names the settings file; not a setting itself.
 const CONFIG_VARIABLE: &str = "CAPTIONS_CONFIG";
+/// What the command line asks a server by; of no use to whoever answers.
+const CLIENT_VARIABLES: [&str; 3] = ["CAPTIONS_URL", "CAPTIONS_API_KEY", "CAPTIONS_API_KEY_FILE"];
 
 impl Sources {
     /// The environment and the folder of this process. A variable that is not UTF-8 is taken with its broken bytes
@@ -248,7 +250,8 @@ fn environment(sources: &Sources) -> Result<(Layer, Vec<(String, String)>), Sett
         }
     }
     for (name, text) in &sources.env {
-        let Some(path) = name.strip_prefix(PREFIX).filter(|_| name != CONFIG_VARIABLE) else {
+        let is_setting = name != CONFIG_VARIABLE && !CLIENT_VARIABLES.contains(&name.as_str());
+        let Some(path) = name.strip_prefix(PREFIX).filter(|_| is_setting) else {
             continue;
         };
         let key = path.replace("__", ".").to_ascii_lowercase();

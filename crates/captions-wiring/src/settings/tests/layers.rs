@@ -163,6 +163,12 @@ fn an_unknown_variable_of_ours_is_refused_with_the_nearest_variable() {
 #[test]
 fn variables_of_others_are_none_of_our_business() {
     Machine::new().env("CAPTION", "x").env("MY_CAPTIONS_X", "y").loads();
+    // Of the command line, which asks a server.
+    Machine::new()
+        .env("CAPTIONS_URL", "http://localhost:8080")
+        .env("CAPTIONS_API_KEY", "x")
+        .env("CAPTIONS_API_KEY_FILE", "y")
+        .loads();
 }
 
 #[test]
