@@ -195,9 +195,10 @@ async fn write(
     let mut is_news = true;
     let mut timer = Some(timer);
     loop {
-        let next = match first.take() {
-            Some(event) => Ok(event),
-            None => tokio::select! {
+        let next = if let Some(event) = first.take() {
+            Ok(event)
+        } else {
+            tokio::select! {
                 biased;
                 () = live.is_alone.cancelled() => {
                     // First of all the provider's call; what it has cost by then is settled with the request.
@@ -219,7 +220,7 @@ async fn write(
                     showing = Box::pin(state.streams.show(&call.cx, &live).into());
                     continue;
                 }
-            },
+            }
         };
         let event = match next {
             Ok(Event::Delta { candidate, text }) => StreamEvent::Delta { candidate, text },
