@@ -17,7 +17,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AppState, Component, ComponentStatus, Keeping, Limits, Once, Streams, serve, serve_admin, serve_starting, warm_up,
+    AppState, Component, ComponentStatus, Keeping, Keys, Limits, Once, Streams, serve, serve_admin, serve_starting,
+    warm_up,
 };
 
 /// How the server came to its end.
@@ -140,13 +141,19 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
-    state.callers.clone_from(&assembled.callers);
     state.streams = Streams::new(assembled.replays.clone().map(|replays| Keeping {
         cache: replays.cache,
         is_shared: replays.is_shared,
         time: settings.server.stream_replay,
     }));
     state.cors_origins = settings.server.cors_origins();
+    state.keys = Some(Keys {
+        store: Arc::clone(&assembled.keys),
+        required: assembled.keys_required,
+    });
+    state.callers = Some(assembled.callers.clone());
+    state.concurrency.limit = settings.limits.concurrent_requests;
+    state.concurrency.replicas = settings.limits.replicas.into();
     state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());
     state.batches = Some(assembled.batches.clone());
     let assembled = Arc::clone(assembled);

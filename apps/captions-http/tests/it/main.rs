@@ -15,6 +15,7 @@ mod feedback;
 mod guard;
 mod hashtags;
 mod input;
+mod keys;
 mod limits;
 mod once;
 mod openapi;
