@@ -42,7 +42,7 @@ async fn an_address_has_a_limit_that_the_problem_names() {
 #[tokio::test]
 async fn headers_have_limits_that_the_problem_names() {
     let server = Server::start_with([Turn::Say(TEXT)], small()).await;
-    let many: Vec<(&str, &str)> = vec![("x-a", "1"); 10];
+    let many = [("x-a", "1"); 10];
     let long = "x".repeat(1000);
 
     let most = send(server.address, "GET", "/livez", &many, b"").await;

@@ -104,19 +104,16 @@ async fn guessed(lines: &[Line], items: Option<usize>) -> [u64; 2] {
     let policy = Policy::with_jitter(patient(), Jitter::fixed(0.0));
     let policy = monitor.watch(Dependency::Provider("p"), policy);
     let provider = Guarded::new(Arc::new(Actor::new("p", &[lines])), policy);
-    match items {
-        Some(items) => {
-            let mut stream = provider.stream(&cx, &prompt()).await.unwrap();
-            for _ in 0..items {
-                drop(stream.next().await);
-            }
+    if let Some(items) = items {
+        let mut stream = provider.stream(&cx, &prompt()).await.unwrap();
+        for _ in 0..items {
+            drop(stream.next().await);
         }
+    } else {
         // Before there is a first one.
-        None => {
-            let asked = prompt();
-            let mut opening = pin!(provider.stream(&cx, &asked));
-            assert!(futures_util::poll!(&mut opening).is_pending());
-        }
+        let asked = prompt();
+        let mut opening = pin!(provider.stream(&cx, &asked));
+        assert!(futures_util::poll!(&mut opening).is_pending());
     }
     assert_eq!(provider.policy().slots().unwrap().free(), 1);
     [
