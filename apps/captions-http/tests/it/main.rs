@@ -21,6 +21,7 @@ mod pictures;
 mod ports;
 mod problems;
 mod processes;
+mod replicas;
 mod results;
 mod rewrites;
 mod scores;

@@ -7,6 +7,7 @@ use std::{
 
 use captions_domain::{
     fault::{Fault, FaultKind, LlmError},
+    keys::Scope,
     once::Step,
     ports::CaptionStore,
 };
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
+    auth::{bearer, with_keys},
     client::{Connection, Reply, send},
     ports::{Piece, Turn},
     server::{Server, TEXT},
@@ -521,6 +523,28 @@ async fn a_claim_names_whom_it_is_about_and_holds_a_little_longer_than_its_reque
         .iter()
         .filter(|step| matches!(step, Step::Settle { keep_for, .. } if *keep_for == day));
     assert_eq!(kept.count(), 3);
+}
+
+#[tokio::test]
+async fn tenants_with_the_same_key_never_meet() {
+    let (server, rack) = with_keys(true).await;
+    let ours = bearer(&rack.issue("ours", &[Scope::Write], |_| {}));
+    let theirs = bearer(&rack.issue("theirs", &[Scope::Write], |_| {}));
+    let ask = async |authorization: &str| {
+        let headers = [("idempotency-key", "k"), ("authorization", authorization)];
+        post_as(&server, CAPTIONS, &headers, &cat().to_string()).await
+    };
+
+    let (first, other) = (ask(&ours).await, ask(&theirs).await);
+    let (again, other_again) = (ask(&ours).await, ask(&theirs).await);
+
+    assert_eq!((first.status, other.status), (201, 201), "{}", first.json());
+    assert!(!is_replayed(&first) && !is_replayed(&other));
+    assert_ne!(first.json()["id"], other.json()["id"]);
+    assert!(is_replayed(&again) && again.body == first.body);
+    assert!(is_replayed(&other_again) && other_again.body == other.body);
+    let strangers = ask("Bearer captions_nobodys").await;
+    assert_eq!((strangers.status, is_replayed(&strangers)), (401, false));
 }
 
 #[tokio::test]
