@@ -29,9 +29,15 @@ use crate::{
 /// Longer than anything here takes, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A port of this machine that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Addresses of this machine that nobody listens on. They are not 127.0.0.1, where every connection that is made takes a port
+/// too: a replica that starts again must find its own free.
+fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let [high, low] = taken.to_be_bytes();
+    std::array::from_fn(|place| {
+        let last = u8::try_from(place + 1).unwrap();
+        SocketAddr::from(([127, high.clamp(1, 254), low, last], taken))
+    })
 }
 
 /// nginx from Debian, where it is installed or where `tests/setup` keeps it.
@@ -60,11 +66,11 @@ impl Drop for Balancer {
 
 impl Balancer {
     /// Hands requests out by turns, and on to the next where one is gone or says that it stops.
-    fn before(replicas: &[u16]) -> Self {
-        let (folder, port) = (TempDir::new().unwrap(), free_port());
+    fn before(replicas: &[SocketAddr], address: SocketAddr) -> Self {
+        let folder = TempDir::new().unwrap();
         let servers: String = replicas
             .iter()
-            .map(|port| format!("server 127.0.0.1:{port} max_fails=0; "))
+            .map(|replica| format!("server {replica} max_fails=0; "))
             .collect();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {name}; "))
@@ -76,7 +82,7 @@ impl Balancer {
                  access_log off; {temporary} client_max_body_size 40m;
                  upstream captions {{ {servers} }}
                  server {{
-                     listen 127.0.0.1:{port};
+                     listen {address};
                      location / {{
                          proxy_pass http://captions;
                          proxy_http_version 1.1;
@@ -97,7 +103,6 @@ impl Balancer {
             .stderr(fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
             let log = fs::read_to_string(folder.path().join("log")).unwrap();
@@ -119,7 +124,7 @@ struct Cluster {
     _redis: redis::Server,
     settings: Vec<String>,
     homes: Vec<TempDir>,
-    ports: Vec<u16>,
+    addresses: [SocketAddr; 3],
     replicas: Vec<Process>,
     balancer: Balancer,
 }
@@ -130,7 +135,8 @@ impl Cluster {
         llm.always(turn);
         let database = Database::new().await;
         let redis = tokio::task::block_in_place(redis::Server::start);
-        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let [first, second, third, entrance] = free_addresses();
+        let addresses = [first, second, third];
         let mut settings = vec![
             format!("redis.url={}", redis.url()),
             // A Redis that is taken for away because the machine is busy can tell of nobody's call.
@@ -141,15 +147,15 @@ impl Cluster {
             "limits.replicas=3".to_owned(),
         ];
         settings.extend(more.iter().map(|setting| (*setting).to_owned()));
-        let homes: Vec<TempDir> = ports.iter().map(|_| TempDir::new().unwrap()).collect();
+        let homes: Vec<TempDir> = addresses.iter().map(|_| TempDir::new().unwrap()).collect();
         let mut cluster = Self {
-            balancer: Balancer::before(&ports),
+            balancer: Balancer::before(&addresses, entrance),
             llm,
             database,
             _redis: redis,
             settings,
             homes,
-            ports,
+            addresses,
             replicas: Vec::new(),
         };
         for place in 0..3 {
@@ -160,7 +166,7 @@ impl Cluster {
     }
 
     fn replica(&self, place: usize) -> Process {
-        let listen = format!("server.listen=127.0.0.1:{}", self.ports[place]);
+        let listen = format!("server.listen={}", self.addresses[place]);
         let settings: Vec<&str> = self
             .settings
             .iter()
