@@ -69,11 +69,11 @@ const events = (frames) => (response) => {
 const created = 'event: caption.created\nid: 1\ndata: {"request_id":"r"}\n\n';
 const delta = (number, text) => `event: caption.delta\nid: ${number}\ndata: {"candidate":1,"text":"${text}"}\n\n`;
 const done = 'event: caption.completed\nid: 9\ndata: {"text":"Warm bread"}\n\n';
-script = [events(`${created}: ka\n\n${delta(2, 'Warm ')}`), events(`${delta(3, 'bread')}`), events(`${created}${delta(2, 'Fresh')}${done}`)];
+script = [events(`${created}: ka\n\n${delta(2, 'Warm ')}`), events(`${delta(3, 'bread')}`), events('event: error\ndata: {"status":503,"code":"stream_cut","detail":"cut"}\n\n'), events(`${created}${delta(2, 'Fresh')}${done}`)];
 const told = [];
 for await (const event of watchCaption(scripted, body)) told.push(event.type === 'delta' ? event.text : (event.code ?? event.type));
 assert.deepEqual(told, ['created', 'Warm ', 'bread', 'started_anew', 'Fresh', 'completed']);
-assert.deepEqual(seen.map((headers) => headers['last-event-id']), [undefined, '2', '3']);
+assert.deepEqual(seen.map((headers) => headers['last-event-id']), [undefined, '2', '3', undefined]);
 assert.equal(new Set(seen.map((headers) => headers['idempotency-key'])).size, 1);
 server.close();
 server.closeAllConnections?.();

@@ -182,6 +182,11 @@ export async function* watchCaption(client: Captions, body: GenerateBody, signal
                         yield { type: 'completed', caption: data };
                         return;
                     case 'error':
+                        // The server cannot go on with what was taken up: it is asked to begin anew.
+                        if (data.code === 'stream_cut' && last) {
+                            last = '';
+                            throw new ConnectionLost(data.detail);
+                        }
                         throw new CaptionsError(data.status, data);
                 }
             }

@@ -161,6 +161,22 @@ async fn a_problem_in_the_stream_is_the_same_error_as_without_one() {
 }
 
 #[tokio::test]
+async fn a_stream_that_nobody_can_go_on_with_is_asked_for_from_the_start() {
+    let cut = events(&[created(), &delta(2, "Warm ")].concat());
+    let given_up = format!("event: error\ndata: {}\n\n", problem(503, "stream_cut", true));
+    let anew = events(&[created(), &delta(2, "Fresh "), &completed("Fresh rolls.")].concat());
+    let server = scripted(&[cut, events(&given_up), anew]).await;
+
+    let (views, end) = told(&client(&server)).await;
+
+    let withdrawn = format!("Warm  ({STARTED_ANEW})");
+    assert_eq!(views, ["", "Warm ", &withdrawn, "Fresh ", "Fresh "]);
+    assert_eq!(end.unwrap(), "Fresh rolls.");
+    let last = |request: usize| server.requests()[request].headers.get("last-event-id").cloned();
+    assert_eq!((last(1).as_deref(), last(2)), (Some("2"), None));
+}
+
+#[tokio::test]
 async fn what_is_refused_at_once_is_an_error_of_the_call() {
     let refused = answer("422 Unprocessable Entity", "", &problem(422, "invalid_request", false));
     let busy = answer(
