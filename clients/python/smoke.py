@@ -97,7 +97,7 @@ scripted_client, seen = scripted(
 )
 told = []
 try:
-    for event in watch(scripted_client, GenerateBody(content_description=about)):
+    for event in watch(scripted_client, GenerateBody(content_description=about), retries=3):
         told.append(event.data.get("text") or event.data.get("code") or event.kind)
 except CaptionsError as error:
     told.append(error.code)

@@ -49,7 +49,7 @@ const server = createServer((request, response) => {
     request.resume().on('end', () => script.shift()(response));
 });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-const scripted = connect({ baseUrl: `http://127.0.0.1:${server.address().port}/`, key: 'captions_abc', silenceMs: 5000 });
+const scripted = connect({ baseUrl: `http://127.0.0.1:${server.address().port}/`, key: 'captions_abc', retries: 3, silenceMs: 5000 });
 const busy = (response) => response.writeHead(503, { 'retry-after-ms': '1', 'content-type': 'application/json' }).end('{"code":"overloaded","retryable":true}');
 const fine = (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"publishable":true}');
 const exists = (response) => response.writeHead(409, { 'content-type': 'application/json' }).end('{"code":"user_exists","retryable":false}');

@@ -162,7 +162,6 @@ export async function* watchCaption(client: Captions, body: GenerateBody, signal
             for await (const frame of frames(response.body, silenceMs)) {
                 last = frame.id || last;
                 const data = JSON.parse(frame.data);
-                breaks = 0;
                 switch (frame.event) {
                     case 'caption.created':
                         if (!hasBegun) yield { type: 'created', requestId: data.request_id };

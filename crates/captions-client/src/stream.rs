@@ -130,7 +130,6 @@ fn follow(line: Arc<Line>, ask: Ask, mut response: Response) -> impl Stream<Item
                 if is_last {
                     return;
                 }
-                breaks = 0;
             };
             let Some(wait) = line.patience.wait(Again::After(None), breaks) else {
                 Err(why)?;

@@ -121,7 +121,8 @@ async fn what_a_server_tells_anew_is_withdrawn_first() {
 
 #[tokio::test]
 async fn a_stream_that_never_ends_well_is_told_as_broken() {
-    let server = scripted(&[events(created())]).await;
+    // Each one tells something new: who counted from there would ask, and pay, without end.
+    let server = scripted(&[events(&[created(), &delta(2, "Warm ")].concat())]).await;
     let mut options = options(&server);
     options.retries = 1;
 
