@@ -46,6 +46,7 @@
 //! Every call may be dropped at any time: the connection is closed, and the server stops the work that only this call
 //! waits for. Nothing goes on in the background.
 
+mod batches;
 mod call;
 mod captions;
 mod error;
