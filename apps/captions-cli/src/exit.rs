@@ -74,6 +74,8 @@ impl From<Code> for Exit {
             | Code::BatchNotReady
             | Code::UserNotFound
             | Code::SuggestionNotFound
+            | Code::KeyNotFound
+            | Code::KeyInactive
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists

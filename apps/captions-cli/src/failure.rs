@@ -240,6 +240,8 @@ fn next_step(code: Code, wait: Option<Duration>) -> Option<String> {
         Code::StoreUnavailable => "check database.url and that the store runs: captions doctor",
         Code::CaptionNotFound => "check the id; captions of --no-store are not kept",
         Code::SuggestionNotFound => "see which there are: captions voice suggestions USER",
+        Code::KeyNotFound => "see which there are: captions key list",
+        Code::KeyInactive => "make a new one: captions key create",
         Code::InvalidCursor => "give a caption's id, or the next_cursor of the page before",
         Code::Conflict => "try again",
         Code::Internal | Code::StoreCorrupt => "this is a fault of ours: run again with -vv and report what it says",

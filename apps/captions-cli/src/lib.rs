@@ -20,6 +20,7 @@ mod generate;
 mod hashtags;
 mod history;
 mod input;
+mod key;
 mod model;
 mod picture;
 mod prefs;
@@ -149,6 +150,7 @@ async fn dispatch(
         Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,
         Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
         Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
+        Command::Key(command) => Box::pin(key::run(&command, surroundings, screen)).await,
         Command::Batch(command) => Box::pin(batch::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => Box::pin(history::run(&args, surroundings, screen)).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,

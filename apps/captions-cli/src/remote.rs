@@ -127,6 +127,7 @@ pub(crate) fn has_an_answer(command: &Command, surroundings: &Surroundings) -> R
         Command::Doctor(_) => ("doctor", false),
         Command::Eval(_) => ("eval", false),
         Command::Batch(_) => ("batch", false),
+        Command::Key(_) => ("key", false),
         Command::Generate(_)
         | Command::Hashtags(_)
         | Command::Rewrite(_)

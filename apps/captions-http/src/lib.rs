@@ -16,7 +16,9 @@ mod failure;
 mod feedback;
 mod hashtags;
 mod health;
+mod keys;
 mod layers;
+mod limits;
 mod once;
 mod openapi;
 mod pages;
@@ -29,6 +31,7 @@ pub mod start;
 mod state;
 mod stats;
 mod stream;
+mod turns;
 mod users;
 mod voice;
 mod warm_up;
@@ -43,7 +46,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use admin::admin_router;
 pub use once::Once;
 pub use serve::{serve, serve_admin, serve_starting};
-pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
+pub use state::{AppState, Component, ComponentStatus, Concurrency, Keys, Lifecycle, Limits};
+pub use turns::Turns;
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
@@ -106,6 +110,10 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(limits::read))
         .routes(routes!(voice::dismiss))
         .routes(routes!(batches::create, batches::list))
         .routes(routes!(batches::read))

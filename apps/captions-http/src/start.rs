@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppState, Component, ComponentStatus, Limits, Once, serve, serve_admin, serve_starting, warm_up};
+use crate::{AppState, Component, ComponentStatus, Keys, Limits, Once, serve, serve_admin, serve_starting, warm_up};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +138,13 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
-    state.callers.clone_from(&assembled.callers);
+    state.keys = Some(Keys {
+        store: Arc::clone(&assembled.keys),
+        required: assembled.keys_required,
+    });
+    state.callers = Some(assembled.callers.clone());
+    state.concurrency.limit = settings.limits.concurrent_requests;
+    state.concurrency.replicas = settings.limits.replicas.into();
     state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());
     state.batches = Some(assembled.batches.clone());
     let assembled = Arc::clone(assembled);

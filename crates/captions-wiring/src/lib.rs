@@ -11,6 +11,7 @@ mod chain;
 mod crypto;
 mod doctor;
 mod gauges;
+mod keys;
 mod limits;
 #[cfg(test)]
 mod machine;
@@ -36,6 +37,7 @@ pub use captions_resilience::monitor;
 pub use captions_resilience::tasks::Tasks;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
+pub use keys::fresh_secret;
 pub use limits::caller as caller_key;
 pub use prompts::{PromptError, templates};
 pub use readiness::{Readiness, Status};

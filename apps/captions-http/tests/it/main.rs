@@ -14,6 +14,7 @@ mod client;
 mod feedback;
 mod hashtags;
 mod input;
+mod keys;
 mod limits;
 mod once;
 mod openapi;

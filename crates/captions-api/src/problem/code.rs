@@ -105,6 +105,9 @@ codes! {
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
         "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.",
         "The feedback of the user does not make this suggestion at present.";
+    KeyNotFound = "key_not_found", 404, Never, "There is no such key",
+        "GET /v1/keys lists the keys of the tenant.",
+        "The tenant has no key of this id; keys of other tenants are not told of.";
     BatchNotFound = "batch_not_found", 404, Never, "There is no such batch",
         "Check the id; a batch is removed some days after its end.",
         "No batch is kept under this id: it never was, or its end is longer ago than batches.retention.";
@@ -117,6 +120,9 @@ codes! {
     UserExists = "user_exists", 409, Never, "The user exists already",
         "Change it with PATCH /v1/users/{id}.",
         "A user was created under this id before.";
+    KeyInactive = "key_inactive", 409, Never, "The key opens nothing any more",
+        "Create a new key.",
+        "Only an active key can be replaced by a successor; this one has expired or was revoked.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.",
         "Between reading and writing, another request changed the same thing, more than once in a row.";

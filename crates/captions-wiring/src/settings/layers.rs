@@ -10,7 +10,8 @@ use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
 
 use super::{
-    Admin, Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
+    Admin, Loaded, Origin, Origins, Required, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml,
+    providers,
     rule::{self, KEYS, Rule, SHORT_NAMES},
 };
 
@@ -114,6 +115,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     }
 
     check_admin(&settings.admin, &origins)?;
+    check_auth(&settings, &origins)?;
 
     let shown = show(&config, &settings, &origins, &chain.shown)?;
     Ok(Loaded {
@@ -137,6 +139,22 @@ fn check_admin(admin: &Admin, origins: &Origins) -> Result<(), SettingsError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// A server that others reach and that asks nobody for a key is what an operator has to mean.
+fn check_auth(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
+    let (auth, listen) = (&settings.auth, settings.server.listen);
+    if auth.required == Required::Never && !listen.ip().is_loopback() && !auth.allow_remote {
+        return Err(SettingsError::Contradiction {
+            key: "auth.required".to_owned(),
+            what: format!(
+                "is never, and server.listen is {listen}, which others can reach; leave it at auto and make keys with \
+                 captions key create, or set auth.allow_remote = true if whoever reaches it may do everything"
+            ),
+            origin: origins.get("auth.required").cloned().unwrap_or(Origin::Default),
+        });
+    }
+    Ok(())
 }
 
 struct Leaf {

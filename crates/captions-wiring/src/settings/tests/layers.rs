@@ -267,6 +267,37 @@ fn a_syntax_error_names_the_file_and_the_line() {
 }
 
 #[rstest]
+#[case::here("127.0.0.1:8080", "auto", Some(false))]
+#[case::here_6("[::1]:8080", "auto", Some(false))]
+#[case::everybody("0.0.0.0:8080", "auto", Some(true))]
+#[case::asked_here("127.0.0.1:8080", "always", Some(true))]
+#[case::open_here("127.0.0.1:8080", "never", Some(false))]
+#[case::open_to_all("0.0.0.0:8080", "never", None)]
+#[case::open_to_a_neighbour("192.168.1.2:8080", "never", None)]
+fn a_server_that_others_reach_asks_for_keys_unless_an_operator_means_it_not_to(
+    #[case] listen: &str,
+    #[case] required: &str,
+    #[case] is_asked: Option<bool>,
+) {
+    let machine = Machine::new()
+        .env("CAPTIONS_SERVER__LISTEN", listen)
+        .env("CAPTIONS_AUTH__REQUIRED", required);
+
+    if let Some(is_asked) = is_asked {
+        let settings = machine.loads().settings;
+        assert_eq!(settings.auth.is_required(settings.server.listen), is_asked);
+    } else {
+        let error = machine.fails();
+        assert!(
+            error.contains("CAPTIONS_AUTH__REQUIRED") && error.contains("auth.allow_remote = true"),
+            "{error}"
+        );
+        let settings = machine.flag("auth.allow_remote", "true").loads().settings;
+        assert!(!settings.auth.is_required(settings.server.listen));
+    }
+}
+
+#[rstest]
 #[case::none("", "false", true)]
 #[case::loopback("127.0.0.1:9091", "false", true)]
 #[case::loopback_6("[::1]:9091", "false", true)]
