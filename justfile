@@ -27,6 +27,10 @@ run *args:
 serve *args:
     cargo run --release -p captions-http -- "$@"
 
+# The TypeScript and the Python client from a running server, into target/clients.
+clients url="http://127.0.0.1:8080":
+    clients/build "$1"
+
 doc:
     cargo doc --workspace --no-deps --open
 

@@ -69,6 +69,12 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::POST, "/v1/batches/{id}/cancel", Some(Scope::Write)),
     (Method::GET, "/v1/batches/{id}/results", Some(Scope::Read)),
     (Method::GET, "/v1/stats", Some(Scope::Read)),
+    (Method::GET, "/v1/limits", Some(Scope::Read)),
+    (Method::GET, "/v1/keys", Some(Scope::Admin)),
+    (Method::POST, "/v1/keys", Some(Scope::Admin)),
+    (Method::GET, "/v1/keys/{id}", Some(Scope::Admin)),
+    (Method::DELETE, "/v1/keys/{id}", Some(Scope::Admin)),
+    (Method::POST, "/v1/keys/{id}/rotate", Some(Scope::Admin)),
 ];
 
 /// The name of the security scheme in the OpenAPI document.

@@ -188,18 +188,22 @@ pub(crate) async fn history(
     UserPath(user): UserPath,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Json<HistoryPage>, Failure> {
-    let Query(query) =
-        query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
-    let (limit, before) = page(&query)?;
+    let (limit, before) = page(query, read_cursor)?;
     let work = state.engine.captions.history(&call.cx, &user, before, limit + 1);
     let records = call.within(&state, Code::StoreUnavailable, work).await??;
     Ok(Json(HistoryPage::of(&records, limit as usize)))
 }
 
-fn page(query: &[(String, String)]) -> Result<(u32, Option<CaptionId>), Failure> {
+/// How many of a list are asked for, and after which one.
+pub(crate) fn page<I>(
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    read_cursor: impl Fn(&str) -> Option<I>,
+) -> Result<(u32, Option<I>), Failure> {
+    let Query(query) =
+        query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
     let mut limit = DEFAULT_PAGE;
     let mut before = None;
-    for (name, value) in query {
+    for (name, value) in &query {
         match name.as_str() {
             "limit" => {
                 limit = value

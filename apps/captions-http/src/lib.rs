@@ -14,13 +14,18 @@ mod captions;
 mod check;
 mod failure;
 mod feedback;
+mod guard;
 mod hashtags;
 mod health;
+mod json;
+mod keys;
 mod layers;
+mod limits;
 mod once;
 mod openapi;
 mod pages;
 mod preferences;
+mod replay;
 mod results;
 mod rewrites;
 mod scores;
@@ -29,6 +34,7 @@ pub mod start;
 mod state;
 mod stats;
 mod stream;
+mod turns;
 mod users;
 mod voice;
 mod warm_up;
@@ -42,8 +48,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
 pub use once::Once;
+pub use replay::{Keeping, Streams};
 pub use serve::{serve, serve_admin, serve_starting};
-pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
+pub use state::{AppState, Component, ComponentStatus, Concurrency, Keys, Lifecycle, Limits};
+pub use turns::Turns;
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
@@ -53,7 +61,7 @@ pub fn router(state: AppState) -> Router {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
-    router
+    let router = router
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
@@ -64,6 +72,13 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), auth::require))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
+        .layer(middleware::from_fn_with_state(state.limits, guard::heads));
+    // Outside of all that refuses, so that a page can read why.
+    let router = match guard::cors(&state.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
         .with_state(state)
 }
@@ -106,6 +121,10 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(limits::read))
         .routes(routes!(voice::dismiss))
         .routes(routes!(batches::create, batches::list))
         .routes(routes!(batches::read))

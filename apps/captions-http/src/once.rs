@@ -51,6 +51,8 @@ pub(crate) const KEPT: HeaderName = HeaderName::from_static("idempotency-kept");
 
 /// What takes part: everything with a version.
 const VERSIONED: &str = "/v1/";
+/// What takes no part all the same: its answers hold secrets, which are kept nowhere.
+const SECRETS: &str = "/v1/keys";
 /// Where a caption is written, and found again by its id if it was.
 const CAPTIONS: &str = "/v1/captions";
 const STREAM: &str = "/v1/captions/stream";
@@ -123,6 +125,11 @@ pub(crate) async fn once(State(state): State<AppState>, request: Request, next: 
     let Some(route) = route.filter(|route| takes_part && route.starts_with(VERSIONED)) else {
         return next.run(request).await;
     };
+    if route.starts_with(SECRETS) {
+        let mut response = next.run(request).await;
+        response.headers_mut().insert(KEPT, HeaderValue::from_static("false"));
+        return response;
+    }
     let route = route.to_owned();
     match answer(&state, &route, request, next).await {
         Ok(response) => response,
@@ -161,7 +168,7 @@ async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> 
         if let Some(record) = found.map_err(|error| not_known(&Problem::from(&error)))? {
             its_call.settle_without_answer();
             let response = if route == STREAM {
-                stream::of_stored(&record, &its_call)
+                stream::of_stored(&record, &its_call, state)
             } else {
                 captions::of_stored(&record)
             };

@@ -26,6 +26,8 @@ use utoipa::{
         (name = "batches", description = "Many captions that nobody waits for"),
         (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
+        (name = "limits", description = "How much a caller may ask"),
+        (name = "keys", description = "The keys that open this API"),
         (name = "health", description = "The server itself")
     )
 )]
@@ -37,6 +39,8 @@ const ALWAYS: &[Code] = &[
     Code::Starting,
     Code::ShuttingDown,
     Code::InvalidParameter,
+    Code::UriTooLong,
+    Code::HeadersTooLarge,
 ];
 
 const BODY: &[Code] = &[
@@ -93,6 +97,8 @@ macro_rules! problems {
 problems! {
     /// Of an operation that writes a caption.
     Generating = ALWAYS, LIMITED, BODY, PROVIDER;
+    /// Of an operation that writes a caption and tells it by and by.
+    Streaming = ALWAYS, LIMITED, BODY, PROVIDER, &[Code::StreamCut];
     /// Of an operation that changes a given caption.
     Rewriting = ALWAYS, LIMITED, BODY, PROVIDER;
     /// Of an operation that changes a stored caption.
@@ -117,6 +123,14 @@ problems! {
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that makes a suggested change.
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
+    /// Of an operation that makes a key.
+    CreatingKey = ALWAYS, LIMITED, BODY;
+    /// Of an operation that lists keys.
+    ListingKeys = ALWAYS, LIMITED, &[Code::InvalidCursor];
+    /// Of an operation on one key.
+    ReadingKey = ALWAYS, LIMITED, &[Code::KeyNotFound];
+    /// Of an operation that replaces a key.
+    ChangingKey = ALWAYS, LIMITED, BODY, &[Code::KeyNotFound, Code::KeyInactive];
     /// Of an operation that dismisses one.
     DismissingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that takes a batch.

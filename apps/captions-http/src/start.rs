@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppState, Component, ComponentStatus, Limits, Once, serve, serve_admin, serve_starting, warm_up};
+use crate::{
+    AppState, Component, ComponentStatus, Keeping, Keys, Limits, Once, Streams, serve, serve_admin, serve_starting,
+    warm_up,
+};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +141,19 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
-    state.callers.clone_from(&assembled.callers);
+    state.streams = Streams::new(assembled.replays.clone().map(|replays| Keeping {
+        cache: replays.cache,
+        is_shared: replays.is_shared,
+        time: settings.server.stream_replay,
+    }));
+    state.cors_origins = settings.server.cors_origins();
+    state.keys = Some(Keys {
+        store: Arc::clone(&assembled.keys),
+        required: assembled.keys_required,
+    });
+    state.callers = Some(assembled.callers.clone());
+    state.concurrency.limit = settings.limits.concurrent_requests;
+    state.concurrency.replicas = settings.limits.replicas.into();
     state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());
     state.batches = Some(assembled.batches.clone());
     let assembled = Arc::clone(assembled);
@@ -157,6 +172,11 @@ fn limits(settings: &Settings) -> Limits {
         header_timeout: settings.server.header_timeout,
         body_limit: settings.server.body_limit,
         body_timeout: settings.server.body_timeout,
+        json_depth: settings.server.json_depth,
+        uri_limit: settings.server.uri_limit,
+        header_limit: settings.server.header_limit,
+        header_count: settings.server.header_count,
+        keep_alive: settings.server.stream_keep_alive,
     }
 }
 

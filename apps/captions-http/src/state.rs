@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use crate::once::Once;
+use crate::{once::Once, replay::Streams, turns::Turns};
 
 /// The engine and how this server runs it. Clones share everything.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct AppState {
     pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// How many requests of each caller are answered at the same moment.
+    pub concurrency: Concurrency,
     /// `None`: there are no batches.
     pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
@@ -33,6 +35,10 @@ pub struct AppState {
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
+    /// Streams that can be taken up again.
+    pub streams: Streams,
+    /// Web pages of these origins may read the answers: `https://app.example`, or `*` for any. Empty: none may.
+    pub cors_origins: Vec<String>,
     /// How calls with an `Idempotency-Key` are treated.
     pub once: Once,
 }
@@ -46,10 +52,13 @@ impl AppState {
             limits,
             keys: None,
             callers: None,
+            concurrency: Concurrency::default(),
             batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
+            streams: Streams::default(),
+            cors_origins: Vec::new(),
             once: Once::default(),
         }
     }
@@ -61,6 +70,26 @@ pub struct Keys {
     pub store: Arc<dyn KeyStore>,
     /// False: who presents none is the tenant `local` and may do everything.
     pub required: bool,
+}
+
+/// How many requests of each caller are answered at the same moment.
+#[derive(Debug, Clone, Default)]
+pub struct Concurrency {
+    /// For callers whose key says nothing else; 0: as many as like.
+    pub limit: u64,
+    /// Servers that share the callers, each of which allows its part; 0 is 1.
+    pub replicas: u64,
+    pub turns: Turns,
+}
+
+impl Concurrency {
+    /// What this server allows of a limit, of the usual one if a key has none of its own: at least one of each.
+    pub fn share(&self, own: Option<u64>) -> u64 {
+        match own.unwrap_or(self.limit) {
+            0 => 0,
+            limit => (limit / self.replicas.max(1)).max(1),
+        }
+    }
 }
 
 /// How long and how often.
@@ -78,6 +107,16 @@ pub struct Limits {
     pub body_limit: usize,
     /// A client may take this long to send its body.
     pub body_timeout: Duration,
+    /// How deep JSON may be nested.
+    pub json_depth: usize,
+    /// The longest path with its query, in bytes.
+    pub uri_limit: usize,
+    /// The most bytes of all headers together, names and values.
+    pub header_limit: usize,
+    /// The most headers.
+    pub header_count: usize,
+    /// A stream on which nothing moves sends a comment after this long.
+    pub keep_alive: Duration,
 }
 
 impl Default for Limits {
@@ -89,6 +128,11 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_limit: 256 * 1024,
             body_timeout: Duration::from_secs(10),
+            json_depth: 100,
+            uri_limit: 8 * 1024,
+            header_limit: 32 * 1024,
+            header_count: 100,
+            keep_alive: Duration::from_secs(15),
         }
     }
 }

@@ -11,13 +11,14 @@ use captions_domain::{
     engine::{Engine, Options},
     fault::{Fault, LlmError},
     limiter::Limiter,
-    ports::UserStore,
+    ports::{KeyStore, UserStore},
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
     jitter::Jitter,
+    keys::CachedKeys,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
     tasks::Tasks,
@@ -28,9 +29,9 @@ use uuid::Uuid;
 use crate::{
     alerts,
     batches::{Batches, Parts},
-    caches::{self, Caches, LARGEST_CACHED},
+    caches::{self, Caches, LARGEST_CACHED, Replays},
     chain::{Cold, Writers, writers},
-    gauges, limits, once, policies,
+    gauges, keys, limits, once, policies,
     prompts::{self, PromptError},
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
@@ -96,12 +97,18 @@ pub struct Assembled {
     /// The queue of batches; nobody works on it unasked.
     pub batches: Batches,
     pub readiness: Readiness,
-    /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
-    pub callers: Option<Limiter>,
+    /// Who may call.
+    pub keys: Arc<dyn KeyStore>,
+    /// Whether whoever presents no key is turned away.
+    pub keys_required: bool,
+    /// How much each caller may ask whose key says nothing else. The app knows who asks.
+    pub callers: Limiter,
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
     pub caches: Caches,
+    /// Where streams are kept that somebody may take up again; `None`: nowhere.
+    pub replays: Option<Replays>,
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
@@ -111,6 +118,7 @@ pub struct Assembled {
     cold: Option<Cold>,
     store: Store,
     spool: Spool,
+    known_keys: CachedKeys,
     tasks: Tasks,
     time_for_background: Duration,
 }
@@ -189,6 +197,8 @@ impl Assembled {
     pub async fn shutdown(&self) {
         let until = tokio::time::Instant::now() + self.time_for_background;
         self.tasks.drain(self.time_for_background).await;
+        // Not worth a wait for a store that does not answer.
+        drop(tokio::time::timeout_at(until, self.known_keys.write_uses()).await);
         self.spool.close(until).await;
         self.store.close().await;
     }
@@ -235,8 +245,10 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let Ports {
         users,
         captions,
+        keys,
         batches,
     } = store.guarded(&policy);
+    let known_keys = keys::cached(keys, &cache_component, &settings.auth, tasks);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
     if let Spool::Open(waiting) = &spool {
@@ -274,7 +286,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let batches = Batches::new(Parts {
         queue: Arc::new(Watched::new(batches, monitor.clone())),
         engine: Arc::clone(&engine),
-        callers: callers.clone(),
+        callers: Some(callers.clone()).filter(|callers| !callers.plan().is_unlimited()),
         settings: settings.batches.clone(),
         max_attempts: settings.api.max_attempts,
         time_for_background: settings.server.time_for_background(),
@@ -286,9 +298,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         engine,
         batches,
         readiness: Readiness::new(components),
+        keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
+        keys_required: settings.auth.is_required(settings.server.listen),
         callers,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
+        replays: caches::replays(layers.as_ref()),
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
         keep_calls_for: settings.idempotency.keep_for,
@@ -297,6 +312,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         cold,
         store,
         spool,
+        known_keys,
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })

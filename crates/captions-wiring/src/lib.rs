@@ -11,6 +11,7 @@ mod chain;
 mod crypto;
 mod doctor;
 mod gauges;
+mod keys;
 mod limits;
 #[cfg(test)]
 mod machine;
@@ -27,7 +28,7 @@ pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
 pub use batches::Batches;
-pub use caches::Caches;
+pub use caches::{Caches, Replays};
 pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
 /// The counts, for those who count what only they can see: the operations that callers ask for.
@@ -36,6 +37,7 @@ pub use captions_resilience::monitor;
 pub use captions_resilience::tasks::Tasks;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
+pub use keys::fresh_secret;
 pub use limits::caller as caller_key;
 pub use prompts::{PromptError, templates};
 pub use readiness::{Readiness, Status};

@@ -64,6 +64,7 @@ impl Loaded {
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: Server,
+    pub auth: Auth,
     pub engine: Engine,
     pub database: Database,
     pub spool: Spool,
@@ -95,8 +96,20 @@ pub struct Server {
     pub body_limit: usize,
     #[serde(deserialize_with = "seconds")]
     pub body_timeout: Duration,
+    pub json_depth: usize,
     #[serde(deserialize_with = "seconds")]
     pub header_timeout: Duration,
+    /// Bytes.
+    pub uri_limit: usize,
+    /// Bytes.
+    pub header_limit: usize,
+    pub header_count: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub stream_keep_alive: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub stream_replay: Duration,
+    /// Parted by spaces.
+    cors_origins: String,
     #[serde(deserialize_with = "seconds")]
     pub drain_timeout: Duration,
 }
@@ -104,6 +117,11 @@ pub struct Server {
 impl Server {
     /// The most that the background work keeps for itself of the time for draining.
     const LONGEST_BACKGROUND: Duration = Duration::from_secs(5);
+
+    /// Web pages of these origins may read the answers; `*` is any.
+    pub fn cors_origins(&self) -> Vec<String> {
+        self.cors_origins.split_whitespace().map(Into::into).collect()
+    }
 
     /// What requests in flight have of [`Server::drain_timeout`].
     pub fn time_for_requests(&self) -> Duration {
@@ -114,6 +132,39 @@ impl Server {
     pub fn time_for_background(&self) -> Duration {
         (self.drain_timeout / 5).min(Self::LONGEST_BACKGROUND)
     }
+}
+
+/// Whether callers of the HTTP API present keys, and how long what is known of a key counts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub required: Required,
+    pub allow_remote: bool,
+    #[serde(deserialize_with = "seconds")]
+    pub fresh: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub stale: Duration,
+}
+
+impl Auth {
+    /// Whether a server that listens there turns away whoever presents no key.
+    pub fn is_required(&self, listen: SocketAddr) -> bool {
+        match self.required {
+            Required::Auto => !listen.ip().is_loopback(),
+            Required::Always => true,
+            Required::Never => false,
+        }
+    }
+}
+
+/// When a key is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Required {
+    /// Unless nobody but this machine can reach the server.
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -365,6 +416,7 @@ pub struct Limits {
     pub requests_per_minute: u64,
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
+    pub concurrent_requests: u64,
     pub replicas: u32,
 }
 

@@ -19,8 +19,9 @@ use serde_json::json;
 
 use crate::{
     client::{Reply, get, send, send_json},
-    ports::Turn,
+    ports::{Piece, Turn},
     server::{Server, TEXT},
+    stream::{cat, open_after},
 };
 
 /// Meters of this process, as a single server has them.
@@ -59,6 +60,15 @@ async fn limited(windows: &[(Unit, u64)], script: impl IntoIterator<Item = Turn>
         meters: Mutex::default(),
     };
     with(Limiter::new(Arc::new(meters), plan), script).await
+}
+
+/// So many requests an hour.
+pub(crate) fn hourly(limit: u64) -> Limiter {
+    let meters = Meters {
+        start: Instant::now(),
+        meters: Mutex::default(),
+    };
+    Limiter::new(Arc::new(meters), Plan::per_minute_and_hour(0, limit, 0))
 }
 
 async fn with(limiter: Limiter, script: impl IntoIterator<Item = Turn>) -> Server {
@@ -199,6 +209,20 @@ async fn tokens_are_counted_as_they_were_used() {
     assert_eq!(left(&caption(&server).await), 17_700);
     // A read takes none.
     assert_eq!(left(&get(server.address, "/v1/users/ana").await), 19_550);
+}
+
+#[tokio::test]
+async fn who_leaves_a_stream_pays_what_was_cut_off() {
+    let pieces = vec![Piece::Cost(77), Piece::Text("The si"), Piece::Wait];
+    let server = limited(&[(Unit::Tokens, 20_000)], [Turn::Pieces(pieces)]).await;
+    let mut connection = open_after(&server, &cat(), "").await;
+    connection.head().await;
+    connection.chunk().await.unwrap();
+
+    drop(connection);
+    server.writer.is_busy_with(0).await;
+
+    assert_eq!(left(&get(server.address, "/v1/users/ana").await), 19_923);
 }
 
 #[tokio::test]

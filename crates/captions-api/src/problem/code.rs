@@ -105,6 +105,9 @@ codes! {
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
         "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.",
         "The feedback of the user does not make this suggestion at present.";
+    KeyNotFound = "key_not_found", 404, Never, "There is no such key",
+        "GET /v1/keys lists the keys of the tenant.",
+        "The tenant has no key of this id; keys of other tenants are not told of.";
     BatchNotFound = "batch_not_found", 404, Never, "There is no such batch",
         "Check the id; a batch is removed some days after its end.",
         "No batch is kept under this id: it never was, or its end is longer ago than batches.retention.";
@@ -117,6 +120,9 @@ codes! {
     UserExists = "user_exists", 409, Never, "The user exists already",
         "Change it with PATCH /v1/users/{id}.",
         "A user was created under this id before.";
+    KeyInactive = "key_inactive", 409, Never, "The key opens nothing any more",
+        "Create a new key.",
+        "Only an active key can be replaced by a successor; this one has expired or was revoked.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.",
         "Between reading and writing, another request changed the same thing, more than once in a row.";
@@ -132,6 +138,9 @@ codes! {
     BodyTooLarge = "body_too_large", 413, Never, "The body is too large",
         "Send less; the detail names the limit.",
         "The body, or the picture in it, has more bytes than this server reads.";
+    UriTooLong = "uri_too_long", 414, Never, "The address is too long",
+        "Shorten path and query; the detail names the limit.",
+        "Path and query together have more bytes than the server takes.";
     UnsupportedMediaType = "unsupported_media_type", 415, Never, "The body is not declared as JSON",
         "Send Content-Type: application/json.",
         "The Content-Type is missing, is another one than this address reads, or names another charset than UTF-8.";
@@ -150,6 +159,9 @@ codes! {
     RateLimited = "rate_limited", 429, After(1000), "Too many requests",
         "Try again after the wait; RateLimit tells what is left of each limit.",
         "More was asked for than the limits of this server allow at once.";
+    HeadersTooLarge = "headers_too_large", 431, Never, "The headers are too large",
+        "Send fewer or shorter headers; the detail names the limit.",
+        "The headers of the request are more, or longer together, than the server takes: often cookies of another service, which this one has no use for.";
     Internal = "internal", 500, Never, "A fault of ours",
         "Report it with the request_id.",
         "Something happened that this program does not foresee.";
@@ -183,6 +195,9 @@ codes! {
     StoreUnavailable = "store_unavailable", 503, After(1000), "The store cannot be reached",
         "Try again later.",
         "The database did not answer, or not in time.";
+    StreamCut = "stream_cut", 503, After(1000), "The stream was cut off",
+        "Send the request again without Last-Event-ID.",
+        "Another server wrote the stream that was taken up here, and gave it up: whoever had asked for it left, or that server ended.";
     Starting = "starting", 503, After(1000), "The server is starting",
         "Try again after the wait.",
         "The process is up and still connects its parts.";
