@@ -340,6 +340,8 @@ async fn a_stream_is_given_again_in_one_piece() {
 
     let first = post(&server, STREAM, "k", &cat()).await;
     let again = post(&server, STREAM, "k", &cat()).await;
+    let seen = [("idempotency-key", "k"), ("last-event-id", "any")];
+    let rest = post_as(&server, STREAM, &seen, &cat().to_string()).await;
 
     let events = |reply: &Reply| -> Vec<String> {
         let text = String::from_utf8(reply.body.clone()).unwrap();
@@ -351,6 +353,11 @@ async fn a_stream_is_given_again_in_one_piece() {
         assert_eq!(first.header(same), again.header(same), "{same}");
     }
     assert_eq!(played.len(), 3, "{played:?}");
+    assert_eq!(
+        events(&rest),
+        [told[told.len() - 1].clone()],
+        "who has seen some is told the end"
+    );
     assert_eq!((&played[0], &played[2]), (&told[0], &told[told.len() - 1]));
     assert!(
         played[1].contains("event: caption.delta") && played[1].contains(TEXT),
