@@ -68,10 +68,11 @@ impl Balancer {
     /// Hands requests out by turns, and on to the next where one is gone or says that it stops.
     fn before(replicas: &[SocketAddr], address: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
-        let servers: String = replicas
+        let servers: Vec<String> = replicas
             .iter()
             .map(|replica| format!("server {replica} max_fails=0; "))
             .collect();
+        let servers = servers.concat();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {name}; "))
             .concat();
