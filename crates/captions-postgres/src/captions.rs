@@ -122,6 +122,12 @@ impl CaptionStore for PgStore {
     async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
         if let Extent::OfUser(user) = extent {
             once::forget(self, cx, user).await?;
+            // What batches keep of the user goes with them: an item that was not begun fails then.
+            let kept =
+                sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = $1 AND user_id = $2");
+            self.pool
+                .execute(kept.bind(cx.tenant.as_str()).bind(user.as_str()))
+                .await?;
         }
         let (one, whose, until) = match extent {
             Extent::One(id) => (Some(id.0), None, None),

@@ -146,6 +146,10 @@ impl CaptionStore for SqliteStore {
             .await?;
         if let Extent::OfUser(user) = extent {
             once::forget(self, cx, user).await?;
+            // What batches keep of the user goes with them: an item that was not begun fails then.
+            let kept =
+                sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = ? AND user_id = ?");
+            self.execute(kept.bind(cx.tenant.as_str()).bind(user.as_str())).await?;
         }
         let query = match extent {
             Extent::One(id) => sqlx::query("DELETE FROM captions WHERE tenant = ? AND id = ?")
