@@ -627,7 +627,10 @@ pub async fn what_is_kept_of_an_erased_user_goes_with_their_captions(
     let items = claim(queue, turn(&batch, 1)).await;
     assert!(settle(queue, &items[0], done("of ann")).await);
 
-    captions.erase(&cx, &build::user_id("ann")).await.unwrap();
+    captions
+        .erase(&cx, &captions_domain::history::Extent::OfUser(build::user_id("ann")))
+        .await
+        .unwrap();
 
     let (_, outcomes) = read(queue, &cx, batch.id).await;
     assert_eq!(
