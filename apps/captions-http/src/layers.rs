@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use crate::{call::RequestId, failure, failure::Failure, state::Lifecycle};
+use crate::{call::RequestId, failure, failure::Failure, guard, state::Lifecycle};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -56,6 +56,7 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
             .headers_mut()
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
+        guard::cover(response.headers_mut());
         response
     }
     .instrument(span)

@@ -14,8 +14,10 @@ mod captions;
 mod check;
 mod failure;
 mod feedback;
+mod guard;
 mod hashtags;
 mod health;
+mod json;
 mod keys;
 mod layers;
 mod limits;
@@ -23,6 +25,7 @@ mod once;
 mod openapi;
 mod pages;
 mod preferences;
+mod replay;
 mod results;
 mod rewrites;
 mod scores;
@@ -45,6 +48,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
 pub use once::Once;
+pub use replay::{Keeping, Streams};
 pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Concurrency, Keys, Lifecycle, Limits};
 pub use turns::Turns;
@@ -57,7 +61,7 @@ pub fn router(state: AppState) -> Router {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
-    router
+    let router = router
         .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
@@ -68,6 +72,13 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), auth::require))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
+        .layer(middleware::from_fn_with_state(state.limits, guard::heads));
+    // Outside of all that refuses, so that a page can read why.
+    let router = match guard::cors(&state.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
         .with_state(state)
 }

@@ -350,7 +350,8 @@ pub(crate) fn usage() -> RefOr<Schema> {
 
 /// What tokens cost, or null where nobody knows.
 fn cost() -> Schema {
-    let amount = string("A decimal number; less than a millionth counts as one.").pattern(Some(r"^[0-9]+\.[0-9]{2,6}$"));
+    let amount =
+        string("A decimal number; less than a millionth counts as one.").pattern(Some(r"^[0-9]+\.[0-9]{2,6}$"));
     let currency = string("The currency of the operator's price list.").pattern(Some("^[A-Z]{3}$"));
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))

@@ -50,7 +50,10 @@ impl FromStr for Money {
     /// Digits, and after a point at most six more.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = || {
-            let rule = format!("an amount is a decimal number from 0 to {}, with at most 6 decimals", Self::MAX.0 / MILLION);
+            let rule = format!(
+                "an amount is a decimal number from 0 to {}, with at most 6 decimals",
+                Self::MAX.0 / MILLION
+            );
             Invalid::new("bad_format", rule)
         };
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
@@ -86,7 +89,9 @@ pub struct Currency([u8; 3]);
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+        self.0
+            .iter()
+            .try_for_each(|letter| write!(f, "{}", char::from(*letter)))
     }
 }
 

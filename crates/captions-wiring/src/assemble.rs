@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::{
     alerts,
     batches::{Batches, Parts},
-    caches::{self, Caches, LARGEST_CACHED},
+    caches::{self, Caches, LARGEST_CACHED, Replays},
     chain::{Cold, Writers, writers},
     gauges, keys, limits, once, policies,
     prompts::{self, PromptError},
@@ -107,6 +107,8 @@ pub struct Assembled {
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
     pub caches: Caches,
+    /// Where streams are kept that somebody may take up again; `None`: nowhere.
+    pub replays: Option<Replays>,
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
@@ -284,7 +286,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let batches = Batches::new(Parts {
         queue: Arc::new(Watched::new(batches, monitor.clone())),
         engine: Arc::clone(&engine),
-        callers: Some(callers.clone()).filter(|callers| !callers.plan().is_unlimited()),
+        callers: callers.clone(),
         settings: settings.batches.clone(),
         max_attempts: settings.api.max_attempts,
         time_for_background: settings.server.time_for_background(),
@@ -301,6 +303,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         callers,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
+        replays: caches::replays(layers.as_ref()),
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
         keep_calls_for: settings.idempotency.keep_for,

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use captions_domain::{
     caption::{Answer, Caption, CaptionId, Usage, Variant, Warning},
-    money::{Cost, Money},
     check::{Report, Violation},
+    money::{Cost, Money},
     quality::Quality,
     request::Language,
 };
@@ -65,7 +65,15 @@ fn answer(variants: Vec<Variant>) -> Answer {
             usage: Some(Usage {
                 input_tokens: 120,
                 output_tokens: 30,
-                cost: Some("USD".parse().map(|currency| Cost { amount: Money::from_micros(413), currency }).unwrap()),
+                cost: Some(
+                    "USD"
+                        .parse()
+                        .map(|currency| Cost {
+                            amount: Money::from_micros(413),
+                            currency,
+                        })
+                        .unwrap(),
+                ),
             }),
             created_at: OffsetDateTime::UNIX_EPOCH,
             rules_as_of: "2026-01-01".to_owned(),

@@ -27,7 +27,22 @@ fn an_amount_is_read_and_written_exactly(#[case] text: &str, #[case] micros: u64
 
 #[rstest]
 fn what_is_no_amount_is_refused(
-    #[values("", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", " 1", "0.0000001", "1000000000.000001", "99999999999999999999", "٣", "NaN")]
+    #[values(
+        "",
+        ".",
+        "1.",
+        ".5",
+        "-1",
+        "+1",
+        "1e3",
+        "1,5",
+        " 1",
+        "0.0000001",
+        "1000000000.000001",
+        "99999999999999999999",
+        "٣",
+        "NaN"
+    )]
     text: &str,
 ) {
     assert!(text.parse::<Money>().is_err(), "{text}");

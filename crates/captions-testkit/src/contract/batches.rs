@@ -9,11 +9,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use captions_domain::{
     batch::{
         Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, NewItem, Notice, Outcome, Page,
-        Receiver, Settlement, Taken, Tidy, Turn,
+        Payer, Receiver, Settlement, Taken, Tidy, Turn,
     },
     caption::CaptionId,
     context::Context,
-    ports::BatchQueue,
+    keys::KeyLimits,
+    ports::{BatchQueue, CaptionStore},
 };
 use uuid::Uuid;
 
@@ -59,6 +60,7 @@ pub fn batch(items: u32) -> NewBatch {
         id: BatchId(Uuid::now_v7()),
         lives_for: HOUR,
         notify: None,
+        payer: None,
         items: (0..items)
             .map(|index| NewItem {
                 custom_id: format!("item-{index}"),
@@ -214,6 +216,13 @@ pub async fn items_are_leased_in_order_and_once(queue: &dyn BatchQueue) {
 pub async fn every_field_of_an_item_arrives_with_its_worker(queue: &dyn BatchQueue) {
     let cx = build::context();
     let mut batch = batch(1);
+    batch.payer = Some(Payer {
+        family: "of ann".to_owned(),
+        limits: KeyLimits {
+            requests_per_minute: Some(3),
+            ..KeyLimits::default()
+        },
+    });
     batch.items[0].user = Some(build::user_id("ann"));
     "{\"content_description\":\"caf\u{e9} \u{2615}\"}".clone_into(&mut batch.items[0].request);
     queue.submit(&cx, &batch).await.unwrap();
@@ -222,7 +231,7 @@ pub async fn every_field_of_an_item_arrives_with_its_worker(queue: &dyn BatchQue
 
     assert_eq!(claimed.len(), 1);
     let item = &claimed[0];
-    assert_eq!(item.tenant, cx.tenant);
+    assert_eq!((&item.tenant, &item.payer), (&cx.tenant, &batch.payer));
     assert_eq!(
         (item.caption, &item.request),
         (batch.items[0].caption, &batch.items[0].request)
@@ -602,6 +611,32 @@ pub async fn what_was_over_long_ago_is_removed(queue: &dyn BatchQueue) {
 
     assert_eq!(queue.read(&cx, over.id, ALL).await.unwrap(), None);
     assert_eq!(read(queue, &cx, open.id).await.0.counts.total, 2);
+}
+
+/// For stores that keep captions too: whoever erases a user's captions erases what batches keep of that user.
+pub async fn what_is_kept_of_an_erased_user_goes_with_their_captions(
+    queue: &dyn BatchQueue,
+    captions: &dyn CaptionStore,
+) {
+    let cx = build::context();
+    let mut batch = batch(3);
+    batch.items[0].user = Some(build::user_id("ann"));
+    batch.items[1].user = Some(build::user_id("ann"));
+    batch.items[2].user = Some(build::user_id("ben"));
+    queue.submit(&cx, &batch).await.unwrap();
+    let items = claim(queue, turn(&batch, 1)).await;
+    assert!(settle(queue, &items[0], done("of ann")).await);
+
+    captions.erase(&cx, &build::user_id("ann")).await.unwrap();
+
+    let (_, outcomes) = read(queue, &cx, batch.id).await;
+    assert_eq!(
+        (outcomes[0].status, &outcomes[0].document),
+        (ItemStatus::Succeeded, &None)
+    );
+    let items = claim(queue, turn(&batch, 2)).await;
+    let requests: Vec<&str> = items.iter().map(|item| item.request.as_str()).collect();
+    assert_eq!(requests, ["", &batch.items[2].request]);
 }
 
 pub async fn a_large_batch_is_kept_whole(queue: &dyn BatchQueue) {
