@@ -30,7 +30,7 @@ assert isinstance(late, Problem) and late.code == "version_mismatch", late
 written = create_caption.sync(client=client, body=GenerateBody(content_description=about, user_id=user))
 assert not isinstance(written, Problem) and written.text, written
 assert read_caption.sync(written.id, client=client).text == written.text
-page = list_captions.sync(user, client=client, limit=5)
+page = list_captions.sync(client=client, user_id=user, limit=5)
 assert len(page.data) == 1, page
 
 judged = check_text.sync(client=client, body=CheckBody(text="#a1 #b1 #c1 #d1 #e1 #f1"))

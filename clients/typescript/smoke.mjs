@@ -22,7 +22,7 @@ const written = await createCaption({ client, body });
 assert.ok(written.data?.text, JSON.stringify(written.error));
 const read = await readCaption({ client, path: { id: written.data.id } });
 assert.equal(read.data?.text, written.data.text);
-const page = await listCaptions({ client, path: { id }, query: { limit: 5 } });
+const page = await listCaptions({ client, query: { user_id: id, limit: 5 } });
 assert.equal(page.data?.data.length, 1);
 
 const judged = await checkText({ client, body: { text: '#a1 #b1 #c1 #d1 #e1 #f1' } });

@@ -146,10 +146,6 @@ pub struct CaptionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub selected_variant: Option<u8>,
-    /// The caption beside which this one was written, for whoever wanted more of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub parent_id: Option<Uuid>,
 }
 
 /// One caption of several.
@@ -241,7 +237,6 @@ impl CaptionDocument {
         document.user_id = record.user.as_ref().map(|user| user.as_str().to_owned());
         document.feedback = record.feedback.as_ref().map(FeedbackDocument::from);
         document.selected_variant = record.selected;
-        document.parent_id = record.parent.map(|parent| parent.0);
         document.campaign_id = record.campaign.as_ref().map(|campaign| campaign.as_str().to_owned());
         document
     }
@@ -308,7 +303,6 @@ impl CaptionDocument {
             campaign_id: None,
             feedback: None,
             selected_variant: None,
-            parent_id: None,
         }
     }
 }

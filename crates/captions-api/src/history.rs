@@ -177,7 +177,7 @@ pub fn read_cursor(cursor: &str, tenant: &TenantId, filter: &Filter) -> Option<C
 }
 
 /// The columns of an export as CSV.
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 20] = [
     "id",
     "created_at",
     "user_id",
@@ -198,7 +198,6 @@ const COLUMNS: [&str; 21] = [
     "rating",
     "final_text",
     "request_id",
-    "parent_id",
 ];
 
 /// The first line of an export as CSV.
@@ -237,7 +236,6 @@ pub fn csv_line(document: &CaptionDocument) -> String {
             .unwrap_or_default(),
         feedback.and_then(|told| told.final_text.clone()).unwrap_or_default(),
         document.request_id.clone(),
-        document.parent_id.map(|id| id.to_string()).unwrap_or_default(),
     ];
     line(&fields.map(inert))
 }

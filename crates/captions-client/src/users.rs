@@ -59,14 +59,14 @@ impl Client {
         self.line.document(&ask.with(patch)?).await
     }
 
-    /// Replaces all preferences.
+    /// Replaces all preferences of this version, or with `*` whatever is there.
     pub async fn replace_preferences(
         &self,
         user: &str,
         wishes: &(impl Serialize + Sync),
-        version: Option<&str>,
+        version: &str,
     ) -> Result<Reply<PreferencesDocument>, Error> {
-        let ask = self.change(Method::PUT, &["v1", "users", user, "preferences"], version);
+        let ask = self.change(Method::PUT, &["v1", "users", user, "preferences"], Some(version));
         self.line.document(&ask.with(wishes)?).await
     }
 

@@ -264,8 +264,6 @@ pub struct Record {
     pub feedback: Option<Feedback>,
     /// The variant that was picked, by its place, from 0.
     pub selected: Option<u8>,
-    /// The caption that this one was written beside, for whoever wanted more of them.
-    pub parent: Option<CaptionId>,
     /// Where a cache may have it.
     pub cached_under: Option<CacheKey>,
     /// 1, and one more with each change.

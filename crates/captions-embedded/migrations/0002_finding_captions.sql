@@ -1,6 +1,5 @@
 ALTER TABLE captions ADD COLUMN version INTEGER NOT NULL DEFAULT 1 CHECK (version > 0);
 ALTER TABLE captions ADD COLUMN selected INTEGER;
-ALTER TABLE captions ADD COLUMN parent BLOB;
 ALTER TABLE captions ADD COLUMN cached_under TEXT;
 -- What captions are looked for by.
 ALTER TABLE captions ADD COLUMN language TEXT GENERATED ALWAYS AS (caption ->> '$.language') VIRTUAL;

@@ -1,7 +1,6 @@
 ALTER TABLE captions
     ADD COLUMN version      bigint NOT NULL DEFAULT 1 CHECK (version > 0),
     ADD COLUMN selected     smallint,
-    ADD COLUMN parent       uuid,
     ADD COLUMN cached_under text COLLATE "C",
     -- What captions are looked for by.
     ADD COLUMN language     text COLLATE "C" GENERATED ALWAYS AS (caption ->> 'language') STORED,

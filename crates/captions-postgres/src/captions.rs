@@ -19,7 +19,7 @@ use crate::{fault::fault, once, store::PgStore, users::to_microsecond};
 
 macro_rules! columns {
     () => {
-        "id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback, selected, parent, \
+        "id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback, selected, \
          cached_under, version"
     };
 }
@@ -36,8 +36,8 @@ impl CaptionStore for PgStore {
     async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO captions (tenant, id, request_id, user_id, campaign, description, caption, source, attempts, \
-             degraded, feedback, created_at, selected, parent, cached_under, version, searched) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING",
+             degraded, feedback, created_at, selected, cached_under, version, searched) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING",
         );
         let query = query
             .bind(cx.tenant.as_str())
@@ -53,7 +53,6 @@ impl CaptionStore for PgStore {
             .bind(record.feedback.as_ref().map(Json))
             .bind(to_microsecond(record.caption.created_at))
             .bind(record.selected.map(i16::from))
-            .bind(record.parent.map(|parent| parent.0))
             .bind(record.cached_under.as_ref().map(CacheKey::as_str))
             .bind(i64::try_from(record.version).unwrap_or(i64::MAX))
             .bind(searched(record));
@@ -120,8 +119,8 @@ impl CaptionStore for PgStore {
     }
 
     async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+        once::forget(self, cx, extent).await?;
         if let Extent::OfUser(user) = extent {
-            once::forget(self, cx, user).await?;
             // What batches keep of the user goes with them: an item that was not begun fails then.
             let kept =
                 sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = $1 AND user_id = $2");
@@ -227,7 +226,6 @@ fn record_of(row: &PgRow) -> Result<Record, Error> {
             .map(u8::try_from)
             .transpose()
             .map_err(number)?,
-        parent: row.try_get::<Option<_>, _>("parent")?.map(CaptionId),
         cached_under: row
             .try_get::<Option<&str>, _>("cached_under")?
             .and_then(CacheKey::parse),

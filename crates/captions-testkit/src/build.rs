@@ -301,7 +301,6 @@ pub fn record_full(user: &UserId) -> Record {
         ],
         feedback: Some(feedback_full()),
         selected: Some(1),
-        parent: Some(CaptionId(Uuid::from_u128(12))),
         cached_under: captions_domain::ports::CacheKey::parse(&format!("captions:caption:{}", "0a".repeat(32))),
         version: 7,
     }
@@ -344,7 +343,6 @@ pub fn record_bare() -> Record {
         degraded: Vec::new(),
         feedback: None,
         selected: None,
-        parent: None,
         cached_under: None,
         version: 1,
     }

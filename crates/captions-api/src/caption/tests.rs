@@ -171,7 +171,6 @@ pub(crate) fn record() -> Record {
         degraded: Vec::new(),
         feedback: None::<Feedback>,
         selected: None,
-        parent: None,
         cached_under: None,
         version: 1,
     }

@@ -220,7 +220,6 @@ impl Desk {
             degraded: degraded.all(),
             feedback: None,
             selected: None,
-            parent: None,
             cached_under: Some(self.key.clone()),
             version: 1,
         };

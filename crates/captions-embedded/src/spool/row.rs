@@ -33,8 +33,6 @@ struct Written {
     attempts: u32,
     degraded: Vec<Degraded>,
     #[serde(default)]
-    parent: Option<CaptionId>,
-    #[serde(default)]
     cached_under: Option<CacheKey>,
 }
 
@@ -70,7 +68,6 @@ pub(super) fn write(record: &Record) -> serde_json::Result<String> {
         source: record.source,
         attempts: record.attempts,
         degraded: record.degraded,
-        parent: record.parent,
         cached_under: record.cached_under,
     })
 }
@@ -90,7 +87,6 @@ pub(super) fn read(id: CaptionId, record: &str, feedback: Option<&str>) -> serde
         degraded: written.degraded,
         feedback,
         selected: None,
-        parent: written.parent,
         cached_under: written.cached_under,
         version: 1,
     })

@@ -17,7 +17,7 @@ use super::{SqliteStore, fault::fault, once, users::microseconds};
 
 macro_rules! columns {
     () => {
-        "id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback, selected, parent, \
+        "id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback, selected, \
          cached_under, version"
     };
 }
@@ -37,9 +37,9 @@ impl CaptionStore for SqliteStore {
         let whose = user.map(|user| Extent::OfUser(user).digest(&cx.tenant));
         let query = sqlx::query(
             "INSERT INTO captions (tenant, id, request_id, user_id, campaign, description, caption, source, attempts, \
-             degraded, feedback, created_at, selected, parent, cached_under, version, searched) \
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17 WHERE NOT EXISTS \
-             (SELECT 1 FROM erasures WHERE tenant = ?1 AND subject IN (?18, ?19) AND before > ?12) ON CONFLICT DO NOTHING",
+             degraded, feedback, created_at, selected, cached_under, version, searched) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16 WHERE NOT EXISTS \
+             (SELECT 1 FROM erasures WHERE tenant = ?1 AND subject IN (?17, ?18) AND before > ?12) ON CONFLICT DO NOTHING",
         );
         let query = query
             .bind(cx.tenant.as_str())
@@ -55,7 +55,6 @@ impl CaptionStore for SqliteStore {
             .bind(record.feedback.as_ref().map(Json))
             .bind(microseconds(record.caption.created_at))
             .bind(record.selected.map(i64::from))
-            .bind(record.parent.map(|parent| parent.0))
             .bind(record.cached_under.as_ref().map(CacheKey::as_str))
             .bind(i64::try_from(record.version).unwrap_or(i64::MAX))
             .bind(searched(record))
@@ -144,8 +143,8 @@ impl CaptionStore for SqliteStore {
         let digest = extent.digest(&cx.tenant);
         self.execute(query.bind(cx.tenant.as_str()).bind(&digest[..]).bind(until))
             .await?;
+        once::forget(self, cx, extent).await?;
         if let Extent::OfUser(user) = extent {
-            once::forget(self, cx, user).await?;
             // What batches keep of the user goes with them: an item that was not begun fails then.
             let kept =
                 sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = ? AND user_id = ?");
@@ -237,7 +236,6 @@ fn record_of(row: &SqliteRow) -> Result<Record, Error> {
             .map(u8::try_from)
             .transpose()
             .map_err(number)?,
-        parent: row.try_get::<Option<_>, _>("parent")?.map(CaptionId),
         cached_under: row
             .try_get::<Option<&str>, _>("cached_under")?
             .and_then(CacheKey::parse),

@@ -67,7 +67,6 @@ pub(crate) fn record() -> Record {
         degraded: Vec::new(),
         feedback: None,
         selected: None,
-        parent: None,
         cached_under: None,
         version: 1,
     }

@@ -33,6 +33,7 @@ pub async fn suite(store: Arc<dyn CaptionStore>) {
     sweeping_removes_so_many_and_spares_what_is_used(&*store).await;
     calls_of_tenants_never_meet(&*store).await;
     what_is_kept_of_a_user_goes_with_the_user(&*store).await;
+    what_is_kept_of_a_caption_goes_with_the_caption(&*store).await;
     a_step_cut_off_midway_leaves_the_store_usable(&*store).await;
     let mut moves = vec![[0; 4]; 400];
     let mut bytes = blake3::Hasher::new().update(b"a walk").finalize_xof();
@@ -386,6 +387,28 @@ pub async fn what_is_kept_of_a_user_goes_with_the_user(store: &dyn CaptionStore)
     assert_eq!(claimed(store, &next(&others), claim("named")).await, kept);
     store.erase(&cx, &Extent::OfUser(bob.clone())).await.unwrap();
     assert_eq!(claimed(store, &second, claim("of another")).await, held(&second));
+}
+
+pub async fn what_is_kept_of_a_caption_goes_with_the_caption(store: &dyn CaptionStore) {
+    let (ours, theirs) = (build::context(), build::context());
+    let (gone, kept) = (build::record_bare(), build::record_bare());
+    for (cx, name, record) in [(&ours, "gone", &gone), (&ours, "kept", &kept), (&theirs, "gone", &gone)] {
+        store.append(cx, record).await.unwrap();
+        let about = Claim {
+            caption: Some(record.id),
+            ..claim(name)
+        };
+        claimed(store, cx, about).await;
+        take(store, cx, &settle(name, reply("text"), LONG)).await;
+    }
+
+    store.erase(&ours, &Extent::One(gone.id)).await.unwrap();
+
+    let second = next(&ours);
+    let answered = Standing::Answered(reply("text"));
+    assert_eq!(claimed(store, &second, claim("gone")).await, held(&second));
+    assert_eq!(claimed(store, &second, claim("kept")).await, answered);
+    assert_eq!(claimed(store, &next(&theirs), claim("gone")).await, answered);
 }
 
 pub async fn a_step_cut_off_midway_leaves_the_store_usable(store: &dyn CaptionStore) {

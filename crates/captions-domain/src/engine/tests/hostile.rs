@@ -198,7 +198,6 @@ pub(super) fn record(text: &str) -> Record {
             given_at: context().now,
         }),
         selected: None,
-        parent: None,
         cached_under: None,
         version: 1,
     }

@@ -54,7 +54,6 @@ fn record(post: usize, written: &str, verdict: Verdict, published: Option<&str>)
             given_at: OffsetDateTime::UNIX_EPOCH,
         }),
         selected: None,
-        parent: None,
         cached_under: None,
         version: 1,
     }
