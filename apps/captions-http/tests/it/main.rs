@@ -27,6 +27,7 @@ mod replay;
 mod results;
 mod rewrites;
 mod scores;
+mod secrets;
 mod server;
 mod shutdown;
 mod starting;
