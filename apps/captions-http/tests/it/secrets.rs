@@ -291,7 +291,7 @@ async fn fails(program: &Program, llm: &FakeLlm) -> Vec<String> {
     for sent in [&body[..40], &body[..]] {
         let mut connection = Connection::open(program.address).await;
         let head = format!(
-            "POST /v1/captions/stream HTTP/1.1\r\nhost: test\r\nauthorization: {BEARER}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "POST /v1/captions/stream HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         connection.write(format!("{head}{sent}").as_bytes()).await;
