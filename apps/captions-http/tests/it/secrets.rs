@@ -231,7 +231,7 @@ async fn fails(program: &Program, llm: &FakeLlm) -> Vec<String> {
         .await;
     }
     let broken = [
-        json!({"content_description": ASKED, "tone": "zqxtone", "platform": "zqxplatform", "language": "zqxlanguage-zqx"}),
+        json!({"content_description": ASKED, "tone": ["zqxtone"], "platform": {"zqx": 1}, "language": "zqxlanguage-zqx"}),
         json!({"content_description": ASKED, "provider": "zqxprovider"}),
         json!({"content_description": ASKED, "image": {"url": "http://10.0.0.1/zqx.jpg"}}),
         json!({"content_description": ASKED, "image": {"data": "enF4enF4enF4", "media_type": "image/png"}}),
@@ -338,6 +338,7 @@ async fn secrets_and_personal_text_are_in_no_log_no_problem_no_figure_and_no_tra
         "{log}"
     );
     for problem in &problems {
+        // The word that was no choice is named to the one who sent it, and to nobody else.
         assert!(!problem.to_lowercase().contains(MARK), "{problem}");
     }
     for (what, reply) in [
