@@ -73,7 +73,10 @@ async fn what_is_set_of_the_server_has_its_effect() {
     }
 
     llm.always(Turn::text(CAPTION).stall_after(3));
-    let silent = set.client.post(format!("{}/v1/captions/stream", set.base)).json(&asked());
+    let silent = set
+        .client
+        .post(format!("{}/v1/captions/stream", set.base))
+        .json(&asked());
     let mut silent = silent.send().await.unwrap().bytes_stream();
     let mut told = String::new();
     // The usual pause would be 15 s.

@@ -23,11 +23,7 @@ use captions_domain::{
     context::{Context, TenantId},
     ports::{Cache, CacheExt, CacheKey},
 };
-use futures_util::{
-    FutureExt, Stream, StreamExt,
-    future::BoxFuture,
-    stream::BoxStream,
-};
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -242,7 +238,12 @@ impl Streams {
     }
 
     /// Has it written until it ends or nobody reads it any more. Its readers are told an end even if `writing` panics.
-    pub(crate) fn spawn(&self, live: Arc<Live>, request_id: Arc<str>, writing: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(
+        &self,
+        live: Arc<Live>,
+        request_id: Arc<str>,
+        writing: impl Future<Output = ()> + Send + 'static,
+    ) {
         let streams = self.clone();
         self.0.writers.spawn(async move {
             let Err(panic) = AssertUnwindSafe(writing).catch_unwind().await else {

@@ -390,7 +390,10 @@ async fn who_left_a_stream_and_comes_back_with_key_and_event_is_told_all_of_one_
     };
     // The stream of that event is gone, so it begins anew and is told from its beginning.
     assert_eq!(names(&done), ["caption.created", "caption.delta", "caption.completed"]);
-    assert_eq!((names(&again), is_replayed(&again)), (vec!["caption.completed".into()], true));
+    assert_eq!(
+        (names(&again), is_replayed(&again)),
+        (vec!["caption.completed".into()], true)
+    );
     assert_eq!(other.json()["code"], "idempotency_key_reused");
     assert_eq!((written(&server), server.store.captions().len()), (2, 1));
 }

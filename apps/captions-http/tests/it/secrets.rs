@@ -342,7 +342,14 @@ async fn secrets_and_personal_text_are_in_no_log_no_problem_no_figure_and_no_tra
         // said of it, and whatever is a secret, is not.
         let lower = problem.to_lowercase();
         let kept = [
-            "zqx-", "zqxana", "zqxmother", "zqxaunt", "zqxbread", "_zqx_", "whsec_", "enf4",
+            "zqx-",
+            "zqxana",
+            "zqxmother",
+            "zqxaunt",
+            "zqxbread",
+            "_zqx_",
+            "whsec_",
+            "enf4",
         ];
         let found: Vec<_> = kept.into_iter().filter(|text| lower.contains(text)).collect();
         assert!(found.is_empty(), "{found:?}: {problem}");
