@@ -20,7 +20,6 @@ mod parity;
 mod proxies;
 mod remote;
 mod runbooks;
-mod server_settings;
 mod stack;
 mod stores;
 mod support;

@@ -28,7 +28,6 @@ mod replicas;
 mod results;
 mod rewrites;
 mod scores;
-mod secrets;
 mod server;
 mod shutdown;
 mod starting;
