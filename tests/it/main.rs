@@ -17,6 +17,7 @@ mod models;
 mod outages;
 mod overload;
 mod parity;
+mod proxies;
 mod remote;
 mod runbooks;
 mod stack;
