@@ -7,6 +7,7 @@ mod architecture;
 mod coalescing;
 mod contracts;
 mod figures;
+mod headers;
 mod leaving;
 mod limits;
 mod models;

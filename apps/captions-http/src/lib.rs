@@ -10,6 +10,7 @@ mod call;
 mod callers;
 mod captions;
 mod check;
+mod deprecation;
 mod failure;
 mod feedback;
 mod hashtags;
@@ -26,6 +27,7 @@ pub mod start;
 mod state;
 mod stats;
 mod stream;
+mod told;
 mod users;
 mod voice;
 mod warm_up;
@@ -38,19 +40,14 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
+pub use deprecation::Deprecation;
 pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
-    let (router, document) = operations().split_for_parts();
-    let document = Bytes::from(document.to_json().unwrap_or_default());
-    let document = move || {
-        let document = document.clone();
-        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
-    };
+    let (router, _) = operations().split_for_parts();
     router
-        .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
@@ -70,12 +67,12 @@ pub fn starting_router() -> Router {
 }
 
 /// The OpenAPI 3.1 document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    operations().into_openapi()
+pub fn openapi() -> serde_json::Value {
+    openapi::complete(&operations().into_openapi())
 }
 
 fn operations() -> OpenApiRouter<AppState> {
-    let mut router = OpenApiRouter::with_openapi(openapi::Document::openapi())
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(captions::create))
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
@@ -102,7 +99,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(pages::errors::list))
-        .routes(routes!(pages::errors::explain));
-    openapi::tell_limits(router.get_openapi_mut());
-    router
+        .routes(routes!(pages::errors::explain))
+        .routes(routes!(pages::reference::document))
+        .routes(routes!(pages::reference::page))
 }

@@ -26,6 +26,7 @@ use crate::{
     failure::{self, Failure, panicked},
     openapi::Generating,
     state::AppState,
+    told,
 };
 
 const PATH: &str = "/v1/captions/stream";
@@ -47,7 +48,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     path = PATH,
     operation_id = "stream_caption",
     tag = "captions",
-    params(("Request-Timeout-Ms" = Option<u64>, Header, description = "End within this many milliseconds; the server's own deadline stands if it is shorter.")),
     request_body(content = GenerateBody, content_type = "application/json"),
     responses((status = 200, description = "The events", body = String, content_type = "text/event-stream"), Generating)
 )]
@@ -79,11 +79,13 @@ pub(crate) async fn create(
         Some(Ok(event)) => Some(event),
         None => None,
     };
+    let known = told::of_stream(&call);
     let told = tell(events, first, timer, call, state)
         .map(|event| Ok::<_, Infallible>(Frame::default().event(event.name()).data(event.data())));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
     let mut response = Sse::new(in_this_span(told)).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();
+    headers.extend(known);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // nginx would hold events back until its buffer is full.
     headers.insert(
