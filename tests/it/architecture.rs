@@ -42,8 +42,12 @@ fn may_use(from: &str, to: &str) -> bool {
     match from {
         "captions-domain" => false,
         "captions-api" | "captions-resilience" | "captions-testkit" => to == "captions-domain",
+        // What callers of the HTTP API build on: the wire contract, and nothing of what answers it.
+        "captions-client" => to == "captions-api" || to == "captions-domain",
         "captions-wiring" => to == "captions-domain" || to == "captions-resilience" || ADAPTERS.contains(&to),
         _ if ADAPTERS.contains(&from) => to == "captions-domain",
+        // The same commands, answered by a server.
+        "captions-cli" if to == "captions-client" => true,
         _ if APPS.contains(&from) => ["captions-wiring", "captions-api", "captions-domain"].contains(&to),
         // It starts the whole as production does and measures it from outside.
         "captions-bench" => to == "captions-http" || to == "captions-wiring",
@@ -116,6 +120,9 @@ fn an_arrow_against_the_design_is_noticed() {
         ("captions-resilience", "captions-redis"),
         ("captions-api", "captions-wiring"),
         ("captions-wiring", "captions-testkit"),
+        ("captions-client", "captions-wiring"),
+        ("captions-client", "captions-http"),
+        ("captions-http", "captions-client"),
     ] {
         assert_eq!(forbidden(&[(from, to, normal)]).len(), 1, "{from} -> {to}");
     }

@@ -9,6 +9,7 @@ use crate::{
     choice::{ContentType, Platform},
     facts, injection,
     polish::given_text,
+    reply::language,
     text,
 };
 
@@ -104,14 +105,16 @@ fn plain(text: &str) -> String {
     line.trim_matches(['"', '“', '”']).trim().to_owned()
 }
 
-/// The sentences that name no number, address or name that the user did not give. Of a picture that the writer looked at
+/// The sentences that name no number, address or name that the user did not give, and are in the language asked for. Of a picture that the writer looked at
 /// it may name what stands in it, but no link and no account: text in a picture is anybody's.
 fn traced_sentences(text: &str, brief: &Brief) -> String {
     let is_seen = brief.image.is_some();
     let given = given_text(brief);
     let is_address = |piece: &str| text::has_url(piece) || piece.contains('@');
     let sentences = text::sentences(text).filter(|sentence| {
-        if !address::untraced(sentence, &given).is_empty() {
+        if !address::untraced(sentence, &given).is_empty()
+            || !language::switches(sentence, &brief.language, &given).is_empty()
+        {
             return false;
         }
         let untraced = facts::untraced(brief, sentence);

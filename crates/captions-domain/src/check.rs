@@ -47,23 +47,45 @@ pub fn violations(text: &str, brief: &Brief) -> Vec<Violation> {
 /// True if `phrase` stands in `text` as whole words, whatever the case, the apostrophe and the white space. Hashtags count:
 /// `#NewShoes` contains "new shoes". In scripts without spaces, and for emoji, any place counts.
 pub fn contains_phrase(text: &str, phrase: &str) -> bool {
-    let (text, phrase) = (plain(text), plain(phrase));
-    if phrase.is_empty() {
-        return false;
+    Searched::of(text).contains(phrase)
+}
+
+/// A text made ready for many phrases to be looked for in it.
+pub struct Searched {
+    text: String,
+    /// Of its hashtags, without their signs.
+    tags: Vec<String>,
+}
+
+impl Searched {
+    pub fn of(text: &str) -> Self {
+        let text = plain(text);
+        let tags = text::hashtags(&text)
+            .iter()
+            .map(|tag| tag.text.trim_start_matches(['#', '＃']).to_owned())
+            .collect();
+        Self { text, tags }
     }
-    let compact: String = phrase.split_whitespace().collect();
-    if text::hashtags(&text)
-        .iter()
-        .any(|tag| tag.text.trim_start_matches(['#', '＃']) == compact)
-    {
-        return true;
+
+    /// As [`contains_phrase`].
+    pub fn contains(&self, phrase: &str) -> bool {
+        let phrase = plain(phrase);
+        if phrase.is_empty() {
+            return false;
+        }
+        if !self.tags.is_empty() {
+            let compact: String = phrase.split_whitespace().collect();
+            if self.tags.contains(&compact) {
+                return true;
+            }
+        }
+        let edges = (phrase.chars().next(), phrase.chars().next_back());
+        self.text.match_indices(&phrase).any(|(at, found)| {
+            let before = self.text[..at].chars().next_back();
+            let after = self.text[at + found.len()..].chars().next();
+            !(runs_on(before, edges.0) || runs_on(edges.1, after))
+        })
     }
-    let edges = (phrase.chars().next(), phrase.chars().next_back());
-    text.match_indices(&phrase).any(|(at, found)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + found.len()..].chars().next();
-        !(runs_on(before, edges.0) || runs_on(edges.1, after))
-    })
 }
 
 /// Lower case, one apostrophe, one space.
@@ -144,23 +166,32 @@ const PHRASES: &[&str] = &[
 
 /// True if the visible part says plainly that it is paid for: a label at its head, also as a hashtag, or words such as
 /// "paid partnership with" and "sponsored by" anywhere in it. `#sp`, `#partner` and thanks do not (FTC, 2017).
-pub(crate) fn discloses(visible: &str) -> bool {
+pub fn discloses(visible: &str) -> bool {
     let visible = plain(visible);
-    let head = visible.trim_start_matches(['[', '(', '#', '＃', '*', ' ']);
-    let is_labelled = LABELS.iter().any(|label| {
-        head.strip_prefix(label).is_some_and(|rest| {
-            // "Ad hoc" and "sponsored races" are no labels.
-            rest.trim_start()
-                .starts_with([':', '|', '-', '–', '—', '.', ']', ')', '!', '：', '/'])
-                || rest.is_empty()
-        })
-    });
+    let is_labelled = label_end(&visible).is_some() || LABELS.contains(&visible.trim_start_matches(BEFORE_LABELS));
     is_labelled || leading_tag(&visible).is_some() || PHRASES.iter().any(|phrase| visible.contains(phrase))
+}
+
+/// What may stand before a label.
+const BEFORE_LABELS: [char; 6] = ['[', '(', '#', '＃', '*', ' '];
+/// What shows that it is one: "ad hoc" and "sponsored races" are none.
+const AFTER_LABELS: [char; 11] = [':', '|', '-', '–', '—', '.', ']', ')', '!', '：', '/'];
+
+/// Where the label at the head of a text ends, with the mark that makes it one.
+pub fn label_end(text: &str) -> Option<usize> {
+    let head = text.trim_start_matches(BEFORE_LABELS);
+    LABELS.iter().find_map(|label| {
+        let end = head.char_indices().nth(label.chars().count());
+        let (word, rest) = head.split_at(end.map_or(head.len(), |(at, _)| at));
+        let rest = rest.trim_start();
+        let mark = rest.chars().next().filter(|mark| AFTER_LABELS.contains(mark))?;
+        (word.to_lowercase() == *label).then(|| text.len() - rest.len() + mark.len_utf8())
+    })
 }
 
 /// The label that the hashtag at the head of a text is, and what stands behind it. One of a row of tags is none: nobody
 /// reads those.
-pub(crate) fn leading_tag(text: &str) -> Option<(&'static str, &str)> {
+pub fn leading_tag(text: &str) -> Option<(&'static str, &str)> {
     let tags = text::hashtags(text);
     let rest = text.strip_prefix(tags.first()?.text)?;
     if rest.trim_start().starts_with(['#', '＃']) {

@@ -4,6 +4,8 @@ mod addresses;
 mod label;
 mod markup;
 
+use std::ops::Range;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 pub(crate) use self::addresses::{given_pieces, given_text};
@@ -15,7 +17,7 @@ use crate::{
     check,
     choice::Emoji,
     hashtags, quality,
-    reply::{self, Draft},
+    reply::{self, Draft, language},
     request::Language,
     text,
 };
@@ -53,6 +55,12 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
         "removed a link, @mention, e-mail address or number that the brief does not name",
         &mut caption,
         traced,
+    );
+    let kept = without_switches(&caption, &brief.language, &given);
+    mend(
+        "removed a sentence in another language than asked for",
+        &mut caption,
+        kept,
     );
     let honest = without_bait(&caption, &brief.language);
     mend("removed a sentence that begs for reactions", &mut caption, honest);
@@ -282,15 +290,31 @@ fn without_hash_signs(word: &str) -> String {
 
 /// Without the sentences that platforms demote a post for; a text that is nothing else stays.
 fn without_bait(text: &str, language: &Language) -> String {
-    let found = bait::find(text, language);
-    if found.is_empty() {
+    without(
+        text,
+        bait::find(text, language)
+            .into_iter()
+            .map(|place| place.start..place.end),
+    )
+}
+
+/// Without the sentences that are plainly in another language than asked for and that nobody gave; a text that is nothing
+/// else stays.
+fn without_switches(text: &str, wanted: &Language, given: &str) -> String {
+    let found = language::switches(text, wanted, given);
+    without(text, found.into_iter().map(|span| span.start..span.end))
+}
+
+/// Without these places, which are in code points; a text that is nothing else stays.
+fn without(text: &str, places: impl Iterator<Item = Range<usize>>) -> String {
+    let places: Vec<Range<usize>> = places.collect();
+    if places.is_empty() {
         return text.to_owned();
     }
-    let is_bait = |at: usize| found.iter().any(|place| (place.start..place.end).contains(&at));
     let kept: String = text
         .chars()
         .enumerate()
-        .filter(|(at, _)| !is_bait(*at))
+        .filter(|(at, _)| !places.iter().any(|place| place.contains(at)))
         .map(|(_, c)| c)
         .collect();
     let kept = clean(&kept.replace("  ", " "));

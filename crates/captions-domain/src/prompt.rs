@@ -16,13 +16,14 @@ use std::{borrow::Cow, fmt::Write as _};
 use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 
+use self::data::Data;
+pub(crate) use self::templates::Name;
 pub use self::{
     again::ask_to_mend,
     angles::{Angle, all as all_angles},
     schema::{Shape, variants_schema},
     templates::{Templates, Unfit},
 };
-use self::{data::Data, templates::Name};
 use crate::{
     brief::Brief,
     check::Violation,
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// Changes with every change of what is sent: it is part of the cache key, and of the names of the snapshots in the tests.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The temperature where the request names none: drafting wants variety.
 pub const DEFAULT_TEMPERATURE: f32 = 0.9;
@@ -456,4 +457,4 @@ pub fn ask_again(prompt: &Prompt, violations: &[Violation]) -> Prompt {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

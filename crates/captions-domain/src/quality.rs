@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// By which rules captions are scored. Changes with every change of a formula, a weight or a list.
-pub const VERSION: &str = "3";
+pub const VERSION: &str = "4";
 
 /// An explained score.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

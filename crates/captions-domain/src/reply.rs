@@ -9,7 +9,7 @@ mod refusal;
 
 use serde::Serialize;
 
-pub use self::draft::{Claim, Draft, ProposedTag};
+pub use self::draft::{Draft, ProposedTag};
 pub(crate) use self::forms::holds_form;
 use self::leak::Secrets;
 use crate::{
@@ -77,7 +77,11 @@ pub fn read(text: &str, prompt: &Prompt, grade: Grade) -> Result<Vec<Draft>, Llm
                 "the answer is about its form and not about the post",
             ));
         }
-        drafts.retain(|draft| !language::is_another(&draft.text(), &prompt.brief.language));
+        let (wanted, given) = (&prompt.brief.language, given_text(&prompt.brief));
+        drafts.retain(|draft| {
+            let text = draft.text();
+            !language::is_another(&text, wanted) && !language::is_all_switched(&text, wanted, &given)
+        });
         if drafts.is_empty() {
             return Err(LlmError::unusable("the answer is in another language than asked for"));
         }

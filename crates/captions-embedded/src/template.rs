@@ -33,7 +33,7 @@ use captions_domain::{
 use futures_util::{StreamExt as _, stream};
 
 /// Changes with every change of what the same brief gives: it is part of the cache key.
-const MODEL: &str = "template-3";
+const MODEL: &str = "template-4";
 
 /// Fills the description into sentences. Instant, and the same brief always gives the same bytes, at the
 /// same count of attempts.

@@ -155,7 +155,11 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Received> {
             Some((name.to_ascii_lowercase(), value.trim().to_owned()))
         })
         .collect();
-    let length = headers.get("content-length")?.parse().ok()?;
+    // A request without a body has none.
+    let length = headers
+        .get("content-length")
+        .map_or(Ok(0), |length| length.parse())
+        .ok()?;
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(Received { line, headers, body })

@@ -1,4 +1,5 @@
-//! [`Webhook`]: one receiver of signed events, by the Standard Webhooks format.
+//! [`Webhook`]: one receiver of signed events, by the Standard Webhooks format. [`Courier`]: what many receivers that
+//! callers name are sent through.
 //!
 //! Each event is a POST of JSON with the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`; the last holds
 //! one `v1,<base64 of HMAC-SHA256 over id.timestamp.body>` for each secret, so that a receiver can change over from one
@@ -7,6 +8,7 @@
 //!
 //! It retries nothing. Who sends an event keeps it and sends it again under the same id; receivers drop ids that they know.
 
+mod courier;
 mod options;
 mod reach;
 mod secret;
@@ -17,20 +19,15 @@ use captions_domain::fault::{Fault, FaultKind};
 use reqwest::{
     Client, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
-    redirect,
 };
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
-pub use self::options::WebhookOptions;
-use self::{
-    reach::{Public, Refused},
-    secret::Secret,
-};
+pub use self::{courier::Courier, options::WebhookOptions};
+use self::{reach::Refused, secret::Secret};
 
 /// The most characters of an event's id.
 const MAX_ID: usize = 128;
-/// A connection to the receiver is kept this long for the next event.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// One receiver. Clones share its connections.
 #[derive(Clone)]
@@ -51,39 +48,22 @@ impl Webhook {
     /// The fault is always internal: a URL or a secret that cannot be, or a URL that the options forbid.
     pub fn new(options: WebhookOptions) -> Result<Self, Fault> {
         let url = options.checked_url().map_err(internal)?;
-        if options.secrets.is_empty() {
+        // No certificates are needed for plain HTTP, so none are looked for.
+        let client = courier::client(&options, url.scheme() == "https")?;
+        Self::through(client, url, &options.secrets, options.max_body_bytes)
+    }
+
+    fn through(client: Client, url: Url, secrets: &[SecretString], max_body_bytes: usize) -> Result<Self, Fault> {
+        if secrets.is_empty() {
             return Err(internal("a webhook needs a secret to sign with"));
         }
-        let secrets: Result<Vec<Secret>, &str> = options.secrets.iter().map(Secret::read).collect();
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(internal("this process has installed no TLS provider"));
-        }
-        let mut client = Client::builder()
-            .retry(reqwest::retry::never())
-            // Where an answer points to was checked by nobody.
-            .redirect(redirect::Policy::none())
-            // A proxy would look the name up again, and by itself.
-            .no_proxy()
-            .tcp_nodelay(true)
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.timeout)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(1)
-            .user_agent(concat!("captions/", env!("CARGO_PKG_VERSION")));
-        if !options.allow_private {
-            client = client.dns_resolver(Arc::new(Public));
-        }
-        if url.scheme() == "http" {
-            // No certificates are needed, so none are looked for.
-            client = client.tls_certs_only(std::iter::empty());
-        }
-        let client = client.build().map_err(|error| internal(error.without_url()))?;
+        let secrets: Result<Vec<Secret>, &str> = secrets.iter().map(Secret::read).collect();
         Ok(Self {
             inner: Arc::new(Inner {
                 client,
                 url,
                 secrets: secrets.map_err(internal)?,
-                max_body_bytes: options.max_body_bytes,
+                max_body_bytes,
             }),
         })
     }

@@ -1,6 +1,9 @@
 //! Which addresses may be connected to.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -9,23 +12,43 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 #[error("the webhook's host has no public address, and others are not allowed")]
 pub(crate) struct Refused;
 
-/// Looks names up and gives out their public addresses only. The client connects to exactly these: between the look and
-/// the connection nothing is looked up again.
-pub(crate) struct Public;
+/// Looks names up and gives out only those of their addresses that are allowed. The client connects to exactly these:
+/// between the look and the connection nothing is looked up again, so a name that answers differently a moment later gains
+/// nothing by it.
+pub(crate) struct Checked<L> {
+    look_up: L,
+    is_allowed: fn(IpAddr) -> bool,
+}
 
-impl Resolve for Public {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public = only_public(found)?;
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
+/// By the system's resolver, and public addresses only.
+pub(crate) fn public() -> impl Resolve {
+    Checked {
+        look_up: by_the_system,
+        is_allowed: is_public,
     }
 }
 
-fn only_public(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
-    let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
-    if public.is_empty() { Err(Refused) } else { Ok(public) }
+async fn by_the_system(name: String) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+}
+
+impl<L, F> Resolve for Checked<L>
+where
+    L: Fn(String) -> F + Send + Sync + 'static,
+    F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+{
+    fn resolve(&self, name: Name) -> Resolving {
+        let found = (self.look_up)(name.as_str().to_owned());
+        let is_allowed = self.is_allowed;
+        Box::pin(async move {
+            let mut found = found.await?;
+            found.retain(|address| is_allowed(address.ip()));
+            if found.is_empty() {
+                return Err(Refused.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
 }
 
 /// True for an address that belongs to the internet at large: not to this machine, its network, a test, or a group.

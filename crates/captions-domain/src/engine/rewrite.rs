@@ -96,7 +96,7 @@ impl Engine {
         faults: &[String],
     ) -> Result<(Edited, Credit), LlmError> {
         let covered = edit.covered(last);
-        let prompt = edit.question(&covered, faults);
+        let prompt = edit.question(&covered, faults, &self.options.templates);
         let Completion { text, credit } = self.llm.complete(cx, &prompt).await?;
         let edited = edit.read(&text, &covered, &prompt, credit.grade)?;
         Ok((edited, credit))

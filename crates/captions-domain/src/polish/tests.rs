@@ -38,6 +38,7 @@ fn polished(text: &str, change: impl FnOnce(&mut CaptionRequest)) -> Variant {
 #[case::a_number("Paws on the sand. Call +351 912 345 678.", "Paws on the sand.")]
 #[case::markup("Paws on [the sand](by @ana.photo).", "Paws on the sand (by @ana.photo).")]
 #[case::bait("Paws on the sand. Tag a friend who needs this! Run.", "Paws on the sand. Run.")]
+#[case::a_sentence_in_another_language("Paws on the sand. Le chien est sur la plage et il court.", "Paws on the sand.")]
 #[case::nothing_but_bait("Tag a friend who needs this!", "Tag a friend who needs this!")]
 #[case::entities("Paws &amp; sand &lt;3<br>Run.", "Paws & sand <3\nRun.")]
 #[case::inline_tags("A #puppy on the sand.", "A puppy on the sand.")]

@@ -9,7 +9,7 @@ use super::{PLACEHOLDERS, angles};
 /// How much an answer says beside the captions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// With alt text, claims, and where the hashtags come from.
+    /// With alt text, and where the hashtags come from.
     Full,
     /// The parts of the captions and their hashtags.
     Compact,
@@ -21,7 +21,6 @@ static FULL: LazyLock<Value> = LazyLock::new(|| {
         ("tier", json!({ "type": "string", "enum": ["niche", "mid", "broad"] })),
         ("source", text()),
     ]);
-    let claim = object(&[("text", text()), ("source", text())]);
     variants(&[
         ("angle", angle()),
         ("hook", text()),
@@ -29,7 +28,6 @@ static FULL: LazyLock<Value> = LazyLock::new(|| {
         ("cta", text_or_null()),
         ("hashtags", list(&tag)),
         ("alt_text", text_or_null()),
-        ("claims", list(&claim)),
     ])
 });
 
@@ -59,9 +57,8 @@ pub(super) fn form(shape: Shape) -> String {
     let begin = format!(r#"{{"variants":[{{"angle":"its name","hook":"{first}","body":"{rest}","cta":"{cta}","#);
     let end = match shape {
         Shape::Full => format!(
-            "{}\"{picture}\",{}",
-            r#""hashtags":[{"tag":"word","tier":"niche, mid or broad","source":"its words in the brief"}],"alt_text":"#,
-            r#""claims":[{"text":"a fact","source":"its words in the brief, or none"}]}]}"#
+            "{}\"{picture}\"}}]}}",
+            r#""hashtags":[{"tag":"word","tier":"niche, mid or broad","source":"its words in the brief"}],"alt_text":"#
         ),
         Shape::Compact => r#""hashtags":["word"]}]}"#.to_owned(),
     };

@@ -52,6 +52,9 @@ const WISHES: &[&str] = &[
     "count",
 ];
 
+/// Holes of every template that asks for a change of a given caption.
+const REWRITES: &[&str] = &["platform", "tone", "length", "fold", "no_emoji"];
+
 /// Declares the templates: their names in code and what they are.
 macro_rules! templates {
     ($($(#[$doc:meta])* $name:ident = $slot:expr),+ $(,)?) => {
@@ -123,6 +126,87 @@ templates! {
     Again = Slot {
         file: "again.txt",
         shipped: include_str!("../../data/prompts/again.txt"),
+        role: Role::Addition,
+        required: &["problems"],
+        optional: &[],
+        max_chars: MAX_COMPACT_CHARS,
+    },
+    /// The rules for who changes a given caption.
+    RewriteSystem = Slot {
+        file: "rewrite_system.txt",
+        shipped: include_str!("../../data/prompts/rewrite_system.txt"),
+        role: Role::System,
+        required: &[],
+        optional: &[],
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for a shorter text.
+    RewriteShorten = Slot {
+        file: "rewrite_shorten.txt",
+        shipped: include_str!("../../data/prompts/rewrite_shorten.txt"),
+        role: Role::User,
+        required: &["brief", "length", "written_in", "disclosure"],
+        optional: REWRITES,
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for a longer text.
+    RewriteExpand = Slot {
+        file: "rewrite_expand.txt",
+        shipped: include_str!("../../data/prompts/rewrite_expand.txt"),
+        role: Role::User,
+        required: &["brief", "length", "written_in", "disclosure"],
+        optional: REWRITES,
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for a correction.
+    RewriteFix = Slot {
+        file: "rewrite_fix.txt",
+        shipped: include_str!("../../data/prompts/rewrite_fix.txt"),
+        role: Role::User,
+        required: &["brief", "written_in", "disclosure"],
+        optional: REWRITES,
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for another tone.
+    RewriteTone = Slot {
+        file: "rewrite_tone.txt",
+        shipped: include_str!("../../data/prompts/rewrite_tone.txt"),
+        role: Role::User,
+        required: &["brief", "tone", "written_in", "disclosure"],
+        optional: REWRITES,
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for plain words.
+    RewriteDeCliche = Slot {
+        file: "rewrite_decliche.txt",
+        shipped: include_str!("../../data/prompts/rewrite_decliche.txt"),
+        role: Role::User,
+        required: &["brief", "written_in", "disclosure"],
+        optional: REWRITES,
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for a translation.
+    RewriteTranslate = Slot {
+        file: "rewrite_translate.txt",
+        shipped: include_str!("../../data/prompts/rewrite_translate.txt"),
+        role: Role::User,
+        required: &["brief", "language", "disclosure"],
+        optional: REWRITES,
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for a text that another platform takes.
+    RewriteAdapt = Slot {
+        file: "rewrite_adapt.txt",
+        shipped: include_str!("../../data/prompts/rewrite_adapt.txt"),
+        role: Role::User,
+        required: &["brief", "platform", "length", "written_in", "disclosure"],
+        optional: REWRITES,
+        max_chars: MAX_CHARS,
+    },
+    /// Asks for a changed caption once more, with what was wrong.
+    RewriteAgain = Slot {
+        file: "rewrite_again.txt",
+        shipped: include_str!("../../data/prompts/rewrite_again.txt"),
         role: Role::Addition,
         required: &["problems"],
         optional: &[],

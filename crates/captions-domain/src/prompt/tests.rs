@@ -11,7 +11,7 @@ use crate::{
 
 mod attacks;
 mod own;
-mod snapshots;
+pub(crate) mod snapshots;
 
 fn brief(request: &CaptionRequest) -> Brief {
     Brief::resolve(request, &Preferences::default()).0

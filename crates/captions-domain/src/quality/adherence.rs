@@ -62,9 +62,10 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
 
 fn language(reading: &Reading<'_>) -> Wish {
     let wanted = &reading.brief.language;
+    let switches = language::switches(reading.caption, wanted, &reading.given);
     (
-        !language::is_another(reading.caption, wanted),
-        Vec::new(),
+        switches.is_empty() && !language::is_another(reading.caption, wanted),
+        switches.into_iter().map(Place::from).collect(),
         format!("write it in the language asked for: {wanted}"),
     )
 }

@@ -148,6 +148,17 @@ fn a_description_in_another_language_is_not_held_against_the_caption() {
     assert_near(value(&quality, "faithfulness"), 1.0);
 }
 
+#[test]
+fn a_sentence_in_another_language_is_told_where_it_stands() {
+    let switch = "Le chien est sur la plage et il court.";
+    let (right, switched) = (scored(GOOD, &[]), scored(&format!("{GOOD} {switch}"), &[]));
+
+    assert!(value(&switched, "brief_adherence") < value(&right, "brief_adherence"));
+    assert_eq!(spans(&switched, "brief_adherence"), [switch]);
+    let fix = part(&switched, "brief_adherence").fix.as_deref();
+    assert_eq!(fix, Some("write it in the language asked for: en"));
+}
+
 #[rstest]
 #[case::too_short("Beach.", "Beach.", "say more")]
 #[case::too_long(

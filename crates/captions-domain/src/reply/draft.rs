@@ -5,8 +5,7 @@ use serde_json::Value;
 
 /// One caption as the writer proposed it, unchecked.
 ///
-/// The parts beside the text are read leniently: a tag, an alt text or a claim of the wrong type is left out, and costs no
-/// caption.
+/// The parts beside the text are read leniently: a tag or an alt text of the wrong type is left out, and costs no caption.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
     /// The approach that sets it apart, in a word or two.
@@ -27,9 +26,6 @@ pub struct Draft {
     /// What the picture shows, for those who cannot see it.
     #[serde(default, deserialize_with = "text_or_none", skip_serializing_if = "Option::is_none")]
     pub alt_text: Option<String>,
-    /// The facts that the writer says it stated.
-    #[serde(default, deserialize_with = "each_that_fits", skip_serializing_if = "Vec::is_empty")]
-    pub claims: Vec<Claim>,
     /// What it took to read it, in words; not part of the answer.
     #[serde(skip)]
     pub repairs: Vec<&'static str>,
@@ -78,15 +74,6 @@ impl From<TagForm> for ProposedTag {
             TagForm::Object { tag, tier, source } => Self { tag, tier, source },
         }
     }
-}
-
-/// A fact that a caption states, and where its writer has it from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    pub text: String,
-    /// `description`, `wishes` or `none`.
-    #[serde(default)]
-    pub source: String,
 }
 
 fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

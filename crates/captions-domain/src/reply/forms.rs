@@ -24,11 +24,10 @@ const BODY: &[&str] = &["body", "caption", "rest", "content"];
 const CTA: &[&str] = &["cta", "calltoaction"];
 const HASHTAGS: &[&str] = &["hashtags", "tags"];
 const ALT_TEXT: &[&str] = &["alttext", "alt"];
-const CLAIMS: &[&str] = &["claims"];
 /// Lists of captions: in one of these, a bare text is a caption.
 const LISTS: &[&str] = &["variants", "captions", "drafts", "options", "posts"];
 
-/// What stands in quotes in our form and never in a caption.
+/// What stands in quotes in our form, or stood there once, and never in a caption.
 const FORM: &[&str] = &[
     "variants", "angle", "hook", "body", "cta", "hashtags", "alt_text", "claims",
 ];
@@ -183,10 +182,8 @@ fn draft(fields: Vec<(String, Node)>, is_listed: bool) -> Option<Draft> {
     if let Some(tags) = part(HASHTAGS) {
         canonical.insert("hashtags".into(), tags_of(tags));
     }
-    for (name, node) in [("alt_text", part(ALT_TEXT)), ("claims", part(CLAIMS))] {
-        if let Some(node) = node {
-            canonical.insert(name.into(), value_of(node));
-        }
+    if let Some(alt) = part(ALT_TEXT) {
+        canonical.insert("alt_text".into(), value_of(alt));
     }
     let draft: Draft = serde_json::from_value(Value::Object(canonical)).ok()?;
     (!draft.text().is_empty()).then_some(draft)

@@ -2,10 +2,21 @@
 //!
 //! Plainly: it is in another script, or it is full of the small words of one language and has next to none of the other.
 //! A short text, a list of names, a mixture, and two languages that look alike are never plain.
+//!
+//! A single sentence is looked at as well ([`switches`]): a caption may be right but for the one that somebody's text told
+//! the model to write.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
-use crate::{request::Language, text};
+use crate::{
+    phrases::is_unspaced,
+    request::Language,
+    sentences,
+    text::{self, Span},
+};
 
 /// Fewer words than this say nothing.
 const LEAST_WORDS: usize = 10;
@@ -19,6 +30,17 @@ const PART: usize = 4;
 const LEAST_LETTERS: usize = 16;
 /// The share of letters in the right script, in percent, below which the script is another one.
 const STRANGE_BELOW: usize = 20;
+
+/// A sentence of fewer words is a greeting, a name or a saying.
+const LEAST_IN_SENTENCE: usize = 5;
+/// A sentence with fewer small words of another language are a dish or the name of a shop: "tarte aux pommes".
+const LEAST_SMALL: usize = 3;
+/// The least words of a sentence in a script other than Latin that puts spaces between them: fewer may be a name.
+const LEAST_STRANGE_WORDS: usize = 4;
+/// The least signs of one in a script that puts no spaces.
+const LEAST_STRANGE_SIGNS: usize = 12;
+/// A sentence so many of whose words the user gave, in percent, is the user's.
+const GIVEN_FROM: usize = 80;
 
 /// Languages whose small words are known, by what they are looked up under.
 const KNOWN: &[&str] = &[
@@ -63,24 +85,138 @@ fn is_another_script_in(text: &str, wanted: &Language, least: usize) -> bool {
 }
 
 fn has_anothers_words(text: &str, wanted: &Language) -> bool {
-    let wanted = match wanted.primary() {
+    let Some(own) = known(wanted) else {
+        return false;
+    };
+    let (words, small) = small_words(text);
+    words >= LEAST_WORDS
+        && (0..KNOWN.len())
+            .filter(|other| *other != own)
+            .any(|other| small[other] * 100 >= words * KNOWN_BY && small[own] * PART <= small[other])
+}
+
+/// The sentences that are plainly in another language than the one asked for and that nobody gave, in order.
+///
+/// A sentence most of whose words stand in `given` is the user's own slogan, quote or name. Sayings of up to four words, and
+/// sentences of more that have no three small words of one language, are never plain; nor is one in the letters of a
+/// language whose small words are not known.
+pub(crate) fn switches<'a>(text: &'a str, wanted: &Language, given: &str) -> Vec<Span<'a>> {
+    let mut switches = sentences::spans(text);
+    switches.retain(|sentence| {
+        (is_strange_script(sentence.text, wanted, "") || speaks_another(sentence.text, wanted))
+            // Few sentences come so far: the words that were given are looked up only for them.
+            && (is_strange_script(sentence.text, wanted, &given.to_lowercase())
+                || (speaks_another(sentence.text, wanted) && !is_given(sentence.text, given)))
+    });
+    switches
+}
+
+/// True if all that the text says is in sentences of another language.
+pub(crate) fn is_all_switched(text: &str, wanted: &Language, given: &str) -> bool {
+    let switches = switches(text, wanted, given).len();
+    let says = |sentence: &Span<'_>| spoken(sentence.text).any(|word| word.contains(char::is_alphabetic));
+    switches > 0 && sentences::spans(text).iter().filter(|sentence| says(sentence)).count() == switches
+}
+
+/// True if the user gave nearly all words of the sentence.
+fn is_given(sentence: &str, given: &str) -> bool {
+    let given = given.to_lowercase();
+    let given: HashSet<&str> = text::words(&given).collect();
+    let sentence = sentence.to_lowercase();
+    let (mut words, mut known) = (0, 0);
+    for word in text::words(&sentence) {
+        words += 1;
+        known += usize::from(given.contains(word));
+    }
+    known * 100 >= words * GIVEN_FROM
+}
+
+/// True for a sentence in another script, apart from the words that stand in `given` (in small letters).
+fn is_strange_script(sentence: &str, wanted: &Language, given: &str) -> bool {
+    let Some(expected) = scripts(wanted) else {
+        return false;
+    };
+    let (mut letters, mut right, mut signs, mut words, mut latin) = (0, 0, 0, 0, 0);
+    let mut has_small = false;
+    for piece in spoken(sentence) {
+        let bare = piece.trim_matches(|c: char| !c.is_alphanumeric());
+        let mut strange = None;
+        for (c, script) in bare.chars().filter_map(|c| Some((c, script(c)?))) {
+            letters += 1;
+            if expected.contains(&script) {
+                right += 1;
+            } else {
+                signs += usize::from(is_unspaced(c));
+                strange = Some((script, c));
+            }
+        }
+        let Some((script, c)) = strange else {
+            continue;
+        };
+        let lower = bare.to_lowercase();
+        if !given.is_empty() && given.contains(&lower) {
+            signs -= bare.chars().filter(|c| is_unspaced(*c)).count().min(signs);
+            letters -= bare.chars().filter(|c| self::script(*c).is_some()).count().min(letters);
+            continue;
+        }
+        if script == Script::Latin {
+            latin += 1;
+            has_small |= SMALL_WORDS.contains_key(bare);
+        } else {
+            words += usize::from(!is_unspaced(c));
+        }
+    }
+    let weight = if expected.contains(&Script::Han) { 2 } else { 1 };
+    right * 100 * weight < letters * STRANGE_BELOW
+        && (signs >= LEAST_STRANGE_SIGNS
+            || words >= LEAST_STRANGE_WORDS
+            // Without a small word they may all be names.
+            || (latin >= LEAST_IN_SENTENCE && has_small))
+}
+
+/// True for a sentence with the small words of one other language and next to none of its own. Words that both have tell
+/// nothing, and names inside a sentence are in no language.
+fn speaks_another(sentence: &str, wanted: &Language) -> bool {
+    let Some(own) = known(wanted) else {
+        return false;
+    };
+    let is_shouted = !sentence.contains(char::is_lowercase);
+    let (mut words, mut others, mut owns) = (0, [0; KNOWN.len()], [0; KNOWN.len()]);
+    for word in spoken(sentence).flat_map(text::words) {
+        words += 1;
+        if words > 1 && !is_shouted && word.starts_with(char::is_uppercase) && word.chars().nth(1).is_some() {
+            continue;
+        }
+        let languages = languages_of(word);
+        let is_own = languages & (1 << own) != 0;
+        for other in 0..KNOWN.len() {
+            let is_other = languages & (1 << other) != 0;
+            others[other] += usize::from(is_other && !is_own);
+            owns[other] += usize::from(is_own && !is_other);
+        }
+    }
+    words >= LEAST_IN_SENTENCE
+        && (0..KNOWN.len()).any(|other| {
+            !is_nordic_pair(own, other)
+                && others[other] >= LEAST_SMALL
+                && others[other] * 100 >= words * KNOWN_BY
+                && owns[other] * PART <= others[other]
+        })
+}
+
+/// Where its small words are, for a language that has any here.
+fn known(language: &Language) -> Option<usize> {
+    let primary = match language.primary() {
         "nb" | "nn" => "no",
         primary => primary,
     };
-    if !KNOWN.contains(&wanted) {
-        return false;
-    }
-    let (words, small) = small_words(text);
-    let own = KNOWN
-        .iter()
-        .position(|language| *language == wanted)
-        .map_or(0, |at| small[at]);
-    words >= LEAST_WORDS
-        && KNOWN
-            .iter()
-            .zip(small)
-            .filter(|(language, _)| **language != wanted)
-            .any(|(_, other)| other * 100 >= words * KNOWN_BY && own * PART <= other)
+    KNOWN.iter().position(|known| *known == primary)
+}
+
+/// So much alike that their small words tell nothing.
+fn is_nordic_pair(one: usize, other: usize) -> bool {
+    let is_nordic = |at: usize| matches!(KNOWN[at], "da" | "no" | "sv");
+    is_nordic(one) && is_nordic(other)
 }
 
 /// Each small word, with a bit for each of the languages that have it.
@@ -94,20 +230,26 @@ static SMALL_WORDS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
     known
 });
 
-/// How many words a text has, and how many of them are small words of each language in [`KNOWN`]. Tags, names and addresses
-/// are in no language.
+/// A bit for each of the languages of which the word is a small one.
+fn languages_of(word: &str) -> u32 {
+    SMALL_WORDS
+        .get(word.to_lowercase().as_str())
+        .copied()
+        .unwrap_or_default()
+}
+
+/// The pieces of a text but for tags, names of accounts and addresses, which are in no language.
+fn spoken(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace()
+        .filter(|word| !word.starts_with(['#', '＃', '@']) && !text::has_url(word))
+}
+
+/// How many words a text has, and how many of them are small words of each language in [`KNOWN`].
 fn small_words(text: &str) -> (usize, [usize; KNOWN.len()]) {
     let (mut words, mut small) = (0, [0; KNOWN.len()]);
-    let spoken = text
-        .split_whitespace()
-        .filter(|word| !word.starts_with(['#', '＃', '@']) && !text::has_url(word))
-        .flat_map(text::words);
-    for word in spoken {
+    for word in spoken(text).flat_map(text::words) {
         words += 1;
-        let languages = SMALL_WORDS
-            .get(word.to_lowercase().as_str())
-            .copied()
-            .unwrap_or_default();
+        let languages = languages_of(word);
         for (bit, count) in small.iter_mut().enumerate() {
             *count += usize::from(languages & (1 << bit) != 0);
         }
@@ -121,17 +263,11 @@ pub(crate) fn is_foreign(text: &str, language: &Language) -> bool {
     if is_another(text, language) || is_another_script_in(text, language, 4) {
         return true;
     }
-    let own = match language.primary() {
-        "nb" | "nn" => "no",
-        primary => primary,
-    };
-    let Some(own) = KNOWN.iter().position(|known| *known == own) else {
+    let Some(own) = known(language) else {
         return false;
     };
-    // So much alike that their small words tell nothing.
-    let is_nordic = |at: usize| matches!(KNOWN[at], "da" | "no" | "sv");
     let (_, small) = small_words(text);
-    (0..KNOWN.len()).any(|at| small[at] >= 2 && small[at] > small[own] && !(is_nordic(at) && is_nordic(own)))
+    (0..KNOWN.len()).any(|at| small[at] >= 2 && small[at] > small[own] && !is_nordic_pair(at, own))
 }
 
 /// The language of a text, where its script or its small words leave no doubt.
@@ -209,74 +345,4 @@ fn script(c: char) -> Option<Script> {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    const GERMAN: &str =
-        "Frisch aus dem Ofen und noch warm: unser Brot wartet heute Morgen auf euch, kommt vorbei und probiert es!";
-    const ENGLISH: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
-    const SPANISH: &str =
-        "El pan acaba de salir del horno y la puerta está abierta. Ven a por una barra antes de que se acaben.";
-    const RUSSIAN: &str = "Хлеб только что из печи, и дверь открыта. Заходите, пока он тёплый.";
-    const JAPANESE: &str = "焼きたてのパンがカウンターに並びました。温かいうちにどうぞ。";
-
-    #[rstest]
-    #[case(GERMAN, "en")]
-    #[case(SPANISH, "en")]
-    #[case(ENGLISH, "de")]
-    #[case(ENGLISH, "es")]
-    #[case(ENGLISH, "nb")]
-    #[case(GERMAN, "fr")]
-    #[case(RUSSIAN, "en")]
-    #[case(JAPANESE, "en")]
-    #[case(ENGLISH, "ru")]
-    #[case(ENGLISH, "ja")]
-    #[case(ENGLISH, "zh-Hant-TW")]
-    fn another_language_is_seen_where_it_is_plain(#[case] text: &str, #[case] wanted: &str) {
-        assert!(is_another(text, &Language::new(wanted).unwrap()));
-    }
-
-    #[rstest]
-    #[case(ENGLISH, Some("en"))]
-    #[case(GERMAN, Some("de"))]
-    #[case(SPANISH, Some("es"))]
-    #[case(JAPANESE, Some("ja"))]
-    #[case("갓 구운 빵이 나왔어요. 따뜻할 때 오세요.", Some("ko"))]
-    #[case("Fresh bread, and it is still warm. #pan #horno @casa_ana", Some("en"))]
-    #[case(RUSSIAN, None)]
-    #[case("Sourdough. Rye. Spelt. Focaccia. Ciabatta. Baguette.", None)]
-    #[case("Bread!", None)]
-    #[case("", None)]
-    fn the_language_of_a_text_is_told_where_it_is_plain(#[case] text: &str, #[case] language: Option<&str>) {
-        assert_eq!(of(text).as_ref().map(Language::as_str), language);
-    }
-
-    #[rstest]
-    #[case(ENGLISH, "en-GB")]
-    #[case(GERMAN, "de")]
-    #[case(SPANISH, "es")]
-    #[case(SPANISH, "pt")]
-    #[case(RUSSIAN, "ru")]
-    #[case(RUSSIAN, "uk")]
-    #[case(JAPANESE, "ja")]
-    #[case(JAPANESE, "zh")]
-    #[case(
-        "Brødet er nettopp ute av ovnen, og døren er åpen. Kom innom mens det fortsatt er varmt.",
-        "da"
-    )]
-    #[case("Namaste dosto, aaj ka khana bahut accha hai aur chai bhi garam hai", "hi-Latn")]
-    #[case(
-        "Sourdough. Rye. Spelt. Focaccia. Ciabatta. Baguette. Brioche. Pain au levain. Pumpernickel. Challah.",
-        "de"
-    )]
-    #[case("Guten Morgen! The loaves came out at six and the counter is full.", "en")]
-    #[case("Kommt vorbei!", "en")]
-    #[case("#brot #ofen #und #das #ist #der #die #auf #euch #wir #sind #da Fresh bread.", "en")]
-    #[case("焼きたて", "en")]
-    #[case(GERMAN, "vi")]
-    fn what_is_not_plain_is_let_pass(#[case] text: &str, #[case] wanted: &str) {
-        assert!(!is_another(text, &Language::new(wanted).unwrap()));
-    }
-}
+mod tests;

@@ -172,10 +172,6 @@ fn what_is_encoded_is_read_back() {
         cta: Some("C?".into()),
         hashtags: vec!["t".into()],
         alt_text: Some("A cat.".into()),
-        claims: vec![Claim {
-            text: "It is warm".into(),
-            source: "none".into(),
-        }],
         repairs: Vec::new(),
     }];
 

@@ -17,7 +17,7 @@ use crate::{
     fault::LlmError,
     polish::{clean, judged, judged_as, without_label_and_quotes},
     ports::Grade,
-    prompt::{Prompt, data},
+    prompt::{Prompt, Templates, data},
     reply::{self, language},
     request::Language,
     text,
@@ -100,7 +100,7 @@ impl<'a> Edit<'a> {
     }
 
     /// The question, with what was wrong with the last answer.
-    pub(crate) fn question(&self, covered: &Covered, faults: &[String]) -> Prompt {
+    pub(crate) fn question(&self, covered: &Covered, faults: &[String], templates: &Templates) -> Prompt {
         let tags = Variant::published("", &self.start.parts.tags).chars().count();
         // The blank line between the two.
         let taken = if tags == 0 { 0 } else { tags + 2 };
@@ -112,6 +112,7 @@ impl<'a> Edit<'a> {
             description: self.request.description.as_ref(),
             worn: self.worn(&self.given.caption),
             provider: self.request.provider.clone(),
+            templates,
         };
         ask::render(&question, faults)
     }
@@ -186,6 +187,13 @@ impl<'a> Edit<'a> {
         if let Some(fault) = self.undone(&work.parts.caption) {
             faults.push(fault);
             is_wrong = true;
+        }
+        if let Some(wanted) = &self.wish.language {
+            let given = format!("{}\n{}", self.given.caption, self.known());
+            if !language::switches(&work.parts.caption, wanted, &given).is_empty() {
+                faults.push(format!("it has a sentence that is not in {}", wanted.english_name()));
+                is_wrong = true;
+            }
         }
         let is_fact = |token: &&Token| matches!(token.kind, Kind::Number | Kind::Name);
         let lost: Vec<&Token> = preserved

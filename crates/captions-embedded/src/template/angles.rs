@@ -146,15 +146,16 @@ pub(super) fn drafts(brief: &Brief, count: usize, turn: usize) -> Vec<Draft> {
         .into_iter()
         .filter_map(|angle| desk.compose(&angle))
         .filter(|draft| seen.insert(draft.text()));
-    let mut drafts: Vec<Draft> = if turn == 0 && count == 1 {
-        all.by_ref().take(1).collect()
+    let in_order = count == 1 || desk.sentences() >= MANY_SENTENCES;
+    let mut drafts: Vec<Draft> = if turn == 0 && in_order {
+        all.by_ref().take(count).collect()
     } else {
         all.collect()
     };
     if let Some(by) = turn.checked_rem(drafts.len()) {
         drafts.rotate_left(by);
     }
-    if count > 1 && desk.sentences() < MANY_SENTENCES {
+    if !in_order {
         drafts = unlike(drafts, count);
     }
     drafts.truncate(count);

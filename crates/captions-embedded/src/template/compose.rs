@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use captions_domain::{
     brief::Brief,
-    check::contains_phrase,
+    check::{self, Searched, contains_phrase},
     choice::{Cta, Style, Tone},
     phrases::Words,
-    platform::PlatformRules,
+    platform::{PlatformRules, Unit},
     reply::Draft,
     request::Keyword,
     text,
@@ -51,7 +51,7 @@ pub(super) struct Desk<'a> {
     first_letter: Option<char>,
     /// Where its sentences end.
     ends: Vec<usize>,
-    disclosure: &'static str,
+    disclosure: String,
     leads: Vec<String>,
     style: Vec<String>,
     audience: Vec<String>,
@@ -82,13 +82,12 @@ impl<'a> Desk<'a> {
         let language = brief.language.primary();
         let register = Register::of(brief.tone, brief.style);
         let mood = Mood::of(brief);
-        let prepared = source::prepare(brief);
+        let (disclosure, about) = disclosure(brief);
+        let prepared = source::prepare(about, brief);
         let mut source = prepared.text;
+        let mut ends = sentence_ends(&source);
         // What a story mentions on its way is not what one asks about, nor what a short caption of it shows.
-        let first = topics(
-            &source[..sentence_ends(&source).first().copied().unwrap_or(source.len())],
-            language,
-        );
+        let first = topics(&source[..ends.first().copied().unwrap_or(source.len())], language);
         let all = topics(brief.description.as_str(), language);
         let shown = if source.chars().count() > limit(brief) {
             &first
@@ -100,6 +99,7 @@ impl<'a> Desk<'a> {
         // What stands far beyond the limit can never be used, and is not looked at again and again.
         if let Some((end, _)) = source.char_indices().nth(limit(brief) + BEYOND) {
             source.truncate(end);
+            ends = sentence_ends(&source);
         }
         let phrases = Phrases::of(&brief.language);
         let lines = Lines {
@@ -112,16 +112,9 @@ impl<'a> Desk<'a> {
         let sad = mood == Mood::Sad;
         let none = Vec::new;
         let questions = if is_question { none() } else { lines.questions(&first) };
-        let disclosures = phrases::disclosures(language);
-        let disclosed = disclosures.iter().any(|words| source.starts_with(words));
         Self {
             rules: brief.rules(),
-            disclosure: if brief.sponsored && !disclosed {
-                let allowed = disclosures.into_iter().find(|words| !holds_avoided(words, brief));
-                allowed.unwrap_or_default()
-            } else {
-                ""
-            },
+            disclosure,
             leads: match (sad, is_question) {
                 (true, _) => none(),
                 (_, true) => lines.of("lead", "question"),
@@ -158,7 +151,7 @@ impl<'a> Desk<'a> {
             },
             emoji,
             fills: (mood == Mood::Any || register == Register::Calm) && !sad && brief.style != Style::Minimalist,
-            ends: sentence_ends(&source),
+            ends,
             first_letter,
             source,
             brief,
@@ -332,9 +325,22 @@ impl<'a> Desk<'a> {
         frame
     }
 
+    /// Where the sentences of a text end. To find them takes longest of all, so those of the description's whole sentences are
+    /// taken from what is known of it.
+    fn ends_in(&self, body: &str) -> Cow<'_, [usize]> {
+        let known = self.ends.partition_point(|end| *end <= body.len());
+        let next = self.ends.get(known).copied().unwrap_or(body.len());
+        let is_whole = self.source.starts_with(body) && self.source[body.len()..next].trim().is_empty();
+        match &self.ends[..known] {
+            ends if is_whole && ends.last() == Some(&body.len()) => Cow::Borrowed(ends),
+            ends if is_whole => Cow::Owned(ends.iter().copied().chain([body.len()]).collect()),
+            _ => Cow::Owned(sentence_ends(body)),
+        }
+    }
+
     /// The longest beginning of `source` that fits into the frame.
     fn longest(&self, source: &str, cut: Cut, frame: &Frame<'_>) -> Option<String> {
-        fit(source, &self.brief.language, cut, |body| {
+        fit(source, &self.ends_in(source), &self.brief.language, cut, |body| {
             self.fits(&self.text(body, frame), frame)
         })
     }
@@ -380,11 +386,15 @@ impl<'a> Desk<'a> {
 
     /// The words that the text should hold and does not; so many of them must.
     fn missing_words(&self, body: &str) -> (usize, Vec<&'a str>) {
+        if self.brief.required.is_empty() && self.brief.keywords.is_empty() {
+            return (0, Vec::new());
+        }
+        let body = Searched::of(body);
         let missing = |words: &'a [Keyword]| {
             words
                 .iter()
                 .map(Keyword::as_str)
-                .filter(|word| !contains_phrase(body, word) && !holds_avoided(word, self.brief))
+                .filter(|word| !body.contains(word) && !holds_avoided(word, self.brief))
         };
         let mut all: Vec<&str> = missing(&self.brief.required).collect();
         let required = all.len();
@@ -414,15 +424,18 @@ impl<'a> Desk<'a> {
                 text.push_str(piece);
             }
         };
-        add(" ", self.disclosure);
+        add(" ", &self.disclosure);
         add(" ", frame.question_first);
         let after_question = if frame.question_first.is_empty() { " " } else { "\n\n" };
         if frame.lines {
             add(" ", &as_sentence(frame.lead));
-            add(if frame.lead.is_empty() { " " } else { "\n" }, &layout::in_lines(body));
+            add(
+                if frame.lead.is_empty() { " " } else { "\n" },
+                &layout::in_lines(body, &self.ends_in(body)),
+            );
         } else if frame.lead.is_empty() {
             add(after_question, &self.laid_out(body));
-        } else if self.disclosure.is_empty() && goes_behind_colon(body) {
+        } else if self.disclosure.is_empty() && self.goes_behind_colon(body) {
             add(" ", frame.lead);
             // The wide colon has its space within.
             add(
@@ -454,10 +467,19 @@ impl<'a> Desk<'a> {
         text
     }
 
+    /// True for a text that begins with a word, and whose first sentence has no colon of its own.
+    fn goes_behind_colon(&self, body: &str) -> bool {
+        if !body.starts_with(char::is_alphanumeric) || !body.contains([':', '：', '\n']) {
+            return body.starts_with(char::is_alphanumeric);
+        }
+        let first = self.ends_in(body).first().copied().unwrap_or(body.len());
+        !body[..first].contains([':', '：', '\n'])
+    }
+
     /// In paragraphs where it is long, and where a long caption was wished for.
     fn laid_out<'b>(&self, body: &'b str) -> Cow<'b, str> {
         if self.brief.target_chars.0 > SHORT {
-            layout::in_paragraphs(body)
+            layout::in_paragraphs(body, &self.ends_in(body))
         } else {
             Cow::Borrowed(body)
         }
@@ -478,8 +500,14 @@ impl<'a> Desk<'a> {
 
     /// True if text and call to action keep the wished length, the limit of the request, and the platform's.
     fn fits(&self, text: &str, frame: &Frame<'_>) -> bool {
+        let limit = limit(self.brief);
+        // No unit counts more than bytes, but for links where they have a fixed weight.
+        let most = text.len() + frame.ask.len() + 2;
+        if most <= limit.min(self.rules.max_chars) && self.rules.unit != Unit::Weighted {
+            return true;
+        }
         let text = whole(text, frame.ask);
-        text.chars().count() <= limit(self.brief)
+        text.chars().count() <= limit
             && text.encode_utf16().count() <= self.rules.max_chars
             && text::length_in(self.rules.unit, &text) <= self.rules.max_chars
     }
@@ -501,10 +529,28 @@ fn whole<'t>(text: &'t str, ask: &str) -> Cow<'t, str> {
     }
 }
 
-/// True for a text that begins with a word, and whose first sentence has no colon of its own.
-fn goes_behind_colon(body: &str) -> bool {
-    let first = sentence_ends(body).first().copied().unwrap_or(body.len());
-    body.starts_with(char::is_alphanumeric) && !body[..first].contains([':', '：', '\n'])
+/// The words at the head of a paid post that say so, and the description without such words of its own: the user's own
+/// label where there is one that may stand, and no words where the beginning says so anyway.
+fn disclosure(brief: &Brief) -> (String, &str) {
+    let about = brief.description.as_str();
+    if !brief.sponsored {
+        return (String::new(), about);
+    }
+    let head = about.trim_start();
+    let own = check::label_end(head).map(|end| head.split_at(end));
+    if let Some((label, rest)) =
+        own.filter(|(label, _)| !label.starts_with(['#', '＃']) && !holds_avoided(label, brief))
+    {
+        return (label.to_owned(), rest);
+    }
+    let rest = check::leading_tag(head).map(|(_, rest)| rest);
+    let about = rest.or(own.map(|(_, rest)| rest)).unwrap_or(about);
+    if check::discloses(text::fold(about, brief.rules().fold).0) {
+        return (String::new(), about);
+    }
+    let all = phrases::disclosures(brief.language.primary());
+    let allowed = all.into_iter().find(|words| !holds_avoided(words, brief));
+    (allowed.unwrap_or_default().to_owned(), about)
 }
 
 /// The first letter as it stands behind a colon: as it was written, or a small one before a word that is no name.

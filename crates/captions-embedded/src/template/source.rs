@@ -1,7 +1,13 @@
 //! The description, made ready: one line of sentences, without what must not come out, and cut where it may be cut.
 
 use captions_domain::{
-    brief::Brief, check::contains_phrase, choice::Emoji, phrases::Words, request::Language, text, voice::Casing,
+    brief::Brief,
+    check::{Searched, contains_phrase},
+    choice::Emoji,
+    phrases::Words,
+    request::Language,
+    text,
+    voice::Casing,
 };
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -42,9 +48,9 @@ pub(super) struct Prepared {
 }
 
 /// The description as sentences: white space, bullets, markup and "a photo of" gone, hashtags made words, the first letter
-/// large, an end mark at the end, nothing of what is to be avoided.
-pub(super) fn prepare(brief: &Brief) -> Prepared {
-    let bare = without_code(&without_markup(brief.description.as_str()));
+/// large, an end mark at the end, nothing of what is to be avoided. `about` is the description, or the rest of it.
+pub(super) fn prepare(about: &str, brief: &Brief) -> Prepared {
+    let bare = without_code(&without_markup(about));
     let lines: Vec<String> = picture::named(&bare, brief.language.primary())
         .lines()
         .map(|line| clean_line(line, brief.emoji))
@@ -342,7 +348,11 @@ fn parts_without(text: &str, bad: &impl Fn(&str) -> bool) -> String {
 
 /// True if something that the brief avoids stands in the text.
 pub(super) fn holds_avoided(text: &str, brief: &Brief) -> bool {
-    brief.avoid.iter().any(|word| contains_phrase(text, word.as_str()))
+    if brief.avoid.is_empty() {
+        return false;
+    }
+    let text = Searched::of(text);
+    brief.avoid.iter().any(|word| text.contains(word.as_str()))
 }
 
 /// The text without the phrase wherever it stands as whole words, whatever the case.
@@ -372,15 +382,20 @@ fn without_phrase(text: &str, phrase: &str) -> String {
     kept
 }
 
-/// The longest beginning of a prepared text that `fits`. Longer ones never fit better. Whole sentences if possible, then
+/// The longest beginning of a prepared text that `fits`; `sentences` is where its sentences end. Longer ones never fit better. Whole sentences if possible, then
 /// the clauses of the first one, then its words or characters.
-pub(super) fn fit(text: &str, language: &Language, cut: Cut, fits: impl Fn(&str) -> bool) -> Option<String> {
+pub(super) fn fit(
+    text: &str,
+    sentences: &[usize],
+    language: &Language,
+    cut: Cut,
+    fits: impl Fn(&str) -> bool,
+) -> Option<String> {
     if fits(text) {
         return Some(text.to_owned());
     }
     let whole = |end: &usize| text[..*end].trim_end().to_owned();
-    let sentences = sentence_ends(text);
-    if let Some(found) = longest(&sentences, whole, &fits) {
+    if let Some(found) = longest(sentences, whole, &fits) {
         return Some(found);
     }
     let first = &text[..sentences.first().copied().unwrap_or(text.len())];
@@ -430,7 +445,7 @@ pub(super) fn sentence_ends(text: &str) -> Vec<usize> {
     let mut words = 0;
     for (at, sentence) in text.split_sentence_bound_indices() {
         for piece in at_loose_ends(sentence) {
-            words += text::words(piece.1).count();
+            words += text::words(piece.1).take(2).count();
             if words >= 2 {
                 ends.push(at + piece.0 + piece.1.len());
                 words = 0;

@@ -1,6 +1,6 @@
 //! Whether good cheer may go with a description.
 
-use captions_domain::{brief::Brief, check::contains_phrase, choice::Tone};
+use captions_domain::{brief::Brief, check::Searched, choice::Tone};
 
 /// What may be added to the description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Mood {
 
 impl Mood {
     pub(super) fn of(brief: &Brief) -> Self {
-        let description = brief.description.as_str();
+        let description = Searched::of(brief.description.as_str());
         let sad = match brief.language.primary() {
             "de" => GERMAN,
             "es" => SPANISH,
@@ -24,7 +24,7 @@ impl Mood {
             "pt" => PORTUGUESE,
             _ => ENGLISH,
         };
-        if sad.iter().any(|phrase| contains_phrase(description, phrase)) {
+        if sad.iter().any(|phrase| description.contains(phrase)) {
             Self::Sad
         } else if matches!(brief.tone, Tone::Respectful | Tone::Formal | Tone::Calm) {
             Self::Grave

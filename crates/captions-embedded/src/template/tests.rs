@@ -80,7 +80,7 @@ async fn it_says_what_it_is() {
 
     assert_eq!(
         (credit.provider.as_str(), credit.model.as_str()),
-        ("emergency", "template-3")
+        ("emergency", "template-4")
     );
     assert_eq!(credit.grade, Grade::Template);
     assert_eq!(credit.usage, None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use captions_domain::fault::{Fault, FaultKind};
 use captions_testkit::receiver::{Received, Receiver};
-use captions_webhook::{Webhook, WebhookOptions};
+use captions_webhook::{Courier, Webhook, WebhookOptions};
 use ring::hmac;
 use rstest::rstest;
 use time::OffsetDateTime;
@@ -244,6 +244,92 @@ fn a_webhook_without_a_secret_or_with_a_broken_one_is_refused() {
 
         assert_eq!(Webhook::new(options).err().unwrap().kind, FaultKind::Internal);
     }
+}
+
+/// One courier for receivers that callers choose.
+#[tokio::test]
+async fn a_courier_serves_many_receivers_by_its_own_rules() {
+    let receivers = [
+        Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await,
+        Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n").await,
+    ];
+    let allowed = allowed("");
+    let secrets = allowed.secrets.clone();
+    let courier = Courier::new(allowed).unwrap();
+
+    for receiver in &receivers {
+        let webhook = courier.to(&receiver.url("/hook").into(), &secrets[..1]).unwrap();
+        webhook.send("evt_1", now(), EVENT).await.unwrap();
+    }
+
+    for receiver in &receivers {
+        let got = &receiver.requests()[0];
+        assert!(is_signed(got, &KEYS[0]) && !is_signed(got, &KEYS[1]));
+    }
+    assert!(
+        courier.to(&receivers[0].url("/").into(), &[]).is_err(),
+        "nothing goes out unsigned"
+    );
+}
+
+#[rstest]
+#[case::plain_http("http://example.com/")]
+#[case::loopback("https://127.0.0.1/")]
+#[case::loopback_as_a_number("https://2130706433/")]
+#[case::mapped("https://[::ffff:10.0.0.1]/")]
+#[case::unique_local("https://[fd00::1]/")]
+#[case::metadata("https://169.254.169.254/latest/meta-data")]
+#[case::user_and_password("https://ana:secret@example.com/")]
+#[case::a_file("file:///etc/passwd")]
+#[case::no_url("example.com")]
+#[tokio::test]
+async fn a_courier_takes_nothing_to_where_it_may_not_go(#[case] url: &str) {
+    let secrets = allowed("").secrets;
+    let courier = Courier::new(WebhookOptions::new("", Vec::new())).unwrap();
+
+    let why = courier.check(&url.into()).unwrap_err();
+
+    assert!(!why.contains("secret") && !why.contains("/etc"), "{why}");
+    assert_eq!(
+        courier.to(&url.into(), &secrets).err().unwrap().kind,
+        FaultKind::Internal
+    );
+    assert!(courier.check(&"https://hooks.example.com/x?key=1".into()).is_ok());
+}
+
+#[tokio::test]
+async fn a_courier_connects_to_no_name_that_leads_inside_and_follows_no_redirect() {
+    let inside = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
+    let rules = allowed("");
+    let secrets = rules.secrets.clone();
+    let public_only = Courier::new(WebhookOptions {
+        allow_private: false,
+        ..rules.clone()
+    })
+    .unwrap();
+    let by_name = format!("http://localhost:{}/", inside.port());
+
+    let fault = public_only
+        .to(&by_name.into(), &secrets)
+        .unwrap()
+        .send("evt_1", now(), EVENT)
+        .await;
+
+    assert_eq!(fault.unwrap_err().kind, FaultKind::Internal);
+    let answer = format!(
+        "HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
+        inside.url("/")
+    );
+    let redirecting = Receiver::answering(&answer).await;
+    let webhook = Courier::new(rules)
+        .unwrap()
+        .to(&redirecting.url("/").into(), &secrets)
+        .unwrap();
+    assert_eq!(
+        webhook.send("evt_2", now(), EVENT).await.unwrap_err().kind,
+        FaultKind::Internal
+    );
+    assert_eq!((redirecting.requests().len(), inside.connections()), (1, 0));
 }
 
 fn told(fault: &Fault) -> String {

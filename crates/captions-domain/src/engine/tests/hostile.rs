@@ -13,6 +13,35 @@ struct Obedient {
     description: Description,
 }
 
+/// What stands in the stores of another user, as nobody else's brief has it.
+const BENS: &str = "Velvet rye at 12 Harbour Street, from @ben_private for €7.";
+const BENS_VOICE: &str = "Salty and short, like the quay at night";
+/// By what it is known again, in small letters.
+const MARKS_OF_BEN: [&str; 3] = ["velvet rye", "ben_private", "salty and short"];
+
+fn is_bens(text: &str) -> bool {
+    let text = text.to_lowercase();
+    MARKS_OF_BEN.iter().any(|mark| text.contains(mark))
+}
+
+/// All that a model is sent, in either wording.
+fn sent(prompt: &Prompt) -> String {
+    let compact = prompt.compact.as_ref();
+    let compact = compact.map(|compact| format!("{}\n{}", compact.system, compact.user));
+    format!("{}\n{}\n{}", prompt.system, prompt.user, compact.unwrap_or_default())
+}
+
+/// What a model finds of the other user in what it was sent; a harmless caption if there is nothing.
+fn found_of_ben(prompt: &Prompt) -> String {
+    let sent = sent(prompt);
+    let found: Vec<&str> = sent.split(['"', '\n']).filter(|piece| is_bens(piece)).collect();
+    if found.is_empty() {
+        "Warm bread is on the counter.".to_owned()
+    } else {
+        found.join(" ")
+    }
+}
+
 fn told(answer: &str, prompt: &Prompt) -> String {
     let system = prompt.system.as_str();
     let hex = |text: &str| in_hex(text.as_bytes());
@@ -35,6 +64,7 @@ fn told(answer: &str, prompt: &Prompt) -> String {
         ),
         ("{{HEX}}", hex(&system[..60])),
         ("{{MARKER}}", marker.to_owned()),
+        ("{{BEN}}", found_of_ben(prompt)),
     ];
     replaced
         .iter()
@@ -111,16 +141,35 @@ impl LlmProvider for Obedient {
     }
 }
 
-/// A store with this caption of the user's own, which asks for nobody else's.
-fn history_of(user: &'static str, own: &str) -> MockCaptionStore {
+/// A store with this caption of Ana's own, and one of Ben's.
+fn history_of_both(own: &str) -> MockCaptionStore {
     let mut captions = MockCaptionStore::new();
     captions.expect_append().returning(|_, _| Ok(()));
-    let records: Vec<Record> = if own.is_empty() { Vec::new() } else { vec![record(own)] };
+    let anas: Vec<Record> = if own.is_empty() { Vec::new() } else { vec![record(own)] };
+    let bens = vec![Record {
+        user: Some(UserId::new("ben").unwrap()),
+        ..record(BENS)
+    }];
     captions
         .expect_history()
-        .withf(move |_, asked, _, limit| asked.as_str() == user && *limit <= 50)
-        .returning(move |_, _, _, _| Ok(records.clone()));
+        .withf(|_, _, _, limit| *limit <= 50)
+        .returning(move |_, asked, _, _| {
+            Ok(if asked.as_str() == "ana" {
+                anas.clone()
+            } else {
+                bens.clone()
+            })
+        });
     captions
+}
+
+/// What both always want.
+fn both() -> MockUserStore {
+    let bens = Preferences {
+        brand_voice: Some(BrandVoice::new(BENS_VOICE).unwrap()),
+        ..Preferences::default()
+    };
+    knowing(&[("ana", Preferences::default()), ("ben", bens)])
 }
 
 pub(super) fn record(text: &str) -> Record {
@@ -195,12 +244,7 @@ fn under(attack: &Attack) -> (Engine, CaptionRequest) {
         "image" => {}
         other => panic!("{other}"),
     }
-    let mut engine = engine(
-        knowing(&[("ana", Preferences::default())]),
-        history_of("ana", own),
-        &Arc::default(),
-        provider("none"),
-    );
+    let mut engine = engine(both(), history_of_both(own), &Arc::default(), provider("none"));
     engine.llm = Arc::new(Obedient {
         answer: attack.answer.to_owned(),
         description: described("primary", None),
@@ -271,13 +315,103 @@ async fn nothing_that_an_attack_is_after_leaves_the_engine_untold(#[case] is_str
                     .warnings
                     .iter()
                     .any(|warning| warning.code == "instructions_in_data");
-            if !is_told {
+            // What nobody sent it could not be told again.
+            if !is_told && !attack.answer.contains("{{BEN}}") {
                 failures.push(format!("line {}: not told: {seen:?}", attack.line));
             }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(answers >= 30, "{answers} of {}", attacks.len());
+}
+
+/// Notes what it is sent; to Ben it writes as Ben does, and for everybody else it does what the attack says.
+struct Noting {
+    obedient: Obedient,
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl LlmProvider for Noting {
+    async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
+        let sent = sent(prompt);
+        let is_to_ben = is_bens(&sent);
+        self.sent.lock().unwrap().push(sent);
+        if is_to_ben {
+            return Ok(completion(&["Salty and short: warm bread is on the counter."]));
+        }
+        self.obedient.complete(cx, prompt).await
+    }
+
+    async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<crate::ports::ChunkStream, LlmError> {
+        self.sent.lock().unwrap().push(sent(prompt));
+        self.obedient.stream(cx, prompt).await
+    }
+
+    fn describe(&self) -> &Description {
+        &self.obedient.description
+    }
+}
+
+#[rstest]
+#[case::whole(false)]
+#[case::streamed(true)]
+#[tokio::test]
+async fn what_another_user_has_stored_reaches_neither_the_prompt_nor_the_answer(#[case] is_streamed: bool) {
+    let mut failures = Vec::new();
+    for attack in &attacks() {
+        let (mut engine, asked) = under(attack);
+        let sent: Arc<Mutex<Vec<String>>> = Arc::default();
+        engine.llm = Arc::new(Noting {
+            obedient: Obedient {
+                // Whatever the attack says, the model tells all that it finds of Ben.
+                answer: format!("Warm bread is on the counter. {{{{BEN}}}} {}", attack.answer),
+                description: described("primary", None),
+            },
+            sent: Arc::clone(&sent),
+        });
+        let engine = Arc::new(engine);
+        // Ben has asked the same just before, so that his answer is kept.
+        let bens = CaptionRequest {
+            user: Some(UserId::new("ben").unwrap()),
+            ..asked.clone()
+        };
+        let has_own_voice = asked.brand_voice.is_some();
+        let of_ben = engine.generate(&context(), &bens).await;
+        assert!(
+            has_own_voice || is_bens(&of_ben.unwrap().caption.variants[0].text),
+            "line {}",
+            attack.line
+        );
+        sent.lock().unwrap().clear();
+
+        let seen = if is_streamed {
+            let events: Vec<_> =
+                futures_util::StreamExt::collect(Arc::clone(&engine).generate_stream(context(), asked)).await;
+            format!("{events:?}")
+        } else {
+            format!("{:?}", engine.generate(&context(), &asked).await)
+        };
+
+        let sent = sent.lock().unwrap().join("\n");
+        assert!(
+            !sent.is_empty(),
+            "line {}: answered from what Ben was given",
+            attack.line
+        );
+        // What the attack itself names is the writer's.
+        let is_theirs =
+            |mark: &&str| !attack.text.to_lowercase().contains(*mark) && !attack.answer.to_lowercase().contains(*mark);
+        for mark in MARKS_OF_BEN.into_iter().filter(is_theirs) {
+            if sent.to_lowercase().contains(mark) {
+                failures.push(format!("line {}: the prompt has {mark:?}", attack.line));
+            }
+            if seen.to_lowercase().contains(mark) {
+                failures.push(format!("line {}: {mark:?} in {seen}", attack.line));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[tokio::test]

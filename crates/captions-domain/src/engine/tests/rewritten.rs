@@ -333,6 +333,19 @@ async fn rules_are_refused_by_whoever_wants_none_and_never_get_round_a_refusal()
 }
 
 #[tokio::test]
+async fn a_sentence_in_another_language_is_asked_for_once_more() {
+    let llm = answering(&[
+        "The rye costs €4 until Friday ⟦1⟧ ⟦2⟧ ⟦3⟧. Le pain est chaud et il vous attend.",
+        "The rye costs €4 until Friday ⟦1⟧ ⟦2⟧ ⟦3⟧.",
+    ]);
+
+    let answer = rewritten(llm, &of(GIVEN, shorten(125.0))).await.unwrap();
+
+    assert!(!answer.after.text.contains("pain"), "{:?}", answer.after.text);
+    assert_eq!((answer.by, answer.attempts), (By::Provider, 2));
+}
+
+#[tokio::test]
 async fn a_chain_that_cannot_rewrite_is_not_asked() {
     let unable = || {
         let mut llm = MockLlmProvider::new();

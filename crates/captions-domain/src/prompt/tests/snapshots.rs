@@ -81,6 +81,11 @@ fn the_words_of_a_user_with_a_history_and_of_a_repair_are_those_of_the_snapshot(
     compare("again", &text(&again, Size::Full));
 }
 
+/// The same for questions of other modules.
+pub(crate) fn snapshot(name: &str, prompt: &Prompt) {
+    compare(name, &text(prompt, Size::Full));
+}
+
 fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/prompt/snapshots/{name}.v{VERSION}.txt"));
     if env::var_os("CAPTIONS_RENEW_SNAPSHOTS").is_some() {

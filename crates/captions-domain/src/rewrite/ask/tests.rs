@@ -9,6 +9,10 @@ use crate::{
 };
 
 fn told(text: &str, operation: &Operation, faults: &[String]) -> Prompt {
+    told_in(&Templates::default(), text, operation, faults)
+}
+
+fn told_in(templates: &Templates, text: &str, operation: &Operation, faults: &[String]) -> Prompt {
     let request = RewriteRequest {
         sponsored: true,
         ..RewriteRequest::new(CaptionText::new(text).unwrap(), operation.clone())
@@ -23,8 +27,56 @@ fn told(text: &str, operation: &Operation, faults: &[String]) -> Prompt {
         description: None,
         worn: vec!["elevate".to_owned()],
         provider: None,
+        templates,
     };
     render(&question, faults)
+}
+
+/// The words for each operation are kept in files beside those for new captions.
+#[rstest]
+#[case("shorten", Operation::Shorten(TargetChars::new(200.0).unwrap()), &[])]
+#[case("expand", Operation::Expand(TargetChars::new(200.0).ok()), &[])]
+#[case("fix", Operation::Fix, &[])]
+#[case("tone", Operation::Tone(Tone::Formal), &[])]
+#[case("decliche", Operation::DeCliche, &[])]
+#[case("translate", Operation::Translate(Language::new("pt-BR").unwrap()), &[])]
+#[case("adapt", Operation::Adapt(Platform::Linkedin), &[])]
+#[case("again", Operation::Fix, &["it has lost \"€4\"", "it is not longer than the caption was"])]
+fn the_words_are_those_of_the_snapshot(#[case] name: &str, #[case] operation: Operation, #[case] faults: &[&str]) {
+    let faults: Vec<String> = faults.iter().map(|fault| (*fault).to_owned()).collect();
+
+    let prompt = told("Fresh bread by @ana, and the door is open.", &operation, &faults);
+
+    crate::prompt::tests::snapshots::snapshot(&format!("rewrite_{name}"), &prompt);
+}
+
+#[test]
+fn an_operators_own_words_are_used() {
+    let own = Templates::overridden_by([
+        ("rewrite_system.txt", "Edit."),
+        (
+            "rewrite_fix.txt",
+            "{{brief}}\nMend it. {{written_in}}\n{{disclosure}}\n",
+        ),
+        ("rewrite_again.txt", "Once more:\n{{problems}}"),
+    ])
+    .unwrap();
+
+    let prompt = told_in(
+        &own,
+        "Fresh bread, and the door is open.",
+        &Operation::Fix,
+        &["it is late".to_owned()],
+    );
+
+    assert_eq!(prompt.system, "Edit.");
+    let (_, task) = prompt.user.split_once("\nEND ").unwrap();
+    let (_, task) = task.split_once('\n').unwrap();
+    assert!(
+        task.starts_with("Mend it. Write it in English.\nThe post is paid for"),
+        "{task}"
+    );
+    assert!(task.ends_with("\nOnce more:\n- it is late"), "{task}");
 }
 
 #[rstest]

@@ -2,10 +2,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use captions_domain::{
     bait,
+    brief::Brief,
     choice::{Audience, Style, Tone},
     cliche,
-    request::Language,
+    polish::polish,
+    reply::Draft,
+    request::{CaptionRequest, Language},
+    user::Preferences,
 };
+use captions_testkit::build::description;
 use rstest::rstest;
 
 use super::{
@@ -51,6 +56,22 @@ fn every_tone_style_and_call_to_action_has_its_lines(
         ] {
             assert!(!phrases.lines("style", style).is_empty(), "{tag} {style}");
         }
+    }
+}
+
+#[rstest]
+fn no_line_is_taken_for_one_in_another_language(
+    #[values("en", "es", "fr", "de", "it", "pt", "ru", "ja", "ko", "zh", "zh-Hant")] tag: &str,
+) {
+    let wanted = CaptionRequest {
+        language: Language::new(tag).ok(),
+        ..CaptionRequest::new(description("Bread 3D"))
+    };
+    let brief = Brief::resolve(&wanted, &Preferences::default()).0;
+    for (kind, key, line) in of(tag).all() {
+        let variant = polish(&Draft::plain(&format!("Bread 3D. {line}")), &brief);
+        let is_taken = variant.repairs.iter().any(|repair| repair.contains("another language"));
+        assert!(!is_taken, "{tag} {kind} {key}: {line}");
     }
 }
 

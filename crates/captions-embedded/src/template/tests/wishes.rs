@@ -3,6 +3,7 @@ use captions_domain::{
     check::{self, contains_phrase},
     choice::{Audience, Cta, Emoji, Length, Platform, Profile, Style, Tone},
     platform::PlatformRules,
+    polish::polish,
     reply::Draft,
     request::{CaptionRequest, MaxChars, Variants},
     text,
@@ -91,14 +92,42 @@ async fn a_profile_has_the_room_that_it_pays_for() {
     );
 }
 
+#[rstest]
+#[case::ours("en", "Ad: fresh bread", "Ad: Fresh bread.")]
+#[case::another_word(
+    "de",
+    "Gesponsert: frisches Brot aus dem Ofen",
+    "Gesponsert: Frisches Brot aus dem Ofen."
+)]
+#[case::in_brackets("en", "[Ad] fresh bread", "[Ad] Fresh bread.")]
+#[case::a_tag("en", "#ad fresh bread", "Ad: Fresh bread.")]
+#[case::a_tag_of_the_language("de", "#Werbung frisches Brot aus dem Ofen", "Anzeige: Frisches Brot aus dem Ofen.")]
+#[case::in_the_sentence("en", "fresh bread, sponsored by the mill", "Fresh bread, sponsored by the mill.")]
+#[case::none_of_its_own("en", "ad hoc bread", "Ad: Ad hoc bread.")]
 #[tokio::test]
-async fn a_disclosure_of_the_users_own_is_not_doubled() {
+async fn a_disclosure_of_the_users_own_is_not_doubled(#[case] tag: &str, #[case] about: &str, #[case] expected: &str) {
     let request = CaptionRequest {
         sponsored: true,
-        ..request("Ad: fresh bread")
+        language: language(tag),
+        variants: Variants::new(10.0).unwrap(),
+        ..request(about)
     };
 
-    assert!(caption(&request).await.starts_with("Ad: fresh bread."));
+    assert!(
+        caption(&request).await.starts_with(expected),
+        "{}",
+        caption(&request).await
+    );
+    let brief = brief(&request);
+    for draft in drafts(&request).await {
+        let variant = polish(&draft, &brief);
+        assert!(
+            !variant.repairs.iter().any(|repair| repair.contains("disclosure")),
+            "{}: {:?}",
+            draft.text(),
+            variant.repairs
+        );
+    }
 }
 
 #[rstest]

@@ -1,0 +1,68 @@
+//! The client against a server that answers by script. Against the real one: `tests/it/client.rs` of the workspace.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that meets the unexpected stops"
+)]
+
+mod calls;
+mod streams;
+
+use std::time::Duration;
+
+use captions_client::{Client, Options};
+use captions_testkit::receiver::Receiver;
+use serde_json::{Value, json};
+
+/// An answer with a JSON body.
+fn answer(status: &str, headers: &str, body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-request-id: req_7\r\n\
+         connection: close\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
+
+fn problem(status: u16, code: &str, is_retryable: bool) -> Value {
+    json!({ "type": format!("/errors/{code}"), "title": "t", "status": status, "detail": "it is so", "code": code,
+            "request_id": "req_7", "retryable": is_retryable })
+}
+
+/// What `GET /v1/users/{id}` answers.
+fn user(id: &str) -> Value {
+    json!({ "id": id, "display_name": null, "preferences": {}, "version": 1, "created_at": "2026-11-30T12:00:00Z",
+            "updated_at": "2026-11-30T12:00:00Z" })
+}
+
+/// A caption as the server shows it.
+fn caption(text: &str) -> Value {
+    json!({
+        "request_id": "req_1", "id": null, "caption": text, "hashtags": [], "text": text,
+        "quality_score": 90.0, "raw_score": 90.0, "percentile": 50, "score_version": "3", "parts": [], "untraced": [],
+        "processing_time": 0.5, "word_count": 2, "character_count": 11, "estimated_engagement": null,
+        "estimated_engagement_reason": null, "publishable": true, "violations": [], "rules": [], "repairs": [],
+        "alt_text": null, "alt_text_source": null, "hashtag_details": [], "variants": [], "diversity": null,
+        "source": "provider", "provider": "p", "model": "m", "grade": "standard", "provider_request_id": null,
+        "attempts": 1, "degraded": [], "warnings": [], "usage": null, "platform": "instagram",
+        "rules_as_of": "2026-11-23", "rules_profile": "default", "language": "en", "ai_generated": true,
+        "created_at": "2026-11-30T12:00:00Z"
+    })
+}
+
+async fn scripted(answers: &[String]) -> Receiver {
+    let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
+    Receiver::scripted(&answers).await
+}
+
+fn options(server: &Receiver) -> Options {
+    Options::new(server.url(""))
+}
+
+fn client(server: &Receiver) -> Client {
+    Client::new(&options(server)).unwrap()
+}
+
+const SOON: Duration = Duration::from_millis(100);
