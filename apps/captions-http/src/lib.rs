@@ -33,8 +33,6 @@ mod voice;
 mod warm_up;
 
 use axum::{Router, middleware, routing::get};
-use bytes::Bytes;
-use http::header;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};

@@ -14,27 +14,87 @@ const CACHED: [&str; 2] = ["create_caption", "stream_caption"];
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const HEADERS: [Row; 16] = [
-    ("x-request-id", "The name of the request: the caller's, if it can stand in a log, else a new one", "string", "req_01890000000070008000000000000001"),
-    ("server-timing", "Milliseconds spent in the parts that were measured, and in total", "string", "prefs;dur=0.3, cache;dur=0.2, llm;dur=812.4, total;dur=815.0"),
-    ("cache-control", "Captions and users are personal data: no-store, unless an answer is nobody's in particular", "string", "no-store"),
-    ("RateLimit", "Where callers are limited: what is left of each limit, and in how many seconds all of it is there again", "string", "\"requests-minute\";r=97;t=2"),
-    ("RateLimit-Policy", "Where callers are limited: each limit, and its seconds", "string", "\"requests-minute\";q=100;w=60"),
+    (
+        "x-request-id",
+        "The name of the request: the caller's, if it can stand in a log, else a new one",
+        "string",
+        "req_01890000000070008000000000000001",
+    ),
+    (
+        "server-timing",
+        "Milliseconds spent in the parts that were measured, and in total",
+        "string",
+        "prefs;dur=0.3, cache;dur=0.2, llm;dur=812.4, total;dur=815.0",
+    ),
+    (
+        "cache-control",
+        "Captions and users are personal data: no-store, unless an answer is nobody's in particular",
+        "string",
+        "no-store",
+    ),
+    (
+        "RateLimit",
+        "Where callers are limited: what is left of each limit, and in how many seconds all of it is there again",
+        "string",
+        "\"requests-minute\";r=97;t=2",
+    ),
+    (
+        "RateLimit-Policy",
+        "Where callers are limited: each limit, and its seconds",
+        "string",
+        "\"requests-minute\";q=100;w=60",
+    ),
     ("Retry-After", "Seconds to wait, where waiting helps", "integer", "1"),
     ("retry-after-ms", "The same in milliseconds", "integer", "1000"),
-    ("x-should-retry", "Whether the same request may succeed later", "boolean", "true"),
+    (
+        "x-should-retry",
+        "Whether the same request may succeed later",
+        "boolean",
+        "true",
+    ),
     ("captions-provider", "Who answered", "string", "primary"),
     ("captions-model", "The model that answered", "string", "some-model"),
-    ("captions-attempts", "Provider calls begun for the answer; 0 from the cache", "integer", "1"),
-    ("captions-fallback", "Who stood in: none, cache, provider:<name>, local, template, stale, rules", "string", "none"),
-    ("captions-degraded", "What went less well than it should, if anything did", "string", "history_delayed"),
-    ("cache-status", "What the cache did (RFC 9211)", "string", "captions; hit; ttl=271"),
+    (
+        "captions-attempts",
+        "Provider calls begun for the answer; 0 from the cache",
+        "integer",
+        "1",
+    ),
+    (
+        "captions-fallback",
+        "Who stood in: none, cache, provider:<name>, local, template, stale, rules",
+        "string",
+        "none",
+    ),
+    (
+        "captions-degraded",
+        "What went less well than it should, if anything did",
+        "string",
+        "history_delayed",
+    ),
+    (
+        "cache-status",
+        "What the cache did (RFC 9211)",
+        "string",
+        "captions; hit; ttl=271",
+    ),
     ("age", "Seconds since a cached answer was written", "integer", "12"),
     ("Allow", "The methods that the address has", "string", "GET, POST"),
 ];
 
 const PARAMETERS: [Row; 2] = [
-    ("x-request-id", "A name for the request, to be found in answers and logs: 1-128 of A-Z a-z 0-9 _ -; any other is replaced", "string", "order-1234"),
-    ("Request-Timeout-Ms", "Answer within this many milliseconds; the server's own deadline stands if it is shorter", "integer", "5000"),
+    (
+        "x-request-id",
+        "A name for the request, to be found in answers and logs: 1-128 of A-Z a-z 0-9 _ -; any other is replaced",
+        "string",
+        "order-1234",
+    ),
+    (
+        "Request-Timeout-Ms",
+        "Answer within this many milliseconds; the server's own deadline stands if it is shorter",
+        "integer",
+        "5000",
+    ),
 ];
 
 /// The whole document, with what all operations share.
@@ -66,7 +126,7 @@ pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
 
 fn value((name, description, kind, example): Row) -> Value {
     let example = match kind {
-        "string" => example.into(),
+        "string" => Value::from(example),
         _ => serde_json::from_str(example).unwrap_or_default(),
     };
     let mut schema = json!({ "type": kind });
@@ -88,10 +148,18 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
         *list = json!([]);
     }
     if let Some(list) = list.as_array_mut() {
-        list.extend(parameters.iter().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })));
+        list.extend(
+            parameters
+                .iter()
+                .map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })),
+        );
     }
     let own = &examples[&id];
-    for (media_type, content) in operation["requestBody"]["content"].as_object_mut().into_iter().flatten() {
+    for (media_type, content) in operation["requestBody"]["content"]
+        .as_object_mut()
+        .into_iter()
+        .flatten()
+    {
         set_example(content, &own["request"][media_type]);
     }
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
@@ -108,7 +176,10 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
         }
         if is_problem {
             told.push("x-should-retry");
-            if Code::ALL.iter().any(|code| code.status().to_string() == *status && code.is_retryable()) {
+            if Code::ALL
+                .iter()
+                .any(|code| code.status().to_string() == *status && code.is_retryable())
+            {
                 told.extend(["Retry-After", "retry-after-ms"]);
             }
         }

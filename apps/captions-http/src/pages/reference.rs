@@ -47,7 +47,12 @@ fn body(document: &Value) -> String {
     for tag in array(&document["tags"]) {
         let name = text(&tag["name"]);
         // Writing to a string cannot fail.
-        let _ = write!(contents, "<h3>{}: {}</h3>\n<ul>\n", escape(name), inline(text(&tag["description"])));
+        let _ = write!(
+            contents,
+            "<h3>{}: {}</h3>\n<ul>\n",
+            escape(name),
+            inline(text(&tag["description"]))
+        );
         let _ = writeln!(operations, "<h2>{}</h2>", escape(name));
         for (path, item) in object(&document["paths"]) {
             for (method, operation) in object(item) {
@@ -55,10 +60,20 @@ fn body(document: &Value) -> String {
                     continue;
                 }
                 let id = escape(text(&operation["operationId"]));
-                let address = format!("<span class=\"method\">{}</span> {}", method.to_uppercase(), escape(path));
+                let address = format!(
+                    "<span class=\"method\">{}</span> {}",
+                    method.to_uppercase(),
+                    escape(path)
+                );
                 let summary = inline(text(&operation["summary"]));
-                let _ = writeln!(contents, "<li><a href=\"#{id}\"><code>{address}</code></a> {summary}</li>");
-                let _ = writeln!(operations, "<h3 id=\"{id}\">{summary}</h3>\n<p><code>{address}</code></p>");
+                let _ = writeln!(
+                    contents,
+                    "<li><a href=\"#{id}\"><code>{address}</code></a> {summary}</li>"
+                );
+                let _ = writeln!(
+                    operations,
+                    "<h3 id=\"{id}\">{summary}</h3>\n<p><code>{address}</code></p>"
+                );
                 operations.push_str(&told(operation, document));
             }
         }
@@ -88,7 +103,11 @@ fn told(operation: &Value, document: &Value) -> String {
                 "<tr><td><code>{}</code></td><td>{}{}</td><td>{}</td><td>{}</td></tr>\n",
                 escape(text(&parameter["name"])),
                 escape(text(&parameter["in"])),
-                if parameter["required"] == true { ", required" } else { "" },
+                if parameter["required"] == true {
+                    ", required"
+                } else {
+                    ""
+                },
                 kind(&parameter["schema"]),
                 inline(text(&parameter["description"])),
             )
@@ -96,10 +115,18 @@ fn told(operation: &Value, document: &Value) -> String {
         .collect();
     if !parameters.is_empty() {
         let rows = parameters.concat();
-        let _ = writeln!(html, "<table>\n<tr><th>parameter</th><th>in</th><th>type</th><th></th></tr>\n{rows}</table>");
+        let _ = writeln!(
+            html,
+            "<table>\n<tr><th>parameter</th><th>in</th><th>type</th><th></th></tr>\n{rows}</table>"
+        );
     }
     for (media_type, content) in object(&operation["requestBody"]["content"]) {
-        let _ = writeln!(html, "<p>Body: {} as <code>{}</code></p>", kind(&content["schema"]), escape(media_type));
+        let _ = writeln!(
+            html,
+            "<p>Body: {} as <code>{}</code></p>",
+            kind(&content["schema"]),
+            escape(media_type)
+        );
         html.push_str(&example(content));
     }
     let mut answers = String::new();
@@ -110,7 +137,11 @@ fn told(operation: &Value, document: &Value) -> String {
                 if status.starts_with('2') {
                     examples.push_str(&example(content));
                 }
-                format!("{} <span class=\"from\">{}</span>", kind(&content["schema"]), escape(media_type))
+                format!(
+                    "{} <span class=\"from\">{}</span>",
+                    kind(&content["schema"]),
+                    escape(media_type)
+                )
             })
             .collect();
         let headers: Vec<String> = object(&response["headers"])
@@ -125,7 +156,10 @@ fn told(operation: &Value, document: &Value) -> String {
             headers.join(" "),
         );
     }
-    let _ = writeln!(html, "<table>\n<tr><th>status</th><th>answer</th><th>headers</th></tr>\n{answers}</table>");
+    let _ = writeln!(
+        html,
+        "<table>\n<tr><th>status</th><th>answer</th><th>headers</th></tr>\n{answers}</table>"
+    );
     html + &examples
 }
 
@@ -135,7 +169,10 @@ fn example(content: &Value) -> String {
         Value::String(text) => text.clone(),
         other => serde_json::to_string_pretty(other).unwrap_or_default(),
     };
-    format!("<details><summary>Example</summary><pre><code>{}</code></pre></details>\n", escape(&shown))
+    format!(
+        "<details><summary>Example</summary><pre><code>{}</code></pre></details>\n",
+        escape(&shown)
+    )
 }
 
 fn of_schema(schema: &Value) -> String {
@@ -156,7 +193,10 @@ fn of_schema(schema: &Value) -> String {
         let _ = writeln!(html, "<p>{}</p>", kind(schema));
     } else {
         let rows = rows.concat();
-        let _ = writeln!(html, "<table>\n<tr><th>field</th><th>type</th><th></th></tr>\n{rows}</table>");
+        let _ = writeln!(
+            html,
+            "<table>\n<tr><th>field</th><th>type</th><th></th></tr>\n{rows}</table>"
+        );
     }
     html
 }
@@ -173,7 +213,9 @@ fn kind(schema: &Value) -> String {
             return kinds.join(" or ");
         }
     }
-    let choices: Vec<String> = array(&schema["enum"]).map(|one| format!("<code>{}</code>", plain(one))).collect();
+    let choices: Vec<String> = array(&schema["enum"])
+        .map(|one| format!("<code>{}</code>", plain(one)))
+        .collect();
     if !choices.is_empty() {
         return choices.join(" ");
     }
@@ -186,7 +228,16 @@ fn kind(schema: &Value) -> String {
         Value::Null => String::new(),
         items => format!(" of {}", kind(items)),
     };
-    let bounds = ["format", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "default"];
+    let bounds = [
+        "format",
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "default",
+    ];
     let bounds: Vec<String> = bounds
         .into_iter()
         .filter(|bound| !schema[bound].is_null())
@@ -206,7 +257,11 @@ fn inline(text: &str) -> String {
     let pieces = text.split('`').enumerate();
     let pieces = pieces.map(|(index, piece)| {
         let piece = escape(piece).replace("\n\n", "<br>");
-        if index % 2 == 1 { format!("<code>{piece}</code>") } else { piece }
+        if index % 2 == 1 {
+            format!("<code>{piece}</code>")
+        } else {
+            piece
+        }
     });
     pieces.collect::<Vec<_>>().concat()
 }
