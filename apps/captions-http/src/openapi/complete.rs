@@ -155,14 +155,10 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
         );
     }
     let own = &examples[&id];
-    for (media_type, content) in operation["requestBody"]["content"]
-        .as_object_mut()
-        .into_iter()
-        .flatten()
-    {
+    for (media_type, content) in members(operation.pointer_mut("/requestBody/content")) {
         set_example(content, &own["request"][media_type]);
     }
-    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+    for (status, response) in members(operation.get_mut("responses")) {
         let is_success = status.starts_with('2');
         let contents = response["content"].as_object();
         let is_stream = contents.is_some_and(|all| all.contains_key("text/event-stream"));
@@ -205,11 +201,15 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
             response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
         }
         if is_success {
-            for (media_type, content) in response["content"].as_object_mut().into_iter().flatten() {
+            for (media_type, content) in members(response.get_mut("content")) {
                 set_example(content, &own[status][media_type]);
             }
         }
     }
+}
+
+fn members(of: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
+    of.and_then(Value::as_object_mut).into_iter().flatten()
 }
 
 fn set_example(content: &mut Value, example: &Value) {

@@ -10,6 +10,7 @@
 mod captions;
 mod check;
 mod client;
+mod examples;
 mod feedback;
 mod hashtags;
 mod input;
