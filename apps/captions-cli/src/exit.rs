@@ -61,7 +61,7 @@ impl From<Code> for Exit {
             | Code::UnsupportedMediaType
             | Code::PromptTooLong => Self::Usage,
             Code::StoreUnavailable | Code::StoreCorrupt => Self::Settings,
-            Code::ProviderAuth | Code::ProviderBilling => Self::Auth,
+            Code::Unauthenticated | Code::Forbidden | Code::ProviderAuth | Code::ProviderBilling => Self::Auth,
             Code::ProviderRejected
             | Code::ProviderBadOutput
             | Code::ProviderUnavailable
@@ -72,6 +72,7 @@ impl From<Code> for Exit {
             | Code::CaptionNotFound
             | Code::UserNotFound
             | Code::SuggestionNotFound
+            | Code::ProviderNotFound
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists

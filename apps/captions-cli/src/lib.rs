@@ -20,9 +20,11 @@ mod hashtags;
 mod history;
 mod input;
 mod model;
+mod options;
 mod picture;
 mod prefs;
 mod prompt;
+mod provider;
 mod report;
 mod results;
 mod rewrite;
@@ -148,6 +150,8 @@ async fn dispatch(
         Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
+        Command::Options(output) => options::run(&output, screen),
+        Command::Provider(command) => Box::pin(provider::run(&command, surroundings, screen)).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
         Command::Eval(args) => eval::run(&args, surroundings, screen).await,

@@ -2,9 +2,9 @@
 
 use captions_api::options::{Choice, OptionsDocument};
 
-use crate::{args::OutputArgs, exit::Exit, failure::Failure, screen::Screen};
+use crate::{args::Output, exit::Exit, failure::Failure, screen::Screen};
 
-pub(crate) fn run(args: &OutputArgs, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let options = OptionsDocument::all();
     if args.json {
         screen.document(&options)?;
@@ -22,7 +22,10 @@ pub(crate) fn run(args: &OutputArgs, screen: &mut Screen<'_>) -> Result<Exit, Fa
         ("cache", &options.cache),
     ];
     for (name, choice) in choices {
-        let default = choice.default.map(|default| format!(" ({default})")).unwrap_or_default();
+        let default = choice
+            .default
+            .map(|default| format!(" ({default})"))
+            .unwrap_or_default();
         screen.result(&format!("{name}{default}: {}", choice.values.join(", ")))?;
     }
     for platform in &options.platforms {

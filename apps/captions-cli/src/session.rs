@@ -10,7 +10,7 @@ use captions_domain::{
     user::User,
 };
 use captions_wiring::{
-    Assembled, assemble,
+    Assembled, Providers, assemble,
     settings::{self, Loaded, LogFormat, Origin, ProviderKind, Settings, Sources},
     telemetry,
 };
@@ -77,6 +77,10 @@ impl Session {
 
     pub(crate) fn captions(&self) -> &dyn CaptionStore {
         &*self.assembled.engine.captions
+    }
+
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.assembled.providers
     }
 
     /// The context of one call, whose time starts now.

@@ -9,14 +9,14 @@ use axum::extract::{FromRequestParts, Path};
 use captions_api::problem::{Code, Problem};
 use captions_domain::{
     caption::CaptionId,
-    context::{Attempts, Class, Context, TenantId},
+    context::{Attempts, Class, Context},
     request::UserId,
 };
 use http::request::Parts;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{callers::Admission, failure::Failure, state::AppState};
+use crate::{auth::Caller, callers::Admission, failure::Failure, state::AppState};
 
 /// The header by which a caller asks for an earlier answer, in milliseconds.
 pub(crate) const TIMEOUT_HEADER: &str = "request-timeout-ms";
@@ -35,6 +35,7 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// Empty where nothing is limited.
     pub(crate) admission: Admission,
+    pub(crate) caller: Caller,
 }
 
 impl FromRequestParts<AppState> for Call {
@@ -42,9 +43,16 @@ impl FromRequestParts<AppState> for Call {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
         // The one that was admitted, where limits are kept.
-        if let Some(call) = parts.extensions.get::<Self>() {
-            return Ok(call.clone());
+        match parts.extensions.get::<Self>() {
+            Some(call) => Ok(call.clone()),
+            None => Self::from_parts(parts, state),
         }
+    }
+}
+
+impl Call {
+    /// A call that begins now.
+    pub(crate) fn from_parts(parts: &Parts, state: &AppState) -> Result<Self, Failure> {
         let started = Instant::now();
         let allowed = match parts.headers.get(TIMEOUT_HEADER) {
             None => state.limits.deadline,
@@ -66,9 +74,11 @@ impl FromRequestParts<AppState> for Call {
             Some(RequestId(id)) => Arc::clone(id),
             None => fresh_id.to_string().into(),
         };
+        // Only what is free comes here without one, and touches nobody's data.
+        let caller = parts.extensions.get::<Caller>().cloned().unwrap_or_else(Caller::local);
         Ok(Self {
             cx: Context {
-                tenant: TenantId::local(),
+                tenant: caller.tenant.clone(),
                 request_id,
                 fresh_id,
                 now: OffsetDateTime::now_utc().truncate_to_microsecond(),
@@ -79,11 +89,10 @@ impl FromRequestParts<AppState> for Call {
             },
             started,
             admission: Admission::default(),
+            caller,
         })
     }
-}
 
-impl Call {
     /// The instant at which the server answers even if nobody else does.
     pub(crate) fn latest(&self) -> tokio::time::Instant {
         (self.cx.deadline + GRACE).into()

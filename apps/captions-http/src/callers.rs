@@ -14,7 +14,6 @@ use axum::{
 use captions_api::problem::{Code, Problem};
 use captions_domain::{
     caption::{Answer, Source},
-    context::Context,
     limiter::{Limiter, Pass, Refused},
     ports::QuotaKey,
     quota::{Amount, Plan, Room, Unit, Window},
@@ -23,7 +22,7 @@ use captions_domain::{
 use captions_wiring::monitor::Operation;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::{call::Call, failure::Failure, state::AppState};
+use crate::{auth::Caller, call::Call, failure::Failure, state::AppState};
 
 /// What is limited: everything with a version. Probes and documents are free.
 const LIMITED: &str = "/v1/";
@@ -40,9 +39,12 @@ const TOKENS: u64 = 2000;
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Whose limits count for a request.
-fn key(cx: &Context) -> QuotaKey {
-    QuotaKey::new("caller", cx.tenant.as_str())
+/// Whose limits count for a request: those of its key's family where that has some of its own, else those of its tenant.
+fn key(caller: &Caller) -> QuotaKey {
+    match &caller.key {
+        Some(key) if !key.limits.is_default() => QuotaKey::new("key", &key.family.to_string()),
+        Some(_) | None => QuotaKey::new("caller", caller.tenant.as_str()),
+    }
 }
 
 /// What a request was admitted with. Clones are the same.
@@ -120,7 +122,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
         Err(failure) => return failure.into_response(),
     };
     let amount = Amount::request(tokens);
-    let pass = match limiter.take(&call.cx, &key(&call.cx), amount, Duration::ZERO).await {
+    let pass = match limiter.take(&call.cx, &key(&call.caller), amount, Duration::ZERO).await {
         Ok(pass) => pass,
         Err(refused) => {
             state.monitor.caller_turned_away(operation);

@@ -5,6 +5,7 @@
 //! `captions-api`. Whatever goes wrong becomes a problem document in one place, the request layer.
 
 mod admin;
+mod auth;
 mod body;
 mod call;
 mod callers;
@@ -17,8 +18,10 @@ mod hashtags;
 mod health;
 mod layers;
 mod openapi;
+mod options;
 mod pages;
 mod preferences;
+mod providers;
 mod results;
 mod rewrites;
 mod scores;
@@ -40,7 +43,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use admin::admin_router;
 pub use deprecation::Deprecation;
 pub use serve::{serve, serve_admin, serve_starting};
-pub use state::{AppState, Component, ComponentStatus, Lifecycle, Limits};
+pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
@@ -49,6 +52,8 @@ pub fn router(state: AppState) -> Router {
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
+        // Before the limits, which belong to a caller.
+        .layer(middleware::from_fn_with_state(state.clone(), auth::require))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
@@ -70,7 +75,7 @@ pub fn openapi() -> serde_json::Value {
 }
 
 fn operations() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let mut router = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(captions::create))
         .routes(routes!(stream::create))
         .routes(routes!(captions::read))
@@ -94,10 +99,16 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
         .routes(routes!(stats::read))
+        .routes(routes!(options::read))
+        .routes(routes!(providers::models))
+        .routes(routes!(providers::list))
+        .routes(routes!(providers::probe))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(pages::errors::list))
         .routes(routes!(pages::errors::explain))
         .routes(routes!(pages::reference::document))
-        .routes(routes!(pages::reference::page))
+        .routes(routes!(pages::reference::page));
+    auth::describe(router.get_openapi_mut());
+    router
 }

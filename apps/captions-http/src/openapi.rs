@@ -48,8 +48,15 @@ const BODY: &[Code] = &[
     Code::InvalidRequest,
 ];
 
-/// Every address with a version can be asked too often.
-const LIMITED: &[Code] = &[Code::RateLimited];
+/// Every address with a version asks who calls and can be asked too often.
+const LIMITED: &[Code] = &[
+    Code::Unauthenticated,
+    Code::Forbidden,
+    Code::RateLimited,
+    Code::StoreUnavailable,
+    Code::StoreCorrupt,
+    Code::Overloaded,
+];
 
 const STORE: &[Code] = &[Code::StoreUnavailable, Code::StoreCorrupt, Code::Overloaded];
 
@@ -111,6 +118,8 @@ problems! {
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that makes a suggested change.
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
+    /// Of a call to a provider that is named.
+    Probing = ALWAYS, LIMITED, &[Code::ProviderNotFound, Code::ProviderTimeout];
     /// Of the figures.
     ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.
@@ -121,7 +130,10 @@ problems! {
 fn by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut grouped: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
-        grouped.entry(code.status()).or_default().push(*code);
+        let group = grouped.entry(code.status()).or_default();
+        if !group.contains(code) {
+            group.push(*code);
+        }
     }
     grouped
         .into_iter()

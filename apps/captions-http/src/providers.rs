@@ -5,13 +5,10 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
 };
 use captions_api::{
-    problem::{Code, Problem},
-    providers::{
-        Capabilities, LastError, ModelDocument, ModelsDocument, ProbeDocument, ProviderDocument, ProvidersDocument,
-    },
+    problem::Code,
+    providers::{LastError, ModelDocument, ModelsDocument, ProbeDocument, ProviderDocument, ProvidersDocument},
 };
-use captions_wiring::{ProviderStatus, Role};
-use time::format_description::well_known::Rfc3339;
+use captions_wiring::ProviderStatus;
 
 use crate::{
     call::Call,
@@ -74,15 +71,12 @@ pub(crate) async fn probe(
     let unknown = || Failure::new(Code::ProviderNotFound, "no provider is named so");
     let Ok(Path(id)) = path else { return Err(unknown()) };
     let work = state.providers.probe(&call.cx, &id);
-    let probed = call.within(&state, Code::ProviderTimeout, work).await?.ok_or_else(unknown)?;
-    Ok(Json(ProbeDocument {
-        id,
-        model: probed.model,
-        ok: probed.outcome.is_ok(),
-        duration_ms: (probed.took.as_secs_f64() * 1e4).round() / 10.0,
-        attempts: probed.attempts,
-        error: probed.outcome.err().map(|error| Problem::from(&error)),
-    }))
+    let probed = call
+        .within(&state, Code::ProviderTimeout, work)
+        .await?
+        .ok_or_else(unknown)?;
+    let document = ProbeDocument::of(id, probed.model, probed.took, probed.attempts, &probed.outcome);
+    Ok(Json(document))
 }
 
 async fn documents(state: &AppState) -> Vec<ProviderDocument> {
@@ -90,26 +84,11 @@ async fn documents(state: &AppState) -> Vec<ProviderDocument> {
 }
 
 fn document(status: ProviderStatus) -> ProviderDocument {
-    let description = status.description;
     ProviderDocument {
-        capabilities: Capabilities {
-            languages: description.languages.map(<[_]>::to_vec),
-            vision: !description.seeing.is_empty(),
-            rewrites: description.rewrites,
-        },
-        id: description.provider,
-        role: match status.role {
-            Role::Chain => "chain",
-            Role::Fallback => "fallback",
-        },
-        model: description.model,
-        grade: description.grade.as_str(),
         healthy: status.ok,
         detail: status.why.map(Into::into),
         breaker: status.breaker,
-        last_error: status.last_failure.map(|(error, at)| LastError {
-            code: Problem::from(&error).code,
-            at: at.format(&Rfc3339).unwrap_or_default(),
-        }),
+        last_error: status.last_failure.map(|(error, at)| LastError::of(&error, at)),
+        ..ProviderDocument::of(&status.description, status.role.as_str())
     }
 }

@@ -130,6 +130,7 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
     state.callers.clone_from(&assembled.callers);
+    state.providers = assembled.providers.clone();
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

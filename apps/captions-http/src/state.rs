@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use captions_domain::{engine::Engine, limiter::Limiter, ports::UserStore};
-use captions_wiring::monitor::Monitor;
+use captions_domain::{
+    engine::Engine,
+    limiter::Limiter,
+    ports::{KeyStore, UserStore},
+};
+use captions_wiring::{Providers, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -16,10 +20,14 @@ pub struct AppState {
     /// Where a user is read who is only shown. Who is to be changed is read from the engine's store.
     pub shown_users: Arc<dyn UserStore>,
     pub limits: Limits,
+    /// Who may call; `None`: whoever can reach the server, as the tenant `local`.
+    pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
+    /// The providers one by one.
+    pub providers: Providers,
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
@@ -32,12 +40,22 @@ impl AppState {
             shown_users: Arc::clone(&engine.users),
             engine,
             limits,
+            keys: None,
             callers: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
+            providers: Providers::default(),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
         }
     }
+}
+
+/// The keys that callers present.
+#[derive(Clone)]
+pub struct Keys {
+    pub store: Arc<dyn KeyStore>,
+    /// False: who presents none is the tenant `local` and may do everything.
+    pub required: bool,
 }
 
 /// How long and how often.

@@ -1,9 +1,7 @@
 //! Everything that a form for captions offers: the choices, their defaults, and the platforms with their dated limits.
 
 use captions_domain::{
-    choice::{
-        Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Rewriting, Style, Tone, Verdict,
-    },
+    choice::{Audience, CacheUse, ContentType, Cta, Emoji, Length, Platform, Profile, Rewriting, Style, Tone, Verdict},
     platform::{About, PlatformRules, RULES_AS_OF, Rule},
     request::{HashtagCount, MAX_KEYWORDS, MAX_SAMPLES, MaxChars, Rating, TargetChars, Temperature, Variants},
 };
@@ -236,8 +234,16 @@ mod tests {
             assert!(options[field]["values"].as_array().unwrap().contains(&default.into()));
         }
         let instagram = &options["platforms"][0];
-        let names: Vec<&Value> = instagram["profiles"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
-        assert_eq!((&instagram["name"], names), (&json!("instagram"), vec!["default", "legacy_30"]));
+        let names: Vec<&Value> = instagram["profiles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| &one["name"])
+            .collect();
+        assert_eq!(
+            (&instagram["name"], names),
+            (&json!("instagram"), vec!["default", "legacy_30"])
+        );
         let rules = &instagram["profiles"][0];
         assert_eq!(
             (&rules["max_chars"], &rules["max_hashtags"], &rules["fold"]),
@@ -255,7 +261,11 @@ mod tests {
         for platform in &options.platforms {
             assert_eq!(platform.profiles[0].name, "default", "{}", platform.name);
             for rule in platform.profiles.iter().flat_map(|profile| &profile.rules) {
-                assert!(!rule.as_of.is_empty() && !rule.source.is_empty(), "{}: {rule:?}", platform.name);
+                assert!(
+                    !rule.as_of.is_empty() && !rule.source.is_empty(),
+                    "{}: {rule:?}",
+                    platform.name
+                );
             }
         }
     }

@@ -1,6 +1,10 @@
 //! Who writes captions here, and how they are.
 
+use std::time::Duration;
+
+use captions_domain::{fault::LlmError, ports::Description};
 use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
@@ -30,6 +34,37 @@ pub struct ProviderDocument {
     pub capabilities: Capabilities,
     /// Of this process; `null` if nothing has failed yet.
     pub last_error: Option<LastError>,
+}
+
+impl ProviderDocument {
+    /// A provider that is well, has no breaker and has not failed yet: what else is known is for the caller to set.
+    pub fn of(description: &Description, role: &'static str) -> Self {
+        Self {
+            id: description.provider.clone(),
+            role,
+            model: description.model.clone(),
+            grade: description.grade.as_str(),
+            healthy: true,
+            detail: None,
+            breaker: None,
+            capabilities: Capabilities {
+                languages: description.languages.map(<[_]>::to_vec),
+                vision: !description.seeing.is_empty(),
+                rewrites: description.rewrites,
+            },
+            last_error: None,
+        }
+    }
+}
+
+impl LastError {
+    /// A failure, and when its request came in.
+    pub fn of(error: &LlmError, at: OffsetDateTime) -> Self {
+        Self {
+            code: Problem::from(error).code,
+            at: at.format(&Rfc3339).unwrap_or_default(),
+        }
+    }
 }
 
 /// What a provider can do.
@@ -93,4 +128,18 @@ pub struct ProbeDocument {
     pub attempts: u32,
     /// What it would have been if it were a caption's.
     pub error: Option<Problem>,
+}
+
+impl ProbeDocument {
+    /// What came of a call to `id`, which took so long.
+    pub fn of(id: String, model: String, took: Duration, attempts: u32, outcome: &Result<(), LlmError>) -> Self {
+        Self {
+            id,
+            model,
+            ok: outcome.is_ok(),
+            duration_ms: (took.as_secs_f64() * 1e4).round() / 10.0,
+            attempts,
+            error: outcome.as_ref().err().map(Problem::from),
+        }
+    }
 }

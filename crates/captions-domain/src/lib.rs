@@ -7,7 +7,7 @@
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`likeness`], [`polish`], [`quality`],
 //! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`facts`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
-//! [`quota`], and how one asks for leave in [`limiter`].
+//! [`quota`], and how one asks for leave in [`limiter`]; who may call at all, in [`keys`].
 
 pub mod address;
 pub mod alt;
@@ -28,6 +28,7 @@ pub mod hashtags;
 pub mod image;
 pub mod injection;
 pub mod key;
+pub mod keys;
 mod lexicon;
 pub mod likeness;
 pub mod limiter;

@@ -10,11 +10,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use serde::{Serialize, de::DeserializeOwned};
+use time::OffsetDateTime;
 
 use crate::{
     caption::{CaptionId, Feedback, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
+    keys::{By, Key, KeyId},
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
     request::{Language, ProviderName, UserId},
@@ -207,6 +209,39 @@ impl QuotaKey {
 pub trait Quota: Send + Sync {
     /// Decides as [`Meter::take`](crate::quota::Meter::take) does, in one step and by one clock for all who share the key.
     async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault>;
+}
+
+/// API keys. Times are kept to the microsecond.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// Keeps a new key, under the tenant that it names. MUST be idempotent: the same id again changes nothing and is no
+    /// error. The digest of another key is a [`StoreError::Conflict`].
+    async fn add(&self, cx: &Context, key: &Key) -> Result<(), StoreError>;
+
+    /// One key, whatever its standing: by its digest of any tenant, by its id of this one.
+    async fn find(&self, cx: &Context, by: By) -> Result<Option<Key>, StoreError>;
+
+    /// Keys of this tenant, newest first, at most `limit`, older than `before` if given.
+    async fn list(&self, cx: &Context, before: Option<KeyId>, limit: u32) -> Result<Vec<Key>, StoreError>;
+
+    /// Puts `successor` beside the key `old` of this tenant, which ends at `until` or as it would have, whichever is first:
+    /// both or neither. `false`, and nothing done, if there is no such key that is active at the time of
+    /// `successor.created_at`.
+    async fn rotate(
+        &self,
+        cx: &Context,
+        old: KeyId,
+        successor: &Key,
+        until: OffsetDateTime,
+    ) -> Result<bool, StoreError>;
+
+    /// Revokes a key of this tenant for good, at this time unless it was before, and returns it as it is then; `None` if
+    /// there is none.
+    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError>;
+
+    /// Notes when keys of whichever tenants were used last. Never sets a time back.
+    async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError>;
 }
 
 /// What kind of writer a provider is. Callers are told, and nothing lower is swapped in silently.

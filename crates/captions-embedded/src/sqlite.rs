@@ -1,7 +1,8 @@
-//! [`SqliteStore`]: `UserStore` and `CaptionStore` in one file of this machine.
+//! [`SqliteStore`]: `UserStore`, `CaptionStore` and `KeyStore` in one file of this machine.
 
 mod captions;
 pub(crate) mod fault;
+mod keys;
 pub(crate) mod migrations;
 pub(crate) mod users;
 
@@ -9,7 +10,7 @@ use std::{path::PathBuf, time::Duration};
 
 use captions_domain::fault::{Fault, FaultKind, StoreError};
 use sqlx::{
-    ConnectOptions as _, Sqlite, SqlitePool,
+    ConnectOptions as _, Connection as _, Sqlite, SqlitePool,
     migrate::Migrator,
     query::Query,
     sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
@@ -162,6 +163,29 @@ impl SqliteStore {
         let mut connection = self.writer.acquire().await.map_err(fault)?;
         let done = timeout(self.bound(), query.execute(&mut *connection)).await;
         Ok(done.map_err(|_| too_slow())?.map_err(store_error)?.rows_affected())
+    }
+
+    /// The second statement only if the first changed something, and then both or neither. `false`: neither.
+    pub(crate) async fn execute_both(
+        &self,
+        first: Query<'_, Sqlite, SqliteArguments>,
+        second: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<bool, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(fault)?;
+        let work = async {
+            // Dropped before its end, it is taken back.
+            let mut both = connection.begin_with("BEGIN IMMEDIATE").await?;
+            if first.execute(&mut *both).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            second.execute(&mut *both).await?;
+            both.commit().await?;
+            Ok(true)
+        };
+        timeout(self.bound(), work)
+            .await
+            .map_err(|_| too_slow())?
+            .map_err(store_error)
     }
 
     pub(crate) async fn fetch_optional(

@@ -1,7 +1,8 @@
-//! [`PgStore`]: `UserStore` and `CaptionStore` on Postgres.
+//! [`PgStore`]: `UserStore`, `CaptionStore` and `KeyStore` on Postgres.
 
 mod captions;
 mod fault;
+mod keys;
 mod migrations;
 mod options;
 mod pool;

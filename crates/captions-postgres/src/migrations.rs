@@ -20,11 +20,14 @@ const LIMIT: Duration = Duration::from_mins(15);
 
 /// Every step, oldest first. A step that was released is never changed: its checksum is kept in the database.
 fn migrator() -> Migrator {
-    let steps = [(
-        1,
-        "users and captions",
-        include_str!("../migrations/0001_users_and_captions.sql"),
-    )];
+    let steps = [
+        (
+            1,
+            "users and captions",
+            include_str!("../migrations/0001_users_and_captions.sql"),
+        ),
+        (4, "keys", include_str!("../migrations/0004_keys.sql")),
+    ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });

@@ -13,8 +13,9 @@ use captions_domain::{
     caption::{CaptionId, Feedback, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
+    keys::{By, Key, KeyId},
     ports::{
-        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
+        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations, KeyStore,
         LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
@@ -22,6 +23,7 @@ use captions_domain::{
     request::UserId,
     user::{Preferences, User},
 };
+use time::OffsetDateTime;
 
 use crate::{
     breaker::Verdict,
@@ -174,6 +176,55 @@ impl<P: Quota + ?Sized> Quota for Guarded<P> {
         // What a lost answer has taken would be taken once more.
         self.policy
             .run(cx, "quota.take", Repeat::Never, || self.inner.take(cx, key, plan, take))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: KeyStore + ?Sized> KeyStore for Guarded<P> {
+    async fn add(&self, cx: &Context, key: &Key) -> Result<(), StoreError> {
+        self.policy
+            .run(cx, "keys.add", Repeat::Safe, || self.inner.add(cx, key))
+            .await
+    }
+
+    async fn find(&self, cx: &Context, by: By) -> Result<Option<Key>, StoreError> {
+        self.policy
+            .run(cx, "keys.find", Repeat::Read, || self.inner.find(cx, by))
+            .await
+    }
+
+    async fn list(&self, cx: &Context, before: Option<KeyId>, limit: u32) -> Result<Vec<Key>, StoreError> {
+        self.policy
+            .run(cx, "keys.list", Repeat::Read, || self.inner.list(cx, before, limit))
+            .await
+    }
+
+    async fn rotate(
+        &self,
+        cx: &Context,
+        old: KeyId,
+        successor: &Key,
+        until: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        // A second try after a lost answer would meet its own successor.
+        self.policy
+            .run(cx, "keys.rotate", Repeat::Never, || {
+                self.inner.rotate(cx, old, successor, until)
+            })
+            .await
+    }
+
+    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
+        self.policy
+            .run(cx, "keys.revoke", Repeat::Safe, || self.inner.revoke(cx, id, at))
+            .await
+    }
+
+    async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
+        self.policy
+            .run(cx, "keys.used", Repeat::Safe, || self.inner.used(cx, uses))
             .await
     }
 }

@@ -10,7 +10,7 @@
 //! [`alerts`] looks at the whole at intervals and tells what has gone wrong.
 //!
 //! [`readthrough`] is memory over a shared cache, with one load for everybody who asks; [`users`] reads profiles and
-//! preferences through it.
+//! preferences through it. [`keys`] is what is known of API keys.
 //!
 //! Nothing else in the workspace retries, times a call out or counts failures.
 
@@ -21,10 +21,12 @@ pub mod breaker;
 pub mod failover;
 pub mod guarded;
 pub mod jitter;
+pub mod keys;
 pub mod monitor;
 pub mod policy;
 pub mod rate;
 pub mod readthrough;
+pub mod remembered;
 pub mod retry;
 pub mod slots;
 pub mod tasks;

@@ -62,6 +62,12 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    KeysAdd,
+    KeysFind,
+    KeysList,
+    KeysRotate,
+    KeysRevoke,
+    KeysUsed,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -74,7 +80,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::UsersRead,
@@ -86,6 +92,12 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::KeysAdd,
+        Self::KeysFind,
+        Self::KeysList,
+        Self::KeysRotate,
+        Self::KeysRevoke,
+        Self::KeysUsed,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -113,6 +125,12 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::KeysAdd => "keys.add",
+            Self::KeysFind => "keys.find",
+            Self::KeysList => "keys.list",
+            Self::KeysRotate => "keys.rotate",
+            Self::KeysRevoke => "keys.revoke",
+            Self::KeysUsed => "keys.used",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

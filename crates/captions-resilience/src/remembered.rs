@@ -31,6 +31,7 @@ impl Remembered {
         }
     }
 
+    /// The last failure of any call since the start.
     pub fn last_failure(&self) -> LastFailure {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

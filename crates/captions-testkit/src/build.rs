@@ -17,6 +17,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     engagement::{Post, Results},
     hashtags::{Origin, Tag, Tier},
+    keys::{Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
     text::Place,
@@ -348,5 +349,52 @@ pub fn feedback_bare() -> Feedback {
         final_text: None,
         variant: None,
         given_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
+
+/// A secret that no other test has.
+pub fn secret() -> Secret {
+    let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(one.as_bytes());
+    bytes[16..].copy_from_slice(other.as_bytes());
+    Secret::new(bytes)
+}
+
+/// A key of this secret with nothing but what it must have, made at a time with no part below a microsecond.
+pub fn key_bare(tenant: &TenantId, secret: &Secret) -> Key {
+    let id = KeyId(Uuid::now_v7());
+    Key {
+        id,
+        family: id,
+        tenant: tenant.clone(),
+        name: KeyName::new("tests").expect("a name"),
+        scopes: Scopes::new([Scope::Read]),
+        limits: KeyLimits::default(),
+        digest: secret.digest(),
+        last_four: secret.last_four(),
+        created_at: datetime!(2026-11-30 08:09:10.123_456 UTC),
+        expires_at: None,
+        revoked_at: None,
+        last_used_at: None,
+    }
+}
+
+/// The same with everything that a key may have.
+pub fn key_full(tenant: &TenantId, secret: &Secret) -> Key {
+    Key {
+        family: KeyId(Uuid::now_v7()),
+        name: KeyName::new("Zoë's \"café\" 👩🏽‍🍳").expect("a name"),
+        scopes: Scopes::all(),
+        limits: KeyLimits {
+            requests_per_minute: Some(60),
+            requests_per_hour: Some(0),
+            tokens_per_minute: Some(u64::from(u32::MAX)),
+            concurrent_requests: Some(8),
+        },
+        expires_at: Some(datetime!(2027-03-02 23:59:59.999_999 +05:30)),
+        revoked_at: Some(datetime!(2026-12-01 00:00:00.000_001 UTC)),
+        last_used_at: Some(datetime!(2026-11-30 23:00 UTC)),
+        ..key_bare(tenant, secret)
     }
 }

@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod captions;
 mod cut;
+pub mod keys;
 pub mod llm;
 pub mod quota;
 pub mod users;

@@ -30,6 +30,7 @@ use crate::{
     chain::{Cold, Writers, writers},
     gauges, limits, policies,
     prompts::{self, PromptError},
+    providers::Providers,
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
@@ -92,6 +93,8 @@ pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
     pub readiness: Readiness,
+    /// The providers one by one.
+    pub providers: Providers,
     /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
     pub callers: Option<Limiter>,
     /// The users for those who only show them: a copy of a moment ago will do.
@@ -207,6 +210,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let Writers {
         chain,
         rungs,
+        providers,
         mut components,
         cold,
     } = writers?;
@@ -251,6 +255,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     Ok(Assembled {
         engine: Arc::new(engine),
         readiness: Readiness::new(components),
+        providers,
         callers: limits::callers(&settings.limits, &quota),
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,

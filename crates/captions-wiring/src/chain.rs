@@ -19,6 +19,7 @@ use captions_resilience::{
     monitor::{Dependency, LimiterStats, Monitor},
     policy::Policy,
     rate::shared::SharedQuota,
+    remembered::Remembered,
     traced::Traced,
 };
 use secrecy::ExposeSecret;
@@ -27,6 +28,7 @@ use tokio::time::timeout;
 use crate::{
     assemble::AssembleError,
     limits, policies,
+    providers::{Known, Providers, Role},
     readiness::{Component, Probe},
     settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
 };
@@ -75,6 +77,7 @@ struct Started {
 pub(crate) struct Writers {
     pub(crate) chain: Arc<dyn LlmProvider>,
     pub(crate) rungs: Vec<Rung>,
+    pub(crate) providers: Providers,
     pub(crate) components: Vec<Component>,
     /// Set where the chain of providers holds the local model.
     pub(crate) cold: Option<Cold>,
@@ -88,12 +91,14 @@ pub(crate) async fn writers(
 ) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
-    let mut components = Vec::new();
+    let (mut components, mut known) = (Vec::new(), Vec::new());
     let mut cold = None;
     let mut targets: Vec<(Target, Policy)> = Vec::new();
     for (position, provider) in listed.iter().enumerate() {
         let name = provider.name.as_str();
-        let member = match provider.kind {
+        // Of the template nothing can fail.
+        let mut component = Component::new(name, None, Probe::None);
+        let member: Arc<dyn LlmProvider> = match provider.kind {
             ProviderKind::Openai => {
                 let policy = Policy::new(policies::provider(provider, &settings.api, position, listed.len()));
                 let longest_wait = policy
@@ -121,33 +126,54 @@ pub(crate) async fn writers(
                 };
                 let policy = monitor.watch(Dependency::Provider(name), policy);
                 targets.push((target, policy.clone()));
-                components.push(Component::new(name, Some(policy.clone()), Probe::None));
+                component = Component::new(name, Some(policy.clone()), Probe::None);
+                components.push(component.clone());
                 let traced = Traced::new(Arc::new(openai), host, port);
                 Arc::new(Guarded::new(Arc::new(traced), policy))
             }
             ProviderKind::Local => {
-                components.push(Component::new(name, None, Probe::model(settings)));
+                component = Component::new(name, None, Probe::model(settings));
+                components.push(component.clone());
                 let local = local(settings, name, true)?;
                 cold = local.cold;
                 local.guarded
             }
             ProviderKind::Template => template(name, true),
         };
-        members.push(member);
+        let llm = Arc::new(Remembered::new(member));
+        members.push(Arc::clone(&llm) as _);
+        known.push(Known {
+            role: Role::Chain,
+            llm,
+            component,
+        });
     }
 
     let mut rungs = Vec::new();
     if settings.fallback.local && !listed.iter().any(|provider| provider.kind == ProviderKind::Local) {
-        components.push(Component::new(LOCAL_RUNG, None, Probe::model(settings)));
+        let component = Component::new(LOCAL_RUNG, None, Probe::model(settings));
+        components.push(component.clone());
+        let llm = Arc::new(Remembered::new(local(settings, LOCAL_RUNG, false)?.guarded));
         rungs.push(Rung {
             source: Source::Local,
-            llm: local(settings, LOCAL_RUNG, false)?.guarded,
+            llm: Arc::clone(&llm) as _,
+        });
+        known.push(Known {
+            role: Role::Fallback,
+            llm,
+            component,
         });
     }
     if settings.fallback.template {
+        let llm = Arc::new(Remembered::new(template(TEMPLATE_RUNG, false)));
         rungs.push(Rung {
             source: Source::Template,
-            llm: template(TEMPLATE_RUNG, false),
+            llm: Arc::clone(&llm) as _,
+        });
+        known.push(Known {
+            role: Role::Fallback,
+            llm,
+            component: Component::new(TEMPLATE_RUNG, None, Probe::None),
         });
     }
 
@@ -161,6 +187,7 @@ pub(crate) async fn writers(
     Ok(Writers {
         chain,
         rungs,
+        providers: Providers::new(known),
         components,
         cold,
     })

@@ -34,6 +34,16 @@ pub enum Role {
     Fallback,
 }
 
+impl Role {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
 /// All providers of this process, in the order in which they are asked. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Providers(Arc<[Known]>);

@@ -13,7 +13,7 @@ const CACHED: [&str; 2] = ["create_caption", "stream_caption"];
 /// A header or parameter: name, description, type, example.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
-const HEADERS: [Row; 16] = [
+const HEADERS: [Row; 17] = [
     (
         "x-request-id",
         "The name of the request: the caller's, if it can stand in a log, else a new one",
@@ -79,6 +79,12 @@ const HEADERS: [Row; 16] = [
         "captions; hit; ttl=271",
     ),
     ("age", "Seconds since a cached answer was written", "integer", "12"),
+    (
+        "WWW-Authenticate",
+        "How to say who calls (RFC 6750)",
+        "string",
+        "Bearer",
+    ),
     ("Allow", "The methods that the address has", "string", "GET, POST"),
 ];
 
@@ -181,6 +187,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
         }
         if status == "405" {
             told.push("Allow");
+        }
+        if matches!(&**status, "401" | "403") {
+            told.push("WWW-Authenticate");
         }
         if is_success && CREDITED.contains(&&*id) && !is_stream {
             told.extend([

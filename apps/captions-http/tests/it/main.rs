@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected stops"
 )]
 
+mod auth;
 mod captions;
 mod check;
 mod client;

@@ -87,6 +87,12 @@ codes! {
     InvalidCursor = "cursor_invalid", 400, Never, "The cursor is not one of ours",
         "Pass next_cursor on unchanged, or leave it out to start with the newest.",
         "The cursor was cut, changed or made up.";
+    Unauthenticated = "unauthenticated", 401, Never, "Nobody knows who calls",
+        "Send Authorization: Bearer and a key of `captions key create`.",
+        "The request has no key, or one that is mistyped, unknown, expired or revoked.";
+    Forbidden = "forbidden", 403, Never, "The key may not do this",
+        "Use a key that has the scope, or have one made with it.",
+        "The key is good, and what it is for does not include this address.";
     RouteNotFound = "route_not_found", 404, Never, "There is nothing at this address",
         "GET /openapi.json lists every address.",
         "No address of this version matches the path.";
@@ -96,6 +102,9 @@ codes! {
     UserNotFound = "user_not_found", 404, Never, "There is no such user",
         "Create the user with POST /v1/users.",
         "No user is registered under this id: none was created, or it was erased.";
+    ProviderNotFound = "provider_not_found", 404, Never, "There is no such provider",
+        "GET /v1/providers lists the names.",
+        "No provider of this server has this name.";
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
         "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.",
         "The feedback of the user does not make this suggestion at present.";

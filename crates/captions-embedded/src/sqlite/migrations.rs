@@ -23,11 +23,14 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The steps of a store of users and captions.
 pub(super) fn migrator() -> Migrator {
-    steps([(
-        1,
-        "users and captions",
-        include_str!("../../migrations/0001_users_and_captions.sql"),
-    )])
+    steps([
+        (
+            1,
+            "users and captions",
+            include_str!("../../migrations/0001_users_and_captions.sql"),
+        ),
+        (4, "keys", include_str!("../../migrations/0004_keys.sql")),
+    ])
 }
 
 /// Number, name and text of every step, oldest first. A step that was released is never changed: its checksum is kept in

@@ -62,12 +62,18 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_keep_the_contract_on_one_connection_in_memory() {
+async fn keys_keep_the_contract() {
+    contract::keys::suite(store(&folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_keep_the_contract_on_one_connection_in_memory() {
     let store = Arc::new(SqliteStore::in_memory());
     store.migrate().await.unwrap();
 
     contract::users::suite(Arc::<SqliteStore>::clone(&store)).await;
-    contract::captions::suite(store).await;
+    contract::captions::suite(Arc::<SqliteStore>::clone(&store)).await;
+    contract::keys::suite(store).await;
 }
 
 #[tokio::test]
@@ -149,7 +155,10 @@ async fn migrations_are_pending_until_they_are_applied() {
     let folder = folder();
     let store = SqliteStore::new(options(&folder)).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions"]);
+    assert_eq!(
+        store.pending_migrations().await.unwrap(),
+        ["1 users and captions", "4 keys"]
+    );
     assert_eq!(kind(look_up(&store).await), FaultKind::Unavailable);
     assert!(!options(&folder).path.exists(), "asking must not make the file");
     store.migrate().await.unwrap();
@@ -167,7 +176,10 @@ async fn an_empty_file_is_brought_up_to_date() {
     std::fs::write(&options.path, "").unwrap();
     let store = SqliteStore::new(options).unwrap();
 
-    assert_eq!(store.pending_migrations().await.unwrap(), ["1 users and captions"]);
+    assert_eq!(
+        store.pending_migrations().await.unwrap(),
+        ["1 users and captions", "4 keys"]
+    );
     store.migrate().await.unwrap();
 
     create(&store).await.unwrap();
@@ -196,7 +208,7 @@ async fn a_step_that_was_changed_afterwards_is_refused_and_a_newer_one_accepted(
     let folder = folder();
     let store = store(&folder).await;
     let mut raw = raw(&options(&folder).path).await;
-    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, 1, 'x', 0 FROM _sqlx_migrations";
+    let newer = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, 1, 'x', 0 FROM _sqlx_migrations WHERE version = 1";
     sqlx::raw_sql(newer).execute(&mut raw).await.unwrap();
     store.migrate().await.unwrap();
     assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());

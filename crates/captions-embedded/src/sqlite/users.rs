@@ -97,7 +97,7 @@ pub(crate) fn microseconds(time: OffsetDateTime) -> i64 {
         .saturating_add(time.microsecond().into())
 }
 
-fn time_of(microseconds: i64) -> Result<OffsetDateTime, Error> {
+pub(crate) fn time_of(microseconds: i64) -> Result<OffsetDateTime, Error> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1_000).map_err(decode)
 }
 

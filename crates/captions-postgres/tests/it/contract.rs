@@ -19,11 +19,19 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_keep_the_contract_without_a_pool() {
+async fn keys_keep_the_contract() {
+    let (store, _) = store_with(|_| {}).await;
+
+    contract::keys::suite(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_keep_the_contract_without_a_pool() {
     let (store, _) = store_with(|options| options.pooling = false).await;
 
     contract::users::suite(Arc::<PgStore>::clone(&store)).await;
-    contract::captions::suite(store).await;
+    contract::captions::suite(Arc::<PgStore>::clone(&store)).await;
+    contract::keys::suite(store).await;
 }
 
 #[tokio::test]

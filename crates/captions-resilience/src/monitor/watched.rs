@@ -17,15 +17,17 @@ use captions_domain::{
     choice::CacheUse,
     context::{Context, Notes, Part},
     fault::{Fault, LlmError, PortError, StoreError},
+    keys::{By, Key, KeyId},
     ports::{
         Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
-        Invalidations, LlmProvider, UserStore,
+        Invalidations, KeyStore, LlmProvider, UserStore,
     },
     prompt::Prompt,
     request::UserId,
     user::{Preferences, User},
 };
 use futures_util::StreamExt;
+use time::OffsetDateTime;
 
 use super::{Monitor, Operation, Outcome};
 
@@ -135,6 +137,43 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.count(Operation::CaptionsErase, done, self.inner.erase(cx, user))
             .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: KeyStore + ?Sized> KeyStore for Watched<P> {
+    async fn add(&self, cx: &Context, key: &Key) -> Result<(), StoreError> {
+        self.count(Operation::KeysAdd, done, self.inner.add(cx, key)).await
+    }
+
+    async fn find(&self, cx: &Context, by: By) -> Result<Option<Key>, StoreError> {
+        self.count(Operation::KeysFind, done, self.inner.find(cx, by)).await
+    }
+
+    async fn list(&self, cx: &Context, before: Option<KeyId>, limit: u32) -> Result<Vec<Key>, StoreError> {
+        self.count(Operation::KeysList, done, self.inner.list(cx, before, limit))
+            .await
+    }
+
+    async fn rotate(
+        &self,
+        cx: &Context,
+        old: KeyId,
+        successor: &Key,
+        until: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        let work = self.inner.rotate(cx, old, successor, until);
+        self.count(Operation::KeysRotate, done, work).await
+    }
+
+    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
+        self.count(Operation::KeysRevoke, done, self.inner.revoke(cx, id, at))
+            .await
+    }
+
+    async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
+        self.count(Operation::KeysUsed, done, self.inner.used(cx, uses)).await
     }
 }
 

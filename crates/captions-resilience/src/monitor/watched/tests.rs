@@ -38,7 +38,7 @@ fn written() -> Written {
             grade: "standard".into(),
             provider_request_id: None,
             usage: None,
-            created_at: time::OffsetDateTime::UNIX_EPOCH,
+            created_at: OffsetDateTime::UNIX_EPOCH,
             rules_as_of: String::new(),
             warnings: Vec::new(),
         },

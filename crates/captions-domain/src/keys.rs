@@ -1,0 +1,323 @@
+//! API keys: who may call, for which tenant, and what for.
+//!
+//! A key is 256 bits of chance that its owner keeps as text and we keep as a digest. Keys of one *family* follow each other
+//! by rotation: they share tenant, name, scopes and limits, and differ in their secrets. The domain makes no randomness: the
+//! bytes are passed in.
+
+mod text;
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+pub use self::text::{NotAKey, PREFIX};
+use crate::{choice::Unknown, context::TenantId, request::Invalid};
+
+/// The longest that the key before may go on after a rotation, 30 days.
+pub const LONGEST_GRACE: Duration = Duration::days(30);
+
+/// The secret itself. Shown once, when it is made; never stored and never printed by accident.
+#[derive(Clone)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// The secret of these bytes, which have to be chance of the best kind.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// `captions_`, 43 letters and digits of secret, and 6 of checksum: found by secret scanners as
+    /// `captions_[0-9A-Za-z]{49}`, selected by a double click, and known to be mistyped without asking anybody.
+    pub fn text(&self) -> String {
+        text::write(&self.0)
+    }
+
+    /// Reads what [`Secret::text`] wrote.
+    pub fn parse(text: &str) -> Result<Self, NotAKey> {
+        text::read(text).map(Self)
+    }
+
+    /// What is stored of it. Nobody gets from it back to the secret: there are 2^256 of them.
+    pub fn digest(&self) -> KeyDigest {
+        KeyDigest(blake3::derive_key("captions 2026-11 digest of an API key", &self.0).into())
+    }
+
+    /// The end of its text, by which people recognise it.
+    pub fn last_four(&self) -> String {
+        let text = self.text();
+        text[text.len() - 4..].to_owned()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The digest of a secret. Comparing two takes the same time whatever they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyDigest(blake3::Hash);
+
+impl KeyDigest {
+    /// The digest of these bytes, as a store gives them back.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(blake3::Hash::from_bytes(bytes))
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+impl Hash for KeyDigest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest(..)")
+    }
+}
+
+/// A key's public name: a UUID of version 7, so that ids sort by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub Uuid);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl std::str::FromStr for KeyId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Uuid::try_parse(text)
+            .map(Self)
+            .map_err(|_| Invalid::new("bad_format", "a key id is a UUID"))
+    }
+}
+
+/// What a key may be used for. None contains another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Looking: what is stored, and what is answered by rules alone.
+    Read,
+    /// Whatever changes something or costs something.
+    Write,
+    /// The keys of the tenant.
+    Admin,
+}
+
+impl Scope {
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+    /// The names, in the same order.
+    pub const NAMES: &'static [&'static str] = &["read", "write", "admin"];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl std::str::FromStr for Scope {
+    type Err = Unknown;
+
+    fn from_str(given: &str) -> Result<Self, Unknown> {
+        let word = given.trim().to_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == word)
+            .ok_or_else(|| Unknown {
+                what: "scope",
+                given: crate::text::cut(given, 40).to_owned(),
+                nearest: crate::choice::nearest(&word, Self::NAMES.iter().copied()),
+                allowed: Self::NAMES,
+            })
+    }
+}
+
+/// A set of scopes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
+pub struct Scopes(u8);
+
+impl Scopes {
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self(scopes.into_iter().fold(0, |all, scope| all | 1 << scope as u8))
+    }
+
+    /// Everything: for whoever is asked for no key.
+    pub fn all() -> Self {
+        Self::new(Scope::ALL)
+    }
+
+    pub const fn has(self, scope: Scope) -> bool {
+        self.0 & (1 << scope as u8) != 0
+    }
+
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// In the order of the enum.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.has(*scope))
+    }
+}
+
+impl From<Vec<Scope>> for Scopes {
+    fn from(scopes: Vec<Scope>) -> Self {
+        Self::new(scopes)
+    }
+}
+
+impl From<Scopes> for Vec<Scope> {
+    fn from(scopes: Scopes) -> Self {
+        scopes.iter().collect()
+    }
+}
+
+/// What people call a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// 1-100 characters on one line after trimming, without control characters.
+    pub fn new(name: &str) -> Result<Self, Invalid> {
+        const MAX: usize = 100;
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(Invalid::new("too_short", "a name has at least 1 character"));
+        }
+        if name.chars().any(char::is_control) {
+            return Err(Invalid::new("forbidden_character", "a name has no control characters"));
+        }
+        if name.chars().count() > MAX {
+            let cut: String = name.chars().take(MAX).collect();
+            return Err(Invalid::new("too_long", format!("a name has at most {MAX} characters")).nearest(cut));
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Limits of a family's own. `None`: as the settings have it for everybody; 0: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyLimits {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_hour: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests that are being answered at the same moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent_requests: Option<u64>,
+}
+
+impl KeyLimits {
+    /// True if nothing differs from the settings.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whether a key opens anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Active,
+    Expired,
+    Revoked,
+}
+
+impl Standing {
+    pub const NAMES: &'static [&'static str] = &["active", "expired", "revoked"];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A key as it is stored: everything but the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub id: KeyId,
+    /// The id of the first key of the family. Limits count by it, so that a rotation starts none anew.
+    pub family: KeyId,
+    pub tenant: TenantId,
+    pub name: KeyName,
+    pub scopes: Scopes,
+    pub limits: KeyLimits,
+    pub digest: KeyDigest,
+    /// The end of the secret's text.
+    pub last_four: String,
+    pub created_at: OffsetDateTime,
+    /// From this instant on it opens nothing.
+    pub expires_at: Option<OffsetDateTime>,
+    pub revoked_at: Option<OffsetDateTime>,
+    /// To within a minute or two; written behind.
+    pub last_used_at: Option<OffsetDateTime>,
+}
+
+impl Key {
+    /// Whether it opens anything at this time.
+    pub fn standing(&self, now: OffsetDateTime) -> Standing {
+        if self.revoked_at.is_some() {
+            Standing::Revoked
+        } else if self.expires_at.is_some_and(|end| end <= now) {
+            Standing::Expired
+        } else {
+            Standing::Active
+        }
+    }
+
+    /// The key that takes this one's place: another secret, the same rights. One that ends gets as long a life as this one
+    /// had.
+    #[must_use]
+    pub fn successor(&self, id: KeyId, secret: &Secret, now: OffsetDateTime) -> Self {
+        let life = self.expires_at.map(|end| end - self.created_at);
+        Self {
+            id,
+            digest: secret.digest(),
+            last_four: secret.last_four(),
+            created_at: now,
+            expires_at: life.and_then(|life| now.checked_add(life)),
+            revoked_at: None,
+            last_used_at: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// By what a key is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Whoever's it is: this is how one learns the tenant.
+    Digest(KeyDigest),
+    /// Among those of the tenant.
+    Id(KeyId),
+}
+
+#[cfg(test)]
+mod tests;

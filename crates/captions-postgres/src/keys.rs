@@ -1,0 +1,150 @@
+//! API keys in the table `api_keys`.
+
+use async_trait::async_trait;
+use captions_domain::{
+    context::{Context, TenantId},
+    fault::StoreError,
+    keys::{By, Key, KeyDigest, KeyId, KeyName},
+    ports::KeyStore,
+    request::Invalid,
+};
+use sqlx::{
+    Error, Postgres, Row as _,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    types::{Json, Uuid},
+};
+use time::OffsetDateTime;
+
+use crate::{fault::fault, store::PgStore, users::to_microsecond};
+
+/// A statement that gives whole keys.
+macro_rules! with_columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "id, family, tenant, name, scopes, limits, digest, last_four, created_at, expires_at, revoked_at, last_used_at",
+            $after
+        )
+    };
+}
+
+/// Binds a whole key, from `$1` to `$12`.
+fn bind<'q>(query: Query<'q, Postgres, PgArguments>, key: &'q Key) -> Query<'q, Postgres, PgArguments> {
+    query
+        .bind(key.id.0)
+        .bind(key.family.0)
+        .bind(key.tenant.as_str())
+        .bind(key.name.as_str())
+        .bind(Json(key.scopes))
+        .bind(Json(key.limits))
+        .bind(key.digest.as_bytes().as_slice())
+        .bind(&key.last_four)
+        .bind(to_microsecond(key.created_at))
+        .bind(key.expires_at.map(to_microsecond))
+        .bind(key.revoked_at.map(to_microsecond))
+        .bind(key.last_used_at.map(to_microsecond))
+}
+
+#[async_trait]
+impl KeyStore for PgStore {
+    async fn add(&self, _: &Context, key: &Key) -> Result<(), StoreError> {
+        let query = sqlx::query(with_columns!(
+            "INSERT INTO api_keys (",
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING"
+        ));
+        self.pool.execute(bind(query, key)).await?;
+        Ok(())
+    }
+
+    async fn find(&self, cx: &Context, by: By) -> Result<Option<Key>, StoreError> {
+        let digest;
+        let query = match by {
+            By::Digest(wanted) => {
+                digest = *wanted.as_bytes();
+                sqlx::query(with_columns!("SELECT ", " FROM api_keys WHERE digest = $1")).bind(digest.as_slice())
+            }
+            By::Id(id) => sqlx::query(with_columns!("SELECT ", " FROM api_keys WHERE id = $1 AND tenant = $2"))
+                .bind(id.0)
+                .bind(cx.tenant.as_str()),
+        };
+        let row = self.pool.fetch_optional(query).await?;
+        Ok(row.map(|row| key_of(&row)).transpose().map_err(fault)?)
+    }
+
+    async fn list(&self, cx: &Context, before: Option<KeyId>, limit: u32) -> Result<Vec<Key>, StoreError> {
+        let query = sqlx::query(with_columns!(
+            "SELECT ",
+            " FROM api_keys WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+        ));
+        let query = query
+            .bind(cx.tenant.as_str())
+            .bind(before.map_or(Uuid::max(), |id| id.0))
+            .bind(i64::from(limit));
+        let rows = self.pool.fetch_all(query).await?;
+        Ok(rows.iter().map(key_of).collect::<Result<_, _>>().map_err(fault)?)
+    }
+
+    async fn rotate(
+        &self,
+        cx: &Context,
+        old: KeyId,
+        successor: &Key,
+        until: OffsetDateTime,
+    ) -> Result<bool, StoreError> {
+        // One statement, and so both or neither.
+        let query = sqlx::query(with_columns!(
+            "WITH before AS (UPDATE api_keys SET expires_at = LEAST(expires_at, $13) \
+             WHERE id = $14 AND tenant = $15 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9) \
+             RETURNING id) INSERT INTO api_keys (",
+            ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM before"
+        ));
+        let query = bind(query, successor)
+            .bind(to_microsecond(until))
+            .bind(old.0)
+            .bind(cx.tenant.as_str());
+        Ok(self.pool.execute(query).await? > 0)
+    }
+
+    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
+        let query = sqlx::query(with_columns!(
+            "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE id = $1 AND tenant = $2 RETURNING ",
+            ""
+        ));
+        let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(to_microsecond(at));
+        let row = self.pool.fetch_optional(query).await?;
+        Ok(row.map(|row| key_of(&row)).transpose().map_err(fault)?)
+    }
+
+    async fn used(&self, _: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
+        let (ids, times): (Vec<Uuid>, Vec<OffsetDateTime>) =
+            uses.iter().map(|(id, at)| (id.0, to_microsecond(*at))).unzip();
+        // GREATEST passes over NULL.
+        let query = sqlx::query(
+            "UPDATE api_keys SET last_used_at = GREATEST(last_used_at, used.at) \
+             FROM UNNEST($1::uuid[], $2::timestamptz[]) AS used (id, at) WHERE api_keys.id = used.id",
+        );
+        self.pool.execute(query.bind(ids).bind(times)).await?;
+        Ok(())
+    }
+}
+
+fn key_of(row: &PgRow) -> Result<Key, Error> {
+    let invalid = |invalid: Invalid| Error::Decode(invalid.into());
+    let digest: Vec<u8> = row.try_get("digest")?;
+    let digest = <[u8; 32]>::try_from(digest).map_err(|_| Error::Decode("a digest has 32 bytes".into()))?;
+    Ok(Key {
+        id: KeyId(row.try_get("id")?),
+        family: KeyId(row.try_get("family")?),
+        tenant: TenantId::new(row.try_get("tenant")?).map_err(invalid)?,
+        name: KeyName::new(row.try_get("name")?).map_err(invalid)?,
+        scopes: row.try_get::<Json<_>, _>("scopes")?.0,
+        limits: row.try_get::<Json<_>, _>("limits")?.0,
+        digest: KeyDigest::from_bytes(digest),
+        last_four: row.try_get("last_four")?,
+        created_at: row.try_get("created_at")?,
+        expires_at: row.try_get("expires_at")?,
+        revoked_at: row.try_get("revoked_at")?,
+        last_used_at: row.try_get("last_used_at")?,
+    })
+}

@@ -1,0 +1,269 @@
+//! What every [`KeyStore`] must do.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a suite fails by panicking, as every test does"
+)]
+
+use std::sync::Arc;
+
+use captions_domain::{
+    context::Context,
+    fault::StoreError,
+    keys::{By, Key, KeyId},
+    ports::KeyStore,
+};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::cut::cut_after;
+use crate::build;
+
+/// Everything below, one after the other.
+pub async fn suite(store: Arc<dyn KeyStore>) {
+    an_unknown_key_is_none(&*store).await;
+    every_field_comes_back_as_written(&*store).await;
+    adding_again_changes_nothing(&*store).await;
+    a_digest_belongs_to_one_key(&*store).await;
+    the_list_is_newest_first_and_goes_on_where_it_ended(&*store).await;
+    a_revoked_key_stays_revoked(&*store).await;
+    a_rotation_ends_the_old_key_and_begins_the_new(&*store).await;
+    a_rotation_never_lengthens_a_life(&*store).await;
+    only_an_active_key_is_rotated(&*store).await;
+    of_concurrent_rotations_each_is_whole(Arc::clone(&store)).await;
+    the_last_use_never_goes_back(&*store).await;
+    tenants_never_see_each_other(&*store).await;
+    a_call_cut_off_midway_leaves_the_store_usable(&*store).await;
+}
+
+async fn added(store: &dyn KeyStore, cx: &Context) -> Key {
+    let key = build::key_bare(&cx.tenant, &build::secret());
+    store.add(cx, &key).await.unwrap();
+    key
+}
+
+async fn by_id(store: &dyn KeyStore, cx: &Context, id: KeyId) -> Option<Key> {
+    store.find(cx, By::Id(id)).await.unwrap()
+}
+
+pub async fn an_unknown_key_is_none(store: &dyn KeyStore) {
+    let cx = build::context();
+    let id = KeyId(Uuid::now_v7());
+    let now = OffsetDateTime::UNIX_EPOCH;
+
+    assert_eq!(
+        store.find(&cx, By::Digest(build::secret().digest())).await.unwrap(),
+        None
+    );
+    assert_eq!(by_id(store, &cx, id).await, None);
+    assert_eq!(store.list(&cx, None, 10).await.unwrap(), []);
+    assert_eq!(store.revoke(&cx, id, now).await.unwrap(), None);
+    let successor = build::key_bare(&cx.tenant, &build::secret());
+    assert!(!store.rotate(&cx, id, &successor, now).await.unwrap());
+    assert_eq!(by_id(store, &cx, successor.id).await, None);
+    store.used(&cx, &[(id, now)]).await.unwrap();
+    store.used(&cx, &[]).await.unwrap();
+}
+
+pub async fn every_field_comes_back_as_written(store: &dyn KeyStore) {
+    let cx = build::context();
+    for make in [build::key_bare, build::key_full] {
+        let key = make(&cx.tenant, &build::secret());
+        store.add(&cx, &key).await.unwrap();
+
+        // Whoever looks by digest does not know the tenant yet.
+        let found = store.find(&build::context(), By::Digest(key.digest)).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&key));
+        assert_eq!(by_id(store, &cx, key.id).await, Some(key.clone()));
+        assert_eq!(store.list(&cx, None, 1).await.unwrap(), [key]);
+    }
+}
+
+pub async fn adding_again_changes_nothing(store: &dyn KeyStore) {
+    let cx = build::context();
+    let key = added(store, &cx).await;
+    store.revoke(&cx, key.id, key.created_at).await.unwrap();
+
+    store.add(&cx, &key).await.unwrap();
+
+    assert_eq!(
+        by_id(store, &cx, key.id).await.unwrap().revoked_at,
+        Some(key.created_at)
+    );
+}
+
+pub async fn a_digest_belongs_to_one_key(store: &dyn KeyStore) {
+    let cx = build::context();
+    let secret = build::secret();
+    let key = build::key_bare(&cx.tenant, &secret);
+    store.add(&cx, &key).await.unwrap();
+
+    let second = store.add(&cx, &build::key_bare(&cx.tenant, &secret)).await;
+
+    assert!(matches!(second, Err(StoreError::Conflict)), "{second:?}");
+    assert_eq!(store.list(&cx, None, 10).await.unwrap(), [key]);
+}
+
+pub async fn the_list_is_newest_first_and_goes_on_where_it_ended(store: &dyn KeyStore) {
+    let cx = build::context();
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        keys.push(added(store, &cx).await);
+    }
+    keys.reverse();
+
+    let first = store.list(&cx, None, 2).await.unwrap();
+    let rest = store.list(&cx, Some(first[1].id), 10).await.unwrap();
+
+    assert_eq!([first, rest].concat(), keys);
+}
+
+pub async fn a_revoked_key_stays_revoked(store: &dyn KeyStore) {
+    let cx = build::context();
+    let key = added(store, &cx).await;
+    let first = key.created_at + Duration::HOUR;
+
+    let revoked = store.revoke(&cx, key.id, first).await.unwrap().unwrap();
+    let again = store
+        .revoke(&cx, key.id, first + Duration::HOUR)
+        .await
+        .unwrap()
+        .unwrap();
+
+    assert_eq!(revoked.revoked_at, Some(first));
+    assert_eq!(again, revoked);
+    assert_eq!(by_id(store, &cx, key.id).await, Some(revoked));
+}
+
+pub async fn a_rotation_ends_the_old_key_and_begins_the_new(store: &dyn KeyStore) {
+    let cx = build::context();
+    let old = added(store, &cx).await;
+    let now = old.created_at + Duration::HOUR;
+    let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
+    let until = now + Duration::DAY;
+
+    assert!(store.rotate(&cx, old.id, &successor, until).await.unwrap());
+
+    assert_eq!(by_id(store, &cx, successor.id).await, Some(successor));
+    let expected = Key {
+        expires_at: Some(until),
+        ..old
+    };
+    assert_eq!(by_id(store, &cx, expected.id).await, Some(expected));
+}
+
+pub async fn a_rotation_never_lengthens_a_life(store: &dyn KeyStore) {
+    let cx = build::context();
+    let mut old = build::key_bare(&cx.tenant, &build::secret());
+    let now = old.created_at + Duration::HOUR;
+    let end = now + Duration::MINUTE;
+    old.expires_at = Some(end);
+    store.add(&cx, &old).await.unwrap();
+    let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
+
+    assert!(
+        store
+            .rotate(&cx, old.id, &successor, now + Duration::DAY)
+            .await
+            .unwrap()
+    );
+
+    assert_eq!(by_id(store, &cx, old.id).await.unwrap().expires_at, Some(end));
+}
+
+pub async fn only_an_active_key_is_rotated(store: &dyn KeyStore) {
+    let cx = build::context();
+    let mut expired = build::key_bare(&cx.tenant, &build::secret());
+    let now = expired.created_at + Duration::HOUR;
+    expired.expires_at = Some(now);
+    store.add(&cx, &expired).await.unwrap();
+    let revoked = added(store, &cx).await;
+    store.revoke(&cx, revoked.id, now).await.unwrap();
+
+    for old in [expired, revoked] {
+        let before = by_id(store, &cx, old.id).await;
+        let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
+
+        assert!(!store.rotate(&cx, old.id, &successor, now).await.unwrap());
+
+        assert_eq!(by_id(store, &cx, successor.id).await, None);
+        assert_eq!(by_id(store, &cx, old.id).await, before);
+    }
+}
+
+pub async fn of_concurrent_rotations_each_is_whole(store: Arc<dyn KeyStore>) {
+    let cx = build::context();
+    let old = added(&*store, &cx).await;
+    let now = old.created_at + Duration::HOUR;
+    let rotations: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, cx, old) = (Arc::clone(&store), cx.clone(), old.clone());
+            tokio::spawn(async move {
+                let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
+                store.rotate(&cx, old.id, &successor, now).await.unwrap()
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for rotation in rotations {
+        made += usize::from(rotation.await.unwrap());
+    }
+
+    // Without a time of grace the first one ends the old key for the others.
+    assert_eq!(made, 1);
+    assert_eq!(store.list(&cx, None, 20).await.unwrap().len(), 2);
+}
+
+pub async fn the_last_use_never_goes_back(store: &dyn KeyStore) {
+    let cx = build::context();
+    let (one, other) = (added(store, &cx).await, added(store, &build::context()).await);
+    let late = one.created_at + Duration::HOUR;
+    let early = one.created_at + Duration::MINUTE;
+
+    store.used(&cx, &[(one.id, late), (other.id, early)]).await.unwrap();
+    store.used(&cx, &[(one.id, early), (other.id, late)]).await.unwrap();
+
+    for key in [one, other] {
+        let found = store.find(&cx, By::Digest(key.digest)).await.unwrap().unwrap();
+        assert_eq!(found.last_used_at, Some(late));
+    }
+}
+
+pub async fn tenants_never_see_each_other(store: &dyn KeyStore) {
+    let (ours, theirs) = (build::context(), build::context());
+    let key = added(store, &ours).await;
+    let now = key.created_at + Duration::HOUR;
+    let successor = build::key_bare(&theirs.tenant, &build::secret());
+
+    assert_eq!(by_id(store, &theirs, key.id).await, None);
+    assert_eq!(store.list(&theirs, None, 10).await.unwrap(), []);
+    assert_eq!(store.revoke(&theirs, key.id, now).await.unwrap(), None);
+    assert!(!store.rotate(&theirs, key.id, &successor, now).await.unwrap());
+
+    assert_eq!(by_id(store, &ours, key.id).await, Some(key));
+}
+
+/// Each call is dropped after one poll, after two, and so on. More calls than any pool of a test has connections.
+pub async fn a_call_cut_off_midway_leaves_the_store_usable(store: &dyn KeyStore) {
+    let cx = build::context();
+    let key = added(store, &cx).await;
+    let now = key.created_at + Duration::HOUR;
+    for polls in (1..=4).cycle().take(40) {
+        let successor = key.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
+        cut_after(polls, store.find(&cx, By::Digest(key.digest))).await;
+        cut_after(polls, store.used(&cx, &[(key.id, now)])).await;
+        cut_after(polls, store.rotate(&cx, key.id, &successor, now + Duration::DAY)).await;
+        cut_after(polls, store.add(&cx, &build::key_bare(&cx.tenant, &build::secret()))).await;
+
+        let found = by_id(store, &cx, key.id).await.unwrap();
+        // Of a rotation that was cut off both is done or neither.
+        let is_there = by_id(store, &cx, successor.id).await.is_some();
+        assert!(!is_there || found.expires_at == Some(now + Duration::DAY));
+    }
+
+    let revoked = match store.revoke(&cx, key.id, now).await {
+        Ok(revoked) => revoked,
+        Err(fault) => panic!("after calls that were cut off: {fault:?}"),
+    };
+    assert_eq!(revoked.unwrap().revoked_at, Some(now));
+}
