@@ -27,6 +27,10 @@ run *args:
 serve *args:
     cargo run --release -p captions-http -- "$@"
 
+# The OpenAPI document by two validators; --live 60: and a server by all that it allows (CAPTIONS_URL, CAPTIONS_API_KEY).
+openapi-check *args:
+    tests/openapi "$@"
+
 doc:
     cargo doc --workspace --no-deps --open
 

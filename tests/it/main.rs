@@ -19,5 +19,6 @@ mod stack;
 mod stores;
 mod support;
 mod users;
+mod walk;
 mod wall;
 mod warm_up;

@@ -1,5 +1,7 @@
 //! What every operation of the document has in common, so that no handler repeats it: headers, parameters, examples.
 
+use std::collections::BTreeSet;
+
 use captions_api::problem::Code;
 use serde_json::{Map, Value, json};
 
@@ -121,6 +123,7 @@ pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
         .into_iter()
         .collect();
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    absent_may_be_null(&mut document);
     let paths = document["paths"].as_object_mut();
     for (path, item) in paths.into_iter().flatten() {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
@@ -130,12 +133,75 @@ pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
     document
 }
 
+/// A field of a body that need not be there may as well be `null`: that is what many clients send for it.
+fn absent_may_be_null(document: &mut Value) {
+    let mut bodies = BTreeSet::new();
+    for item in document["paths"].as_object().into_iter().flat_map(Map::values) {
+        for operation in item.as_object().into_iter().flat_map(Map::values) {
+            let contents = operation["requestBody"]["content"].as_object();
+            let targets = contents.into_iter().flat_map(Map::values);
+            bodies.extend(targets.filter_map(|content| content["schema"]["$ref"].as_str().map(str::to_owned)));
+        }
+    }
+    for body in bodies {
+        let Some(schema) = document.pointer_mut(body.trim_start_matches('#')) else {
+            continue;
+        };
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (name, field) in members(schema.get_mut("properties")) {
+            if !required.iter().any(|one| one == name) {
+                allow_null(field);
+            }
+        }
+    }
+}
+
+fn allow_null(schema: &mut Value) {
+    if let Some(kind) = schema["type"].as_str().map(str::to_owned) {
+        schema["type"] = json!([kind, "null"]);
+        if let Some(choices) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+            choices.push(Value::Null);
+        }
+    } else if schema["$ref"].is_string() {
+        *schema = json!({ "oneOf": [{ "type": "null" }, schema.take()] });
+    }
+}
+
+/// What strings of the address and the headers have to look like.
+fn refine(path: &str, parameter: &mut Value) {
+    let pattern = match (parameter["in"].as_str(), parameter["name"].as_str()) {
+        (Some("path"), Some("id")) if path.starts_with("/v1/users/") => "^[A-Za-z0-9_-]{1,100}$",
+        (Some("header"), Some("If-Match")) => "^(\\*|(W/)?\"[0-9]{1,18}\")$",
+        (Some("query"), Some("cursor")) => "^c[0-9a-f]{32}$",
+        _ => return,
+    };
+    if parameter["schema"]["format"].is_null() {
+        parameter["schema"]["pattern"] = pattern.into();
+    }
+}
+
+/// Each event of a stream, as tools that read them see it.
+fn event() -> Value {
+    json!({
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "id": { "type": "string" },
+            "event": { "type": "string" },
+            "data": { "type": "string", "description": "JSON, as the event's name says" }
+        }
+    })
+}
+
 fn value((name, description, kind, example): Row) -> Value {
     let example = match kind {
         "string" => Value::from(example),
         _ => serde_json::from_str(example).unwrap_or_default(),
     };
     let mut schema = json!({ "type": kind });
+    if name == "Request-Timeout-Ms" {
+        schema["maximum"] = u64::MAX.into();
+    }
     if kind == "integer" {
         schema["minimum"] = u64::from(name == "Retry-After" || name == PARAMETERS[1].0).into();
     }
@@ -154,6 +220,7 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
         *list = json!([]);
     }
     if let Some(list) = list.as_array_mut() {
+        list.iter_mut().for_each(|parameter| refine(path, parameter));
         list.extend(
             parameters
                 .iter()
@@ -170,7 +237,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
         let is_stream = contents.is_some_and(|all| all.contains_key("text/event-stream"));
         let is_problem = contents.is_some_and(|all| all.contains_key("application/problem+json"));
         let mut told = vec!["x-request-id", "cache-control"];
-        if !is_stream {
+        if is_stream {
+            response["content"]["text/event-stream"]["schema"] = event();
+        } else {
             told.push("server-timing");
         }
         if is_limited {

@@ -1,7 +1,15 @@
 //! The examples of the OpenAPI document are what this server is asked and answers: made here, and compared.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
+use captions_http::Limits;
+use captions_wiring::{
+    Providers, assemble,
+    settings::{Sources, load},
+};
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
@@ -129,8 +137,8 @@ impl Book {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
-                    if name == "processing_time" {
-                        *member = json!(0.42);
+                    if name == "processing_time" || name == "duration_ms" {
+                        *member = json!(0.4);
                     }
                     self.settle(member, figures);
                 }
@@ -175,9 +183,26 @@ fn posts() -> Value {
     json!({ "posts": posts.collect::<Vec<_>>() })
 }
 
+/// Those of a service as it starts without any settings.
+async fn providers(home: &Path) -> Providers {
+    let sources = Sources {
+        env: [("HOME".to_owned(), home.display().to_string())].into(),
+        cwd: home.to_owned(),
+        ..Sources::default()
+    };
+    let settings = load(&sources).unwrap().settings;
+    assemble(&settings).await.unwrap().providers
+}
+
 #[tokio::test]
 async fn every_example_of_the_document_is_what_the_server_is_asked_and_answers() {
-    let server = Server::start([Turn::Say(TEXT)]).await;
+    let home = tempfile::tempdir().unwrap();
+    let providers = providers(home.path()).await;
+    let server = Server::start_as([Turn::Say(TEXT)], Limits::default(), |mut state| {
+        state.providers = providers;
+        state
+    });
+    let server = server.await;
     let document = get(server.address, "/openapi.json").await.json();
     let mut book = Book {
         server,
@@ -269,6 +294,10 @@ async fn every_example_of_the_document_is_what_the_server_is_asked_and_answers()
     book.read("remove_preferences", "/v1/users/ana/preferences").await;
     book.read("erase_user", "/v1/users/ana").await;
 
+    book.read("list_options", "/v1/options").await;
+    book.read("list_providers", "/v1/providers").await;
+    book.read("list_models", "/v1/models").await;
+    book.read("probe_provider", "/v1/providers/template/probe").await;
     book.read("read_stats", "/v1/stats").await;
     book.read("livez", "/livez").await;
     book.read("readyz", "/readyz?verbose").await;
