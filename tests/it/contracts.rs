@@ -32,6 +32,11 @@ async fn guarded_captions_keep_the_contract() {
     contract::captions::suite(guarded(store().await)).await;
 }
 
+#[tokio::test]
+async fn guarded_batches_keep_the_contract() {
+    contract::batches::suite(guarded(store().await)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_guarded_cache_keeps_the_contract() {
     contract::cache::suite(guarded(MemoryCache::new(64 << 20))).await;

@@ -4,6 +4,7 @@
 mod alert_rules;
 mod alerts;
 mod architecture;
+mod batches;
 mod coalescing;
 mod contracts;
 mod figures;

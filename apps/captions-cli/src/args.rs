@@ -6,6 +6,7 @@
     reason = "doc comments are help texts here, which show backticks as they are"
 )]
 
+mod batch;
 mod check;
 mod eval;
 mod feedback;
@@ -24,6 +25,7 @@ use clap_complete::Shell;
 
 use self::generate::{OneOf, number, seconds};
 pub(crate) use self::{
+    batch::{BatchCommand, Input, Jobs, RunArgs},
     check::CheckArgs,
     eval::EvalArgs,
     feedback::FeedbackArgs,
@@ -146,6 +148,13 @@ Examples:
   captions results import ana export.csv
   captions results show ana")]
     Results(ResultsCommand),
+    /// Write many captions from a file, or put them into the queue
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions batch run posts.csv -o out.jsonl
+  captions batch submit posts.jsonl
+  captions batch status")]
+    Batch(BatchCommand),
     /// List the captions that were written for a user
     #[command(help_template = HELP)]
     History(HistoryArgs),

@@ -70,6 +70,8 @@ impl From<Code> for Exit {
             Code::RateLimited | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
             Code::RouteNotFound
             | Code::CaptionNotFound
+            | Code::BatchNotFound
+            | Code::BatchNotReady
             | Code::UserNotFound
             | Code::SuggestionNotFound
             | Code::ProviderNotFound

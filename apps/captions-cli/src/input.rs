@@ -66,6 +66,21 @@ pub(crate) fn posts(path: &Path, stdin: Stdin<'_>, cwd: &Path) -> Result<String,
     file(&cwd.join(path), &wanted)
 }
 
+/// Reads the items of a batch: a file, or stdin for `-`.
+pub(crate) fn items(path: &Path, stdin: Stdin<'_>, cwd: &Path) -> Result<String, Failure> {
+    let wanted = Wanted {
+        question: "which items?",
+        example: "captions batch run posts.csv -o out.jsonl",
+        help: "captions batch --help shows more",
+        most_kib: 64 * 1024,
+        reason: "a batch has at most 10000 items",
+    };
+    if path == Path::new("-") {
+        return read(stdin.source, "stdin", &wanted);
+    }
+    file(&cwd.join(path), &wanted)
+}
+
 /// Reads what `text` points at. A terminal is read only if `-` asks for it.
 fn pointed_at(text: Option<&str>, stdin: Stdin<'_>, cwd: &Path, wanted: &Wanted<'_>) -> Result<String, Failure> {
     match text {

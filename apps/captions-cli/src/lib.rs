@@ -4,6 +4,7 @@
 //! as people do. Results go to stdout, everything else to stderr. One file for each command.
 
 mod args;
+mod batch;
 mod check;
 mod completions;
 mod config;
@@ -148,6 +149,7 @@ async fn dispatch(
         Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,
         Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
         Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
+        Command::Batch(command) => Box::pin(batch::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => history::run(&args, surroundings, screen).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Options(output) => options::run(&output, screen),

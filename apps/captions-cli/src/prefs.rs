@@ -67,10 +67,7 @@ pub(crate) async fn run(
 
 /// Nothing but what is no wish.
 fn without_wishes(preferences: &Preferences) -> Preferences {
-    Preferences {
-        results: preferences.results.clone(),
-        ..Preferences::default()
-    }
+    Preferences::default().in_place_of(preferences)
 }
 
 /// Reads, changes and writes; again if somebody else wrote in between. Whoever has wishes and is not there yet is created,

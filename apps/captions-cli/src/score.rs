@@ -1,7 +1,7 @@
 //! `captions score`.
 
 use captions_api::{problem::Problem, score::ScoreDocument};
-use captions_domain::user::Preferences;
+use captions_domain::{quality::YARDSTICK, user::Preferences};
 
 use crate::{
     Surroundings,
@@ -63,7 +63,8 @@ fn tell(screen: &mut Screen<'_>, document: &ScoreDocument) -> Result<(), Failure
         (Mark::Red, "not publishable")
     };
     let rank = document.percentile.map_or_else(String::new, |rank| {
-        format!("; a yardstick (mean 83, sd 9) puts it above about {rank} of 100")
+        let (mean, deviation) = YARDSTICK;
+        format!("; a yardstick (mean {mean}, sd {deviation}) puts it above about {rank} of 100")
     });
     screen.finding(
         mark,

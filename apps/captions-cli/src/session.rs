@@ -10,7 +10,7 @@ use captions_domain::{
     user::User,
 };
 use captions_wiring::{
-    Assembled, Providers, assemble,
+    Assembled, Batches, Providers, assemble,
     settings::{self, Loaded, LogFormat, Origin, ProviderKind, Settings, Sources},
     telemetry,
 };
@@ -69,6 +69,10 @@ impl Session {
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.assembled.engine
+    }
+
+    pub(crate) fn batches(&self) -> &Batches {
+        &self.assembled.batches
     }
 
     pub(crate) fn users(&self) -> &dyn UserStore {

@@ -7,7 +7,7 @@ use captions_api::{
 use captions_domain::{
     request::UserId,
     user::Preferences,
-    voice::{LEAST_EVIDENCE, LEAST_SAMPLES, LOOK_BACK, Spread, StyleCard, suggest},
+    voice::{LEAST_EVIDENCE, LEAST_SAMPLES, LOOK_BACK, Spread, StyleCard, Suggestion, suggest},
 };
 use serde_json::{Value, json};
 
@@ -56,6 +56,11 @@ pub(crate) async fn run(
             suggestion,
             output,
         } => accept(&UserId::new(user)?, suggestion, *output, surroundings, screen).await,
+        VoiceCommand::Dismiss {
+            user,
+            suggestion,
+            output,
+        } => dismiss(&UserId::new(user)?, suggestion, *output, surroundings, screen).await,
     }
 }
 
@@ -124,14 +129,7 @@ async fn accept(
 }
 
 async fn accepted(session: &Session, id: &UserId, suggestion: &str) -> Result<Preferences, Failure> {
-    let cx = session.context();
-    let user = session.user(&cx, id).await?;
-    let records = session.captions().history(&cx, id, None, LOOK_BACK).await?;
-    let found = suggest(&user.preferences, &records);
-    let Some(one) = found.into_iter().find(|one| one.change.id() == suggestion) else {
-        let words = format!("the feedback on captions for {id} does not suggest '{suggestion}' now");
-        return Err(Failure::broken(Code::SuggestionNotFound, words));
-    };
+    let one = suggested(session, id, suggestion).await?;
     let (changed, _) = prefs::change(session, id, |current| {
         let mut changed = current.clone();
         one.change.apply(&mut changed).map_err(|invalid| vec![invalid])?;
@@ -139,6 +137,53 @@ async fn accepted(session: &Session, id: &UserId, suggestion: &str) -> Result<Pr
     })
     .await?;
     Ok(changed)
+}
+
+async fn dismiss(
+    id: &UserId,
+    suggestion: &str,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let session = Session::of_store(surroundings, screen).await?;
+    let left = dismissed(&session, id, suggestion).await;
+    session.close().await;
+    let left = left?;
+    if output.json {
+        screen.document(&left)?;
+    } else {
+        screen.note(&format!(
+            "dismissed {suggestion}: it stays away until the feedback says more"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// The suggestions that are left.
+async fn dismissed(session: &Session, id: &UserId, suggestion: &str) -> Result<SuggestionsDocument, Failure> {
+    let one = suggested(session, id, suggestion).await?;
+    prefs::change(session, id, |current| {
+        let mut changed = current.clone();
+        one.dismiss(&mut changed);
+        Ok(changed)
+    })
+    .await?;
+    suggestions(session, id).await
+}
+
+async fn suggested(session: &Session, id: &UserId, suggestion: &str) -> Result<Suggestion, Failure> {
+    let cx = session.context();
+    let user = session.user(&cx, id).await?;
+    let records = session.captions().history(&cx, id, None, LOOK_BACK).await?;
+    let found = suggest(&user.preferences, &records);
+    found
+        .into_iter()
+        .find(|one| one.change.id() == suggestion)
+        .ok_or_else(|| {
+            let words = format!("the feedback on captions for {id} does not suggest '{suggestion}' now");
+            Failure::broken(Code::SuggestionNotFound, words)
+        })
 }
 
 async fn suggestions(session: &Session, id: &UserId) -> Result<SuggestionsDocument, Failure> {

@@ -2,7 +2,12 @@
 
 use axum::{body::Body, extract::FromRequest, extract::Request};
 use bytes::BytesMut;
-use captions_api::{image::MAX_DATA, problem::Code, results};
+use captions_api::{
+    batch::{self, Submission},
+    image::MAX_DATA,
+    problem::Code,
+    results,
+};
 use captions_domain::engagement::Post;
 use http::{HeaderMap, Method, header};
 use http_body_util::BodyExt;
@@ -47,6 +52,53 @@ impl FromRequest<AppState> for Import {
         });
         read.await
             .unwrap_or_else(|_| Err(Failure::new(Code::Internal, "the import could not be read")))
+    }
+}
+
+/// How much longer than others the largest kind of body may take.
+const BATCH_PATIENCE: u32 = 6;
+
+/// The items of a batch: JSON, or JSON Lines by its `Content-Type`.
+#[derive(Debug)]
+pub(crate) struct BatchBody(pub(crate) Submission);
+
+impl FromRequest<AppState> for BatchBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let is_lines = is_of(&parts.headers, &["application/jsonl", "application/x-ndjson"]);
+        if !is_lines && !is_of(&parts.headers, &["application/json"]) {
+            let detail = "the Content-Type is neither application/json nor application/jsonl in UTF-8";
+            return Err(Failure::new(Code::UnsupportedMediaType, detail));
+        }
+        let most = state
+            .batches
+            .as_ref()
+            .map_or(0, |batches| batches.settings().body_limit);
+        let limits = Limits {
+            body_timeout: state.limits.body_timeout * BATCH_PATIENCE,
+            ..state.limits
+        };
+        let bytes = read(
+            &parts.headers,
+            body,
+            &limits,
+            Bound::of(most.max(state.limits.body_limit)),
+        )
+        .await?;
+        // Megabytes of text take longer to read than others should wait.
+        let read = tokio::task::spawn_blocking(move || {
+            let text = utf8(&bytes)?;
+            let read = if is_lines {
+                batch::parse_lines(text)
+            } else {
+                batch::parse(text)
+            };
+            Ok(Self(read?))
+        });
+        read.await
+            .unwrap_or_else(|_| Err(Failure::new(Code::Internal, "the batch could not be read")))
     }
 }
 

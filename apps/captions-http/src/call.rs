@@ -8,6 +8,7 @@ use std::{
 use axum::extract::{FromRequestParts, Path};
 use captions_api::problem::{Code, Problem};
 use captions_domain::{
+    batch::BatchId,
     caption::CaptionId,
     context::{Attempts, Class, Context},
     request::UserId,
@@ -150,6 +151,20 @@ impl FromRequestParts<AppState> for SuggestionPath {
             .map_err(|_| not_utf8())?;
         let user = UserId::new(&id).map_err(|invalid| Failure::new(Code::InvalidParameter, invalid.rule))?;
         Ok(Self(user, suggestion))
+    }
+}
+
+/// The batch in the path.
+pub(crate) struct BatchPath(pub(crate) BatchId);
+
+impl FromRequestParts<AppState> for BatchPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let id = segment(parts, state).await?;
+        id.parse()
+            .map(Self)
+            .map_err(|invalid: captions_domain::request::Invalid| Failure::new(Code::InvalidParameter, invalid.rule))
     }
 }
 

@@ -27,12 +27,12 @@ use crate::{auth::Caller, call::Call, failure::Failure, state::AppState};
 /// What is limited: everything with a version. Probes and documents are free.
 const LIMITED: &str = "/v1/";
 /// The addresses that cost tokens, and what is counted there.
-const WRITERS: [(&str, Operation); 2] = [
+const WRITERS: [(&str, Operation); 4] = [
     ("/v1/captions", Operation::CaptionGeneration),
     ("/v1/captions/stream", Operation::CaptionStream),
+    ("/v1/rewrites", Operation::Rewrite),
+    ("/v1/captions/{id}/rewrites", Operation::Rewrite),
 ];
-/// The addresses that cost tokens and whose calls are counted with those of the providers alone.
-const EDITORS: [&str; 2] = ["/v1/rewrites", "/v1/captions/{id}/rewrites"];
 /// What a caption takes of its caller's tokens until it is known what it used: a little more than most.
 const TOKENS: u64 = 2000;
 
@@ -43,7 +43,7 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 fn key(caller: &Caller) -> QuotaKey {
     match &caller.key {
         Some(key) if !key.limits.is_default() => QuotaKey::new("key", &key.family.to_string()),
-        Some(_) | None => QuotaKey::new("caller", caller.tenant.as_str()),
+        Some(_) | None => captions_wiring::caller_key(&caller.tenant),
     }
 }
 
@@ -111,11 +111,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     };
     let operation = WRITERS.iter().find(|(path, _)| *path == route);
     let operation = operation.map(|(_, operation)| *operation);
-    let tokens = if operation.is_some() || EDITORS.contains(&route) {
-        TOKENS
-    } else {
-        0
-    };
+    let tokens = if operation.is_some() { TOKENS } else { 0 };
     let (mut parts, body) = request.into_parts();
     let mut call = match Call::from_request_parts(&mut parts, &state).await {
         Ok(call) => call,

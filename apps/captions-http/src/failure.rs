@@ -1,6 +1,6 @@
 //! From a problem to a response. Handlers return [`Failure`]; the request layer completes and writes it.
 
-use std::any::Any;
+use std::{any::Any, fmt};
 
 use axum::{
     body::Body,
@@ -26,6 +26,15 @@ impl Failure {
     }
 }
 
+/// Only for an answer that has begun: it breaks off, and this is what the log says of it.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.code)
+    }
+}
+
+impl std::error::Error for Failure {}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
@@ -38,6 +47,12 @@ impl IntoResponse for Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Self(Box::new(problem))
+    }
+}
+
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Self {
+        Self(problem)
     }
 }
 

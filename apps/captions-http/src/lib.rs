@@ -6,6 +6,7 @@
 
 mod admin;
 mod auth;
+mod batches;
 mod body;
 mod call;
 mod callers;
@@ -98,6 +99,11 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(voice::dismiss))
+        .routes(routes!(batches::create, batches::list))
+        .routes(routes!(batches::read))
+        .routes(routes!(batches::cancel))
+        .routes(routes!(batches::results))
         .routes(routes!(stats::read))
         .routes(routes!(options::read))
         .routes(routes!(providers::models))

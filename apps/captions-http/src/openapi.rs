@@ -25,6 +25,7 @@ pub(crate) use complete::complete;
     components(schemas(Problem)),
     tags(
         (name = "captions", description = "Write and read captions"),
+        (name = "batches", description = "Many captions that nobody waits for"),
         (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
         (name = "health", description = "The server itself")
@@ -120,6 +121,16 @@ problems! {
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
     /// Of a call to a provider that is named.
     Probing = ALWAYS, LIMITED, &[Code::ProviderNotFound, Code::ProviderTimeout];
+    /// Of an operation that dismisses one.
+    DismissingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch];
+    /// Of an operation that takes a batch.
+    SubmittingBatch = ALWAYS, LIMITED, BODY, STORE;
+    /// Of an operation that reads a list of batches.
+    ListingBatches = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
+    /// Of an operation on one batch.
+    ReadingBatch = ALWAYS, LIMITED, STORE, &[Code::BatchNotFound];
+    /// Of an operation that reads the results of a batch.
+    ReadingResults = ALWAYS, LIMITED, STORE, &[Code::BatchNotFound, Code::BatchNotReady];
     /// Of the figures.
     ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.

@@ -101,10 +101,7 @@ pub(crate) async fn replace(
 ) -> Result<Response, Failure> {
     let preferences = user::parse_preferences(&body)?;
     let edit = |user: &mut User| {
-        user.preferences = Preferences {
-            results: user.preferences.results.take(),
-            ..preferences.clone()
-        };
+        user.preferences = preferences.clone().in_place_of(&user.preferences);
         Ok(())
     };
     change(&state, &call, &id, &headers, edit).await.map(shown)
@@ -112,7 +109,7 @@ pub(crate) async fn replace(
 
 /// Remove all preferences
 ///
-/// What was imported of the user's results is no preference and stays.
+/// What was imported of the user's results is no preference and stays, and so do the suggestions that were dismissed.
 #[utoipa::path(
     delete,
     path = "/v1/users/{id}/preferences",
@@ -134,10 +131,7 @@ pub(crate) async fn erase(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let edit = |user: &mut User| {
-        user.preferences = Preferences {
-            results: user.preferences.results.take(),
-            ..Preferences::default()
-        };
+        user.preferences = Preferences::default().in_place_of(&user.preferences);
         Ok(())
     };
     let user = change(&state, &call, &id, &headers, edit).await?;

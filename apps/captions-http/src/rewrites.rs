@@ -10,6 +10,7 @@ use captions_api::{
     rewrite::{self, RewriteBody, RewriteDocument, StoredRewriteBody},
 };
 use captions_domain::rewrite::RewriteRequest;
+use captions_wiring::monitor::{Operation, Outcome, Timer};
 
 use crate::{
     body::JsonBody,
@@ -38,8 +39,16 @@ pub(crate) async fn create(
     call: Call,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
-    let request = rewrite::parse(&body)?;
-    answer(&state, &call, &request).await
+    // Dropped with the rest if the caller leaves, and then counted as cancelled.
+    let timer = state.monitor.begin(Operation::Rewrite);
+    let request = match rewrite::parse(&body) {
+        Ok(request) => request,
+        Err(invalid) => {
+            timer.end(Outcome::Refused);
+            return Err(invalid.into());
+        }
+    };
+    answer(&state, &call, &request, timer).await
 }
 
 /// Change a stored caption
@@ -63,22 +72,40 @@ pub(crate) async fn of_stored(
     CaptionPath(id): CaptionPath,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Failure> {
-    let record = call
+    let timer = state.monitor.begin(Operation::Rewrite);
+    let read = call
         .within(&state, Code::StoreUnavailable, state.engine.captions.read(&call.cx, id))
-        .await??;
-    let Some(record) = record else {
-        return Err(Failure::new(
-            Code::CaptionNotFound,
-            "no caption is stored under this id",
-        ));
+        .await;
+    let read = read.and_then(|read| Ok(read?));
+    let record = match read {
+        Ok(record) => record,
+        Err(failure) => {
+            timer.end(Outcome::Failed);
+            return Err(failure);
+        }
     };
-    let request = rewrite::parse_for(&body, &record)?;
-    answer(&state, &call, &request).await
+    let not_found = || Failure::new(Code::CaptionNotFound, "no caption is stored under this id");
+    let request = record
+        .ok_or_else(not_found)
+        .and_then(|record| Ok(rewrite::parse_for(&body, &record)?));
+    match request {
+        Ok(request) => answer(&state, &call, &request, timer).await,
+        Err(failure) => {
+            timer.end(Outcome::Refused);
+            Err(failure)
+        }
+    }
 }
 
-async fn answer(state: &AppState, call: &Call, request: &RewriteRequest) -> Result<Response, Failure> {
+async fn answer(state: &AppState, call: &Call, request: &RewriteRequest, timer: Timer) -> Result<Response, Failure> {
     let work = state.engine.rewrite(&call.cx, request);
-    let done = call.within(state, Code::ProviderTimeout, work).await??;
+    let done = call.within(state, Code::ProviderTimeout, work).await;
+    timer.end(match &done {
+        Ok(Ok(done)) => Outcome::of_rewritten(done),
+        Ok(Err(error)) => Outcome::of_failure(error),
+        Err(_) => Outcome::Failed,
+    });
+    let done = done??;
     call.settle_rewrite(&done);
     let elapsed = call.started.elapsed();
     let document = RewriteDocument::of(&done, &call.cx.request_id, elapsed);

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, io, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
+use captions_api::batch;
 use captions_domain::context::TenantId;
 use captions_wiring::{
     Assembled, Status, assemble,
@@ -59,6 +60,8 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         return Err(error.into());
     }
     let state = state(&settings, &assembled);
+    let batches = assembled.batches.clone();
+    batches.work(batch::FORMS, settings.batches.workers, None);
     if let Some(operators) = operators {
         let answers = serve_admin(operators, state.clone());
         assembled
@@ -73,7 +76,12 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
         signals.next().await;
     };
     let in_good_order = async {
-        let served = serve(listener, state, stop.cancelled()).await;
+        let told = async {
+            stop.cancelled().await;
+            // Other processes go on with them.
+            batches.rest();
+        };
+        let served = serve(listener, state, told).await;
         assembled.shutdown().await;
         traces.shutdown().await;
         served
@@ -131,6 +139,7 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     state.shown_users = Arc::clone(&assembled.shown_users);
     state.callers.clone_from(&assembled.callers);
     state.providers = assembled.providers.clone();
+    state.batches = Some(assembled.batches.clone());
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {
         let assembled = Arc::clone(&assembled);

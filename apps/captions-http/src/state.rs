@@ -7,7 +7,7 @@ use captions_domain::{
     limiter::Limiter,
     ports::{KeyStore, UserStore},
 };
-use captions_wiring::{Providers, monitor::Monitor};
+use captions_wiring::{Batches, Providers, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ pub struct AppState {
     pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// `None`: there are no batches.
+    pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
     /// The providers one by one.
@@ -42,6 +44,7 @@ impl AppState {
             limits,
             keys: None,
             callers: None,
+            batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             providers: Providers::default(),
             lifecycle: Lifecycle::default(),

@@ -14,7 +14,7 @@ use captions_domain::{
     caption::Record,
     request::UserId,
     user::User,
-    voice::{LOOK_BACK, suggest},
+    voice::{LOOK_BACK, Suggestion, suggest},
 };
 use http::{HeaderMap, StatusCode};
 
@@ -22,7 +22,7 @@ use crate::{
     body::JsonBody,
     call::{Call, SuggestionPath, UserPath},
     failure::Failure,
-    openapi::{AcceptingSuggestion, ChangingUser, ErasingUser, ReadingUser},
+    openapi::{AcceptingSuggestion, ChangingUser, DismissingSuggestion, ErasingUser, ReadingUser},
     state::AppState,
     users::{change, etag, known, to_show},
 };
@@ -171,15 +171,7 @@ pub(crate) async fn accept(
     SuggestionPath(id, suggestion): SuggestionPath,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let user = known(&state, &call, &id).await?;
-    let records = newest(&state, &call, &id).await?;
-    let found = suggest(&user.preferences, &records);
-    let Some(accepted) = found.into_iter().find(|one| one.change.id() == suggestion) else {
-        return Err(Failure::new(
-            Code::SuggestionNotFound,
-            "the feedback of this user does not suggest that now",
-        ));
-    };
+    let accepted = suggested(&state, &call, &id, &suggestion).await?;
     let edit = |user: &mut User| {
         accepted
             .change
@@ -188,6 +180,55 @@ pub(crate) async fn accept(
     };
     let user = change(&state, &call, &id, &headers, edit).await?;
     Ok((etag(user.version), Json(PreferencesDocument(user.preferences))).into_response())
+}
+
+/// Dismiss a suggestion
+///
+/// It stays away until five captions more, or fewer, speak about it; no preference changes.
+#[utoipa::path(
+    delete,
+    path = "/v1/users/{id}/suggestions/{suggestion}",
+    operation_id = "dismiss_suggestion",
+    tag = "users",
+    params(
+        ("id" = String, Path, description = "The user's id."),
+        ("suggestion" = String, Path, description = "The suggestion's id."),
+        ("If-Match" = Option<String>, Header, description = "Change only this version, an earlier `ETag`.")
+    ),
+    responses(
+        (status = 204, description = "It is dismissed", headers(("ETag" = String, description = "The user's new version"))),
+        DismissingSuggestion
+    )
+)]
+pub(crate) async fn dismiss(
+    State(state): State<AppState>,
+    call: Call,
+    SuggestionPath(id, suggestion): SuggestionPath,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let dismissed = suggested(&state, &call, &id, &suggestion).await?;
+    let edit = |user: &mut User| {
+        dismissed.dismiss(&mut user.preferences);
+        Ok(())
+    };
+    let user = change(&state, &call, &id, &headers, edit).await?;
+    Ok((StatusCode::NO_CONTENT, etag(user.version)).into_response())
+}
+
+/// The suggestion of this id, as the feedback stands now.
+async fn suggested(state: &AppState, call: &Call, id: &UserId, suggestion: &str) -> Result<Suggestion, Failure> {
+    let user = known(state, call, id).await?;
+    let records = newest(state, call, id).await?;
+    let found = suggest(&user.preferences, &records);
+    found
+        .into_iter()
+        .find(|one| one.change.id() == suggestion)
+        .ok_or_else(|| {
+            Failure::new(
+                Code::SuggestionNotFound,
+                "the feedback of this user does not suggest that now",
+            )
+        })
 }
 
 async fn newest(state: &AppState, call: &Call, id: &UserId) -> Result<Vec<Record>, Failure> {

@@ -384,4 +384,4 @@ pub fn read_cursor(cursor: &str) -> Option<CaptionId> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

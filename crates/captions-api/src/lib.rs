@@ -1,7 +1,7 @@
 //! The wire contract, version 1: what the HTTP API and the command line read and write as JSON.
 //!
 //! Bodies come in as [`serde_json::Value`] and go through one reader that finds *all* that is wrong with them
-//! ([`generate::parse`], [`user::parse_new`], [`user::merge`]); what is right is decided by the domain's constructors
+//! ([`generate::parse`], [`batch::parse`], [`user::parse_new`], [`user::merge`]); what is right is decided by the domain's constructors
 //! alone. Documents go out ([`caption::CaptionDocument`], [`user::UserDocument`], [`stream::StreamEvent`]), and failures
 //! as [`problem::Problem`], whose one table of [`problem::Code`]s says what every failure means.
 //!
@@ -9,6 +9,7 @@
 
 mod fields;
 
+pub mod batch;
 pub mod caption;
 pub mod check;
 pub mod feedback;

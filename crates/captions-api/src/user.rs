@@ -85,6 +85,7 @@ fn merge_at(current: &Preferences, patch: &Value, base: &str) -> Result<Preferen
     let mut fields = Fields::of(patch, base).map_err(|broken| vec![broken])?;
     let merged = Preferences {
         results: current.results.clone(),
+        dismissed: current.dismissed.clone(),
         tone: fields.text("tone", str::parse::<Tone>).over(current.tone),
         style: fields.text("style", str::parse::<Style>).over(current.style),
         audience: fields.text("audience", str::parse::<Audience>).over(current.audience),
@@ -176,9 +177,10 @@ impl Serialize for PreferencesDocument {
         let mut document = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
         // The domain keeps all numbers as floats; a count of `2.0` would surprise typed clients.
         document["hashtag_count"] = self.0.hashtag_count.map(HashtagCount::get).into();
-        // No wish: it has an address of its own.
+        // No wishes: they have addresses of their own.
         if let Some(fields) = document.as_object_mut() {
             fields.remove("results");
+            fields.remove("dismissed");
         }
         document.serialize(serializer)
     }

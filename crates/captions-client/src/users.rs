@@ -114,6 +114,17 @@ impl Client {
         self.line.document(&self.change(Method::POST, &path, version)).await
     }
 
+    /// Dismisses a suggestion, until the feedback says more.
+    pub async fn dismiss_suggestion(
+        &self,
+        user: &str,
+        suggestion: &str,
+        version: Option<&str>,
+    ) -> Result<Reply<()>, Error> {
+        let path = ["v1", "users", user, "suggestions", suggestion];
+        self.line.document(&self.change(Method::DELETE, &path, version)).await
+    }
+
     /// What the imported posts tell.
     pub async fn results(&self, user: &str) -> Result<Reply<ResultsDocument>, Error> {
         self.get(&["v1", "users", user, "results"]).await

@@ -45,7 +45,7 @@ pub fn caption_key(
     part(chain_fingerprint.as_bytes());
     // Struct fields are written in declaration order and no map is involved: equal values give equal bytes. Neither
     // type can fail to serialise; if one ever did, the empty part would still be bound to tenant and user.
-    let wishes = preferences.map(Preferences::without_results);
+    let wishes = preferences.map(Preferences::wishes);
     part(&serde_json::to_vec(&wishes).unwrap_or_default());
     part(&serde_json::to_vec(brief).unwrap_or_default());
     CacheKey::new("caption", &hasher.finalize())

@@ -7,12 +7,14 @@
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`likeness`], [`polish`], [`quality`],
 //! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`facts`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
-//! [`quota`], and how one asks for leave in [`limiter`]; who may call at all, in [`keys`].
+//! [`quota`], and how one asks for leave in [`limiter`]; who may call at all, in [`keys`]. Many requests that nobody waits
+//! for are a [`batch`].
 
 pub mod address;
 pub mod alt;
 pub mod answers;
 pub mod bait;
+pub mod batch;
 pub mod brief;
 pub mod caption;
 pub mod check;

@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use time::OffsetDateTime;
 
 use crate::{
+    batch::{Batch, BatchId, Change, NewBatch, Outcome, Page, Settlement, Taken, Ticket, Turn},
     caption::{CaptionId, Feedback, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
@@ -76,6 +77,36 @@ pub trait CaptionStore: Send + Sync {
 
     /// Removes every caption of the user and returns how many there were.
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError>;
+}
+
+/// Batches and their items.
+///
+/// Times of leases and delays are counted by one clock for everybody who shares the store. Whatever ends an item enters it
+/// in the counts of its batch in the same step, and the last one ends the batch.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait BatchQueue: Send + Sync {
+    /// Keeps a batch. Nothing of it is seen before all of it is safe. MUST be idempotent: the same id again changes
+    /// nothing and is no error.
+    async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError>;
+
+    /// This tenant's batches, newest first, at most `limit`, older than `before` if given.
+    async fn list(&self, cx: &Context, before: Option<BatchId>, limit: u32) -> Result<Vec<Batch>, StoreError>;
+
+    /// One batch of this tenant, and of its outcomes in input order those of the page, up to the first item that has none
+    /// yet.
+    async fn read(&self, cx: &Context, id: BatchId, page: Page) -> Result<Option<(Batch, Vec<Outcome>)>, StoreError>;
+
+    /// Does it, and returns the batch as it is since; `None` if this tenant has no such batch. MUST be idempotent.
+    async fn change(&self, cx: &Context, id: BatchId, change: Change) -> Result<Option<Batch>, StoreError>;
+
+    /// Leases items that are due: of any tenant, first come first served within a batch, batches in turns by chance. No
+    /// item is leased twice at a time, whoever asks. With [`Turn::tidy`] it first ends what is cancelled or out of time,
+    /// and removes what was over long ago.
+    async fn claim(&self, cx: &Context, turn: &Turn) -> Result<Taken, StoreError>;
+
+    /// Settles a leased item. `false`, and nothing is changed, if the ticket holds no longer.
+    async fn settle(&self, cx: &Context, ticket: &Ticket, settlement: &Settlement) -> Result<bool, StoreError>;
 }
 
 /// A cache key: `captions:<namespace>:<64 hex digits>`. Only digests go in, so no key can leak or forge text.

@@ -18,6 +18,7 @@ mod tags;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::percentile::YARDSTICK;
 use self::{curve::round, reading::Reading};
 use crate::{
     brief::Brief,

@@ -9,7 +9,7 @@ use crate::{
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
     engagement::Results,
     request::{BrandTag, BrandVoice, HashtagCount, Keyword, Language, Sample, UserId},
-    voice::{self, StyleCard},
+    voice::{self, Dismissal, StyleCard},
 };
 
 /// A user's standing wishes. `None` and empty mean "no wish".
@@ -41,17 +41,30 @@ pub struct Preferences {
     pub style_card: Option<StyleCard>,
     /// What their posts have reached, where that was imported. No wish, and no part of what is asked for.
     pub results: Option<Results>,
+    /// Suggestions that they did not want. No wish either.
+    pub dismissed: Vec<Dismissal>,
 }
 
 impl Preferences {
     /// The wishes alone: two users who differ in nothing else get the same caption.
-    pub fn without_results(&self) -> Cow<'_, Self> {
-        match &self.results {
-            None => Cow::Borrowed(self),
-            Some(_) => Cow::Owned(Self {
-                results: None,
-                ..self.clone()
-            }),
+    pub fn wishes(&self) -> Cow<'_, Self> {
+        if self.results.is_none() && self.dismissed.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            results: None,
+            dismissed: Vec::new(),
+            ..self.clone()
+        })
+    }
+
+    /// These wishes, beside what `present` holds that is none.
+    #[must_use]
+    pub fn in_place_of(self, present: &Self) -> Self {
+        Self {
+            results: present.results.clone(),
+            dismissed: present.dismissed.clone(),
+            ..self
         }
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use self::measure::Traits;
 pub use self::{
-    change::{Change, Suggestion, Support},
+    change::{Change, Dismissal, Suggestion, Support},
     measure::measure,
     suggest::{DISLIKED, LEAST_EVIDENCE, LEAST_POSTS, LOOK_BACK, MAJORITY, suggest},
 };

@@ -1,5 +1,6 @@
-//! [`SqliteStore`]: `UserStore`, `CaptionStore` and `KeyStore` in one file of this machine.
+//! [`SqliteStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` in one file of this machine.
 
+mod batches;
 mod captions;
 pub(crate) mod fault;
 mod keys;

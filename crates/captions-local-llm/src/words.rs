@@ -1,5 +1,7 @@
 //! Taking apart what users wrote.
 
+use captions_domain::text;
+
 use crate::lexicon::{self, Class};
 
 /// Where a word stands.
@@ -145,12 +147,9 @@ pub(crate) fn of(text: &str, source: Source) -> Vec<Given> {
         .collect()
 }
 
-/// With a capital first letter.
+/// With a capital first letter, as English has it: the only language that is written here.
 pub(crate) fn capitalised(word: &str) -> String {
-    let mut chars = word.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    text::capitalised(word, "en")
 }
 
 /// On one line, without what the tokenizer takes for control tokens, cut to about `limit` bytes at a word.

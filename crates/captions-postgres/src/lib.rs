@@ -1,5 +1,6 @@
-//! [`PgStore`]: `UserStore`, `CaptionStore` and `KeyStore` on Postgres.
+//! [`PgStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` on Postgres.
 
+mod batches;
 mod captions;
 mod fault;
 mod keys;

@@ -27,6 +27,7 @@ fn migrator() -> Migrator {
             include_str!("../migrations/0001_users_and_captions.sql"),
         ),
         (4, "keys", include_str!("../migrations/0004_keys.sql")),
+        (5, "batches", include_str!("../migrations/0005_batches.sql")),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

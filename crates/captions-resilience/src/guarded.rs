@@ -10,13 +10,14 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use captions_domain::{
+    batch::{Batch, BatchId, Change, NewBatch, Outcome, Page, Settlement, Taken, Ticket, Turn},
     caption::{CaptionId, Feedback, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
     keys::{By, Key, KeyId},
     ports::{
-        Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations, KeyStore,
-        LlmProvider, Quota, QuotaKey, UserStore,
+        BatchQueue, Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
+        KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
     quota::{Decision, Plan, Take},
@@ -120,6 +121,50 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.policy
             .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, user))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: BatchQueue + ?Sized> BatchQueue for Guarded<P> {
+    async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
+        self.policy
+            .run(cx, "batches.submit", Repeat::Safe, || self.inner.submit(cx, batch))
+            .await
+    }
+
+    async fn list(&self, cx: &Context, before: Option<BatchId>, limit: u32) -> Result<Vec<Batch>, StoreError> {
+        self.policy
+            .run(cx, "batches.list", Repeat::Read, || self.inner.list(cx, before, limit))
+            .await
+    }
+
+    async fn read(&self, cx: &Context, id: BatchId, page: Page) -> Result<Option<(Batch, Vec<Outcome>)>, StoreError> {
+        self.policy
+            .run(cx, "batches.read", Repeat::Read, || self.inner.read(cx, id, page))
+            .await
+    }
+
+    async fn change(&self, cx: &Context, id: BatchId, change: Change) -> Result<Option<Batch>, StoreError> {
+        self.policy
+            .run(cx, "batches.change", Repeat::Safe, || self.inner.change(cx, id, change))
+            .await
+    }
+
+    async fn claim(&self, cx: &Context, turn: &Turn) -> Result<Taken, StoreError> {
+        // What a lost answer has leased is nobody's until its leases run out; a second try would lease more of it.
+        self.policy
+            .run(cx, "batches.claim", Repeat::Never, || self.inner.claim(cx, turn))
+            .await
+    }
+
+    async fn settle(&self, cx: &Context, ticket: &Ticket, settlement: &Settlement) -> Result<bool, StoreError> {
+        // After a lost answer the second try finds the ticket used up and says so, which is true by then.
+        self.policy
+            .run(cx, "batches.settle", Repeat::Safe, || {
+                self.inner.settle(cx, ticket, settlement)
+            })
             .await
     }
 }

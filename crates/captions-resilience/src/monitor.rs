@@ -27,13 +27,14 @@ use captions_domain::{
     engine::GenerateError,
     fault::{Fault, LlmError, PortError},
     ports::Credit,
+    rewrite::Rewritten,
 };
 use tokio::time::Instant;
 
 pub(crate) use self::recorder::Recorder;
 pub use self::{
     recorder::Timer,
-    sources::{LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
+    sources::{BatchStats, LimiterStats, MemoryStats, PoolStats, ProcessStats, SpoolStats},
     stalls::{EventLoop, watch_event_loop},
     summary::{
         ApiStats, BreakerStats, CacheKindStats, CacheStats, CallStats, CallerStats, DatabaseStats, EventLoopStats,
@@ -53,6 +54,7 @@ use crate::{
 pub enum Operation {
     CaptionGeneration,
     CaptionStream,
+    Rewrite,
     UsersRead,
     UsersPreferences,
     UsersWrite,
@@ -62,6 +64,12 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    BatchesSubmit,
+    BatchesList,
+    BatchesRead,
+    BatchesChange,
+    BatchesClaim,
+    BatchesSettle,
     KeysAdd,
     KeysFind,
     KeysList,
@@ -80,9 +88,10 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 32] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
+        Self::Rewrite,
         Self::UsersRead,
         Self::UsersPreferences,
         Self::UsersWrite,
@@ -92,6 +101,12 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::BatchesSubmit,
+        Self::BatchesList,
+        Self::BatchesRead,
+        Self::BatchesChange,
+        Self::BatchesClaim,
+        Self::BatchesSettle,
         Self::KeysAdd,
         Self::KeysFind,
         Self::KeysList,
@@ -109,13 +124,14 @@ impl Operation {
     ];
 
     /// What callers of the service ask for. The others happen inside of these.
-    pub const OF_CALLERS: [Self; 2] = [Self::CaptionGeneration, Self::CaptionStream];
+    pub const OF_CALLERS: [Self; 3] = [Self::CaptionGeneration, Self::CaptionStream, Self::Rewrite];
 
     /// The name used in statistics and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CaptionGeneration => "caption_generation",
             Self::CaptionStream => "caption_stream",
+            Self::Rewrite => "rewrite",
             Self::UsersRead => "users.read",
             Self::UsersPreferences => "users.preferences",
             Self::UsersWrite => "users.write",
@@ -125,6 +141,12 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::BatchesSubmit => "batches.submit",
+            Self::BatchesList => "batches.list",
+            Self::BatchesRead => "batches.read",
+            Self::BatchesChange => "batches.change",
+            Self::BatchesClaim => "batches.claim",
+            Self::BatchesSettle => "batches.settle",
             Self::KeysAdd => "keys.add",
             Self::KeysFind => "keys.find",
             Self::KeysList => "keys.list",
@@ -220,6 +242,16 @@ impl Outcome {
             Source::Provider if answer.shared => Self::Coalesced,
             Source::Provider if answer.degraded.contains(&Degraded::FallbackProvider) => Self::Fallback,
             Source::Provider => Self::Ok,
+        }
+    }
+
+    /// What a changed caption counts as.
+    pub fn of_rewritten(done: &Rewritten) -> Self {
+        let is_fallback = |how: &Degraded| matches!(how, Degraded::RulesFallback | Degraded::FallbackProvider);
+        if done.degraded.iter().any(is_fallback) {
+            Self::Fallback
+        } else {
+            Self::Ok
         }
     }
 

@@ -22,6 +22,7 @@ use captions_domain::{
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
     text::Place,
     user::{Preferences, User},
+    voice::Dismissal,
 };
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
@@ -98,6 +99,10 @@ pub fn preferences_full() -> Preferences {
         ],
         style_card: None,
         results: Some(results()),
+        dismissed: vec![Dismissal {
+            id: "emoji-none".into(),
+            of: 6,
+        }],
     }
     .measured()
 }

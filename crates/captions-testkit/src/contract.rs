@@ -1,5 +1,6 @@
 //! The contract suites: one per port, run on every implementation.
 
+pub mod batches;
 pub mod cache;
 pub mod captions;
 mod cut;

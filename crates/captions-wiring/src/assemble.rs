@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     alerts,
+    batches::{Batches, Parts},
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
     gauges, limits, policies,
@@ -34,7 +35,7 @@ use crate::{
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
-    store::{Store, Tables},
+    store::{Ports, Store, Tables},
 };
 
 /// Pieces of background work at once, endless ones left out: far more than a healthy service has, and a bound for a sick one.
@@ -92,6 +93,8 @@ pub enum AssembleError {
 pub struct Assembled {
     /// Its ports are guarded; apps use the stores through it too.
     pub engine: Arc<Engine>,
+    /// The queue of batches; nobody works on it unasked.
+    pub batches: Batches,
     pub readiness: Readiness,
     /// The providers one by one.
     pub providers: Providers,
@@ -219,7 +222,11 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let policy = monitor.watch(Dependency::Database, policy);
     let (pool, queue) = (store.clone(), policy.clone());
     monitor.pool(move || gauges::pool(&pool, &queue));
-    let (users, captions) = store.guarded(&policy);
+    let Ports {
+        users,
+        captions,
+        batches,
+    } = store.guarded(&policy);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
     if let Spool::Open(waiting) = &spool {
@@ -252,11 +259,25 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
             templates,
         },
     };
+    let engine = Arc::new(engine);
+    let callers = limits::callers(&settings.limits, &quota);
+    let batches = Batches::new(Parts {
+        queue: Arc::new(Watched::new(batches, monitor.clone())),
+        engine: Arc::clone(&engine),
+        callers: callers.clone(),
+        settings: settings.batches.clone(),
+        max_attempts: settings.api.max_attempts,
+        time_for_background: settings.server.time_for_background(),
+        tasks: tasks.clone(),
+    });
+    let queue = batches.clone();
+    monitor.batches(move || queue.stats());
     Ok(Assembled {
-        engine: Arc::new(engine),
+        engine,
+        batches,
         readiness: Readiness::new(components),
         providers,
-        callers: limits::callers(&settings.limits, &quota),
+        callers,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
         monitor,

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod assemble;
+mod batches;
 mod caches;
 mod chain;
 mod crypto;
@@ -25,6 +26,7 @@ mod store;
 pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
+pub use batches::Batches;
 pub use caches::Caches;
 pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
@@ -32,6 +34,7 @@ pub use captions_postgres::PoolSnapshot;
 pub use captions_resilience::monitor;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
+pub use limits::caller as caller_key;
 pub use prompts::{PromptError, templates};
 pub use providers::{Probed, ProviderStatus, Providers, Role};
 pub use readiness::{Readiness, Status};

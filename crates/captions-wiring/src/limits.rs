@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
+    context::TenantId,
     limiter::Limiter,
     ports::{Quota, QuotaKey},
     quota::Plan,
@@ -96,6 +97,11 @@ fn host(provider: &Provider) -> String {
         .as_ref()
         .and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
     place.map_or_else(|| provider.name.clone(), |(host, port)| format!("{host}:{port}"))
+}
+
+/// Whose limits count for a caller of this tenant.
+pub fn caller(tenant: &TenantId) -> QuotaKey {
+    QuotaKey::new("caller", tenant.as_str())
 }
 
 /// The limits of callers; `None` if there are none.

@@ -75,6 +75,7 @@ pub struct Settings {
     pub fallback: Fallback,
     pub local: Local,
     pub limits: Limits,
+    pub batches: Batches,
     pub monitor: Monitor,
     pub admin: Admin,
     pub telemetry: Telemetry,
@@ -364,6 +365,29 @@ pub struct Limits {
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
     pub replicas: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batches {
+    /// Items at a time; 0: this process does not work on batches.
+    pub workers: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub item_deadline: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub lease: Duration,
+    pub max_tries: u32,
+    #[serde(deserialize_with = "seconds")]
+    pub retry_delay: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub poll: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub expiry: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub retention: Duration,
+    /// Bytes.
+    pub body_limit: usize,
+    pub webhook_allow_private: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     fault::{Fault, FaultKind},
-    ports::{CaptionStore, UserStore},
+    ports::{BatchQueue, CaptionStore, UserStore},
 };
 use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
 use captions_postgres::{PgOptions, PgStore, PoolSnapshot};
@@ -30,6 +30,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub(crate) enum Store {
     Postgres(Arc<PgStore>),
     Sqlite(Arc<SqliteStore>),
+}
+
+/// What a store serves.
+pub(crate) struct Ports {
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) captions: Arc<dyn CaptionStore>,
+    pub(crate) batches: Arc<dyn BatchQueue>,
 }
 
 impl Store {
@@ -61,18 +68,19 @@ impl Store {
         .map_err(AssembleError::Store)
     }
 
-    /// Both ports of it behind one policy: it is one server.
-    pub(crate) fn guarded(&self, policy: &Policy) -> (Arc<dyn UserStore>, Arc<dyn CaptionStore>) {
-        fn both<S: UserStore + CaptionStore + 'static>(
-            store: &Arc<S>,
-            policy: &Policy,
-        ) -> (Arc<dyn UserStore>, Arc<dyn CaptionStore>) {
+    /// Its ports behind one policy: it is one server.
+    pub(crate) fn guarded(&self, policy: &Policy) -> Ports {
+        fn all<S: UserStore + CaptionStore + BatchQueue + 'static>(store: &Arc<S>, policy: &Policy) -> Ports {
             let guarded = Arc::new(Guarded::new(Arc::clone(store), policy.clone()));
-            (Arc::clone(&guarded) as _, guarded)
+            Ports {
+                users: Arc::clone(&guarded) as _,
+                captions: Arc::clone(&guarded) as _,
+                batches: guarded,
+            }
         }
         match self {
-            Self::Postgres(store) => both(store, policy),
-            Self::Sqlite(store) => both(store, policy),
+            Self::Postgres(store) => all(store, policy),
+            Self::Sqlite(store) => all(store, policy),
         }
     }
 

@@ -55,6 +55,20 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
+    /// Dismiss a suggestion: it stays away until the feedback says more
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions voice dismiss ana emoji-none")]
+    Dismiss {
+        /// The user's id
+        #[arg(value_name = "USER")]
+        user: String,
+        /// The suggestion's id, the first word of its line
+        #[arg(value_name = "SUGGESTION")]
+        suggestion: String,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Make a suggested change of the preferences
     #[command(help_template = HELP, before_help = "\
 Examples:

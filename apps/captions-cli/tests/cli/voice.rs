@@ -167,15 +167,9 @@ async fn wrong_feedback_is_told_and_not_kept() {
     assert_eq!(stored.get("feedback"), None);
 }
 
-#[tokio::test]
-async fn what_the_feedback_suggests_is_shown_and_accepted() {
-    let home = Home::new();
-    home.call(&["prefs", "set", "ana", "tone=warm"]).await.ended_with(0);
-    home.call(&["voice", "suggestions", "ana"])
-        .await
-        .ended_with(0)
-        .said("nothing to suggest");
-    for id in six_captions(&home).await {
+/// Six captions, from each of which Ana takes the emoji.
+async fn without_emoji(home: &Home) {
+    for id in six_captions(home).await {
         let stored = home.call(&["history", "--id", &id, "--json"]).await.document();
         let plain: String = stored["caption"]
             .as_str()
@@ -187,6 +181,45 @@ async fn what_the_feedback_suggests_is_shown_and_accepted() {
             .await
             .ended_with(0);
     }
+}
+
+#[tokio::test]
+async fn a_dismissed_suggestion_stays_away() {
+    let home = Home::new();
+    without_emoji(&home).await;
+    let has_it = |document: &Value| {
+        let all = document["data"].as_array().unwrap();
+        all.iter().any(|one| one["id"] == "emoji-none")
+    };
+    let before = home.call(&["voice", "suggestions", "ana", "--json"]).await.document();
+    assert!(has_it(&before));
+
+    let left = home
+        .call(&["voice", "dismiss", "ana", "emoji-none", "--json"])
+        .await
+        .ended_with(0)
+        .document();
+
+    assert!(!has_it(&left), "{left}");
+    assert_eq!(
+        home.call(&["voice", "suggestions", "ana", "--json"]).await.document(),
+        left
+    );
+    home.call(&["voice", "dismiss", "ana", "emoji-none"])
+        .await
+        .ended_with(1)
+        .said("error[suggestion_not_found]");
+}
+
+#[tokio::test]
+async fn what_the_feedback_suggests_is_shown_and_accepted() {
+    let home = Home::new();
+    home.call(&["prefs", "set", "ana", "tone=warm"]).await.ended_with(0);
+    home.call(&["voice", "suggestions", "ana"])
+        .await
+        .ended_with(0)
+        .said("nothing to suggest");
+    without_emoji(&home).await;
 
     let shown = home.call(&["voice", "suggestions", "ana"]).await.ended_with(0);
     let first = shown
@@ -231,6 +264,7 @@ async fn somebody_unknown_has_no_voice() {
         vec!["voice", "forget", "bob"],
         vec!["voice", "suggestions", "bob"],
         vec!["voice", "accept", "bob", "emoji-none"],
+        vec!["voice", "dismiss", "bob", "emoji-none"],
     ] {
         home.call(&args).await.ended_with(1).said("error[user_not_found]");
     }

@@ -189,7 +189,7 @@ async fn a_caller_who_leaves_cancels_the_writing() {
     drop(connection);
     server.writer.is_busy_with(0).await;
 
-    assert!(left.elapsed() < Duration::from_millis(500), "{:?}", left.elapsed());
+    assert!(left.elapsed() < Duration::from_secs(10), "{:?}", left.elapsed());
 }
 
 #[tokio::test]

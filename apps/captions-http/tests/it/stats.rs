@@ -90,6 +90,48 @@ async fn each_caption_is_counted_once_by_how_it_ended() {
 }
 
 #[tokio::test]
+async fn each_rewrite_is_counted_once_by_how_it_ended() {
+    let server = Server::start([
+        Turn::Say("The sill is warm, and so is the cat."),
+        away(),
+        away(),
+        Turn::Fail(LlmError::Refused),
+    ])
+    .await;
+    let tone = json!({"text": TEXT, "operation": "tone", "tone": "formal"});
+    let shorter = json!({"text": TEXT.repeat(4), "operation": "shorten", "target_chars": 60});
+    // Written, by rules, failed, refused by the provider, refused by the rules, and of no stored caption.
+    for (body, status) in [
+        (&tone, 200),
+        (&shorter, 200),
+        (&tone, 502),
+        (&tone, 422),
+        (&json!({"operation": "fix"}), 422),
+    ] {
+        assert_eq!(
+            send_json(server.address, "POST", "/v1/rewrites", body).await.status,
+            status,
+            "{body}"
+        );
+    }
+    let nobody = "/v1/captions/01890000-0000-7000-8000-000000000001/rewrites";
+    assert_eq!(
+        send_json(server.address, "POST", nobody, &json!({"operation": "fix"}))
+            .await
+            .status,
+        404
+    );
+
+    let stats = get(server.address, "/v1/stats").await.json();
+
+    assert_eq!(
+        stats["operations"]["rewrite"]["outcomes"],
+        json!({"ok": 1, "hit": 0, "stale": 0, "coalesced": 0, "fallback": 1, "refused": 3, "failed": 1, "cancelled": 0})
+    );
+    assert_eq!(stats["total_operations"], 6);
+}
+
+#[tokio::test]
 async fn each_stream_is_counted_once_by_how_it_ended() {
     let broken = LlmError::Fault(Fault::new(FaultKind::Unavailable));
     let script = [

@@ -94,6 +94,7 @@ async fn what_was_read_of_preferences_can_be_sent_back() {
 #[case("DELETE", "/v1/users/bob/voice", json!({}))]
 #[case("GET", "/v1/users/bob/suggestions", json!({}))]
 #[case("POST", "/v1/users/bob/suggestions/emoji-none/accept", json!({}))]
+#[case("DELETE", "/v1/users/bob/suggestions/emoji-none", json!({}))]
 #[tokio::test]
 async fn an_unknown_user_has_no_voice(#[case] method: &str, #[case] path: &str, #[case] body: Value) {
     let server = with_ana().await;
@@ -167,6 +168,39 @@ async fn what_the_feedback_suggests_can_be_accepted_once() {
     );
     let again = send(server.address, "POST", accept, &[], b"").await;
     assert_eq!(again.code(), (404, "suggestion_not_found".into()));
+}
+
+#[tokio::test]
+async fn a_dismissed_suggestion_stays_away_until_the_evidence_is_another() {
+    let server = with_edits().await;
+    let dismiss = "/v1/users/ana/suggestions/emoji-none";
+    let refused = with_match(&server, "DELETE", dismiss, "\"7\"", &json!({})).await;
+    assert_eq!(refused.code(), (412, "version_mismatch".into()));
+
+    let dismissed = send(server.address, "DELETE", dismiss, &[], b"").await;
+
+    assert_eq!((dismissed.status, dismissed.header("etag")), (204, Some("\"2\"")));
+    let suggested = get(server.address, "/v1/users/ana/suggestions").await.json();
+    assert_eq!(suggested, json!({"data": []}));
+    for (method, path) in [("DELETE", dismiss.to_owned()), ("POST", format!("{dismiss}/accept"))] {
+        let again = send(server.address, method, &path, &[], b"").await;
+        assert_eq!(again.code(), (404, "suggestion_not_found".into()), "{method}");
+    }
+    let preferences = get(server.address, "/v1/users/ana/preferences").await.json();
+    assert_eq!(
+        (&preferences["emoji"], preferences.get("dismissed")),
+        (&Value::Null, None)
+    );
+    // Whoever replaces the wishes dismisses nothing less.
+    send_json(
+        server.address,
+        "PUT",
+        "/v1/users/ana/preferences",
+        &json!({"tone": "calm"}),
+    )
+    .await;
+    let suggested = get(server.address, "/v1/users/ana/suggestions").await.json();
+    assert_eq!(suggested, json!({"data": []}));
 }
 
 #[tokio::test]

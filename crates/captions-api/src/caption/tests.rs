@@ -153,7 +153,7 @@ fn a_stored_caption_shows_its_feedback() {
     );
 }
 
-fn record() -> Record {
+pub(crate) fn record() -> Record {
     Record {
         id: ID.parse().unwrap(),
         request_id: "r-1".into(),

@@ -108,6 +108,9 @@ codes! {
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
         "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.",
         "The feedback of the user does not make this suggestion at present.";
+    BatchNotFound = "batch_not_found", 404, Never, "There is no such batch",
+        "Check the id; a batch is removed some days after its end.",
+        "No batch is kept under this id: it never was, or its end is longer ago than batches.retention.";
     MethodNotAllowed = "method_not_allowed", 405, Never, "This address does not know the method",
         "The Allow header lists the methods.",
         "The address exists for other methods.";
@@ -120,6 +123,9 @@ codes! {
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.",
         "Between reading and writing, another request changed the same thing, more than once in a row.";
+    BatchNotReady = "batch_not_ready", 409, After(5000), "The batch is not over",
+        "Wait with GET /v1/batches/{id}?wait=30, or ask for what there is with partial=true.",
+        "Some of its items have no outcome yet.";
     VersionMismatch = "version_mismatch", 412, Never, "The version is another one",
         "Read again; its ETag is the version to put into If-Match.",
         "If-Match names a version that is not the present one: something changed since it was read.";

@@ -45,6 +45,49 @@ fn a_whole_body_becomes_a_request() {
     );
 }
 
+#[test]
+fn a_stored_caption_is_changed_as_it_was_written() {
+    let mut record = crate::caption::tests::record();
+    record.caption.platform = Platform::Instagram;
+    record.caption.language = Language::new("pt").unwrap();
+    record.caption.variants[0].report.profile = Profile::Legacy30;
+    let parsed = |body: Value| parse_for(&body, &record).unwrap();
+
+    let request = parsed(json!({"operation": "fix"}));
+
+    assert_eq!(request.text.as_str(), record.caption.variants[0].text);
+    assert_eq!(request.description, Some(record.description.clone()));
+    assert_eq!(request.user, record.user);
+    assert_eq!(request.language.as_ref().map(Language::as_str), Some("pt"));
+    assert_eq!(
+        (request.platform, request.profile),
+        (Some(Platform::Instagram), Some(Profile::Legacy30))
+    );
+
+    // What the body says counts more, and a profile belongs to its platform.
+    let elsewhere = parsed(json!({"operation": "fix", "platform": "x"}));
+    assert_eq!((elsewhere.platform, elsewhere.profile), (Some(Platform::X), None));
+    let other = parsed(json!({"operation": "fix", "platform": "x", "profile": "premium"}));
+    assert_eq!(other.profile, Some(Profile::Premium));
+    let adapted = parsed(json!({"operation": "adapt", "platform": "threads"}));
+    assert_eq!(
+        (adapted.operation, adapted.profile),
+        (Operation::Adapt(Platform::Threads), None)
+    );
+    let translated = parsed(json!({"operation": "translate", "language": "es", "source_language": "en"}));
+    assert_eq!(translated.language.as_ref().map(Language::as_str), Some("en"));
+}
+
+#[rstest]
+#[case(json!({"operation": "fix", "text": "Bread."}), "/text")]
+#[case(json!({"operation": "fix", "content_description": "Bread"}), "/content_description")]
+#[case(json!({"operation": "fix", "user_id": "ben"}), "/user_id")]
+fn a_stored_caption_has_its_text_and_its_user(#[case] body: Value, #[case] pointer: &str) {
+    let broken = parse_for(&body, &crate::caption::tests::record()).unwrap_err();
+
+    assert_eq!((broken[0].pointer.as_str(), broken[0].code), (pointer, "unknown_field"));
+}
+
 #[rstest]
 #[case::nothing(json!({}), &[("/text", "required"), ("/operation", "required")])]
 #[case::no_object(json!([]), &[("", "wrong_type")])]

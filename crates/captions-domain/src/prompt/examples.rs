@@ -73,6 +73,13 @@ impl Topic {
 
 /// The first two letters in lower case.
 fn begin(word: &str) -> [Option<char>; 2] {
+    // Most words are plain, and there are thousands of them.
+    if let [first, second, ..] = word.as_bytes()
+        && first.is_ascii()
+        && second.is_ascii()
+    {
+        return [first, second].map(|byte| Some(char::from(byte.to_ascii_lowercase())));
+    }
     let mut letters = word.chars().flat_map(char::to_lowercase);
     [letters.next(), letters.next()]
 }

@@ -12,9 +12,8 @@ const BELOW: [u8; 101] = [
     19, 22, 26, 30, 34, 38, 42, 47, 52, 56, 61, 65, 69, 73, 77, 81, 84, 87, 89, 92, 94, 95, 97, 98, 99, 100,
 ];
 
-/// The mean and the standard deviation that the table is made from.
-#[cfg(test)]
-const MEASURED: (f64, f64) = (83.0, 9.0);
+/// The mean and the standard deviation that the table is made from, in points.
+pub const YARDSTICK: (u8, u8) = (83, 9);
 
 /// How many of 100 captions that people wrote score below this, in whole points.
 pub(super) fn of(score: f64) -> u8 {
@@ -34,7 +33,7 @@ mod tests {
     #[test]
     fn the_table_is_the_distribution_that_it_says() {
         // The area under the bell by the trapezoid rule, in steps of a thousandth of a point.
-        let (mean, deviation) = MEASURED;
+        let (mean, deviation) = (f64::from(YARDSTICK.0), f64::from(YARDSTICK.1));
         let density = |x: f64| (-(x - mean) * (x - mean) / (2.0 * deviation * deviation)).exp();
         let mut areas = vec![0.0];
         for point in 0..100 {

@@ -133,7 +133,8 @@ fn is_given(sentence: &str, given: &str) -> bool {
 
 /// True for a sentence in another script, apart from the words that stand in `given` (in small letters).
 fn is_strange_script(sentence: &str, wanted: &Language, given: &str) -> bool {
-    let Some(expected) = scripts(wanted) else {
+    let Some(expected) = scripts(wanted).filter(|expected| !(expected.contains(&Script::Latin) && sentence.is_ascii()))
+    else {
         return false;
     };
     let (mut letters, mut right, mut signs, mut words, mut latin) = (0, 0, 0, 0, 0);
@@ -232,10 +233,12 @@ static SMALL_WORDS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
 
 /// A bit for each of the languages of which the word is a small one.
 fn languages_of(word: &str) -> u32 {
-    SMALL_WORDS
-        .get(word.to_lowercase().as_str())
-        .copied()
-        .unwrap_or_default()
+    let known = if word.chars().any(char::is_uppercase) {
+        SMALL_WORDS.get(word.to_lowercase().as_str())
+    } else {
+        SMALL_WORDS.get(word)
+    };
+    known.copied().unwrap_or_default()
 }
 
 /// The pieces of a text but for tags, names of accounts and addresses, which are in no language.

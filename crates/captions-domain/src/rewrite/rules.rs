@@ -562,24 +562,27 @@ fn tidied(text: &str, language: &str) -> String {
     clean(&lines.join("\n"))
 }
 
-/// All but the first exclamation mark as full stops, without the signs that open what they end: "¡Pan!".
+/// All but the first exclamation mark as full stops of the same width, without the signs that open what they end: "¡Pan!".
 fn calmed(text: &str) -> String {
+    const MARKS: [char; 2] = ['!', '！'];
     let mut seen = false;
     let mut calm = String::with_capacity(text.len());
     for c in text.chars() {
-        if c != '!' {
+        if !MARKS.contains(&c) {
             calm.push(c);
         } else if !seen {
             seen = true;
             calm.push(c);
-        } else if !calm.ends_with('!') {
-            let open = calm.rfind('¡').filter(|open| !calm[*open..].contains(['!', '\n']));
+        } else if !calm.ends_with(MARKS) {
+            let open = calm
+                .rfind('¡')
+                .filter(|open| !calm[*open..].contains(['!', '！', '\n']));
             if let Some(last) = open {
                 let first = calm[..last].trim_end_matches('¡').len();
                 calm.replace_range(first..last + '¡'.len_utf8(), "");
             }
-            if !calm.ends_with(['?', '.']) {
-                calm.push('.');
+            if !calm.ends_with(['?', '.', '？', '。']) {
+                calm.push(if c == '！' { '。' } else { '.' });
             }
         }
     }

@@ -1,7 +1,9 @@
 //! A change of preferences that a user may accept.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::LEAST_EVIDENCE;
 use crate::{
     choice::{Emoji, Length, Tone},
     request::{HashtagCount, Invalid, Keyword, MAX_KEYWORDS},
@@ -40,6 +42,42 @@ pub struct Suggestion {
     /// The evidence in plain words, with its counts.
     pub because: String,
     pub support: Support,
+}
+
+/// A suggestion that its user did not want, with the evidence that there was for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dismissal {
+    /// [`Change::id`].
+    pub id: String,
+    /// How many captions could speak about it then.
+    pub of: usize,
+}
+
+/// The most dismissals that are kept of a user; the oldest go first.
+const MOST_DISMISSALS: usize = 50;
+
+impl Suggestion {
+    /// Notes that the user does not want it.
+    pub fn dismiss(&self, preferences: &mut Preferences) {
+        let id = self.change.id();
+        preferences.dismissed.retain(|other| other.id != id);
+        let excess = (preferences.dismissed.len() + 1).saturating_sub(MOST_DISMISSALS);
+        preferences.dismissed.drain(..excess);
+        preferences.dismissed.push(Dismissal {
+            id,
+            of: self.support.of,
+        });
+    }
+
+    /// True if the user did not want it, and the evidence is still that of then: fewer than [`LEAST_EVIDENCE`] captions more,
+    /// or fewer, speak about it.
+    pub(super) fn is_dismissed(&self, preferences: &Preferences) -> bool {
+        let id = self.change.id();
+        preferences
+            .dismissed
+            .iter()
+            .any(|other| other.id == id && self.support.of.abs_diff(other.of) < LEAST_EVIDENCE)
+    }
 }
 
 impl Change {

@@ -41,7 +41,8 @@ const STILL_THE_SAME_TEXT: f64 = 0.5;
 /// The most words that are suggested to avoid at a time.
 const MOST_WORDS: usize = 5;
 
-/// What the feedback on these captions suggests to change, best supported first; nothing that is so already.
+/// What the feedback on these captions suggests to change, best supported first; nothing that is so already, and nothing that
+/// the user dismissed when the evidence was the same.
 pub fn suggest(preferences: &Preferences, records: &[Record]) -> Vec<Suggestion> {
     let cases: Vec<Case<'_>> = records.iter().filter_map(Case::of).collect();
     let texts: Vec<&Case<'_>> = cases.iter().filter(|case| case.published.is_some()).collect();
@@ -59,6 +60,7 @@ pub fn suggest(preferences: &Preferences, records: &[Record]) -> Vec<Suggestion>
     found.extend(tone_by_choices(preferences, &cases));
     found.extend(hashtags_by_texts(preferences, &texts));
     found.extend(words_by_texts(preferences, &texts));
+    found.retain(|suggestion| !suggestion.is_dismissed(preferences));
     found.sort_by(|a, b| {
         let share = b.support.share().total_cmp(&a.support.share());
         share

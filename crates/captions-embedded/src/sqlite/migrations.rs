@@ -30,6 +30,7 @@ pub(super) fn migrator() -> Migrator {
             include_str!("../../migrations/0001_users_and_captions.sql"),
         ),
         (4, "keys", include_str!("../../migrations/0004_keys.sql")),
+        (5, "batches", include_str!("../../migrations/0005_batches.sql")),
     ])
 }
 

@@ -62,6 +62,11 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batches_keep_the_contract() {
+    contract::batches::suite(store(&folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_keep_the_contract() {
     contract::keys::suite(store(&folder()).await).await;
 }
@@ -72,6 +77,7 @@ async fn all_keep_the_contract_on_one_connection_in_memory() {
     store.migrate().await.unwrap();
 
     contract::users::suite(Arc::<SqliteStore>::clone(&store)).await;
+    contract::batches::suite(Arc::<SqliteStore>::clone(&store)).await;
     contract::captions::suite(Arc::<SqliteStore>::clone(&store)).await;
     contract::keys::suite(store).await;
 }
@@ -157,7 +163,7 @@ async fn migrations_are_pending_until_they_are_applied() {
 
     assert_eq!(
         store.pending_migrations().await.unwrap(),
-        ["1 users and captions", "4 keys"]
+        ["1 users and captions", "4 keys", "5 batches"]
     );
     assert_eq!(kind(look_up(&store).await), FaultKind::Unavailable);
     assert!(!options(&folder).path.exists(), "asking must not make the file");
@@ -178,7 +184,7 @@ async fn an_empty_file_is_brought_up_to_date() {
 
     assert_eq!(
         store.pending_migrations().await.unwrap(),
-        ["1 users and captions", "4 keys"]
+        ["1 users and captions", "4 keys", "5 batches"]
     );
     store.migrate().await.unwrap();
 

@@ -200,20 +200,15 @@ fn tidy(text: &str) -> String {
 
 fn capitalised(text: &str, language: &Language) -> String {
     let first_word = text.split_whitespace().next().unwrap_or_default();
-    // iPhone, 3D, example.org, @somebody: as they are. Georgian letters have a large form, but sentences do not use it.
+    // iPhone, 3D, example.org, @somebody: as they are.
     let special = first_word
         .chars()
         .skip(1)
         .any(|c| c.is_uppercase() || matches!(c, '.' | '@' | '/') && !first_word.ends_with(c));
-    let mut rest = text.chars();
-    let Some(first) = rest.next().filter(|_| !special && language.primary() != "ka") else {
-        return text.to_owned();
-    };
-    let mut large = first.to_uppercase();
-    match (matches!(language.primary(), "tr" | "az"), first, large.len()) {
-        (true, 'i', _) => format!("İ{}", rest.as_str()),
-        (_, _, 1) => large.next().into_iter().chain(rest).collect(),
-        _ => text.to_owned(),
+    if special {
+        text.to_owned()
+    } else {
+        text::capitalised(text, language.primary())
     }
 }
 

@@ -19,6 +19,13 @@ async fn captions_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batches_keep_the_contract() {
+    let (store, _) = store_with(|_| {}).await;
+
+    contract::batches::suite(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_keep_the_contract() {
     let (store, _) = store_with(|_| {}).await;
 

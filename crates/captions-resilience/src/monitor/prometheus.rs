@@ -63,7 +63,7 @@ fn outcomes(operation: Operation) -> &'static [Outcome] {
             Outcome::Cancelled,
         ],
         Operation::CacheGet => &LOOK_UP,
-        Operation::LlmComplete | Operation::LlmStream => &WRITTEN,
+        Operation::Rewrite | Operation::LlmComplete | Operation::LlmStream => &WRITTEN,
         _ => &PORT,
     }
 }
@@ -130,7 +130,7 @@ impl Summary {
         page.family(
             "captions_operations_in_flight",
             "gauge",
-            "Captions that are being made.",
+            "Captions that are being made or changed.",
         );
         for operation in Operation::OF_CALLERS {
             if let Some(stats) = self.operations.get(operation.as_str()) {
@@ -439,6 +439,35 @@ impl Summary {
             self.event_loop.max_lag,
         );
         page.single("captions_uptime_seconds", "gauge", "Time since the start.", self.uptime);
+        if let Some(batches) = self.batches {
+            page.single(
+                "captions_batches_open",
+                "gauge",
+                "Batches that are not over, of everybody who shares the store.",
+                batches.open,
+            );
+            page.single(
+                "captions_batch_items_waiting",
+                "gauge",
+                "Items of these without an outcome.",
+                batches.waiting,
+            );
+            page.single(
+                "captions_batches_oldest_seconds",
+                "gauge",
+                "How long ago the oldest of these batches came in; 0 where there is none.",
+                batches.oldest_seconds.unwrap_or_default(),
+            );
+            page.family(
+                "captions_batch_items_total",
+                "counter",
+                "Items that this process has worked on, by what became of them.",
+            );
+            page.sample("", &[("how", "succeeded")], batches.succeeded);
+            page.sample("", &[("how", "failed")], batches.failed);
+            page.sample("", &[("how", "retried")], batches.retried);
+            page.sample("", &[("how", "reclaimed")], batches.reclaimed);
+        }
         if let Some(alerts) = self.alerts {
             page.family(
                 "captions_alert_failures_total",

@@ -67,6 +67,25 @@ pub struct SpoolStats {
     pub dropped: u64,
 }
 
+/// The queue of batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
+pub struct BatchStats {
+    /// Batches that are not over, of everybody who shares the store, as this process last saw them.
+    pub open: u64,
+    /// Their items without an outcome.
+    pub waiting: u64,
+    /// How long ago the oldest of these batches came in; null where there is none.
+    pub oldest_seconds: Option<f64>,
+    /// Items that this process has written captions for since the start.
+    pub succeeded: u64,
+    /// Items that it has given up.
+    pub failed: u64,
+    /// Items that it has given back, to be tried again.
+    pub retried: u64,
+    /// Items that it has taken over from a process that was lost.
+    pub reclaimed: u64,
+}
+
 /// The process as the machine sees it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct ProcessStats {
@@ -109,6 +128,7 @@ pub(super) struct Sources {
     pub(super) pool: Source<PoolStats>,
     pub(super) memory: Source<MemoryStats>,
     pub(super) spool: Source<SpoolStats>,
+    pub(super) batches: Source<BatchStats>,
     pub(super) alerts: Source<alerts::Counted>,
     pub(super) process: Source<ProcessStats>,
     /// By the kind of what is kept.
@@ -137,6 +157,11 @@ impl Monitor {
     /// Where the figures of the spool are.
     pub fn spool(&self, source: impl Fn() -> SpoolStats + Send + Sync + 'static) {
         self.parts().sources.spool = Source::new(source);
+    }
+
+    /// Where the figures of the batches are.
+    pub fn batches(&self, source: impl Fn() -> BatchStats + Send + Sync + 'static) {
+        self.parts().sources.batches = Source::new(source);
     }
 
     /// Where the figures of the alert loop are.

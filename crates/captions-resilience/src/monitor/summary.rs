@@ -18,7 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    LimiterStats, MemoryStats, Monitor, Operation, Outcome, PoolStats, ProcessStats, Recorder, SpoolStats,
+    BatchStats, LimiterStats, MemoryStats, Monitor, Operation, Outcome, PoolStats, ProcessStats, Recorder, SpoolStats,
     recorder::Reading,
     sources::Sources,
     window::{CIRCUIT_OPEN, OVERLOADED, Span, Totals},
@@ -52,6 +52,8 @@ pub struct Summary {
     pub api: ApiStats,
     /// The limits of callers.
     pub callers: CallerStats,
+    /// The queue of batches, where this process has one.
+    pub batches: Option<BatchStats>,
     /// The scheduling of tasks in the process.
     pub event_loop: EventLoopStats,
     /// The process, where the machine tells.
@@ -442,6 +444,7 @@ impl Monitor {
                 allowed: self.inner.admitted.load(Ordering::Relaxed),
                 refused: self.inner.turned_away.load(Ordering::Relaxed),
             },
+            batches: sources.batches.ask(),
             event_loop: self.inner.event_loop.stats(),
             process: sources.process.ask(),
             alerts: sources.alerts.ask(),

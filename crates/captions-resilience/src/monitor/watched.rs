@@ -13,13 +13,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use captions_domain::{
     answers::{AnswerCache, Found, Load, Unwritten, Wish, Written},
+    batch::{Batch, BatchId, Change, NewBatch, Outcome as ItemOutcome, Page, Settlement, Taken, Ticket, Turn},
     caption::{CaptionId, Degraded, Feedback, Record},
     choice::CacheUse,
     context::{Context, Notes, Part},
     fault::{Fault, LlmError, PortError, StoreError},
     keys::{By, Key, KeyId},
     ports::{
-        Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
+        BatchQueue, Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
         Invalidations, KeyStore, LlmProvider, UserStore,
     },
     prompt::Prompt,
@@ -137,6 +138,45 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.count(Operation::CaptionsErase, done, self.inner.erase(cx, user))
             .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: BatchQueue + ?Sized> BatchQueue for Watched<P> {
+    async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
+        self.count(Operation::BatchesSubmit, done, self.inner.submit(cx, batch))
+            .await
+    }
+
+    async fn list(&self, cx: &Context, before: Option<BatchId>, limit: u32) -> Result<Vec<Batch>, StoreError> {
+        self.count(Operation::BatchesList, done, self.inner.list(cx, before, limit))
+            .await
+    }
+
+    async fn read(
+        &self,
+        cx: &Context,
+        id: BatchId,
+        page: Page,
+    ) -> Result<Option<(Batch, Vec<ItemOutcome>)>, StoreError> {
+        self.count(Operation::BatchesRead, done, self.inner.read(cx, id, page))
+            .await
+    }
+
+    async fn change(&self, cx: &Context, id: BatchId, change: Change) -> Result<Option<Batch>, StoreError> {
+        self.count(Operation::BatchesChange, done, self.inner.change(cx, id, change))
+            .await
+    }
+
+    async fn claim(&self, cx: &Context, turn: &Turn) -> Result<Taken, StoreError> {
+        self.count(Operation::BatchesClaim, done, self.inner.claim(cx, turn))
+            .await
+    }
+
+    async fn settle(&self, cx: &Context, ticket: &Ticket, settlement: &Settlement) -> Result<bool, StoreError> {
+        let work = self.inner.settle(cx, ticket, settlement);
+        self.count(Operation::BatchesSettle, done, work).await
     }
 }
 

@@ -147,6 +147,7 @@ fn what_is_too_long_for_a_platform_is_cut_by_its_own_count() {
 #[case::a_sentence_that_says_something_stays("Nestled in Lisbon. Come by.", "Nestled in Lisbon. Come by.")]
 #[case::the_only_sentence_stays("Let that sink in.", "Let that sink in.")]
 #[case::shouting("Bread! Rye! Come! Now!", "Bread! Rye. Come. Now.")]
+#[case::shouting_in_full_width("焼きたて！早い者勝ち！！来てね！", "焼きたて！早い者勝ち。来てね。")]
 fn worn_phrases_go_where_nothing_is_lost(#[case] text: &str, #[case] expected: &str) {
     assert_eq!(
         done(text, Operation::DeCliche, &Preferences::default()).published(),

@@ -338,6 +338,38 @@ fn a_word_that_the_preferences_came_to_forbid_is_refused(#[case] wish: fn(&mut P
     assert_eq!(preferences, before);
 }
 
+#[test]
+fn a_dismissed_suggestion_comes_again_when_the_evidence_is_another() {
+    let records = |count| times(count, |post| edited(post, "Warm bread 🥖", "Warm bread"));
+    let mut preferences = Preferences::default();
+    suggest(&preferences, &records(6))[0].dismiss(&mut preferences);
+
+    assert_eq!(ids(&preferences, &records(6)), [""; 0]);
+    assert_eq!(ids(&preferences, &records(10)), [""; 0]);
+    assert_eq!(ids(&preferences, &records(11)), ["emoji-none"]);
+
+    // Dismissed once more, it counts from there.
+    suggest(&preferences, &records(11))[0].dismiss(&mut preferences);
+    assert_eq!(preferences.dismissed.len(), 1);
+    assert_eq!(ids(&preferences, &records(15)), [""; 0]);
+    assert_eq!(preferences.wishes().into_owned(), Preferences::default());
+}
+
+#[test]
+fn only_the_newest_dismissals_are_kept() {
+    let mut preferences = Preferences::default();
+    let word = |number: usize| Suggestion {
+        change: Change::Avoid(Keyword::new(&format!("word{number}")).unwrap()),
+        because: String::new(),
+        support: Support { agree: 5, of: 5 },
+    };
+
+    (0..60).for_each(|number| word(number).dismiss(&mut preferences));
+
+    assert_eq!(preferences.dismissed.len(), 50);
+    assert_eq!(preferences.dismissed[49].id, word(59).change.id());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

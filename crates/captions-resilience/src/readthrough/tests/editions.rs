@@ -286,3 +286,28 @@ async fn whoever_passes_the_cache_over_asks_for_no_edition() {
     assert_eq!(two.shelf.gets.load(Ordering::SeqCst), 0);
     assert!(two.shelf.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_told_whatever_its_age_and_nothing_is_loaded_for_it() {
+    let (two, source) = (two().await, Source::new("old", ms(10)));
+    let kept = async |cache: usize, of: Option<&CacheKey>| {
+        let found = two.caches[cache].kept(&relaxed(), &key("a"), of).await;
+        found.flatten()
+    };
+    let (ana, ben) = (owner("ana"), owner("ben"));
+    assert_eq!(kept(0, Some(&ana)).await, None);
+    read(&two.caches[0], of("ana"), &source).await;
+    settle().await;
+    tokio::time::advance(TIME + seconds(1)).await;
+
+    // By this process and by the other one, for nobody else, and not without an owner.
+    assert_eq!(kept(0, Some(&ana)).await.as_deref(), Some("old"));
+    assert_eq!(kept(1, Some(&ana)).await.as_deref(), Some("old"));
+    assert_eq!(kept(0, Some(&ben)).await, None);
+    assert_eq!(kept(0, None).await, None);
+
+    forget(&two.layers[1], "ana").await;
+
+    assert_eq!(kept(0, Some(&ana)).await, None);
+    assert_eq!(source.begun(), 1);
+}

@@ -1,0 +1,325 @@
+//! Batches: the workers of the queue, who is told of the end, and waiting for it.
+//!
+//! Each process claims as many items as it has free slots, works on each within a lease that it keeps renewing, and
+//! settles it. Nothing else is agreed on between processes: what a killed one held comes back when its leases run out.
+
+mod item;
+mod tell;
+mod watch;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use captions_domain::{
+    batch::{Backlog, BatchId, Claimed, Forms, NewBatch, Tidy, Turn},
+    context::{Attempts, Class, Context, TenantId},
+    engine::Engine,
+    fault::StoreError,
+    limiter::Limiter,
+    ports::BatchQueue,
+};
+use captions_resilience::{jitter::Jitter, monitor::BatchStats, tasks::Tasks};
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch::Sender},
+    time::{Instant, sleep, sleep_until},
+};
+use uuid::Uuid;
+
+use self::watch::Watched;
+use crate::{policies, settings};
+
+/// What a call of the queue may take, retries included.
+const CALL: Duration = Duration::from_secs(10);
+/// Looks for work between two looks after what is over.
+const TIDY_EVERY: u32 = 5;
+/// Whoever tells a receiver has so long before another process does.
+const TELLING: Duration = Duration::from_mins(1);
+/// The longest that this process leaves everything alone because providers are not to be called.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The batches of this process. Clones are the same.
+#[derive(Clone)]
+pub struct Batches(Arc<Inner>);
+
+struct Inner {
+    queue: Arc<dyn BatchQueue>,
+    engine: Arc<Engine>,
+    callers: Option<Limiter>,
+    settings: settings::Batches,
+    /// Provider calls that one try of an item may begin.
+    max_attempts: u32,
+    /// What an item under way has left once the process is to end.
+    leaving: Duration,
+    tasks: Tasks,
+    /// There may be something to do.
+    nudge: Notify,
+    /// True: nothing more is begun.
+    resting: Sender<bool>,
+    /// Tenants that have asked for too much, and until when they are left out.
+    held: Mutex<HashMap<TenantId, Instant>>,
+    /// Until when nothing is begun.
+    paused: Mutex<Option<Instant>>,
+    backlog: Mutex<Backlog>,
+    counts: Counts,
+    watched: Watched,
+    jitter: Jitter,
+}
+
+/// Since the start.
+#[derive(Default)]
+struct Counts {
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    /// Given back, to be tried again.
+    retried: AtomicU64,
+    reclaimed: AtomicU64,
+}
+
+/// What batches are made of.
+pub(crate) struct Parts {
+    pub(crate) queue: Arc<dyn BatchQueue>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) callers: Option<Limiter>,
+    pub(crate) settings: settings::Batches,
+    pub(crate) max_attempts: u32,
+    /// What the background work has in all once the process is to end.
+    pub(crate) time_for_background: Duration,
+    pub(crate) tasks: Tasks,
+}
+
+impl Batches {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            queue: parts.queue,
+            engine: parts.engine,
+            callers: parts.callers,
+            settings: parts.settings,
+            max_attempts: parts.max_attempts,
+            // The rest is for giving the items back.
+            leaving: parts.time_for_background / 2,
+            tasks: parts.tasks,
+            nudge: Notify::new(),
+            resting: Sender::new(false),
+            held: Mutex::default(),
+            paused: Mutex::default(),
+            backlog: Mutex::default(),
+            counts: Counts::default(),
+            watched: Watched::default(),
+            jitter: Jitter::random(),
+        }))
+    }
+
+    /// The queue itself, guarded: for reading and changing batches.
+    pub fn queue(&self) -> &dyn BatchQueue {
+        &*self.0.queue
+    }
+
+    /// How batches are kept and how large they may be.
+    pub fn settings(&self) -> &settings::Batches {
+        &self.0.settings
+    }
+
+    /// Keeps a batch; it is safe once this returns. The workers of this process begin at once.
+    pub async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
+        self.0.queue.submit(cx, batch).await?;
+        self.0.nudge.notify_one();
+        Ok(())
+    }
+
+    /// There is something to do: the workers of this process need not wait for their next look.
+    pub fn nudge(&self) {
+        self.0.nudge.notify_one();
+    }
+
+    /// Works on the queue from now on until the process ends: on so many items at a time, and only on one batch if it is
+    /// named. None at all with 0 workers.
+    pub fn work(&self, forms: Forms, workers: u32, only: Option<BatchId>) {
+        if workers == 0 {
+            return;
+        }
+        let inner = Arc::clone(&self.0);
+        let work = async move { inner.run(forms, policies::size(workers), only).await };
+        if self.0.tasks.spawn("batches", work).is_err() {
+            tracing::error!("the workers of the batches were not started");
+        }
+    }
+
+    /// Begins nothing more. What was begun goes on until the process ends.
+    pub fn rest(&self) {
+        self.0.resting.send_replace(true);
+    }
+
+    /// How the queue is, as far as this process knows.
+    pub(crate) fn stats(&self) -> BatchStats {
+        let backlog = *lock(&self.0.backlog);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BatchStats {
+            open: backlog.batches,
+            waiting: backlog.items,
+            oldest_seconds: backlog
+                .oldest
+                .map(|oldest| (OffsetDateTime::now_utc() - oldest).as_seconds_f64().max(0.0)),
+            succeeded: count(&self.0.counts.succeeded),
+            failed: count(&self.0.counts.failed),
+            retried: count(&self.0.counts.retried),
+            reclaimed: count(&self.0.counts.reclaimed),
+        }
+    }
+}
+
+impl Inner {
+    /// Ends when the process does, and never in the middle of a claim: what was leased then would be nobody's for a while.
+    async fn run(self: Arc<Self>, forms: Forms, workers: usize, only: Option<BatchId>) {
+        let slots = Arc::new(Semaphore::new(workers));
+        let mut looks = 0_u32;
+        loop {
+            let Some(mut free) = self.free(&slots).await else {
+                return;
+            };
+            // Who works on one batch alone looks after it all the same: it may be cancelled.
+            let tidy = looks.is_multiple_of(TIDY_EVERY).then_some(Tidy {
+                retention: self.settings.retention,
+                lease: TELLING,
+            });
+            looks = looks.wrapping_add(1);
+            let turn = Turn {
+                items: u32::try_from(free.len()).unwrap_or(u32::MAX),
+                lease: self.settings.lease,
+                only,
+                held: self.held(),
+                tidy,
+            };
+            let taken = match self.queue.claim(&self.context("batches"), &turn).await {
+                Ok(taken) => taken,
+                Err(error) => {
+                    tracing::debug!(%error, "no items could be claimed");
+                    drop(free);
+                    if self.idle().await {
+                        continue;
+                    }
+                    return;
+                }
+            };
+            if let Some(backlog) = taken.backlog {
+                *lock(&self.backlog) = backlog;
+            }
+            for notice in taken.notices {
+                let inner = Arc::clone(&self);
+                let told = async move { inner.tell(notice).await };
+                // Once the end has come it is another process's.
+                drop(self.tasks.spawn("batch webhook", told));
+            }
+            let found = !taken.items.is_empty();
+            for item in taken.items {
+                self.begin(forms, item, free.pop());
+            }
+            drop(free);
+            if !found && !self.idle().await {
+                return;
+            }
+        }
+    }
+
+    /// Every free slot, as soon as there is one and nothing is paused; `None` once the process is to end.
+    async fn free(&self, slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
+        let first = tokio::select! {
+            biased;
+            () = self.resting() => return None,
+            slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
+        };
+        let paused = *lock(&self.paused);
+        if let Some(until) = paused {
+            tokio::select! {
+                biased;
+                () = self.resting() => return None,
+                () = sleep_until(until) => {}
+            }
+        }
+        let mut free = vec![first];
+        while let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+            free.push(slot);
+        }
+        Some(free)
+    }
+
+    /// Waits until there may be something to do. `false` once the process is to end.
+    async fn idle(&self) -> bool {
+        // Replicas must not look all at once.
+        let poll = self.settings.poll.mul_f64(self.jitter.unit().mul_add(0.5, 0.75));
+        tokio::select! {
+            biased;
+            () = self.resting() => false,
+            () = self.nudge.notified() => true,
+            () = sleep(poll) => true,
+        }
+    }
+
+    /// Returns once nothing more is to be begun.
+    async fn resting(&self) {
+        let mut resting = self.resting.subscribe();
+        tokio::select! {
+            () = self.tasks.stopping() => {}
+            _ = resting.wait_for(|resting| *resting) => {}
+        }
+    }
+
+    fn begin(self: &Arc<Self>, forms: Forms, item: Claimed, slot: Option<OwnedSemaphorePermit>) {
+        let inner = Arc::clone(self);
+        let ticket = item.ticket;
+        let work = async move {
+            inner.work_on(forms, item).await;
+            drop(slot);
+        };
+        if self.tasks.spawn("batch item", work).is_err() {
+            // The end has come, or the machine is at its limit: the lease runs out by itself.
+            tracing::debug!(batch = %ticket.batch, index = ticket.index, "an item was claimed and not begun");
+        }
+    }
+
+    /// Tenants that are left out now.
+    fn held(&self) -> Vec<TenantId> {
+        let mut held = lock(&self.held);
+        let now = Instant::now();
+        held.retain(|_, until| *until > now);
+        held.keys().cloned().collect()
+    }
+
+    fn hold(&self, tenant: &TenantId, wait: Duration) {
+        lock(&self.held).insert(tenant.clone(), Instant::now() + wait);
+    }
+
+    /// Begins nothing for a while: whom it would need is not to be called.
+    fn pause(&self, wait: Duration) {
+        let until = Instant::now() + wait.min(LONGEST_PAUSE);
+        let mut paused = lock(&self.paused);
+        *paused = Some(paused.map_or(until, |other| other.max(until)));
+    }
+
+    /// The context of a call of the queue.
+    fn context(&self, name: &str) -> Context {
+        Context {
+            tenant: TenantId::local(),
+            request_id: name.into(),
+            fresh_id: Uuid::now_v7(),
+            now: OffsetDateTime::now_utc().truncate_to_microsecond(),
+            deadline: std::time::Instant::now() + CALL,
+            attempts: Arc::new(Attempts::up_to(self.max_attempts)),
+            class: Class::Batch,
+            notes: Arc::default(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

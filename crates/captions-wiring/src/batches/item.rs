@@ -1,0 +1,266 @@
+//! Work on one item.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use captions_domain::{
+    batch::{Claimed, Forms, Settlement, Ticket},
+    caption::{Answer, Source},
+    context::{Attempts, Context},
+    engine::GenerateError,
+    fault::{Fault, FaultKind, LlmError, PortError, Rejection},
+    limiter::Pass,
+    quota::Amount,
+    request::CaptionRequest,
+};
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+
+use super::Inner;
+use crate::limits;
+
+/// What an item takes of its tenant's tokens until it is known what it used.
+const TOKENS: u64 = 2000;
+/// How long an item waits for its tenant's limits with its lease in hand. Beyond it the item is given back, and other
+/// tenants come first.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest that a tenant is left out without being asked for again.
+const LONGEST_HOLD: Duration = Duration::from_mins(1);
+/// The longest between two tries.
+const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
+/// The longest wait of a provider that is believed.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// What is not told by whoever turned the call away.
+const UNTOLD: Duration = Duration::from_secs(1);
+
+impl Inner {
+    /// Works on it and settles it, unless its lease is lost or the process ends first.
+    pub(super) async fn work_on(&self, forms: Forms, item: Claimed) {
+        if item.reclaimed {
+            self.counts.reclaimed.fetch_add(1, Ordering::Relaxed);
+        }
+        let settlement = tokio::select! {
+            biased;
+            settlement = Box::pin(self.outcome(forms, &item)) => settlement,
+            () = self.keep(&item.ticket) => {
+                tracing::warn!(batch = %item.ticket.batch, index = item.ticket.index, "the lease of an item was lost");
+                return;
+            }
+            () = self.left() => Settlement::Later { after: Duration::ZERO, counts: false },
+        };
+        self.settle(&item.ticket, &settlement).await;
+    }
+
+    /// Keeps the lease for as long as this is waited for. Returns when it is lost.
+    async fn keep(&self, ticket: &Ticket) {
+        let lease = self.settings.lease;
+        let mut held_until = Instant::now() + lease;
+        loop {
+            sleep(lease / 3).await;
+            let asked = Instant::now();
+            let keep = Settlement::Keep(lease);
+            match self.queue.settle(&self.context("batches"), ticket, &keep).await {
+                Ok(true) => held_until = asked + lease,
+                // The store may be back in time.
+                Err(_) if Instant::now() < held_until => {}
+                Ok(false) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Returns when the process ends and what is under way has had its time.
+    async fn left(&self) {
+        self.tasks.stopping().await;
+        sleep(self.leaving).await;
+    }
+
+    async fn settle(&self, ticket: &Ticket, settlement: &Settlement) {
+        let counter = match settlement {
+            Settlement::Succeeded(_) => &self.counts.succeeded,
+            Settlement::Failed(_) => &self.counts.failed,
+            Settlement::Later { .. } | Settlement::Keep(_) => &self.counts.retried,
+        };
+        let until = Instant::now() + self.settings.lease;
+        loop {
+            match self.queue.settle(&self.context("batches"), ticket, settlement).await {
+                Ok(is_held) => {
+                    if is_held {
+                        counter.fetch_add(1, Ordering::Relaxed);
+                    }
+                    return;
+                }
+                Err(error) if Instant::now() >= until => {
+                    // Whoever gets it next finds its caption in the history, if it was to be stored.
+                    tracing::warn!(
+                        %error,
+                        batch = %ticket.batch,
+                        index = ticket.index,
+                        "the outcome of an item could not be kept; it is worked on again"
+                    );
+                    return;
+                }
+                Err(_) => sleep(self.settings.poll).await,
+            }
+        }
+    }
+
+    async fn outcome(&self, forms: Forms, item: &Claimed) -> Settlement {
+        let name: Arc<str> = format!("batch_{}_{}", item.ticket.batch.0.simple(), item.ticket.index).into();
+        if item.reclaimed {
+            // Whoever was lost over it may have got as far as storing the caption.
+            let cx = self.context_of(item, &name);
+            match self.engine.captions.read(&cx, item.caption).await {
+                Ok(Some(record)) => return Settlement::Succeeded((forms.record)(&record)),
+                Ok(None) => {}
+                Err(_) => return self.later(item, None, false),
+            }
+        }
+        if item.tries > self.settings.max_tries {
+            return Settlement::Failed((forms.given_up)(item.tries - 1, &name));
+        }
+        let request = match (forms.request)(&item.request) {
+            Ok(request) => request,
+            Err(invalid) => return Settlement::Failed((forms.failure)(&GenerateError::Invalid(invalid), &name)),
+        };
+        let pass = match self.admitted(item, &name).await {
+            Ok(pass) => pass,
+            Err(settlement) => return settlement,
+        };
+        let cx = self.context_of(item, &name);
+        let begun = Instant::now();
+        let generated = self.generate(&cx, item, &request).await;
+        account(pass, &cx, generated.as_ref().ok());
+        match generated {
+            Ok(answer) => Settlement::Succeeded((forms.answer)(&answer, &name, begun.elapsed())),
+            Err(error) => self.failed(forms, item, &cx, &error, &name),
+        }
+    }
+
+    /// Nobody waits for a batch: what stands below the providers is for the last try.
+    async fn generate(&self, cx: &Context, item: &Claimed, request: &CaptionRequest) -> Result<Answer, GenerateError> {
+        if !request.allow_fallback || item.tries >= self.settings.max_tries {
+            return self.engine.generate(cx, request).await;
+        }
+        let strict = CaptionRequest {
+            allow_fallback: false,
+            ..request.clone()
+        };
+        match self.engine.generate(cx, &strict).await {
+            // Another try would be told the same. A refusal of the content is final, and is not gone round.
+            Err(GenerateError::Provider {
+                error:
+                    LlmError::TooLong
+                    | LlmError::Rejected {
+                        kind: Rejection::Request,
+                        ..
+                    },
+                ..
+            }) => self.engine.generate(cx, request).await,
+            generated => generated,
+        }
+    }
+
+    fn failed(&self, forms: Forms, item: &Claimed, cx: &Context, error: &GenerateError, name: &str) -> Settlement {
+        let was_tried = cx.attempts.begun() > 0;
+        let is_last = item.tries >= self.settings.max_tries;
+        if !is_worth_another_try(error) || (was_tried && is_last) {
+            return Settlement::Failed((forms.failure)(error, name));
+        }
+        let wait = match error {
+            GenerateError::Provider { error, .. } => error.fault().and_then(Fault::retry_after),
+            GenerateError::Invalid(_) => None,
+        };
+        if !was_tried {
+            self.pause(wait.unwrap_or(UNTOLD));
+        }
+        self.later(item, wait, was_tried)
+    }
+
+    fn later(&self, item: &Claimed, wait: Option<Duration>, counts: bool) -> Settlement {
+        let doubled = self.settings.retry_delay * 4_u32.saturating_pow(item.tries.saturating_sub(1).min(8));
+        let backoff = if counts { doubled } else { self.settings.retry_delay };
+        // From one half to all of it, so that what failed together is not tried together.
+        let backoff = backoff
+            .min(LONGEST_BACKOFF)
+            .mul_f64(self.jitter.unit().mul_add(0.5, 0.5));
+        Settlement::Later {
+            after: backoff.max(wait.unwrap_or_default().min(LONGEST_WAIT)),
+            counts,
+        }
+    }
+
+    /// Leave by the tenant's own limits, waited for if it comes soon. `Err`: what to do with the item instead.
+    async fn admitted(&self, item: &Claimed, name: &Arc<str>) -> Result<Option<Pass>, Settlement> {
+        let Some(callers) = &self.callers else { return Ok(None) };
+        let cx = self.context_of(item, name);
+        let key = limits::caller(&item.tenant);
+        match callers.take(&cx, &key, Amount::request(TOKENS), PATIENCE).await {
+            Ok(mut pass) => {
+                sleep(pass.wait).await;
+                pass.begin();
+                Ok(Some(pass))
+            }
+            Err(refused) => {
+                let wait = refused.wait.clamp(Duration::from_millis(10), LONGEST_HOLD);
+                self.hold(&item.tenant, wait);
+                Err(Settlement::Later {
+                    after: Duration::ZERO,
+                    counts: false,
+                })
+            }
+        }
+    }
+
+    fn context_of(&self, item: &Claimed, name: &Arc<str>) -> Context {
+        Context {
+            tenant: item.tenant.clone(),
+            request_id: Arc::clone(name),
+            // The caption has this id whoever writes it.
+            fresh_id: item.caption.0,
+            now: OffsetDateTime::now_utc().truncate_to_microsecond(),
+            deadline: std::time::Instant::now() + self.settings.item_deadline,
+            attempts: Arc::new(Attempts::up_to(self.max_attempts)),
+            ..self.context(name)
+        }
+    }
+}
+
+/// Settles the tenant's account. What others have paid for costs nothing; where a provider does not tell what it used, the
+/// guess stands.
+fn account(pass: Option<Pass>, cx: &Context, answer: Option<&Answer>) {
+    let Some(pass) = pass else { return };
+    let was_called = cx.attempts.begun() > 0;
+    match answer {
+        Some(answer) if answer.source == Source::Provider && was_called => {
+            if let Some(usage) = answer.caption.usage {
+                pass.used(usage.input_tokens.saturating_add(usage.output_tokens));
+            }
+        }
+        Some(_) => pass.used(0),
+        None if !was_called => pass.used(0),
+        None => {}
+    }
+}
+
+/// True if the same request may well succeed later, when whoever failed is well again.
+fn is_worth_another_try(error: &GenerateError) -> bool {
+    let GenerateError::Provider { error, .. } = error else {
+        return false;
+    };
+    match error {
+        LlmError::Unusable { .. } => true,
+        LlmError::Rejected { kind, .. } => matches!(kind, Rejection::Auth | Rejection::Billing),
+        LlmError::Refused | LlmError::TooLong => false,
+        LlmError::Fault(fault) => match fault.kind {
+            FaultKind::Timeout
+            | FaultKind::Unavailable
+            | FaultKind::RateLimited { .. }
+            | FaultKind::CircuitOpen { .. }
+            | FaultKind::Overloaded
+            | FaultKind::Corrupt => true,
+            FaultKind::Internal => false,
+        },
+    }
+}
