@@ -46,7 +46,10 @@ async fn the_walk_works_as_printed() {
             bash.args(["-euo", "pipefail", "-c", &live]).output().unwrap()
         });
         let ran = ran.await.unwrap();
-        let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr),
+        );
         assert!(ran.status.success(), "{command}\n{stdout}{stderr}");
         if let Some(expected) = expected {
             assert_eq!(stdout, expected, "{command}");

@@ -27,7 +27,13 @@ const EDITED: &str = "The loaves came out at six. The counter is full.";
 const OWN: [(&str, &str); 2] = [("read_openapi", "application/json"), ("read_docs", "text/html")];
 
 /// What takes a queue of batches, which the server of these tests does not have.
-const WITHOUT: [&str; 5] = ["create_batch", "list_batches", "read_batch", "cancel_batch", "read_batch_results"];
+const WITHOUT: [&str; 5] = [
+    "create_batch",
+    "list_batches",
+    "read_batch",
+    "cancel_batch",
+    "read_batch_results",
+];
 
 /// Headers of the connection, of every body and of every answer alike, which are no part of an operation.
 const COMMON: [&str; 14] = [

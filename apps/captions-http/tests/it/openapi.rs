@@ -44,7 +44,6 @@ async fn the_document_is_openapi_3_1_and_lists_every_address() {
         .into_iter()
         .map(|(path, method, _)| format!("{} {path}", method.to_uppercase()))
         .collect();
-<<<<<<< HEAD
     let named = named_by_the_page(include_str!("../../../../docs/API.md"));
     assert_eq!(listed, named, "the document and the table of docs/API.md");
 }
