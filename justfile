@@ -31,6 +31,10 @@ serve *args:
 openapi-check *args:
     tests/openapi "$@"
 
+# The TypeScript and the Python client from a running server, into target/clients.
+clients url="http://127.0.0.1:8080":
+    clients/build "$1"
+
 doc:
     cargo doc --workspace --no-deps --open
 

@@ -49,6 +49,8 @@ fn may_use(from: &str, to: &str) -> bool {
         // The same commands, answered by a server.
         "captions-cli" if to == "captions-client" => true,
         _ if APPS.contains(&from) => ["captions-wiring", "captions-api", "captions-domain"].contains(&to),
+        // Readers of strangers' bytes.
+        "captions-fuzz" => to == "captions-api" || to == "captions-domain",
         // It starts the whole as production does and measures it from outside.
         "captions-bench" => to == "captions-http" || to == "captions-wiring",
         _ => false,

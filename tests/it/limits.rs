@@ -9,12 +9,13 @@ use std::{
 
 use captions_testkit::{
     llm::{FakeLlm, Turn},
+    postgres::fresh_database,
     redis::Server,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Service, description, until};
+use crate::support::{Service, captions, description, environment, until};
 
 const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 
@@ -44,15 +45,17 @@ async fn stop(services: Vec<Service>) {
 
 /// How many calls of each status, of so many at once, dealt out to all in turn. Each asks for a user that there is not.
 async fn look_ups(services: &[Service], count: usize) -> BTreeMap<u16, usize> {
+    look_ups_with(None, services, count).await
+}
+
+async fn look_ups_with(key: Option<&str>, services: &[Service], count: usize) -> BTreeMap<u16, usize> {
     let calls = (0..count).map(|number| async move {
         let service = &services[number % services.len()];
-        let reply = service
-            .client
-            .get(format!("{}/v1/users/nobody", service.base))
-            .send()
-            .await
-            .unwrap();
-        reply.status().as_u16()
+        let mut request = service.client.get(format!("{}/v1/users/nobody", service.base));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        request.send().await.unwrap().status().as_u16()
     });
     let mut statuses = BTreeMap::new();
     for status in join_all(calls).await {
@@ -86,6 +89,43 @@ async fn three_replicas_keep_one_limit_of_a_caller_under_500_calls_at_once() {
         let_through + statuses[&429],
         "{statuses:?}"
     );
+    stop(services).await;
+}
+
+/// Two keys flood the same replicas: each gets what is its own, exactly, and neither costs the other anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_replicas_keep_the_limits_of_each_key_under_500_calls_of_each_at_once() {
+    let (redis, llm) = (Server::start(), FakeLlm::start().await);
+    let database = fresh_database().await;
+    let settings = [
+        ("DATABASE_URL", database.as_str()),
+        ("CAPTIONS_AUTH__REQUIRED", "always"),
+        ("CAPTIONS_LIMITS__REQUESTS_PER_HOUR", "10"),
+        ("CAPTIONS_LIMITS__REPLICAS", "3"),
+    ];
+    let services = replicas(3, &redis, &llm, &settings).await;
+    let home = tempfile::tempdir().unwrap();
+    let env = environment(&home, &settings[..1]);
+    let mut keys = Vec::new();
+    for limit in ["100", "300"] {
+        let made = captions(env.clone(), &["key", "create", "--requests-per-hour", limit]).await;
+        assert_eq!(made.exit.code(), 0, "{}", made.stderr);
+        keys.push(made.stdout.trim_end().to_owned());
+    }
+    let begun = Instant::now();
+
+    let (small, large) = tokio::join!(
+        look_ups_with(Some(&keys[0]), &services, 500),
+        look_ups_with(Some(&keys[1]), &services, 500)
+    );
+
+    for (limit, statuses) in [(100, small), (300, large)] {
+        // One comes back in 3600 / limit seconds.
+        let back = usize::try_from(begun.elapsed().as_secs()).unwrap() * limit / 3600 + 1;
+        let let_through = statuses[&404];
+        assert!((limit..=limit + back).contains(&let_through), "{statuses:?}");
+        assert_eq!(500, let_through + statuses[&429], "{statuses:?}");
+    }
     stop(services).await;
 }
 

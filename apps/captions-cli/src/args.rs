@@ -12,6 +12,7 @@ mod eval;
 mod feedback;
 mod generate;
 mod hashtags;
+mod key;
 mod prompt;
 mod results;
 mod rewrite;
@@ -31,6 +32,7 @@ pub(crate) use self::{
     feedback::FeedbackArgs,
     generate::{GenerateArgs, flag_of},
     hashtags::HashtagsArgs,
+    key::{CreateArgs, End, KeyCommand, Tenant},
     prompt::{PromptCommand, ShowArgs},
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
@@ -83,6 +85,10 @@ pub(crate) struct Global {
     /// Read this settings file instead of ./captions.toml or the one in the XDG folder
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Let a Captions server answer, such as https://captions.example.com; or CAPTIONS_URL. Its key: CAPTIONS_API_KEY, or
+    /// CAPTIONS_API_KEY_FILE for a file that holds it
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
     /// Set any setting for this call, such as api.timeout=5; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) settings: Vec<(String, String)>,
@@ -168,6 +174,13 @@ Examples:
   captions voice suggestions ana
   captions voice accept ana emoji-none")]
     Voice(VoiceCommand),
+    /// Create, list, rotate and revoke the API keys of a server
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions key create --name ci --scopes read
+  captions key list
+  captions key revoke 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21")]
+    Key(KeyCommand),
     /// Show how models are asked: what would be sent, and the templates that it is made from
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

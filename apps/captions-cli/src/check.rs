@@ -5,25 +5,32 @@ use captions_domain::check::{Standing, Verdict};
 
 use crate::{
     Surroundings,
-    args::CheckArgs,
+    args::{CheckArgs, flag_of},
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
+    remote::Remote,
     screen::{Mark, Screen},
 };
 
-pub(crate) fn run(
+pub(crate) async fn run(
     args: &CheckArgs,
     surroundings: &Surroundings,
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd, "check")?;
-    let request = args
-        .body(text)
+    let body = args.body(text);
+    let request = body
         .check()
         .map_err(|broken| Failure::of_flags(Problem::from(broken)))?;
-    let document = CheckDocument::of(&request);
+    let document = match Remote::of(surroundings, None)? {
+        Some(remote) => {
+            let checked = remote.client.check(&body).await;
+            checked.map_err(|error| Failure::of_server(error, flag_of))?.document
+        }
+        None => CheckDocument::of(&request),
+    };
     if args.output.json {
         screen.document(&document)?;
     } else {

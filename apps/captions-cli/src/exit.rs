@@ -75,10 +75,14 @@ impl From<Code> for Exit {
             | Code::UserNotFound
             | Code::SuggestionNotFound
             | Code::ProviderNotFound
+            | Code::KeyNotFound
+            | Code::KeyInactive
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists
             | Code::Conflict
+            | Code::IdempotencyInFlight
+            | Code::IdempotencyKeyReused
             | Code::VersionMismatch
             | Code::ContentRefused
             | Code::Internal

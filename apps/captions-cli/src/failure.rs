@@ -1,6 +1,6 @@
 //! Why a command ended without its result, in words: what broke, whose fault it is, what to do next.
 
-use std::{error::Error, fmt::Write as _, io, time::Duration};
+use std::{borrow::Cow, error::Error, fmt::Write as _, io, time::Duration};
 
 use captions_api::problem::{Code, FieldProblem, Problem};
 use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid};
@@ -21,7 +21,7 @@ const MAX_NEAREST: usize = 60;
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// The stable name of the problem, the same as over HTTP.
-    pub(crate) code: Option<&'static str>,
+    pub(crate) code: Option<Cow<'static, str>>,
     /// One error each; empty if there is nobody to tell.
     pub(crate) errors: Vec<String>,
     /// What to know and to do.
@@ -32,7 +32,7 @@ impl Failure {
     pub(crate) fn new(exit: Exit, code: Option<&'static str>, error: impl Into<String>) -> Self {
         Self {
             exit,
-            code,
+            code: code.map(Cow::Borrowed),
             errors: vec![error.into()],
             advice: Vec::new(),
         }
@@ -40,6 +40,13 @@ impl Failure {
 
     pub(crate) fn usage(error: impl Into<String>) -> Self {
         Self::new(Exit::Usage, None, error)
+    }
+
+    /// Names it by a code that this version does not know.
+    #[must_use]
+    pub(crate) fn named(mut self, code: String) -> Self {
+        self.code = Some(Cow::Owned(code));
+        self
     }
 
     /// Says what to do next.
@@ -233,6 +240,8 @@ fn next_step(code: Code, wait: Option<Duration>) -> Option<String> {
         Code::StoreUnavailable => "check database.url and that the store runs: captions doctor",
         Code::CaptionNotFound => "check the id; captions of --no-store are not kept",
         Code::SuggestionNotFound => "see which there are: captions voice suggestions USER",
+        Code::KeyNotFound => "see which there are: captions key list",
+        Code::KeyInactive => "make a new one: captions key create",
         Code::InvalidCursor => "give a caption's id, or the next_cursor of the page before",
         Code::Conflict => "try again",
         Code::Internal | Code::StoreCorrupt => "this is a fault of ours: run again with -vv and report what it says",

@@ -16,6 +16,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
+    remote::{Remote, about_caption},
     screen::Screen,
     session::Session,
 };
@@ -40,11 +41,15 @@ pub(crate) async fn run(
     });
     // What is wrong by itself is told before any store is asked; its time is when it is kept.
     parse(&body, time::OffsetDateTime::UNIX_EPOCH)?;
-    let session = Session::of_store(surroundings, screen).await?;
-    let kept = keep(&session, id, &body).await;
-    session.close().await;
-    let feedback = kept?;
-    let document = FeedbackDocument::from(&feedback);
+    let document = if let Some(remote) = Remote::of(surroundings, None)? {
+        let kept = remote.client.feedback(id.0, &body).await;
+        kept.map_err(about_caption(id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let kept = keep(&session, id, &body).await;
+        session.close().await;
+        FeedbackDocument::from(&kept?)
+    };
     if args.output.json {
         screen.document(&document)?;
     } else {

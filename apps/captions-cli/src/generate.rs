@@ -2,7 +2,8 @@
 
 use std::{pin::pin, sync::Arc, time::Instant};
 
-use captions_api::{caption::CaptionDocument, problem::Problem};
+use captions_api::{caption::CaptionDocument, generate::GenerateBody, problem::Problem, stream::StreamEvent};
+use captions_client::Error;
 use captions_domain::{
     caption::Answer,
     context::Context,
@@ -14,12 +15,14 @@ use futures_util::StreamExt;
 
 use crate::{
     Surroundings,
-    args::GenerateArgs,
+    args::{GenerateArgs, flag_of},
     draft::Draft,
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
-    picture, report,
+    picture,
+    remote::Remote,
+    report,
     screen::Screen,
     session::{self, Session},
 };
@@ -32,11 +35,36 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let description = input::description(args.text.as_deref(), stdin, &surroundings.cwd)?;
     let image = args.image.as_deref().map(|image| picture::of(image, &surroundings.cwd));
-    let request = args
-        .body(description, image.transpose()?)
+    let body = args.body(description, image.transpose()?);
+    let request = body
         .check()
         .map_err(|broken| Failure::of_flags(Problem::from(broken)))?;
+    let document = match Remote::of(surroundings, args.timeout)? {
+        Some(remote) => {
+            let written = if is_streamed(args, &request, screen) {
+                streamed_by(&remote, &body, screen).await
+            } else {
+                whole_by(&remote, &body, screen).await
+            };
+            written.map_err(|error| Failure::of_server(error, flag_of))?
+        }
+        None => here(args, request, surroundings, screen).await?,
+    };
+    if args.json {
+        screen.document(&document)?;
+    } else {
+        screen.result(&report::texts(&document))?;
+        report::tell(screen, &document);
+    }
+    verdict(args.min_score, &document)
+}
 
+async fn here(
+    args: &GenerateArgs,
+    request: CaptionRequest,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<CaptionDocument, Failure> {
     let mut flags = Vec::new();
     if let Some(seconds) = args.timeout {
         flags.push(("engine.deadline".to_owned(), seconds.to_string()));
@@ -56,15 +84,7 @@ pub(crate) async fn run(
     let duration = started.elapsed();
     session.close().await;
     let answer = answer.map_err(|error| Failure::from(&error))?;
-    let document = CaptionDocument::of_answer(&answer, &cx.request_id, duration);
-
-    if args.json {
-        screen.document(&document)?;
-    } else {
-        screen.result(&report::texts(&document))?;
-        report::tell(screen, &document);
-    }
-    verdict(args.min_score, &document)
+    Ok(CaptionDocument::of_answer(&answer, &cx.request_id, duration))
 }
 
 /// On a terminal the text is shown while it is written, unless only the result is wanted. Several captions are written
@@ -116,6 +136,32 @@ async fn streamed(
             attempts: cx.attempts.begun(),
         })
     })
+}
+
+async fn whole_by(remote: &Remote, body: &GenerateBody, screen: &mut Screen<'_>) -> Result<CaptionDocument, Error> {
+    let mut draft = Draft::default();
+    draft.status(screen, "writing ...");
+    let reply = remote.client.generate(body).await;
+    draft.clear(screen);
+    Ok(reply?.document)
+}
+
+/// The same as [`streamed`], with the server's events.
+async fn streamed_by(remote: &Remote, body: &GenerateBody, screen: &mut Screen<'_>) -> Result<CaptionDocument, Error> {
+    let mut draft = Draft::default();
+    let mut events = remote.client.stream(body).await?;
+    let mut ended = None;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(StreamEvent::Delta { text, .. }) => draft.push(screen, &text),
+            Ok(StreamEvent::Withdrawn { code, .. }) => draft.withdraw(screen, &code),
+            Ok(StreamEvent::Completed(document)) => ended = Some(Ok(*document)),
+            Ok(StreamEvent::Created { .. } | StreamEvent::Failed(_)) => {}
+            Err(error) => ended = Some(Err(error)),
+        }
+    }
+    draft.clear(screen);
+    ended.unwrap_or_else(|| Err(Error::Broken("the events ended without a last one".into())))
 }
 
 /// The caption is there; is it what was asked for?

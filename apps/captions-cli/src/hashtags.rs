@@ -11,21 +11,30 @@ use crate::{
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
+    remote::Remote,
     screen::{Mark, Screen},
 };
 
-pub(crate) fn run(
+pub(crate) async fn run(
     args: &HashtagsArgs,
     surroundings: &Surroundings,
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let description = input::description(args.text.as_deref(), stdin, &surroundings.cwd)?;
-    let request = args
-        .body(description)
+    let body = args.body(description);
+    let request = body
         .check()
         .map_err(|broken| Failure::of_fields(Problem::from(broken), HashtagsArgs::flag_of))?;
-    let document = HashtagsDocument::of(&request);
+    let document = match Remote::of(surroundings, None)? {
+        Some(remote) => {
+            let chosen = remote.client.hashtags(&body).await;
+            chosen
+                .map_err(|error| Failure::of_server(error, HashtagsArgs::flag_of))?
+                .document
+        }
+        None => HashtagsDocument::of(&request),
+    };
     if args.output.json {
         screen.document(&document)?;
         return Ok(Exit::Done);

@@ -1,13 +1,22 @@
 //! `captions history`.
 
 use captions_api::{
-    caption::{CaptionDocument, HistoryPage, read_cursor},
+    caption::{CaptionDocument, HistoryPage, cursor_after, read_cursor},
     problem::Code,
 };
 use captions_domain::{caption::CaptionId, request::UserId};
 use time::format_description::well_known::Rfc3339;
 
-use crate::{Surroundings, args::HistoryArgs, exit::Exit, failure::Failure, report, screen::Screen, session::Session};
+use crate::{
+    Surroundings,
+    args::HistoryArgs,
+    exit::Exit,
+    failure::Failure,
+    remote::{Remote, about_caption, about_user},
+    report,
+    screen::Screen,
+    session::Session,
+};
 
 pub(crate) async fn run(
     args: &HistoryArgs,
@@ -22,13 +31,22 @@ pub(crate) async fn run(
     };
     let user = UserId::new(user)?;
     let before = args.before.as_deref().map(caption_or_cursor).transpose()?;
-    let session = Session::of_store(surroundings, screen).await?;
-    let records = session
-        .captions()
-        .history(&session.context(), &user, before, args.limit + 1)
-        .await;
-    session.close().await;
-    let page = HistoryPage::of(&records?, args.limit as usize);
+    let page = if let Some(remote) = Remote::of(surroundings, None)? {
+        let cursor = before.map(cursor_after);
+        let page = remote
+            .client
+            .history_page(user.as_str(), args.limit, cursor.as_deref())
+            .await;
+        page.map_err(about_user(&user))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let records = session
+            .captions()
+            .history(&session.context(), &user, before, args.limit + 1)
+            .await;
+        session.close().await;
+        HistoryPage::of(&records?, args.limit as usize)
+    };
     if args.output.json {
         screen.document(&page)?;
         return Ok(Exit::Done);
@@ -53,16 +71,15 @@ async fn one(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let id: CaptionId = id.parse()?;
-    let session = Session::of_store(surroundings, screen).await?;
-    let record = session.captions().read(&session.context(), id).await;
-    session.close().await;
-    let Some(record) = record? else {
-        return Err(Failure::broken(
-            Code::CaptionNotFound,
-            format!("there is no caption {id}"),
-        ));
+    let document = if let Some(remote) = Remote::of(surroundings, None)? {
+        remote.client.caption(id.0).await.map_err(about_caption(id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let record = session.captions().read(&session.context(), id).await;
+        session.close().await;
+        let not_found = || Failure::broken(Code::CaptionNotFound, format!("there is no caption {id}"));
+        CaptionDocument::of_record(&record?.ok_or_else(not_found)?)
     };
-    let document = CaptionDocument::of_record(&record);
     if args.output.json {
         screen.document(&document)?;
     } else {

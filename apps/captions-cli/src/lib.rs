@@ -1,4 +1,4 @@
-//! The command line. It drives the engine in this process, as tenant `local`.
+//! The command line. It drives the engine in this process, as tenant `local`, or asks a server ([`remote`]).
 //!
 //! [`run`] is the whole program over a [`Process`]: arguments, environment and streams are handed in, so tests run it
 //! as people do. Results go to stdout, everything else to stderr. One file for each command.
@@ -20,12 +20,14 @@ mod generate;
 mod hashtags;
 mod history;
 mod input;
+mod key;
 mod model;
 mod options;
 mod picture;
 mod prefs;
 mod prompt;
 mod provider;
+mod remote;
 mod report;
 mod results;
 mod rewrite;
@@ -136,21 +138,23 @@ async fn dispatch(
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
+    remote::has_an_answer(&command, surroundings)?;
     match command {
-        Command::Generate(args) => generate::run(&args, surroundings, stdin, screen).await,
-        Command::Hashtags(args) => hashtags::run(&args, surroundings, stdin, screen),
+        Command::Generate(args) => Box::pin(generate::run(&args, surroundings, stdin, screen)).await,
+        Command::Hashtags(args) => Box::pin(hashtags::run(&args, surroundings, stdin, screen)).await,
         Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
         Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,
         Command::Adapt(args) => Box::pin(rewrite::adapt(&args, surroundings, stdin, screen)).await,
-        Command::Check(args) => check::run(&args, surroundings, stdin, screen),
+        Command::Check(args) => Box::pin(check::run(&args, surroundings, stdin, screen)).await,
         Command::Score(args) => Box::pin(score::run(&args, surroundings, stdin, screen)).await,
-        Command::User(command) => user::run(&command, surroundings, screen).await,
-        Command::Feedback(args) => feedback::run(&args, surroundings, stdin, screen).await,
+        Command::User(command) => Box::pin(user::run(&command, surroundings, screen)).await,
+        Command::Feedback(args) => Box::pin(feedback::run(&args, surroundings, stdin, screen)).await,
         Command::Voice(command) => Box::pin(voice::run(&command, surroundings, stdin, screen)).await,
         Command::Prefs(command) => Box::pin(prefs::run(&command, surroundings, screen)).await,
         Command::Results(command) => Box::pin(results::run(&command, surroundings, stdin, screen)).await,
+        Command::Key(command) => Box::pin(key::run(&command, surroundings, screen)).await,
         Command::Batch(command) => Box::pin(batch::run(&command, surroundings, stdin, screen)).await,
-        Command::History(args) => history::run(&args, surroundings, screen).await,
+        Command::History(args) => Box::pin(history::run(&args, surroundings, screen)).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Options(output) => options::run(&output, screen),
         Command::Provider(command) => Box::pin(provider::run(&command, surroundings, screen)).await,

@@ -16,6 +16,7 @@ use crate::{
     args::{Output, PrefsCommand},
     exit::Exit,
     failure::Failure,
+    remote::{Remote, about_user},
     samples,
     screen::Screen,
     session::Session,
@@ -36,6 +37,10 @@ pub(crate) async fn run(
     match command {
         PrefsCommand::Get { user, output } => {
             let id = UserId::new(user)?;
+            if let Some(remote) = Remote::of(surroundings, None)? {
+                let found = remote.client.preferences(id.as_str()).await;
+                return show(&found.map_err(about_user(&id))?.document.0, *output, screen);
+            }
             let session = Session::of_store(surroundings, screen).await?;
             let user = session.user(&session.context(), &id).await;
             session.close().await;
@@ -46,10 +51,14 @@ pub(crate) async fn run(
             let patch = patch(wishes, &surroundings.cwd)?;
             // What is wrong by itself is told before any store is asked.
             merge(&Preferences::default(), &patch)?;
-            let session = Session::of_store(surroundings, screen).await?;
-            let changed = change(&session, &id, |current| merge(current, &patch)).await;
-            session.close().await;
-            let (changed, is_new) = changed?;
+            let (changed, is_new) = if let Some(remote) = Remote::of(surroundings, None)? {
+                remote.prefer(&id, &patch).await?
+            } else {
+                let session = Session::of_store(surroundings, screen).await?;
+                let changed = change(&session, &id, |current| merge(current, &patch)).await;
+                session.close().await;
+                changed?
+            };
             if is_new {
                 screen.note(&format!("created the user {id}"));
             }
@@ -57,6 +66,11 @@ pub(crate) async fn run(
         }
         PrefsCommand::Reset { user, output } => {
             let id = UserId::new(user)?;
+            if let Some(remote) = Remote::of(surroundings, None)? {
+                let removed = remote.client.remove_preferences(id.as_str(), None).await;
+                removed.map_err(about_user(&id))?;
+                return show(&Preferences::default(), *output, screen);
+            }
             let session = Session::of_store(surroundings, screen).await?;
             let changed = change(&session, &id, |current| Ok(without_wishes(current))).await;
             session.close().await;

@@ -6,6 +6,7 @@ use captions_domain::{
     request::{Invalid, UserId},
     user::Preferences,
 };
+use serde_json::{Value, json};
 
 use crate::{
     Surroundings,
@@ -14,6 +15,7 @@ use crate::{
     failure::Failure,
     input::{self, Stdin},
     prefs,
+    remote::{Remote, about_user, is_no_user},
     screen::Screen,
     session::Session,
 };
@@ -29,37 +31,70 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     match command {
         ResultsCommand::Import { user, file, output } => {
-            let posts = posts(&input::posts(file, stdin, &surroundings.cwd)?)?;
+            let (body, posts) = posts(&input::posts(file, stdin, &surroundings.cwd)?)?;
+            if let Some(remote) = Remote::of(surroundings, None)? {
+                let (document, is_new) = import(&remote, &UserId::new(user)?, &body).await?;
+                if is_new {
+                    screen.note(&format!("created the user {user}"));
+                }
+                return show(&document, *output, screen);
+            }
             let set = |current: &Preferences, now| {
                 let language = current.language.clone().unwrap_or_default();
                 Some(Results::of(&posts, &language, now))
             };
             let changed = change(user, surroundings, screen, set).await?;
-            show(&changed, *output, screen)
+            show(&ResultsDocument::of(changed.results.as_ref()), *output, screen)
         }
         ResultsCommand::Show { user, output } => {
             let id = UserId::new(user)?;
+            if let Some(remote) = Remote::of(surroundings, None)? {
+                let found = remote.client.results(id.as_str()).await;
+                return show(&found.map_err(about_user(&id))?.document, *output, screen);
+            }
             let session = Session::of_store(surroundings, screen).await?;
             let user = session.user(&session.context(), &id).await;
             session.close().await;
-            show(&user?.preferences, *output, screen)
+            show(
+                &ResultsDocument::of(user?.preferences.results.as_ref()),
+                *output,
+                screen,
+            )
         }
         ResultsCommand::Forget { user } => {
-            change(user, surroundings, screen, |_, _| None).await?;
+            if let Some(remote) = Remote::of(surroundings, None)? {
+                let id = UserId::new(user)?;
+                let forgotten = remote.client.forget_results(id.as_str(), None).await;
+                forgotten.map_err(about_user(&id))?;
+            } else {
+                change(user, surroundings, screen, |_, _| None).await?;
+            }
             screen.note(&format!("forgot what the posts of {user} have reached"));
             Ok(Exit::Done)
         }
     }
 }
 
-/// JSON begins with a brace, and no CSV does.
-fn posts(text: &str) -> Result<Vec<Post>, Failure> {
-    let body = if text.trim_start().starts_with('{') {
+/// Lets the server read the posts; creates the user where that is needed, which the second value says.
+async fn import(remote: &Remote, id: &UserId, posts: &Value) -> Result<(ResultsDocument, bool), Failure> {
+    let is_new = match remote.client.import_results(id.as_str(), posts, None).await {
+        Ok(reply) => return Ok((reply.document, false)),
+        Err(error) if is_no_user(&error) => remote.create(id, &json!({})).await?.is_some(),
+        Err(error) => return Err(error.into()),
+    };
+    let imported = remote.client.import_results(id.as_str(), posts, None).await;
+    Ok((imported.map_err(about_user(id))?.document, is_new))
+}
+
+/// What was read, as a body and as posts. JSON begins with a brace, and no CSV does.
+fn posts(text: &str) -> Result<(Value, Vec<Post>), Failure> {
+    let body: Value = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| Failure::usage(format!("the file is not JSON: {error}")))?
     } else {
         posts_of_csv(text).map_err(|broken| wrong(&broken))?
     };
-    parse_posts(&body).map_err(|broken| wrong(&broken))
+    let posts = parse_posts(&body).map_err(|broken| wrong(&broken))?;
+    Ok((body, posts))
 }
 
 /// What is wrong, by the number of the post: pointers into a body are of no use to somebody with a file.
@@ -105,13 +140,12 @@ async fn change(
     Ok(changed)
 }
 
-fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
-    let document = ResultsDocument::of(preferences.results.as_ref());
+fn show(document: &ResultsDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
-        screen.document(&document)?;
+        screen.document(document)?;
         return Ok(Exit::Done);
     }
-    let Some(imported) = document.imported else {
+    let Some(imported) = &document.imported else {
         screen.note("nothing was imported yet: captions results import USER FILE");
         return Ok(Exit::Done);
     };

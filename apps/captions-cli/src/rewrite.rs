@@ -6,7 +6,7 @@ use captions_api::{
     problem::Problem,
     rewrite::{RewriteBody, RewriteDocument},
 };
-use captions_domain::rewrite::tokens::Token;
+use captions_domain::rewrite::{RewriteRequest, tokens::Token};
 
 use crate::{
     Surroundings,
@@ -15,6 +15,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
+    remote::Remote,
     report,
     screen::{Mark, Screen},
     session::{self, Session},
@@ -67,6 +68,32 @@ async fn change(
     let request = body
         .check()
         .map_err(|broken| Failure::of_fields(Problem::from(broken), flag_of))?;
+    let document = match Remote::of(surroundings, call.timeout)? {
+        Some(remote) => {
+            let mut draft = Draft::default();
+            draft.status(screen, "rewriting ...");
+            let done = Box::pin(remote.client.rewrite(&body)).await;
+            draft.clear(screen);
+            done.map_err(|error| Failure::of_server(error, flag_of))?.document
+        }
+        None => Box::pin(here(&request, flag_of, call, surroundings, screen)).await?,
+    };
+    if call.json {
+        screen.document(&document)?;
+    } else {
+        screen.result(&document.text)?;
+        tell(screen, &document);
+    }
+    Ok(Exit::Done)
+}
+
+async fn here(
+    request: &RewriteRequest,
+    flag_of: fn(&str) -> Option<String>,
+    call: &CallArgs,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<RewriteDocument, Failure> {
     let mut flags = Vec::new();
     if let Some(seconds) = call.timeout {
         flags.push(("engine.deadline".to_owned(), seconds.to_string()));
@@ -78,19 +105,12 @@ async fn change(
     let cx = session.context();
     let mut draft = Draft::default();
     draft.status(screen, "rewriting ...");
-    let done = session.engine().rewrite(&cx, &request).await;
+    let done = session.engine().rewrite(&cx, request).await;
     draft.clear(screen);
     let elapsed = started.elapsed();
     session.close().await;
     let done = done.map_err(|error| Failure::of_fields(Problem::from(&error), flag_of))?;
-    let document = RewriteDocument::of(&done, &cx.request_id, elapsed);
-    if call.json {
-        screen.document(&document)?;
-    } else {
-        screen.result(&document.text)?;
-        tell(screen, &document);
-    }
-    Ok(Exit::Done)
+    Ok(RewriteDocument::of(&done, &cx.request_id, elapsed))
 }
 
 /// How good it was and is, what became of its pieces, who did it.

@@ -1,14 +1,18 @@
 //! `captions score`.
 
-use captions_api::{problem::Problem, score::ScoreDocument};
+use captions_api::{
+    problem::Problem,
+    score::{ScoreDocument, ScoreRequest},
+};
 use captions_domain::{quality::YARDSTICK, user::Preferences};
 
 use crate::{
     Surroundings,
-    args::ScoreArgs,
+    args::{ScoreArgs, flag_of},
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
+    remote::Remote,
     screen::{Mark, Screen},
     session::Session,
 };
@@ -25,21 +29,17 @@ pub(crate) async fn run(
     };
     let description = input::description(Some(&args.description), nothing, &surroundings.cwd)?;
     let text = input::caption(args.text.as_deref(), stdin, &surroundings.cwd, "score")?;
-    let asked = args
-        .body(text, description)
+    let body = args.body(text, description);
+    let asked = body
         .check()
         .map_err(|broken| Failure::of_flags(Problem::from(broken)))?;
-    // The store is opened only for somebody who may be in it.
-    let preferences = match asked.user() {
-        Some(user) => {
-            let session = Session::of_store(surroundings, screen).await?;
-            let known = session.users().preferences(&session.context(), user).await;
-            session.close().await;
-            known?.unwrap_or_default()
+    let document = match Remote::of(surroundings, None)? {
+        Some(remote) => {
+            let scored = remote.client.score(&body).await;
+            scored.map_err(|error| Failure::of_server(error, flag_of))?.document
         }
-        None => Preferences::default(),
+        None => here(&asked, surroundings, screen).await?,
     };
-    let document = ScoreDocument::of(&asked, &preferences);
     if args.output.json {
         screen.document(&document)?;
     } else {
@@ -53,6 +53,24 @@ pub(crate) async fn run(
         )),
         None => Ok(Exit::Done),
     }
+}
+
+async fn here(
+    asked: &ScoreRequest,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<ScoreDocument, Failure> {
+    // The store is opened only for somebody who may be in it.
+    let preferences = match asked.user() {
+        Some(user) => {
+            let session = Session::of_store(surroundings, screen).await?;
+            let known = session.users().preferences(&session.context(), user).await;
+            session.close().await;
+            known?.unwrap_or_default()
+        }
+        None => Preferences::default(),
+    };
+    Ok(ScoreDocument::of(asked, &preferences))
 }
 
 /// The score, every part with what would raise it, and what nobody said.

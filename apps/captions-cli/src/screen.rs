@@ -122,6 +122,7 @@ impl<'a> Screen<'a> {
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let label = failure
             .code
+            .as_deref()
             .map_or_else(|| "error".to_owned(), |code| format!("error[{code}]"));
         for error in &failure.errors {
             let line = format!("{} {}", self.paint(Mark::Red, &format!("{label}:")), harmless(error));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use captions_domain::{
     context::{Context, TenantId},
     engine::Engine,
-    ports::{CaptionStore, UserStore},
+    ports::{CaptionStore, KeyStore, UserStore},
     request::UserId,
     user::User,
 };
@@ -85,6 +85,10 @@ impl Session {
 
     pub(crate) fn providers(&self) -> &Providers {
         &self.assembled.providers
+    }
+
+    pub(crate) fn keys(&self) -> &dyn KeyStore {
+        &*self.assembled.keys
     }
 
     /// The context of one call, whose time starts now.

@@ -13,6 +13,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     prefs,
+    remote::{Remote, about_user, is_no_user},
     screen::Screen,
     session::Session,
 };
@@ -36,7 +37,23 @@ async fn create(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
-    let new = parse_new(&json!({ "id": id, "display_name": name }))?;
+    let body = json!({ "id": id, "display_name": name });
+    let new = parse_new(&body)?;
+    let exists = || {
+        Failure::from(Problem::new(Code::UserExists, format!("the user {id} exists already")))
+            .next(format!("change it: captions prefs set {id} KEY=VALUE"))
+    };
+    if let Some(remote) = Remote::of(surroundings, None)? {
+        let created = remote
+            .client
+            .create_user(&body)
+            .await
+            .map_err(|error| match error.code() {
+                Some(code) if code == Code::UserExists.as_str() => exists(),
+                _ => error.into(),
+            })?;
+        return tell_new(&created.document, output, screen);
+    }
     let session = Session::of_store(surroundings, screen).await?;
     let cx = session.context();
     let mut user = User {
@@ -52,35 +69,43 @@ async fn create(
     user.version = match written {
         Ok(version) => version,
         Err(StoreError::Conflict) => {
-            return Err(
-                Failure::from(Problem::new(Code::UserExists, format!("the user {id} exists already")))
-                    .next(format!("change it: captions prefs set {id} KEY=VALUE")),
-            );
+            return Err(exists());
         }
         Err(error) => return Err(error.into()),
     };
+    tell_new(&UserDocument::from(&user), output, screen)
+}
+
+fn tell_new(user: &UserDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
-        screen.document(&UserDocument::from(&user))?;
+        screen.document(user)?;
     } else {
-        screen.result(user.id.as_str())?;
-        screen.note(&format!("created; set wishes: captions prefs set {id} tone=warm"));
+        screen.result(&user.id)?;
+        screen.note(&format!(
+            "created; set wishes: captions prefs set {} tone=warm",
+            user.id
+        ));
     }
     Ok(Exit::Done)
 }
 
 async fn show(id: &str, output: Output, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let id = UserId::new(id)?;
-    let session = Session::of_store(surroundings, screen).await?;
-    let user = session.user(&session.context(), &id).await;
-    session.close().await;
-    let user = user?;
+    let user = if let Some(remote) = Remote::of(surroundings, None)? {
+        remote.client.user(id.as_str()).await.map_err(about_user(&id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let user = session.user(&session.context(), &id).await;
+        session.close().await;
+        UserDocument::from(&user?)
+    };
     if output.json {
-        screen.document(&UserDocument::from(&user))?;
+        screen.document(&user)?;
         return Ok(Exit::Done);
     }
     let mut lines = vec![format!("id={}", user.id)];
     lines.extend(user.display_name.iter().map(|name| format!("display_name={name}")));
-    lines.extend(prefs::lines(&user.preferences));
+    lines.extend(prefs::lines(&user.preferences.0));
     lines.push(format!("version={}", user.version));
     lines.push(format!("created_at={}", user.created_at.date()));
     screen.result(&lines.join("\n"))?;
@@ -94,22 +119,33 @@ async fn delete(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let id = UserId::new(id)?;
-    let session = Session::of_store(surroundings, screen).await?;
-    let erased = erase(&session, &id).await;
-    session.close().await;
-    let (user_erased, captions_erased, degraded) = erased?;
-    if !user_erased && captions_erased == 0 {
-        return Err(Failure::broken(
+    let nobody = || {
+        Failure::broken(
             Code::UserNotFound,
             format!("there is no user {id}, and no caption for one"),
-        ));
-    }
-    let erased = ErasedDocument {
-        id: id.as_str().to_owned(),
-        user_erased,
-        captions_erased,
-        degraded,
+        )
     };
+    let erased = if let Some(remote) = Remote::of(surroundings, None)? {
+        let erased = remote.client.erase_user(id.as_str()).await;
+        erased
+            .map_err(|error| if is_no_user(&error) { nobody() } else { error.into() })?
+            .document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let erased = erase(&session, &id).await;
+        session.close().await;
+        let (user_erased, captions_erased, degraded) = erased?;
+        if !user_erased && captions_erased == 0 {
+            return Err(nobody());
+        }
+        ErasedDocument {
+            id: id.as_str().to_owned(),
+            user_erased,
+            captions_erased,
+            degraded,
+        }
+    };
+    let captions_erased = erased.captions_erased;
     if output.json {
         screen.document(&erased)?;
     } else {

@@ -4,6 +4,7 @@ use captions_api::{
     problem::Code,
     voice::{SuggestionsDocument, VoiceDocument, parse},
 };
+use captions_client::Error;
 use captions_domain::{
     request::UserId,
     user::Preferences,
@@ -18,6 +19,7 @@ use crate::{
     failure::Failure,
     input::Stdin,
     prefs,
+    remote::{Remote, about_user, is_no_user},
     report::BETWEEN,
     samples,
     screen::Screen,
@@ -38,14 +40,22 @@ pub(crate) async fn run(
         }
         VoiceCommand::Show { user, output } => {
             let id = UserId::new(user)?;
+            if let Some(remote) = Remote::of(surroundings, None)? {
+                let found = remote.client.voice(id.as_str()).await;
+                return show(found.map_err(about_user(&id))?.document, *output, screen);
+            }
             let session = Session::of_store(surroundings, screen).await?;
             let user = session.user(&session.context(), &id).await;
             session.close().await;
-            show(&user?.preferences, *output, screen)
+            show(VoiceDocument::from(&user?.preferences), *output, screen)
         }
         VoiceCommand::Forget { user, output } => forget(&UserId::new(user)?, *output, surroundings, screen).await,
         VoiceCommand::Suggestions { user, output } => {
             let id = UserId::new(user)?;
+            if let Some(remote) = Remote::of(surroundings, None)? {
+                let found = remote.client.suggestions(id.as_str()).await;
+                return tell(&found.map_err(about_user(&id))?.document, *output, screen);
+            }
             let session = Session::of_store(surroundings, screen).await?;
             let found = suggestions(&session, &id).await;
             session.close().await;
@@ -72,6 +82,13 @@ async fn learn(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let samples = parse(&json!({ "samples": texts }))?;
+    if let Some(remote) = Remote::of(surroundings, None)? {
+        let (document, is_new) = learn_at(&remote, id, texts).await?;
+        if is_new {
+            screen.note(&format!("created the user {id}"));
+        }
+        return show(document, output, screen);
+    }
     let session = Session::of_store(surroundings, screen).await?;
     let changed = prefs::change(&session, id, |current| {
         let samples = samples.clone();
@@ -87,7 +104,21 @@ async fn learn(
     if is_new {
         screen.note(&format!("created the user {id}"));
     }
-    show(&changed, output, screen)
+    show(VoiceDocument::from(&changed), output, screen)
+}
+
+/// The same at a server; the second value says whether the user is new.
+async fn learn_at(remote: &Remote, id: &UserId, texts: &[String]) -> Result<(VoiceDocument, bool), Failure> {
+    match remote.client.learn_voice(id.as_str(), texts, None).await {
+        Ok(reply) => return Ok((reply.document, false)),
+        Err(error) if is_no_user(&error) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(user) = remote.create(id, &json!({ "samples": texts })).await? {
+        return Ok((VoiceDocument::from(&user.preferences.0), true));
+    }
+    let learned = remote.client.learn_voice(id.as_str(), texts, None).await;
+    Ok((learned.map_err(about_user(id))?.document, false))
 }
 
 async fn forget(
@@ -96,19 +127,25 @@ async fn forget(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
-    let session = Session::of_store(surroundings, screen).await?;
-    let changed = prefs::change(&session, id, |current| {
-        Ok(Preferences {
-            samples: Vec::new(),
-            style_card: None,
-            ..current.clone()
+    let document = if let Some(remote) = Remote::of(surroundings, None)? {
+        let forgotten = remote.client.forget_voice(id.as_str(), None).await;
+        forgotten.map_err(about_user(id))?;
+        VoiceDocument::from(&Preferences::default())
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let changed = prefs::change(&session, id, |current| {
+            Ok(Preferences {
+                samples: Vec::new(),
+                style_card: None,
+                ..current.clone()
+            })
         })
-    })
-    .await;
-    session.close().await;
-    let (changed, _) = changed?;
+        .await;
+        session.close().await;
+        VoiceDocument::from(&changed?.0)
+    };
     if output.json {
-        screen.document(&VoiceDocument::from(&changed))?;
+        screen.document(&document)?;
     } else {
         screen.note(&format!("forgot how {id} writes"));
     }
@@ -122,6 +159,11 @@ async fn accept(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
+    if let Some(remote) = Remote::of(surroundings, None)? {
+        let accepted = remote.client.accept_suggestion(id.as_str(), suggestion, None).await;
+        let accepted = accepted.map_err(about_suggestion(id, suggestion))?;
+        return prefs::show(&accepted.document.0, output, screen);
+    }
     let session = Session::of_store(surroundings, screen).await?;
     let changed = accepted(&session, id, suggestion).await;
     session.close().await;
@@ -146,10 +188,17 @@ async fn dismiss(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
-    let session = Session::of_store(surroundings, screen).await?;
-    let left = dismissed(&session, id, suggestion).await;
-    session.close().await;
-    let left = left?;
+    let left = if let Some(remote) = Remote::of(surroundings, None)? {
+        let dismissed = remote.client.dismiss_suggestion(id.as_str(), suggestion, None).await;
+        dismissed.map_err(about_suggestion(id, suggestion))?;
+        let left = remote.client.suggestions(id.as_str()).await;
+        left.map_err(about_user(id))?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let left = dismissed(&session, id, suggestion).await;
+        session.close().await;
+        left?
+    };
     if output.json {
         screen.document(&left)?;
     } else {
@@ -180,10 +229,19 @@ async fn suggested(session: &Session, id: &UserId, suggestion: &str) -> Result<S
     found
         .into_iter()
         .find(|one| one.change.id() == suggestion)
-        .ok_or_else(|| {
-            let words = format!("the feedback on captions for {id} does not suggest '{suggestion}' now");
-            Failure::broken(Code::SuggestionNotFound, words)
-        })
+        .ok_or_else(|| not_suggested(id, suggestion))
+}
+
+fn about_suggestion(id: &UserId, suggestion: &str) -> impl Fn(Error) -> Failure {
+    move |error| match error.code() {
+        Some(code) if code == Code::SuggestionNotFound.as_str() => not_suggested(id, suggestion),
+        _ => about_user(id)(error),
+    }
+}
+
+fn not_suggested(id: &UserId, suggestion: &str) -> Failure {
+    let words = format!("the feedback on captions for {id} does not suggest '{suggestion}' now");
+    Failure::broken(Code::SuggestionNotFound, words)
 }
 
 async fn suggestions(session: &Session, id: &UserId) -> Result<SuggestionsDocument, Failure> {
@@ -221,8 +279,7 @@ fn tell(document: &SuggestionsDocument, output: Output, screen: &mut Screen<'_>)
     Ok(Exit::Done)
 }
 
-fn show(preferences: &Preferences, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
-    let document = VoiceDocument::from(preferences);
+fn show(document: VoiceDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
         screen.document(&document)?;
         return Ok(Exit::Done);

@@ -55,6 +55,19 @@ impl FromRequest<AppState> for Import {
     }
 }
 
+/// The whole body of a request to this address, as large as the address takes it. Its own reader then finds it complete.
+pub(crate) async fn whole(headers: &HeaderMap, body: Body, state: &AppState, route: &str) -> Result<BytesMut, Failure> {
+    let usual = state.limits.body_limit;
+    match route {
+        "/v1/batches" => batch_bytes(headers, body, state).await,
+        "/v1/captions" | "/v1/captions/stream" => {
+            let most = usual.saturating_add(MAX_DATA);
+            read(headers, body, &state.limits, Bound { usual, most }).await
+        }
+        _ => read(headers, body, &state.limits, Bound::of(usual)).await,
+    }
+}
+
 /// How much longer than others the largest kind of body may take.
 const BATCH_PATIENCE: u32 = 6;
 
@@ -72,21 +85,7 @@ impl FromRequest<AppState> for BatchBody {
             let detail = "the Content-Type is neither application/json nor application/jsonl in UTF-8";
             return Err(Failure::new(Code::UnsupportedMediaType, detail));
         }
-        let most = state
-            .batches
-            .as_ref()
-            .map_or(0, |batches| batches.settings().body_limit);
-        let limits = Limits {
-            body_timeout: state.limits.body_timeout * BATCH_PATIENCE,
-            ..state.limits
-        };
-        let bytes = read(
-            &parts.headers,
-            body,
-            &limits,
-            Bound::of(most.max(state.limits.body_limit)),
-        )
-        .await?;
+        let bytes = batch_bytes(&parts.headers, body, state).await?;
         // Megabytes of text take longer to read than others should wait.
         let read = tokio::task::spawn_blocking(move || {
             let text = utf8(&bytes)?;
@@ -100,6 +99,17 @@ impl FromRequest<AppState> for BatchBody {
         read.await
             .unwrap_or_else(|_| Err(Failure::new(Code::Internal, "the batch could not be read")))
     }
+}
+
+/// The bytes of a batch.
+async fn batch_bytes(headers: &HeaderMap, body: Body, state: &AppState) -> Result<BytesMut, Failure> {
+    let batches = state.batches.as_ref();
+    let most = batches.map_or(0, |batches| batches.settings().body_limit);
+    let limits = Limits {
+        body_timeout: state.limits.body_timeout * BATCH_PATIENCE,
+        ..state.limits
+    };
+    read(headers, body, &limits, Bound::of(most.max(limits.body_limit))).await
 }
 
 /// The field that holds a picture.
@@ -247,7 +257,12 @@ async fn collect(mut body: Body, bound: Bound) -> Result<BytesMut, Failure> {
             return Err(too_large(limit));
         }
         if was_within {
-            kept.extend_from_slice(&data);
+            // A body that is complete already is not copied.
+            match data.try_into_mut() {
+                Ok(whole) if kept.is_empty() => kept = whole,
+                Ok(part) => kept.unsplit(part),
+                Err(part) => kept.extend_from_slice(&part),
+            }
             if seen > limit && limit < bound.most && names_a_picture(&kept) {
                 limit = bound.most;
             }

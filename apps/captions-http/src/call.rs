@@ -11,13 +11,20 @@ use captions_domain::{
     batch::BatchId,
     caption::CaptionId,
     context::{Attempts, Class, Context},
+    keys::KeyId,
     request::UserId,
 };
 use http::request::Parts;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{auth::Caller, callers::Admission, failure::Failure, state::AppState};
+use crate::{
+    auth::Caller,
+    callers::{Admission, Standing},
+    failure::Failure,
+    state::AppState,
+    turns::Turn,
+};
 
 /// The header by which a caller asks for an earlier answer, in milliseconds.
 pub(crate) const TIMEOUT_HEADER: &str = "request-timeout-ms";
@@ -36,7 +43,13 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// Empty where nothing is limited.
     pub(crate) admission: Admission,
+    /// The request was begun before, with the same `Idempotency-Key`, and not brought to its end.
+    pub(crate) again: bool,
     pub(crate) caller: Caller,
+    /// How the caller's limits stand with it.
+    pub(crate) standing: Arc<Standing>,
+    /// Where only so many are answered at once: held as long as anything of the call lives.
+    pub(crate) turn: Option<Arc<Turn>>,
 }
 
 impl FromRequestParts<AppState> for Call {
@@ -90,7 +103,10 @@ impl Call {
             },
             started,
             admission: Admission::default(),
+            again: false,
             caller,
+            standing: Arc::default(),
+            turn: None,
         })
     }
 
@@ -172,6 +188,20 @@ impl FromRequestParts<AppState> for BatchPath {
 pub(crate) struct CaptionPath(pub(crate) CaptionId);
 
 impl FromRequestParts<AppState> for CaptionPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let id = segment(parts, state).await?;
+        id.parse()
+            .map(Self)
+            .map_err(|invalid: captions_domain::request::Invalid| Failure::new(Code::InvalidParameter, invalid.rule))
+    }
+}
+
+/// The key in the path.
+pub(crate) struct KeyPath(pub(crate) KeyId);
+
+impl FromRequestParts<AppState> for KeyPath {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {

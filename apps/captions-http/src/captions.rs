@@ -11,11 +11,11 @@ use captions_api::{
     problem::Code,
 };
 use captions_domain::{
-    caption::{Answer, CaptionId, Source},
+    caption::{Answer, CaptionId, Record, Source},
     choice::nearest,
 };
 use captions_wiring::monitor::{Operation, Outcome};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
     body::PictureBody,
@@ -82,6 +82,37 @@ pub(crate) async fn create(
     Ok((status, headers, Json(document)).into_response())
 }
 
+/// The answer with a caption that is in the history already: its request was begun before, and not brought to its end.
+pub(crate) fn of_stored(record: &Record) -> Response {
+    let document = CaptionDocument::of_record(record);
+    let mut response = (StatusCode::CREATED, Json(document)).into_response();
+    let degraded: Vec<&str> = record.degraded.iter().map(|part| part.as_str()).collect();
+    let told = [
+        (header::LOCATION, Some(format!("/v1/captions/{}", record.id))),
+        (
+            HeaderName::from_static("captions-provider"),
+            Some(record.caption.provider.clone()),
+        ),
+        (
+            HeaderName::from_static("captions-model"),
+            Some(record.caption.model.clone()),
+        ),
+        (
+            HeaderName::from_static("captions-attempts"),
+            Some(record.attempts.to_string()),
+        ),
+        (
+            HeaderName::from_static("captions-degraded"),
+            (!degraded.is_empty()).then(|| degraded.join(",")),
+        ),
+    ];
+    let told = told
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value?).ok()?)));
+    response.headers_mut().extend(told);
+    response
+}
+
 /// The id under which this very request stored its caption. What is served again, or was written for another request that
 /// asked the same at the same time, was made by that one.
 fn created(answer: &Answer) -> Option<CaptionId> {
@@ -138,18 +169,22 @@ pub(crate) async fn history(
     UserPath(user): UserPath,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Json<HistoryPage>, Failure> {
-    let Query(query) =
-        query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
-    let (limit, before) = page(&query)?;
+    let (limit, before) = page(query, read_cursor)?;
     let work = state.engine.captions.history(&call.cx, &user, before, limit + 1);
     let records = call.within(&state, Code::StoreUnavailable, work).await??;
     Ok(Json(HistoryPage::of(&records, limit as usize)))
 }
 
-fn page(query: &[(String, String)]) -> Result<(u32, Option<CaptionId>), Failure> {
+/// How many of a list are asked for, and after which one.
+pub(crate) fn page<I>(
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    read_cursor: impl Fn(&str) -> Option<I>,
+) -> Result<(u32, Option<I>), Failure> {
+    let Query(query) =
+        query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
     let mut limit = DEFAULT_PAGE;
     let mut before = None;
-    for (name, value) in query {
+    for (name, value) in &query {
         match name.as_str() {
             "limit" => {
                 limit = value

@@ -14,7 +14,7 @@ use captions_domain::{engine::GenerateError, fault::StoreError, request::Invalid
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// A problem on its way out. It travels as an extension of an empty response until [`written`] knows its request.
 #[derive(Debug, Clone)]

@@ -17,7 +17,10 @@ mod failure;
 mod feedback;
 mod hashtags;
 mod health;
+mod keys;
 mod layers;
+mod limits;
+mod once;
 mod openapi;
 mod options;
 mod pages;
@@ -32,6 +35,7 @@ mod state;
 mod stats;
 mod stream;
 mod told;
+mod turns;
 mod users;
 mod voice;
 mod warm_up;
@@ -43,8 +47,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
 pub use deprecation::Deprecation;
+pub use once::Once;
 pub use serve::{serve, serve_admin, serve_starting};
-pub use state::{AppState, Component, ComponentStatus, Keys, Lifecycle, Limits};
+pub use state::{AppState, Component, ComponentStatus, Concurrency, Keys, Lifecycle, Limits};
+pub use turns::Turns;
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
@@ -52,6 +58,8 @@ pub fn router(state: AppState) -> Router {
     router
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
+        // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
+        .layer(middleware::from_fn_with_state(state.clone(), once::once))
         .layer(middleware::from_fn_with_state(state.clone(), callers::admit))
         // Before the limits, which belong to a caller.
         .layer(middleware::from_fn_with_state(state.clone(), auth::require))
@@ -99,6 +107,10 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::read, voice::learn, voice::forget))
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(limits::read))
         .routes(routes!(voice::dismiss))
         .routes(routes!(batches::create, batches::list))
         .routes(routes!(batches::read))
@@ -115,6 +127,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(pages::errors::explain))
         .routes(routes!(pages::reference::document))
         .routes(routes!(pages::reference::page));
+    openapi::tell_keys(router.get_openapi_mut());
     auth::describe(router.get_openapi_mut());
     router
 }

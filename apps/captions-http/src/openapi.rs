@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 use captions_api::problem::{Code, Problem};
 use utoipa::{
     IntoResponses, OpenApi, ToSchema,
-    openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, example::ExampleBuilder},
+    openapi::{
+        ContentBuilder, HeaderBuilder, Object, Ref, RefOr, Required, Response, ResponseBuilder, Type,
+        example::ExampleBuilder,
+        path::{ParameterBuilder, ParameterIn},
+    },
 };
 
 pub(crate) use complete::complete;
@@ -28,6 +32,8 @@ pub(crate) use complete::complete;
         (name = "batches", description = "Many captions that nobody waits for"),
         (name = "texts", description = "Judge texts by rules, without a model"),
         (name = "users", description = "Users and their standing wishes"),
+        (name = "limits", description = "How much a caller may ask"),
+        (name = "keys", description = "The keys that open this API"),
         (name = "health", description = "The server itself")
     )
 )]
@@ -121,6 +127,14 @@ problems! {
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
     /// Of a call to a provider that is named.
     Probing = ALWAYS, LIMITED, &[Code::ProviderNotFound, Code::ProviderTimeout];
+    /// Of an operation that makes a key.
+    CreatingKey = ALWAYS, LIMITED, BODY;
+    /// Of an operation that lists keys.
+    ListingKeys = ALWAYS, LIMITED, &[Code::InvalidCursor];
+    /// Of an operation on one key.
+    ReadingKey = ALWAYS, LIMITED, &[Code::KeyNotFound];
+    /// Of an operation that replaces a key.
+    ChangingKey = ALWAYS, LIMITED, BODY, &[Code::KeyNotFound, Code::KeyInactive];
     /// Of an operation that dismisses one.
     DismissingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that takes a batch.
@@ -135,6 +149,77 @@ problems! {
     ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.
     Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
+}
+
+/// Adds to everything that may be sent again with a key how that is done and how it is answered.
+pub(crate) fn tell_keys(document: &mut utoipa::openapi::OpenApi) {
+    let key = Object::builder()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(600));
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name for this one request, 1 to 255 visible ASCII characters, bare or as a string of RFC 8941. Sent again with \
+             it, the request is not made a second time.",
+        ))
+        .schema(Some(key.build()))
+        .build();
+    let flag = |about: &str, value: &str| {
+        let schema = Object::builder().schema_type(Type::String).enum_values(Some([value]));
+        RefOr::T(
+            HeaderBuilder::new()
+                .schema(Some(schema.build()))
+                .description(Some(about))
+                .build(),
+        )
+    };
+    let versioned = document
+        .paths
+        .paths
+        .iter_mut()
+        .filter(|(path, _)| path.starts_with("/v1/"));
+    for operation in versioned.filter_map(|(_, item)| item.post.as_mut()) {
+        operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
+        for (status, response) in &mut operation.responses.responses {
+            let RefOr::T(response) = response else { continue };
+            if status.starts_with('2') || status.starts_with('4') {
+                let about = "Present if the answer was given before, to the same request with the same Idempotency-Key";
+                response
+                    .headers
+                    .insert("Idempotency-Replayed".to_owned(), flag(about, "true"));
+            }
+            if status.starts_with('2') {
+                let about = "Present if the answer could not be kept for the Idempotency-Key";
+                response
+                    .headers
+                    .insert("Idempotency-Kept".to_owned(), flag(about, "false"));
+            }
+        }
+        for code in [
+            Code::IdempotencyInFlight,
+            Code::IdempotencyKeyReused,
+            Code::StoreUnavailable,
+            Code::StoreCorrupt,
+        ] {
+            let all = &mut operation.responses.responses;
+            match all.get_mut(&code.status().to_string()) {
+                Some(RefOr::T(there)) if !there.description.contains(code.as_str()) => {
+                    there.description = format!("{}; {}", there.description, described(code));
+                }
+                Some(_) => {}
+                None => {
+                    all.insert(code.status().to_string(), RefOr::T(response(&[code])));
+                }
+            }
+        }
+    }
+}
+
+fn described(code: Code) -> String {
+    format!("`{}`: {}", code.as_str(), code.title())
 }
 
 /// One response a status, which names its codes.
@@ -153,10 +238,7 @@ fn by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
 }
 
 fn response(codes: &[Code]) -> Response {
-    let described: Vec<String> = codes
-        .iter()
-        .map(|code| format!("`{}`: {}", code.as_str(), code.title()))
-        .collect();
+    let described: Vec<String> = codes.iter().map(|code| described(*code)).collect();
     let examples = codes.iter().map(|code| {
         let problem = Problem::new(*code, format!("{}: what happened this time", code.title()));
         let problem = problem.of_request("req_01890000000070008000000000000001", "/v1/...");

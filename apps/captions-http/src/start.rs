@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppState, Component, ComponentStatus, Limits, serve, serve_admin, serve_starting, warm_up};
+use crate::{AppState, Component, ComponentStatus, Keys, Limits, Once, serve, serve_admin, serve_starting, warm_up};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     };
     warm(&settings, &assembled);
     assembled.watch_event_loop();
+    assembled.forget_old_calls();
     if let Err(error) = assembled.raise_alerts(&settings.alerts) {
         assembled.shutdown().await;
         return Err(error.into());
@@ -137,8 +138,15 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
-    state.callers.clone_from(&assembled.callers);
     state.providers = assembled.providers.clone();
+    state.keys = Some(Keys {
+        store: Arc::clone(&assembled.keys),
+        required: assembled.keys_required,
+    });
+    state.callers = Some(assembled.callers.clone());
+    state.concurrency.limit = settings.limits.concurrent_requests;
+    state.concurrency.replicas = settings.limits.replicas.into();
+    state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());
     state.batches = Some(assembled.batches.clone());
     let assembled = Arc::clone(assembled);
     state.components = Arc::new(move || {

@@ -13,6 +13,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use crate::{once::Once, turns::Turns};
+
 /// The engine and how this server runs it. Clones share everything.
 #[derive(Clone)]
 pub struct AppState {
@@ -24,6 +26,8 @@ pub struct AppState {
     pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// How many requests of each caller are answered at the same moment.
+    pub concurrency: Concurrency,
     /// `None`: there are no batches.
     pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
@@ -33,6 +37,8 @@ pub struct AppState {
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
+    /// How calls with an `Idempotency-Key` are treated.
+    pub once: Once,
 }
 
 impl AppState {
@@ -44,11 +50,13 @@ impl AppState {
             limits,
             keys: None,
             callers: None,
+            concurrency: Concurrency::default(),
             batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
             providers: Providers::default(),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
+            once: Once::default(),
         }
     }
 }
@@ -59,6 +67,26 @@ pub struct Keys {
     pub store: Arc<dyn KeyStore>,
     /// False: who presents none is the tenant `local` and may do everything.
     pub required: bool,
+}
+
+/// How many requests of each caller are answered at the same moment.
+#[derive(Debug, Clone, Default)]
+pub struct Concurrency {
+    /// For callers whose key says nothing else; 0: as many as like.
+    pub limit: u64,
+    /// Servers that share the callers, each of which allows its part; 0 is 1.
+    pub replicas: u64,
+    pub turns: Turns,
+}
+
+impl Concurrency {
+    /// What this server allows of a limit, of the usual one if a key has none of its own: at least one of each.
+    pub fn share(&self, own: Option<u64>) -> u64 {
+        match own.unwrap_or(self.limit) {
+            0 => 0,
+            limit => (limit / self.replicas.max(1)).max(1),
+        }
+    }
 }
 
 /// How long and how often.

@@ -15,7 +15,10 @@ use captions_api::{
     problem::{Code, Problem},
     stream::StreamEvent,
 };
-use captions_domain::engine::{Event, EventStream};
+use captions_domain::{
+    caption::Record,
+    engine::{Event, EventStream},
+};
 use captions_wiring::monitor::{Operation, Outcome, Timer};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, header};
@@ -80,19 +83,39 @@ pub(crate) async fn create(
         None => None,
     };
     let known = told::of_stream(&call);
-    let told = tell(events, first, timer, call, state)
-        .map(|event| Ok::<_, Infallible>(Frame::default().event(event.name()).data(event.data())));
+    let mut response = events_as_response(tell(events, first, timer, call, state));
+    response.headers_mut().extend(known);
+    Ok(response)
+}
+
+/// The events of a caption that is in the history already: its request was begun before, and not brought to its end.
+pub(crate) fn of_stored(record: &Record, call: &Call) -> Response {
+    let text = record.caption.variants.first().map(|best| best.caption.clone());
+    let events = [
+        StreamEvent::Created {
+            request_id: call.cx.request_id.to_string(),
+        },
+        StreamEvent::Delta {
+            candidate: 1,
+            text: text.unwrap_or_default(),
+        },
+        StreamEvent::Completed(Box::new(CaptionDocument::of_record(record))),
+    ];
+    events_as_response(stream::iter(events))
+}
+
+fn events_as_response(events: impl Stream<Item = StreamEvent> + Send + 'static) -> Response {
+    let told = events.map(|event| Ok::<_, Infallible>(Frame::default().event(event.name()).data(event.data())));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
     let mut response = Sse::new(in_this_span(told)).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();
-    headers.extend(known);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // nginx would hold events back until its buffer is full.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
-    Ok(response)
+    response
 }
 
 /// The problem in which the writing ended, and what that counts as.

@@ -64,16 +64,32 @@ pub(crate) async fn create(
             state.engine.users.write(&call.cx, &user, Expect::Absent),
         )
         .await?;
-    user.version = written.map_err(|error| match error {
-        StoreError::Conflict => Failure::new(Code::UserExists, "a user of this id exists already"),
-        StoreError::Fault(_) => error.into(),
-    })?;
+    match written {
+        Ok(version) => user.version = version,
+        Err(StoreError::Conflict) => user = created_before(&state, &call, &user).await?,
+        Err(error) => return Err(error.into()),
+    }
     let location = format!("/v1/users/{}", user.id);
     let mut response = (StatusCode::CREATED, etag(user.version), Json(UserDocument::from(&user))).into_response();
     if let Ok(value) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, value);
     }
     Ok(response)
+}
+
+/// The user who is there already, if this very request made it when it was begun before: nobody else can have made the same,
+/// and nobody has changed it since.
+async fn created_before(state: &AppState, call: &Call, user: &User) -> Result<User, Failure> {
+    let exists = || Failure::new(Code::UserExists, "a user of this id exists already");
+    if !call.again {
+        return Err(exists());
+    }
+    let work = state.engine.users.read(&call.cx, &user.id);
+    let there = call.within(state, Code::StoreUnavailable, work).await??;
+    let is_same = |there: &User| {
+        there.version == 1 && (&there.display_name, &there.preferences) == (&user.display_name, &user.preferences)
+    };
+    there.filter(is_same).ok_or_else(exists)
 }
 
 /// Read a user

@@ -330,3 +330,51 @@ fn a_webhook_for_alerts_that_can_never_work_ends_in_3_without_telling_its_key() 
     assert!(said.contains("not public"), "{said}");
     assert!(!said.contains("T0KEN") && !said.contains("whsec_MDEy"), "{said}");
 }
+
+/// Not at the finest level either, and neither a good key nor one that is turned away.
+#[test]
+fn no_line_of_the_log_holds_a_key() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("captions.toml"), SETTINGS).unwrap();
+    let mut server = Running(
+        binary(home.path())
+            .env("CAPTIONS_LOG__FILTER", "trace")
+            .spawn()
+            .unwrap(),
+    );
+    let (sender, log) = std::sync::mpsc::channel::<String>();
+    let lines = BufReader::new(server.0.stderr.take().unwrap()).lines();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut told = Vec::new();
+    let address = loop {
+        let line = log.recv_timeout(Duration::from_secs(60)).unwrap();
+        told.push(line.clone());
+        if line.contains("listening") {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            break line["address"].as_str().unwrap().to_owned();
+        }
+    };
+    let body = r#"{"name": "ci", "scopes": ["read"]}"#;
+    let made = exchange(
+        &address,
+        &format!(
+            "POST /v1/keys HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    let made: serde_json::Value = serde_json::from_str(made.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let hidden = &key[9..52];
+
+    for (key, status) in [(key.to_owned(), "200"), (format!("captions_{hidden}000000"), "401")] {
+        let request = format!(
+            "GET /v1/users/ana/captions HTTP/1.1\r\nhost: t\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\r\n"
+        );
+        assert!(exchange(&address, &request).starts_with(&format!("HTTP/1.1 {status}")));
+    }
+    server.0.kill().unwrap();
+    told.extend(log.iter());
+
+    assert!(told.iter().any(|line| line.contains("key created")), "{}", told.len());
+    assert!(!told.iter().any(|line| line.contains(hidden)));
+}

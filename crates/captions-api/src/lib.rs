@@ -16,6 +16,8 @@ pub mod feedback;
 pub mod generate;
 pub mod hashtags;
 pub mod image;
+pub mod key;
+pub mod limits;
 pub mod options;
 pub mod problem;
 pub mod providers;

@@ -29,11 +29,11 @@ pub fn language(description: &str) -> Schema {
     string(description).examples(["en", "pt-BR", "zh-Hant"]).into()
 }
 
-/// One of `names`.
+/// One of `names`. What counts if it is left out is said in words: generated clients send a `default` of the schema
+/// themselves, where a user's preferences were to count.
 pub fn choice(description: &str, names: &[&str], default: &str) -> Schema {
-    string(description)
+    string(&format!("{description} If nobody says otherwise: {default}."))
         .enum_values(Some(names.iter().copied()))
-        .default(Some(default.into()))
         .into()
 }
 

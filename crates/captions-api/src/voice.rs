@@ -128,9 +128,10 @@ fn style_card_schema() -> RefOr<Schema> {
 
 fn value_schema() -> RefOr<Schema> {
     let kinds = [Type::String, Type::Integer, Type::Array, Type::Null];
-    ObjectBuilder::new()
+    ArrayBuilder::new()
         .schema_type(SchemaType::from_iter(kinds))
         .description(Some("A value of the field."))
+        .items(RefOr::T(string("A word of a list.").into()))
         .into()
 }
 

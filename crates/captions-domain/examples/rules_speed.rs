@@ -25,7 +25,7 @@ const RUNS: usize = 1000;
 fn main() -> Result<(), Box<dyn Error>> {
     let about = "Fresh sourdough loaves on the counter of our bakery in Lisbon, from €4, until 12 May";
     let sentence = "The mill runs day and night for three weeks in November, and everybody sleeps in shifts. ";
-    let long = format!("{about}. {}", sentence.repeat(22));
+    let long = format!("{about}. {}", sentence.repeat(21));
     let short = "Fresh sourdough is out on the counter. Come and smell the bakery. #Sourdough #Lisbon #Bakery";
     let brief = |about: &str| -> Result<Brief, Box<dyn Error>> {
         let request = CaptionRequest::new(Description::new(about)?);

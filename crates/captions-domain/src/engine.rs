@@ -12,16 +12,16 @@ use std::{
 
 use futures_util::stream::BoxStream;
 
-use self::desk::Desk;
+use self::desk::{Desk, beside};
 
 use crate::{
     answers::{AnswerCache, Found, Unwritten, Wish, Written},
     brief::Brief,
-    caption::{Answer, Degraded, Source, Warning},
+    caption::{Answer, CaptionId, Degraded, Record, Source, Warning},
     choice::{CacheUse, nearest},
     context::Context,
     engagement::{Results, Unknown},
-    fault::LlmError,
+    fault::{LlmError, StoreError},
     injection,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
@@ -134,6 +134,16 @@ impl Engine {
             .await;
         let found = self.own(&reading, &job, found).await;
         self.answer(cx, job, found).await
+    }
+
+    /// What this request has put into the history already, where it was begun before and not brought to its end.
+    pub async fn written_before(&self, cx: &Context) -> Result<Option<Record>, StoreError> {
+        for id in [cx.fresh_id, beside(cx.fresh_id)] {
+            if let Some(record) = self.captions.read(cx, CaptionId(id)).await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     /// Who asks for another caption than those seen cannot share one that was being written for somebody who did not.

@@ -9,6 +9,7 @@ mod text;
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    time::Duration as Span,
 };
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,12 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 pub use self::text::{NotAKey, PREFIX};
-use crate::{choice::Unknown, context::TenantId, request::Invalid};
+use crate::{
+    choice::Unknown,
+    context::TenantId,
+    quota::{Plan, Unit, Window},
+    request::Invalid,
+};
 
 /// The longest that the key before may go on after a rotation, 30 days.
 pub const LONGEST_GRACE: Duration = Duration::days(30);
@@ -236,6 +242,26 @@ impl KeyLimits {
     /// True if nothing differs from the settings.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The windows that count for the family: its own, and where it has none those of `default`.
+    pub fn plan(&self, default: &Plan) -> Plan {
+        let (minute, hour) = (Span::from_mins(1), Span::from_hours(1));
+        let own = [
+            (Unit::Requests, minute, self.requests_per_minute),
+            (Unit::Requests, hour, self.requests_per_hour),
+            (Unit::Tokens, minute, self.tokens_per_minute),
+        ];
+        let is_replaced = |window: &&Window| {
+            own.iter()
+                .any(|(unit, per, limit)| limit.is_some() && *unit == window.unit() && *per == window.per())
+        };
+        let kept = default.windows().iter().filter(|window| !is_replaced(window)).copied();
+        let own = own.iter().filter_map(|(unit, per, limit)| {
+            let limit = limit.filter(|limit| *limit > 0)?;
+            Some(Window::new(*unit, limit, *per))
+        });
+        Plan::new(own.chain(kept))
     }
 }
 

@@ -27,11 +27,13 @@ const MOST_PENDING: usize = 10_000;
 /// A quota that fails lets everything pass: a limit is there to protect, and a limiter that is out of order must not be
 /// what stops the service.
 #[derive(Clone)]
-pub struct Limiter(Arc<Inner>);
+pub struct Limiter {
+    inner: Arc<Inner>,
+    plan: Arc<Plan>,
+}
 
 struct Inner {
     quota: Arc<dyn Quota>,
-    plan: Plan,
     pending: Mutex<HashMap<QuotaKey, Correction>>,
 }
 
@@ -46,15 +48,27 @@ pub struct Refused {
 
 impl Limiter {
     pub fn new(quota: Arc<dyn Quota>, plan: Plan) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             quota,
-            plan,
             pending: Mutex::default(),
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            plan: Arc::new(plan),
+        }
     }
 
     pub fn plan(&self) -> &Plan {
-        &self.0.plan
+        &self.plan
+    }
+
+    /// The same quota, and what is still to be put right there, with another plan: for keys with limits of their own.
+    #[must_use]
+    pub fn with_plan(&self, plan: Plan) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            plan: Arc::new(plan),
+        }
     }
 
     /// Takes the amount, if it is there within `patience`. Never waits itself, but for the quota's answer.
@@ -65,14 +79,14 @@ impl Limiter {
         amount: Amount,
         patience: Duration,
     ) -> Result<Pass, Refused> {
-        let plan = &self.0.plan;
+        let plan = &*self.plan;
         let taken = plan.fitting(amount);
         let take = Take {
             amount: taken,
             patience,
             correction: self.pending().remove(key).unwrap_or_default(),
         };
-        let (wait, room) = match self.0.quota.take(cx, key, plan, &take).await {
+        let (wait, room) = match self.inner.quota.take(cx, key, plan, &take).await {
             Ok(decision) if decision.is_taken => (decision.wait, decision.room),
             Ok(decision) => {
                 return Err(Refused {
@@ -106,14 +120,14 @@ impl Limiter {
     }
 
     fn pending(&self) -> MutexGuard<'_, HashMap<QuotaKey, Correction>> {
-        self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limiter")
-            .field("plan", &self.0.plan)
+            .field("plan", &self.plan)
             .finish_non_exhaustive()
     }
 }
@@ -232,6 +246,17 @@ mod tests {
 
         assert_eq!(left(&take(&limiter, "ana", 0).await.unwrap()), [70]);
         assert_eq!(left(&take(&limiter, "ben", 0).await.unwrap()), [5]);
+    }
+
+    #[tokio::test]
+    async fn with_another_plan_it_is_the_same_limiter() {
+        let limiter = limiter(Plan::per_minute_and_hour(0, 0, 100));
+        let larger = limiter.with_plan(Plan::per_minute_and_hour(0, 0, 500));
+
+        take(&larger, "ana", 400).await.unwrap().used(450);
+
+        assert_eq!(left(&take(&larger, "ana", 0).await.unwrap()), [50]);
+        assert_eq!(larger.plan(), &Plan::per_minute_and_hour(0, 0, 500));
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use crate::{
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
     keys::{By, Key, KeyId},
+    once::{Standing, Step},
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
     request::{Language, ProviderName, UserId},
@@ -52,7 +53,7 @@ pub trait UserStore: Send + Sync {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<bool, StoreError>;
 }
 
-/// The history of captions.
+/// The history of captions, and of the calls that made them.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait CaptionStore: Send + Sync {
@@ -75,8 +76,13 @@ pub trait CaptionStore: Send + Sync {
     /// Sets the feedback of a caption, replacing earlier feedback. `false` if there is no such caption.
     async fn feedback(&self, cx: &Context, id: CaptionId, feedback: &Feedback) -> Result<bool, StoreError>;
 
-    /// Removes every caption of the user and returns how many there were.
+    /// Removes every caption of the user and returns how many there were, and what is kept of calls about the user.
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError>;
+
+    /// Takes a step with the record of a call that was given a key (see [`once`](crate::once)), by one clock for all who
+    /// share the store. MUST be atomic: of all who claim the same call at the same time one holds it. Only
+    /// [`Step::Sweep`] reaches records of other tenants.
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError>;
 }
 
 /// Batches and their items.

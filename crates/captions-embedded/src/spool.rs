@@ -16,6 +16,7 @@ use captions_domain::{
     caption::{CaptionId, Degraded, Feedback, Record},
     context::{Attempts, Class, Context},
     fault::{Fault, FaultKind, StoreError},
+    once::{Standing, Step},
     ports::CaptionStore,
     request::UserId,
 };
@@ -461,6 +462,14 @@ impl CaptionStore for SpooledCaptions {
         }
         drop(turn);
         Ok(waited + self.inner.erase(cx, user).await?)
+    }
+
+    /// What one machine knows says nothing of what others do: only the store can tell who works on a call.
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        if self.is_held() {
+            return Err(Fault::because(FaultKind::Unavailable, "the store is not ready").into());
+        }
+        self.inner.once(cx, step).await
     }
 }
 

@@ -5,6 +5,7 @@ mod captions;
 pub(crate) mod fault;
 mod keys;
 pub(crate) mod migrations;
+mod once;
 pub(crate) mod users;
 
 use std::{path::PathBuf, time::Duration};
@@ -164,6 +165,16 @@ impl SqliteStore {
         let mut connection = self.writer.acquire().await.map_err(fault)?;
         let done = timeout(self.bound(), query.execute(&mut *connection)).await;
         Ok(done.map_err(|_| too_slow())?.map_err(store_error)?.rows_affected())
+    }
+
+    /// Changes at most one row, and returns it.
+    pub(crate) async fn change_one(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+    ) -> Result<Option<SqliteRow>, StoreError> {
+        let mut connection = self.writer.acquire().await.map_err(fault)?;
+        let done = timeout(self.bound(), query.fetch_optional(&mut *connection)).await;
+        done.map_err(|_| too_slow())?.map_err(store_error)
     }
 
     /// The second statement only if the first changed something, and then both or neither. `false`: neither.

@@ -67,4 +67,6 @@ impl Events {
 }
 
 #[cfg(test)]
+// By its path, because `fuzz/` reads this file from where it stands.
+#[path = "sse/tests.rs"]
 mod tests;

@@ -5,12 +5,13 @@ use captions_domain::{
     caption::{CaptionId, Feedback, Record, Source},
     context::Context,
     fault::StoreError,
+    once::{Standing, Step},
     ports::CaptionStore,
     request::{CampaignId, Description, Invalid, UserId},
 };
 use sqlx::{Error, Row as _, postgres::PgRow, types::Json};
 
-use crate::{fault::fault, store::PgStore, users::to_microsecond};
+use crate::{fault::fault, once, store::PgStore, users::to_microsecond};
 
 /// A query for whole records of the tenant `$1`.
 macro_rules! select {
@@ -88,10 +89,15 @@ impl CaptionStore for PgStore {
     }
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+        once::forget(self, cx, user).await?;
         let query = sqlx::query("DELETE FROM captions WHERE tenant = $1 AND user_id = $2");
         self.pool
             .execute(query.bind(cx.tenant.as_str()).bind(user.as_str()))
             .await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        once::take(self, cx, step).await
     }
 }
 

@@ -5,6 +5,7 @@ mod captions;
 mod fault;
 mod keys;
 mod migrations;
+mod once;
 mod options;
 mod pool;
 mod store;

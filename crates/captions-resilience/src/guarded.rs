@@ -15,6 +15,7 @@ use captions_domain::{
     context::Context,
     fault::{Fault, LlmError, StoreError},
     keys::{By, Key, KeyId},
+    once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
         KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
@@ -121,6 +122,12 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.policy
             .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, user))
+            .await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.policy
+            .run(cx, "captions.once", Repeat::Safe, || self.inner.once(cx, step))
             .await
     }
 }

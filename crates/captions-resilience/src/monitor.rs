@@ -64,6 +64,7 @@ pub enum Operation {
     CaptionsHistory,
     CaptionsFeedback,
     CaptionsErase,
+    CaptionsOnce,
     BatchesSubmit,
     BatchesList,
     BatchesRead,
@@ -88,7 +89,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::Rewrite,
@@ -101,6 +102,7 @@ impl Operation {
         Self::CaptionsHistory,
         Self::CaptionsFeedback,
         Self::CaptionsErase,
+        Self::CaptionsOnce,
         Self::BatchesSubmit,
         Self::BatchesList,
         Self::BatchesRead,
@@ -141,6 +143,7 @@ impl Operation {
             Self::CaptionsHistory => "captions.history",
             Self::CaptionsFeedback => "captions.feedback",
             Self::CaptionsErase => "captions.erase",
+            Self::CaptionsOnce => "captions.once",
             Self::BatchesSubmit => "batches.submit",
             Self::BatchesList => "batches.list",
             Self::BatchesRead => "batches.read",

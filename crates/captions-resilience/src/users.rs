@@ -18,6 +18,7 @@ use captions_domain::{
     context::Context,
     fault::{FaultKind, PortError, StoreError},
     key::edition_key,
+    once::{Standing, Step},
     ports::{CacheKey, CaptionStore, Expect, UserStore},
     request::UserId,
     user::{Preferences, User},
@@ -227,6 +228,10 @@ impl CaptionStore for History {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         let keys = [edition_key(&cx.tenant, user)];
         self.users.write_through(cx, &keys, self.store.erase(cx, user)).await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.store.once(cx, step).await
     }
 }
 

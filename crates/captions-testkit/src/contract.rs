@@ -6,5 +6,6 @@ pub mod captions;
 mod cut;
 pub mod keys;
 pub mod llm;
+pub mod once;
 pub mod quota;
 pub mod users;

@@ -8,6 +8,7 @@ pub mod contract;
 pub mod llama;
 pub mod llm;
 pub mod model;
+pub mod once;
 pub mod postgres;
 pub mod receiver;
 pub mod redis;

@@ -11,12 +11,14 @@ use captions_domain::{
     engine::{Engine, Options},
     fault::{Fault, LlmError},
     limiter::Limiter,
-    ports::UserStore,
+    ports::{KeyStore, UserStore},
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
 use captions_redis::{RedisCache, RedisOptions};
 use captions_resilience::{
+    jitter::Jitter,
+    keys::CachedKeys,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
     tasks::Tasks,
@@ -29,7 +31,7 @@ use crate::{
     batches::{Batches, Parts},
     caches::{self, Caches, LARGEST_CACHED},
     chain::{Cold, Writers, writers},
-    gauges, limits, policies,
+    gauges, keys, limits, once, policies,
     prompts::{self, PromptError},
     providers::Providers,
     readiness::{Component, Probe, Readiness},
@@ -98,8 +100,12 @@ pub struct Assembled {
     pub readiness: Readiness,
     /// The providers one by one.
     pub providers: Providers,
-    /// How much each caller may ask; `None` if that is not limited. The app knows who asks.
-    pub callers: Option<Limiter>,
+    /// Who may call.
+    pub keys: Arc<dyn KeyStore>,
+    /// Whether whoever presents no key is turned away.
+    pub keys_required: bool,
+    /// How much each caller may ask whose key says nothing else. The app knows who asks.
+    pub callers: Limiter,
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
@@ -107,11 +113,13 @@ pub struct Assembled {
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
+    keep_calls_for: Duration,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
     store: Store,
     spool: Spool,
+    known_keys: CachedKeys,
     tasks: Tasks,
     time_for_background: Duration,
 }
@@ -154,6 +162,18 @@ impl Assembled {
             .map_err(AssembleError::Webhook)
     }
 
+    /// Removes from now on the records of calls with a key whose time is over. For processes that serve many.
+    pub fn forget_old_calls(self: &Arc<Self>) {
+        let assembled = Arc::clone(self);
+        let captions = Arc::clone(&self.engine.captions);
+        let context = move || Context {
+            class: Class::Batch,
+            ..assembled.context(TenantId::local(), "old-calls".into(), None)
+        };
+        let sweeping = once::sweep(captions, self.keep_calls_for, context, Jitter::random());
+        self.tasks.spawn_endless("old calls", sweeping);
+    }
+
     /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
     pub fn pool(&self) -> Option<PoolSnapshot> {
         self.store.pool()
@@ -178,6 +198,8 @@ impl Assembled {
     pub async fn shutdown(&self) {
         let until = tokio::time::Instant::now() + self.time_for_background;
         self.tasks.drain(self.time_for_background).await;
+        // Not worth a wait for a store that does not answer.
+        drop(tokio::time::timeout_at(until, self.known_keys.write_uses()).await);
         self.spool.close(until).await;
         self.store.close().await;
     }
@@ -225,8 +247,10 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let Ports {
         users,
         captions,
+        keys,
         batches,
     } = store.guarded(&policy);
+    let known_keys = keys::cached(keys, &cache_component, &settings.auth, tasks);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
     if let Spool::Open(waiting) = &spool {
@@ -264,7 +288,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let batches = Batches::new(Parts {
         queue: Arc::new(Watched::new(batches, monitor.clone())),
         engine: Arc::clone(&engine),
-        callers: callers.clone(),
+        callers: Some(callers.clone()).filter(|callers| !callers.plan().is_unlimited()),
         settings: settings.batches.clone(),
         max_attempts: settings.api.max_attempts,
         time_for_background: settings.server.time_for_background(),
@@ -277,16 +301,20 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         batches,
         readiness: Readiness::new(components),
         providers,
+        keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
+        keys_required: settings.auth.is_required(settings.server.listen),
         callers,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
+        keep_calls_for: settings.idempotency.keep_for,
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,
         store,
         spool,
+        known_keys,
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })

@@ -11,11 +11,13 @@ mod chain;
 mod crypto;
 mod doctor;
 mod gauges;
+mod keys;
 mod limits;
 #[cfg(test)]
 mod machine;
 #[cfg(feature = "local-llm")]
 pub mod model;
+mod once;
 mod policies;
 mod prompts;
 mod providers;
@@ -32,8 +34,11 @@ pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
 /// The counts, for those who count what only they can see: the operations that callers ask for.
 pub use captions_resilience::monitor;
+/// Where what runs beside the requests is started.
+pub use captions_resilience::tasks::Tasks;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
+pub use keys::fresh_secret;
 pub use limits::caller as caller_key;
 pub use prompts::{PromptError, templates};
 pub use providers::{Probed, ProviderStatus, Providers, Role};

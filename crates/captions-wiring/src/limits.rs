@@ -31,20 +31,15 @@ pub(crate) fn quota(settings: &Settings, cpus: u32, cache: &Component) -> Result
     let guarded = |quota, policy| -> Arc<dyn Quota> { Arc::new(Guarded::new(Arc::new(quota), policy)) };
     let shared = match (cache.redis(), &settings.redis.url) {
         (Some((redis, policy)), _) => Some(guarded(redis.quota(), policy.clone())),
-        // Nothing is cached, and limits are shared all the same.
-        (None, Some(url)) if counts(settings) => {
+        // Nothing is cached, and limits are shared all the same: a key may have some where the settings have none.
+        (None, Some(url)) => {
             let redis = assemble::redis(url, &settings.redis, cpus)?;
             Some(guarded(redis.quota(), Policy::new(policies::redis(&settings.redis))))
         }
-        (None, _) => None,
+        (None, None) => None,
     };
     let local = Arc::new(MemoryQuota::new(MOST_KEYS));
     Ok(Arc::new(SharedQuota::new(shared, local, settings.limits.replicas)))
-}
-
-/// Whether there is any limit to count.
-fn counts(settings: &Settings) -> bool {
-    !toward_hosts(&settings.api).is_unlimited() || !of_callers(&settings.limits).is_unlimited()
 }
 
 fn toward_hosts(api: &Api) -> Plan {
@@ -104,11 +99,10 @@ pub fn caller(tenant: &TenantId) -> QuotaKey {
     QuotaKey::new("caller", tenant.as_str())
 }
 
-/// The limits of callers; `None` if there are none.
-pub(crate) fn callers(limits: &Limits, quota: &Arc<SharedQuota>) -> Option<Limiter> {
-    let plan = of_callers(limits);
+/// The limits of callers, for those whose keys have none of their own.
+pub(crate) fn callers(limits: &Limits, quota: &Arc<SharedQuota>) -> Limiter {
     let quota: Arc<dyn Quota> = Arc::<SharedQuota>::clone(quota);
-    (!plan.is_unlimited()).then(|| Limiter::new(quota, plan))
+    Limiter::new(quota, of_callers(limits))
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ impl Component {
     }
 
     /// The Redis server and the policy of all calls to it, if that is what this part is.
-    pub(crate) fn redis(&self) -> Option<(&RedisCache, &Policy)> {
+    pub(crate) fn redis(&self) -> Option<(&Arc<RedisCache>, &Policy)> {
         match (&self.probe, &self.policy) {
             (Probe::Redis(redis), Some(policy)) => Some((redis, policy)),
             _ => None,

@@ -64,6 +64,7 @@ impl Loaded {
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: Server,
+    pub auth: Auth,
     pub engine: Engine,
     pub database: Database,
     pub spool: Spool,
@@ -75,6 +76,7 @@ pub struct Settings {
     pub fallback: Fallback,
     pub local: Local,
     pub limits: Limits,
+    pub idempotency: Idempotency,
     pub batches: Batches,
     pub monitor: Monitor,
     pub admin: Admin,
@@ -113,6 +115,39 @@ impl Server {
     pub fn time_for_background(&self) -> Duration {
         (self.drain_timeout / 5).min(Self::LONGEST_BACKGROUND)
     }
+}
+
+/// Whether callers of the HTTP API present keys, and how long what is known of a key counts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub required: Required,
+    pub allow_remote: bool,
+    #[serde(deserialize_with = "seconds")]
+    pub fresh: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub stale: Duration,
+}
+
+impl Auth {
+    /// Whether a server that listens there turns away whoever presents no key.
+    pub fn is_required(&self, listen: SocketAddr) -> bool {
+        match self.required {
+            Required::Auto => !listen.ip().is_loopback(),
+            Required::Always => true,
+            Required::Never => false,
+        }
+    }
+}
+
+/// When a key is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Required {
+    /// Unless nobody but this machine can reach the server.
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -364,7 +399,15 @@ pub struct Limits {
     pub requests_per_minute: u64,
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
+    pub concurrent_requests: u64,
     pub replicas: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Idempotency {
+    #[serde(deserialize_with = "seconds")]
+    pub keep_for: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]

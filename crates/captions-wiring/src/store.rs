@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     fault::{Fault, FaultKind},
-    ports::{BatchQueue, CaptionStore, UserStore},
+    ports::{BatchQueue, CaptionStore, KeyStore, UserStore},
 };
 use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
 use captions_postgres::{PgOptions, PgStore, PoolSnapshot};
@@ -36,6 +36,7 @@ pub(crate) enum Store {
 pub(crate) struct Ports {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) captions: Arc<dyn CaptionStore>,
+    pub(crate) keys: Arc<dyn KeyStore>,
     pub(crate) batches: Arc<dyn BatchQueue>,
 }
 
@@ -70,11 +71,15 @@ impl Store {
 
     /// Its ports behind one policy: it is one server.
     pub(crate) fn guarded(&self, policy: &Policy) -> Ports {
-        fn all<S: UserStore + CaptionStore + BatchQueue + 'static>(store: &Arc<S>, policy: &Policy) -> Ports {
+        fn all<S>(store: &Arc<S>, policy: &Policy) -> Ports
+        where
+            S: UserStore + CaptionStore + KeyStore + BatchQueue + 'static,
+        {
             let guarded = Arc::new(Guarded::new(Arc::clone(store), policy.clone()));
             Ports {
                 users: Arc::clone(&guarded) as _,
                 captions: Arc::clone(&guarded) as _,
+                keys: Arc::clone(&guarded) as _,
                 batches: guarded,
             }
         }

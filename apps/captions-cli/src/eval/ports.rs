@@ -11,6 +11,7 @@ use captions_domain::{
     context::Context,
     evaluation::Baseline,
     fault::{LlmError, StoreError},
+    once::{Standing, Step},
     ports::{CaptionStore, ChunkStream, Completion, Description, Expect, LlmProvider, UserStore},
     prompt::Prompt,
     request::UserId,
@@ -109,5 +110,9 @@ impl CaptionStore for NoHistory {
 
     async fn erase(&self, _: &Context, _: &UserId) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    async fn once(&self, cx: &Context, _: &Step) -> Result<Standing, StoreError> {
+        Ok(Standing::Held { id: cx.fresh_id })
     }
 }

@@ -70,7 +70,7 @@ fn every_broken_rule_is_told() {
 fn a_provider_that_fails_ends_with_its_own_code(#[case] error: LlmError, #[case] exit: u8, #[case] code: &str) {
     let failure = Failure::from(&GenerateError::Provider { error, attempts: 2 });
 
-    assert_eq!((failure.exit.code(), failure.code), (exit, Some(code)));
+    assert_eq!((failure.exit.code(), failure.code.as_deref()), (exit, Some(code)));
     assert!(failure.advice[0].contains("2 calls were begun"), "{failure:?}");
     assert!(failure.advice[1].starts_with("next: "), "{failure:?}");
 }
@@ -96,7 +96,7 @@ fn the_wait_that_a_provider_asks_for_is_told() {
 fn a_store_that_fails_ends_with_three(#[case] kind: FaultKind, #[case] exit: u8, #[case] code: &str) {
     let failure = Failure::from(StoreError::from(Fault::new(kind)));
 
-    assert_eq!((failure.exit.code(), failure.code), (exit, Some(code)));
+    assert_eq!((failure.exit.code(), failure.code.as_deref()), (exit, Some(code)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod eval;
 mod failures;
 mod generate;
 mod hashtags;
+mod key;
 mod people;
 mod prompt;
 mod results;

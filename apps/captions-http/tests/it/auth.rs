@@ -354,3 +354,146 @@ async fn the_tenant_is_that_of_the_key() {
     let tenants: Vec<&str> = contexts.iter().map(|cx| cx.tenant.as_str()).collect();
     assert_eq!(tenants, ["local", "acme"]);
 }
+
+/// A server whose callers may ask once in a month, and keys.
+async fn with_limits(concurrent: u64) -> (Server, Arc<KeyRack>) {
+    let rack = Arc::new(KeyRack::default());
+    let store = Arc::<KeyRack>::clone(&rack);
+    let server = Server::start_as([Turn::WaitThenSay(TEXT)], Limits::default(), |mut state| {
+        state.keys = Some(Keys { store, required: true });
+        state.callers = Some(crate::limits::hourly(2));
+        state.concurrency.limit = concurrent;
+        state
+    })
+    .await;
+    (server, rack)
+}
+
+fn remaining(reply: &Reply) -> Vec<(String, u64, u64)> {
+    let limits = reply.json()["limits"].as_array().unwrap().clone();
+    let read = |limit: &serde_json::Value| {
+        let number = |name: &str| limit[name].as_u64().unwrap();
+        (
+            limit["name"].as_str().unwrap().to_owned(),
+            number("limit"),
+            number("remaining"),
+        )
+    };
+    limits.iter().map(read).collect()
+}
+
+#[tokio::test]
+async fn keys_of_a_tenant_share_its_limit_and_one_with_its_own_counts_alone() {
+    let (server, rack) = with_limits(0).await;
+    let one = rack.issue("acme", &[Scope::Read], |_| {});
+    let two = rack.issue("acme", &[Scope::Read], |_| {});
+    let other = rack.issue("other", &[Scope::Read], |_| {});
+    let own = rack.issue("acme", &[Scope::Read], |key| key.limits.requests_per_hour = Some(9));
+    let unlimited = rack.issue("acme", &[Scope::Read], |key| key.limits.requests_per_hour = Some(0));
+    let ask = async |secret: &Secret| ask(&server, "GET", "/v1/limits", Some(&bearer(secret))).await;
+
+    assert_eq!(remaining(&ask(&one).await), [("requests-hour".to_owned(), 2, 1)]);
+    assert_eq!(remaining(&ask(&two).await), [("requests-hour".to_owned(), 2, 0)]);
+    assert_eq!(ask(&one).await.code(), (429, "rate_limited".to_owned()));
+    assert_eq!(remaining(&ask(&other).await), [("requests-hour".to_owned(), 2, 1)]);
+    let told = ask(&own).await;
+    assert_eq!(remaining(&told), [("requests-hour".to_owned(), 9, 8)]);
+    assert_eq!(told.header("ratelimit-policy"), Some("\"requests-hour\";q=9;w=3600"));
+    assert_eq!(told.json()["tenant"], "acme");
+    for _ in 0..12 {
+        assert_eq!(remaining(&ask(&unlimited).await), []);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_starts_no_limit_anew() {
+    let (server, rack) = with_limits(0).await;
+    let family = KeyId(uuid::Uuid::now_v7());
+    let limited = |key: &mut Key| {
+        key.family = family;
+        key.limits.requests_per_hour = Some(5);
+    };
+    let (old, new) = (
+        rack.issue("acme", &[Scope::Read], limited),
+        rack.issue("acme", &[Scope::Read], limited),
+    );
+
+    ask(&server, "GET", "/v1/limits", Some(&bearer(&old))).await;
+    let told = ask(&server, "GET", "/v1/limits", Some(&bearer(&new))).await;
+
+    assert_eq!(remaining(&told), [("requests-hour".to_owned(), 5, 3)]);
+}
+
+/// Fairness: what one key floods the server with is turned away, and another key is answered meanwhile.
+#[tokio::test]
+async fn a_flood_of_one_key_leaves_room_for_another() {
+    let (server, rack) = with_limits(0).await;
+    let change = |key: &mut Key| {
+        key.limits.requests_per_hour = Some(0);
+        key.limits.concurrent_requests = Some(4);
+    };
+    let scopes = [Scope::Read, Scope::Write];
+    let (flood, other) = (
+        bearer(&rack.issue("a", &scopes, change)),
+        bearer(&rack.issue("b", &scopes, change)),
+    );
+    let body = json!({"content_description": "a cat", "cache": "bypass", "store": false}).to_string();
+    let write = async |key: &str, path: &str| {
+        let headers = [("content-type", "application/json"), ("authorization", key)];
+        send(server.address, "POST", path, &headers, body.as_bytes()).await
+    };
+
+    let flooding = futures_util::future::join_all((0..40).map(|number| {
+        // A stream holds its turn until its last event.
+        write(
+            &flood,
+            if number % 2 == 0 {
+                "/v1/captions"
+            } else {
+                "/v1/captions/stream"
+            },
+        )
+    }));
+    let meanwhile = async {
+        server.writer.is_busy_with(4).await;
+        let theirs = ask(&server, "GET", "/v1/limits", Some(&other)).await;
+        assert_eq!(remaining(&theirs), [("concurrent-requests".to_owned(), 4, 3)]);
+        let refused = ask(&server, "GET", "/v1/limits", Some(&flood)).await;
+        assert_eq!(refused.code(), (429, "rate_limited".to_owned()));
+        assert_eq!(refused.problem()["violated-policies"], json!(["concurrent-requests"]));
+        assert_eq!(
+            refused.header("ratelimit-policy"),
+            Some("\"concurrent-requests\";q=4;qu=\"concurrent-requests\"")
+        );
+        assert_eq!(refused.header("ratelimit"), Some("\"concurrent-requests\";r=0"));
+        server.writer.let_go();
+    };
+    let (replies, ()) = tokio::join!(flooding, meanwhile);
+
+    let answered = replies.iter().filter(|reply| reply.status == 200).count();
+    assert_eq!((answered, replies.len()), (4, 40));
+    let after = ask(&server, "GET", "/v1/limits", Some(&flood)).await;
+    assert_eq!(
+        remaining(&after),
+        [("concurrent-requests".to_owned(), 4, 3)],
+        "nothing is held after its end"
+    );
+}
+
+#[tokio::test]
+async fn each_replica_allows_its_part_of_the_requests_at_the_same_moment() {
+    let concurrency = |limit, replicas| captions_http::Concurrency {
+        limit,
+        replicas,
+        ..captions_http::Concurrency::default()
+    };
+    for (limit, replicas, own, expected) in [
+        (9, 3, None, 3),
+        (2, 3, None, 1),
+        (0, 3, None, 0),
+        (9, 0, Some(4), 4),
+        (9, 3, Some(0), 0),
+    ] {
+        assert_eq!(concurrency(limit, replicas).share(own), expected);
+    }
+}

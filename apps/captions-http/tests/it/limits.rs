@@ -61,6 +61,15 @@ async fn limited(windows: &[(Unit, u64)], script: impl IntoIterator<Item = Turn>
     with(Limiter::new(Arc::new(meters), plan), script).await
 }
 
+/// So many requests an hour.
+pub(crate) fn hourly(limit: u64) -> Limiter {
+    let meters = Meters {
+        start: Instant::now(),
+        meters: Mutex::default(),
+    };
+    Limiter::new(Arc::new(meters), Plan::per_minute_and_hour(0, limit, 0))
+}
+
 async fn with(limiter: Limiter, script: impl IntoIterator<Item = Turn>) -> Server {
     Server::start_as(script, Limits::default(), |mut state| {
         state.callers = Some(limiter);

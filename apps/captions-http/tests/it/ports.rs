@@ -13,6 +13,7 @@ use captions_domain::{
     choice::CacheUse,
     context::Context,
     fault::{Fault, FaultKind, LlmError, StoreError},
+    once::{Standing, Step},
     ports::{
         CacheKey, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect, Grade, LlmProvider,
         UserStore,
@@ -22,6 +23,7 @@ use captions_domain::{
     request::UserId,
     user::{Preferences, User},
 };
+use captions_testkit::once::Records;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
@@ -29,6 +31,9 @@ use tokio::sync::watch;
 #[derive(Default)]
 pub(crate) struct Store {
     inner: Mutex<Inner>,
+    calls: Records,
+    /// Every step with a call that was given a key.
+    pub(crate) steps: Mutex<Vec<(Context, Step)>>,
 }
 
 #[derive(Default)]
@@ -38,6 +43,7 @@ struct Inner {
     broken: Option<FaultKind>,
     conflicts: u32,
     hangs: bool,
+    keeps_no_answers: bool,
 }
 
 impl Store {
@@ -49,6 +55,21 @@ impl Store {
     /// The next so many writes of users meet somebody else's.
     pub(crate) fn conflicts(&self, times: u32) {
         self.inner().conflicts = times;
+    }
+
+    /// From now on answers of calls with a key cannot be kept.
+    pub(crate) fn keeps_no_answers(&self) {
+        self.inner().keeps_no_answers = true;
+    }
+
+    /// From now on they can.
+    pub(crate) fn keeps_answers(&self) {
+        self.inner().keeps_no_answers = false;
+    }
+
+    /// All captions, oldest first.
+    pub(crate) fn captions(&self) -> Vec<Record> {
+        self.inner().captions.values().cloned().collect()
     }
 
     /// From now on calls take for ever.
@@ -147,6 +168,16 @@ impl CaptionStore for Store {
         let before = inner.captions.len();
         inner.captions.retain(|_, record| record.user.as_ref() != Some(user));
         Ok((before - inner.captions.len()) as u64)
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        let inner = self.reach().await?;
+        if inner.keeps_no_answers && matches!(step, Step::Settle { .. }) {
+            return Err(Fault::new(FaultKind::Unavailable).into());
+        }
+        drop(inner);
+        self.steps.lock().unwrap().push((cx.clone(), step.clone()));
+        Ok(self.calls.take(cx, step))
     }
 }
 

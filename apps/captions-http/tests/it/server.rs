@@ -20,6 +20,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<Store>,
     pub(crate) writer: Arc<Writer>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) monitor: Monitor,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<anyhow::Result<()>>,
@@ -45,7 +46,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let monitor = state.monitor.clone();
+        let (monitor, engine) = (state.monitor.clone(), Arc::clone(&state.engine));
         let ended = tokio::spawn(serve(listener, state, async move {
             let _ = stopped.await;
         }));
@@ -53,6 +54,7 @@ impl Server {
             address,
             store,
             writer,
+            engine,
             monitor,
             stop: Some(stop),
             ended,

@@ -108,6 +108,9 @@ codes! {
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
         "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.",
         "The feedback of the user does not make this suggestion at present.";
+    KeyNotFound = "key_not_found", 404, Never, "There is no such key",
+        "GET /v1/keys lists the keys of the tenant.",
+        "The tenant has no key of this id; keys of other tenants are not told of.";
     BatchNotFound = "batch_not_found", 404, Never, "There is no such batch",
         "Check the id; a batch is removed some days after its end.",
         "No batch is kept under this id: it never was, or its end is longer ago than batches.retention.";
@@ -120,9 +123,15 @@ codes! {
     UserExists = "user_exists", 409, Never, "The user exists already",
         "Change it with PATCH /v1/users/{id}.",
         "A user was created under this id before.";
+    KeyInactive = "key_inactive", 409, Never, "The key opens nothing any more",
+        "Create a new key.",
+        "Only an active key can be replaced by a successor; this one has expired or was revoked.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.",
         "Between reading and writing, another request changed the same thing, more than once in a row.";
+    IdempotencyInFlight = "idempotency_in_flight", 409, After(1000), "The same request is being worked on",
+        "Send it again with the same key after the wait.",
+        "A request with this Idempotency-Key came in before and has no answer yet: it still runs, or its server died a moment ago.";
     BatchNotReady = "batch_not_ready", 409, After(5000), "The batch is not over",
         "Wait with GET /v1/batches/{id}?wait=30, or ask for what there is with partial=true.",
         "Some of its items have no outcome yet.";
@@ -138,6 +147,9 @@ codes! {
     InvalidRequest = "invalid_request", 422, Never, "The request breaks a rule",
         "Correct the fields that errors lists.",
         "The JSON is well formed, but a field is unknown, missing, out of its range, or at odds with another one.";
+    IdempotencyKeyReused = "idempotency_key_reused", 422, Never, "The key stands for another request",
+        "Take a new key for each new request, and send the same body again with the same key.",
+        "This Idempotency-Key was used at this address with another body, query or kind of content.";
     ContentRefused = "content_refused", 422, Never, "The provider refused the content",
         "Describe the post in another way.",
         "The model's provider declined to write about this content. It was not asked for again, and nobody else was asked in its place.";

@@ -256,6 +256,6 @@ where
 }
 
 /// Another id of the same request, for a second thing that it creates: the same time, and as unlikely to meet any other.
-fn beside(id: uuid::Uuid) -> uuid::Uuid {
+pub(super) fn beside(id: uuid::Uuid) -> uuid::Uuid {
     uuid::Uuid::from_u128(id.as_u128() ^ 1)
 }

@@ -151,3 +151,18 @@ fn scopes_are_a_set_with_names() {
     assert_eq!(serde_json::from_str::<Scopes>(&json).unwrap(), scopes);
     assert_eq!("writ".parse::<Scope>().unwrap_err().nearest, Some("write"));
 }
+
+#[test]
+fn a_family_counts_by_its_own_limits_and_else_by_those_of_everybody() {
+    let default = Plan::per_minute_and_hour(10, 100, 1000);
+    let own = KeyLimits {
+        requests_per_minute: Some(60),
+        requests_per_hour: Some(0),
+        ..KeyLimits::default()
+    };
+
+    assert_eq!(own.plan(&default), Plan::per_minute_and_hour(60, 0, 1000));
+    assert_eq!(own.plan(&Plan::default()), Plan::per_minute_and_hour(60, 0, 0));
+    assert_eq!(KeyLimits::default().plan(&default), default);
+    assert!(!own.is_default() && KeyLimits::default().is_default());
+}

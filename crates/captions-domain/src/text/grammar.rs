@@ -17,9 +17,12 @@ pub fn is_tag_body(body: &str) -> bool {
     body.chars().any(char::is_alphabetic) && body.graphemes(true).all(is_tag_cluster)
 }
 
-/// What of `text` can stand in a hashtag, whole graphemes only.
+/// What of `text` can stand in a hashtag, whole graphemes only. Marks that stand alone are left out: what they came after is
+/// gone, and they would make something else of the letter before.
 pub fn tag_text(text: &str) -> String {
-    text.graphemes(true).filter(|cluster| is_tag_cluster(cluster)).collect()
+    text.graphemes(true)
+        .filter(|cluster| is_tag_cluster(cluster) && !cluster.starts_with(is_mark))
+        .collect()
 }
 
 /// A letter, digit or `_` with all its marks and joiners, or marks alone; not a digit that is an emoji by its marks.

@@ -115,6 +115,10 @@ impl CaptionStore for Moody {
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.answer(CaptionStore::erase(&self.store, cx, user)).await
     }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.answer(self.store.once(cx, step)).await
+    }
 }
 
 fn options(folder: &TempDir) -> SpoolOptions {

@@ -5,12 +5,13 @@ use captions_domain::{
     caption::{CaptionId, Feedback, Record, Source},
     context::Context,
     fault::StoreError,
+    once::{Standing, Step},
     ports::CaptionStore,
     request::{CampaignId, Description, Invalid, UserId},
 };
 use sqlx::{Error, Row as _, sqlite::SqliteRow, types::Json};
 
-use super::{SqliteStore, fault::fault, users::microseconds};
+use super::{SqliteStore, fault::fault, once, users::microseconds};
 
 /// A query for whole records of the tenant that is bound first.
 macro_rules! select {
@@ -87,8 +88,13 @@ impl CaptionStore for SqliteStore {
     }
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
+        once::forget(self, cx, user).await?;
         let query = sqlx::query("DELETE FROM captions WHERE tenant = ? AND user_id = ?");
         self.execute(query.bind(cx.tenant.as_str()).bind(user.as_str())).await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        once::take(self, cx, step).await
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn migrator() -> Migrator {
             "users and captions",
             include_str!("../../migrations/0001_users_and_captions.sql"),
         ),
+        (3, "idempotency", include_str!("../../migrations/0003_idempotency.sql")),
         (4, "keys", include_str!("../../migrations/0004_keys.sql")),
         (5, "batches", include_str!("../../migrations/0005_batches.sql")),
     ])

@@ -11,7 +11,7 @@ async fn migrations_are_pending_until_they_are_applied() {
     assert!(look_up(&store).await.is_err(), "asking must not apply them");
     store.migrate().await.unwrap();
 
-    assert_eq!(before, ["1 users and captions", "4 keys", "5 batches"]);
+    assert_eq!(before[0], "1 users and captions");
     assert_eq!(store.pending_migrations().await.unwrap(), Vec::<String>::new());
     look_up(&store).await.unwrap();
 }

@@ -19,6 +19,7 @@ use captions_domain::{
     context::{Context, Notes, Part},
     fault::{Fault, LlmError, PortError, StoreError},
     keys::{By, Key, KeyId},
+    once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
         Invalidations, KeyStore, LlmProvider, UserStore,
@@ -137,6 +138,11 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         self.count(Operation::CaptionsErase, done, self.inner.erase(cx, user))
+            .await
+    }
+
+    async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
+        self.count(Operation::CaptionsOnce, done, self.inner.once(cx, step))
             .await
     }
 }

@@ -29,6 +29,7 @@ pub async fn suite(store: Arc<dyn CaptionStore>) {
     erasing_a_user_counts_and_spares_the_others(&*store).await;
     tenants_never_see_each_other(&*store).await;
     a_call_cut_off_midway_leaves_the_store_usable(&*store).await;
+    super::once::suite(store).await;
 }
 
 pub async fn an_unknown_caption_is_none(store: &dyn CaptionStore) {

@@ -52,16 +52,16 @@ fn told(plan: &Plan) -> Vec<(Unit, u64, u64)> {
 fn each_limit_is_off_until_it_is_set(#[case] key: &str, #[case] expected: (Unit, u64, u64)) {
     let off = settings(&[]);
     assert!(toward(&off, 0).rate.unwrap().limit.is_none());
-    assert!(callers(&off.limits, &quota(&off, 1, &none_cached()).unwrap()).is_none());
+    let of = |settings: &Settings| callers(&settings.limits, &quota(settings, 1, &none_cached()).unwrap());
+    assert!(of(&off).plan().is_unlimited());
 
     let on = settings(&[(&format!("api.{key}"), "7")]);
     let (limiter, _) = toward(&on, 0).rate.unwrap().limit.unwrap();
     assert_eq!(told(limiter.plan()), [expected]);
-    assert!(callers(&on.limits, &quota(&on, 1, &none_cached()).unwrap()).is_none());
+    assert!(of(&on).plan().is_unlimited());
 
     let on = settings(&[(&format!("limits.{key}"), "7")]);
-    let limiter = callers(&on.limits, &quota(&on, 1, &none_cached()).unwrap()).unwrap();
-    assert_eq!(told(limiter.plan()), [expected]);
+    assert_eq!(told(of(&on).plan()), [expected]);
     assert!(toward(&on, 0).rate.unwrap().limit.is_none());
 }
 
@@ -91,7 +91,7 @@ fn providers_are_listened_to_unless_the_settings_say_no() {
 async fn a_replica_that_counts_alone_gives_its_part(#[case] replicas: &str, #[case] expected: usize) {
     let settings = settings(&[("limits.requests_per_hour", "6"), ("limits.replicas", replicas)]);
     let quota = quota(&settings, 1, &none_cached()).unwrap();
-    let limiter = callers(&settings.limits, &quota).unwrap();
+    let limiter = callers(&settings.limits, &quota);
     let key = QuotaKey::new("test", "caller");
 
     let mut given = 0;

@@ -10,7 +10,8 @@ use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
 
 use super::{
-    Admin, Loaded, Origin, Origins, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml, providers,
+    Admin, Loaded, Origin, Origins, Required, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml,
+    providers,
     rule::{self, KEYS, Rule, SHORT_NAMES},
 };
 
@@ -18,6 +19,8 @@ use super::{
 const PREFIX: &str = "CAPTIONS_";
 /// Names the settings file; not a setting itself.
 const CONFIG_VARIABLE: &str = "CAPTIONS_CONFIG";
+/// What the command line asks a server by; of no use to whoever answers.
+const CLIENT_VARIABLES: [&str; 3] = ["CAPTIONS_URL", "CAPTIONS_API_KEY", "CAPTIONS_API_KEY_FILE"];
 
 impl Sources {
     /// The environment and the folder of this process. A variable that is not UTF-8 is taken with its broken bytes
@@ -112,6 +115,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
     }
 
     check_admin(&settings.admin, &origins)?;
+    check_auth(&settings, &origins)?;
 
     let shown = show(&config, &settings, &origins, &chain.shown)?;
     Ok(Loaded {
@@ -135,6 +139,22 @@ fn check_admin(admin: &Admin, origins: &Origins) -> Result<(), SettingsError> {
         }),
         _ => Ok(()),
     }
+}
+
+/// A server that others reach and that asks nobody for a key is what an operator has to mean.
+fn check_auth(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
+    let (auth, listen) = (&settings.auth, settings.server.listen);
+    if auth.required == Required::Never && !listen.ip().is_loopback() && !auth.allow_remote {
+        return Err(SettingsError::Contradiction {
+            key: "auth.required".to_owned(),
+            what: format!(
+                "is never, and server.listen is {listen}, which others can reach; leave it at auto and make keys with \
+                 captions key create, or set auth.allow_remote = true if whoever reaches it may do everything"
+            ),
+            origin: origins.get("auth.required").cloned().unwrap_or(Origin::Default),
+        });
+    }
+    Ok(())
 }
 
 struct Leaf {
@@ -248,7 +268,8 @@ fn environment(sources: &Sources) -> Result<(Layer, Vec<(String, String)>), Sett
         }
     }
     for (name, text) in &sources.env {
-        let Some(path) = name.strip_prefix(PREFIX).filter(|_| name != CONFIG_VARIABLE) else {
+        let is_setting = name != CONFIG_VARIABLE && !CLIENT_VARIABLES.contains(&name.as_str());
+        let Some(path) = name.strip_prefix(PREFIX).filter(|_| is_setting) else {
             continue;
         };
         let key = path.replace("__", ".").to_ascii_lowercase();

@@ -192,6 +192,9 @@ fn hashtags_are_capitalised_by_the_language_and_keep_their_marks() {
 #[test]
 fn a_proposed_hashtag_loses_its_emoji_whole() {
     assert_eq!(tag_text("dog👨‍👩‍👧‍👦s☀️1️⃣"), "dogs");
+    // A mark whose letter is gone does not make another sign of the one before.
+    assert_eq!(tag_text("t0\u{0}\u{fe0f}"), "t0");
+    assert_eq!(tag_text("e\n\u{301}"), "e");
 }
 
 #[test]

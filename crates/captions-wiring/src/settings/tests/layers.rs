@@ -163,6 +163,12 @@ fn an_unknown_variable_of_ours_is_refused_with_the_nearest_variable() {
 #[test]
 fn variables_of_others_are_none_of_our_business() {
     Machine::new().env("CAPTION", "x").env("MY_CAPTIONS_X", "y").loads();
+    // Of the command line, which asks a server.
+    Machine::new()
+        .env("CAPTIONS_URL", "http://localhost:8080")
+        .env("CAPTIONS_API_KEY", "x")
+        .env("CAPTIONS_API_KEY_FILE", "y")
+        .loads();
 }
 
 #[test]
@@ -258,6 +264,37 @@ fn a_syntax_error_names_the_file_and_the_line() {
     let machine = Machine::new().file("here/captions.toml", "[api]\ntimeout = 3\nmax_attempts =\n");
 
     assert!(machine.fails().contains("here/captions.toml, line 3: "));
+}
+
+#[rstest]
+#[case::here("127.0.0.1:8080", "auto", Some(false))]
+#[case::here_6("[::1]:8080", "auto", Some(false))]
+#[case::everybody("0.0.0.0:8080", "auto", Some(true))]
+#[case::asked_here("127.0.0.1:8080", "always", Some(true))]
+#[case::open_here("127.0.0.1:8080", "never", Some(false))]
+#[case::open_to_all("0.0.0.0:8080", "never", None)]
+#[case::open_to_a_neighbour("192.168.1.2:8080", "never", None)]
+fn a_server_that_others_reach_asks_for_keys_unless_an_operator_means_it_not_to(
+    #[case] listen: &str,
+    #[case] required: &str,
+    #[case] is_asked: Option<bool>,
+) {
+    let machine = Machine::new()
+        .env("CAPTIONS_SERVER__LISTEN", listen)
+        .env("CAPTIONS_AUTH__REQUIRED", required);
+
+    if let Some(is_asked) = is_asked {
+        let settings = machine.loads().settings;
+        assert_eq!(settings.auth.is_required(settings.server.listen), is_asked);
+    } else {
+        let error = machine.fails();
+        assert!(
+            error.contains("CAPTIONS_AUTH__REQUIRED") && error.contains("auth.allow_remote = true"),
+            "{error}"
+        );
+        let settings = machine.flag("auth.allow_remote", "true").loads().settings;
+        assert!(!settings.auth.is_required(settings.server.listen));
+    }
 }
 
 #[rstest]

@@ -1,0 +1,250 @@
+//! `captions key`: the keys that the HTTP API asks for. Whoever runs this command has the store, so it may make keys of any
+//! tenant and with any limits.
+
+use captions_api::{
+    key::{KeyDocument, KeyPage, read_cursor},
+    problem::Code,
+};
+use captions_domain::{
+    context::{Context, TenantId},
+    keys::{By, Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
+    request::Invalid,
+};
+use captions_wiring::fresh_secret;
+use time::Duration;
+
+use crate::{
+    Surroundings,
+    args::{CreateArgs, End, KeyCommand, Output, Tenant},
+    exit::Exit,
+    failure::Failure,
+    screen::Screen,
+    session::Session,
+};
+
+pub(crate) async fn run(
+    command: &KeyCommand,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    match command {
+        KeyCommand::Create(args) => create(args, surroundings, screen).await,
+        KeyCommand::List {
+            tenant,
+            limit,
+            before,
+            output,
+        } => list(tenant, *limit, before.as_deref(), *output, surroundings, screen).await,
+        KeyCommand::Revoke { id, tenant, output } => revoke(id, tenant, *output, surroundings, screen).await,
+        KeyCommand::Rotate {
+            id,
+            grace,
+            tenant,
+            output,
+        } => rotate(id, *grace, tenant, *output, surroundings, screen).await,
+    }
+}
+
+async fn create(args: &CreateArgs, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    let tenant = tenant_of(&args.tenant)?;
+    let name = KeyName::new(&args.name)?;
+    let scopes = args.scopes.iter().map(|scope| scope.parse::<Scope>());
+    let scopes = scopes.collect::<Result<Vec<_>, _>>().map_err(Invalid::from)?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = context(&session, tenant);
+    let made = async {
+        let expires_at = match args.expires {
+            End::Never => None,
+            End::In(span) => cx.now.checked_add(span),
+            End::At(at) => Some(at),
+        };
+        if expires_at.is_some_and(|end| end <= cx.now) {
+            return Err(Failure::usage("--expires: the end of a key lies in the future"));
+        }
+        let secret = secret()?;
+        let id = KeyId(cx.fresh_id);
+        let limits = &args.limits;
+        let key = Key {
+            id,
+            family: id,
+            tenant: cx.tenant.clone(),
+            name,
+            scopes: Scopes::new(scopes),
+            limits: KeyLimits {
+                requests_per_minute: limits.requests_per_minute,
+                requests_per_hour: limits.requests_per_hour,
+                tokens_per_minute: limits.tokens_per_minute,
+                concurrent_requests: limits.concurrent_requests,
+            },
+            digest: secret.digest(),
+            last_four: secret.last_four(),
+            created_at: cx.now,
+            expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        session.keys().add(&cx, &key).await?;
+        Ok((key, secret))
+    };
+    let made = made.await;
+    session.close().await;
+    let (key, secret) = made?;
+    show(&key, &secret, &cx, args.output, screen)
+}
+
+async fn list(
+    tenant: &Tenant,
+    limit: u32,
+    before: Option<&str>,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let tenant = tenant_of(tenant)?;
+    let before = before
+        .map(|cursor| {
+            read_cursor(cursor).ok_or_else(|| Failure::broken(Code::InvalidCursor, "the cursor cannot be read"))
+        })
+        .transpose()?;
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = context(&session, tenant);
+    let keys = session.keys().list(&cx, before, limit + 1).await;
+    session.close().await;
+    let page = KeyPage::of(&keys?, limit as usize, cx.now);
+    if output.json {
+        screen.document(&page)?;
+        return Ok(Exit::Done);
+    }
+    for key in &page.data {
+        screen.result(&line(key))?;
+    }
+    if page.data.is_empty() {
+        screen.note(&format!(
+            "the tenant {} has no keys; make one: captions key create",
+            cx.tenant
+        ));
+    }
+    if let Some(cursor) = page.next_cursor {
+        screen.note(&format!("there are more: --before {cursor}"));
+    }
+    Ok(Exit::Done)
+}
+
+async fn revoke(
+    id: &str,
+    tenant: &Tenant,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let (id, tenant) = (id.parse::<KeyId>()?, tenant_of(tenant)?);
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = context(&session, tenant);
+    let revoked = session.keys().revoke(&cx, id, cx.now).await;
+    session.close().await;
+    let key = revoked?.ok_or_else(|| not_found(id, &cx))?;
+    if output.json {
+        screen.document(&KeyDocument::of(&key, cx.now))?;
+    } else {
+        screen.note(&format!("revoked {id} (...{})", key.last_four));
+        screen.note("servers that share a Redis know at once, others within auth.fresh (30 s)");
+    }
+    Ok(Exit::Done)
+}
+
+async fn rotate(
+    id: &str,
+    grace: Duration,
+    tenant: &Tenant,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let (id, tenant) = (id.parse::<KeyId>()?, tenant_of(tenant)?);
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = context(&session, tenant);
+    let until = cx.now.saturating_add(grace);
+    let rotated = async {
+        let old = session.keys().find(&cx, By::Id(id)).await?;
+        let old = old.ok_or_else(|| not_found(id, &cx))?;
+        let secret = secret()?;
+        let successor = old.successor(KeyId(cx.fresh_id), &secret, cx.now);
+        if !session.keys().rotate(&cx, id, &successor, until).await? {
+            let detail = format!("only an active key is rotated; {id} has expired or was revoked");
+            return Err(Failure::broken(Code::KeyInactive, detail));
+        }
+        Ok((successor, secret))
+    };
+    let rotated = rotated.await;
+    session.close().await;
+    let (successor, secret) = rotated?;
+    if !output.json {
+        screen.note(&format!("{id} ends after the grace of {}", words(grace)));
+    }
+    show(&successor, &secret, &cx, output, screen)
+}
+
+/// A span as people say it, by its largest unit.
+fn words(span: Duration) -> String {
+    let seconds = span.whole_seconds();
+    let (number, unit) = match seconds {
+        86_400.. if seconds % 86_400 == 0 => (seconds / 86_400, "d"),
+        3600.. if seconds % 3600 == 0 => (seconds / 3600, "h"),
+        60.. if seconds % 60 == 0 => (seconds / 60, "m"),
+        _ => (seconds, "s"),
+    };
+    format!("{number}{unit}")
+}
+
+/// A new key: the key alone on stdout, so that it can be piped to where it is kept.
+fn show(key: &Key, secret: &Secret, cx: &Context, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    if output.json {
+        screen.document(&KeyDocument::of(key, cx.now).with(secret))?;
+    } else {
+        screen.result(&secret.text())?;
+        screen.note(&format!(
+            "key {} of tenant {}; it is shown this once: keep it",
+            key.id, key.tenant
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// One line of the list.
+fn line(key: &KeyDocument) -> String {
+    let scopes: Vec<&str> = key.scopes.iter().map(Scope::as_str).collect();
+    let used = key
+        .last_used_at
+        .map_or_else(|| "never".to_owned(), |at| at.date().to_string());
+    let end = key
+        .expires_at
+        .map_or_else(|| "never".to_owned(), |at| at.date().to_string());
+    format!(
+        "{}  ...{}  {}  {}  used={used}  ends={end}  {}",
+        key.id,
+        key.last_four,
+        key.status,
+        scopes.join(","),
+        key.name
+    )
+}
+
+fn tenant_of(tenant: &Tenant) -> Result<TenantId, Failure> {
+    Ok(TenantId::new(&tenant.tenant)?)
+}
+
+fn context(session: &Session, tenant: TenantId) -> Context {
+    Context {
+        tenant,
+        ..session.context()
+    }
+}
+
+fn secret() -> Result<Secret, Failure> {
+    fresh_secret().map_err(|fault| Failure::new(Exit::Failure, None, format!("no key can be made: {fault}")))
+}
+
+fn not_found(id: KeyId, cx: &Context) -> Failure {
+    let detail = format!("the tenant {} has no key {id}", cx.tenant);
+    Failure::broken(Code::KeyNotFound, detail)
+}

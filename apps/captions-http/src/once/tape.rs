@@ -1,0 +1,86 @@
+//! A stream of events on its way out, as one who asks again is given it: what was shown in one piece, and the end.
+
+use bytes::{Bytes, BytesMut};
+use serde_json::{Value, json};
+
+/// More than this is no event of ours.
+const LONGEST_EVENT: usize = 1 << 20;
+
+/// What is noted of the events so far.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    /// The beginning of an event whose end has not come.
+    rest: BytesMut,
+    created: String,
+    /// Of the text that was shown and not withdrawn: its candidate, the id of its last event, and all of it.
+    candidate: Value,
+    shown_id: Option<String>,
+    shown: String,
+    end: Option<End>,
+}
+
+/// How a stream has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With a caption: the events for one who asks again.
+    Completed(Bytes),
+    /// Without one.
+    Failed,
+}
+
+impl Tape {
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        while let Some(length) = self.rest.windows(2).position(|pair| pair == b"\n\n") {
+            let event = self.rest.split_to(length + 2);
+            self.take(&String::from_utf8_lossy(&event));
+        }
+        if self.rest.len() > LONGEST_EVENT {
+            self.end = Some(End::Failed);
+        }
+    }
+
+    /// `None` before the last event, and after it was told.
+    pub(super) fn end(&mut self) -> Option<End> {
+        self.end.take()
+    }
+
+    fn take(&mut self, event: &str) {
+        let field = |name: &str| {
+            let lines = event.lines().filter_map(|line| line.strip_prefix(name));
+            lines.map(|value| value.strip_prefix(' ').unwrap_or(value)).next()
+        };
+        let data = || -> Value {
+            field("data:")
+                .and_then(|data| serde_json::from_str(data).ok())
+                .unwrap_or_default()
+        };
+        match field("event:") {
+            Some("caption.created") => event.clone_into(&mut self.created),
+            Some("caption.delta") => {
+                let mut data = data();
+                self.candidate = data["candidate"].take();
+                self.shown.push_str(data["text"].as_str().unwrap_or_default());
+                self.shown_id = field("id:").map(str::to_owned);
+            }
+            Some("caption.withdrawn") => self.shown.clear(),
+            Some("caption.completed") => self.end = Some(End::Completed(self.played(event))),
+            Some("error") => self.end = Some(End::Failed),
+            // Comments, and what only tells how the writing goes.
+            _ => {}
+        }
+    }
+
+    fn played(&self, completed: &str) -> Bytes {
+        let mut all = self.created.clone();
+        if !self.shown.is_empty() {
+            let data = json!({ "candidate": self.candidate, "text": self.shown });
+            let id = self.shown_id.iter().map(|id| format!("id: {id}\n"));
+            all.push_str("event: caption.delta\n");
+            all.extend(id);
+            all.extend(["data: ", &data.to_string(), "\n\n"]);
+        }
+        all.push_str(completed);
+        all.into()
+    }
+}

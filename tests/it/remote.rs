@@ -1,0 +1,309 @@
+//! The command line answers the same from a server as from this process: documents, words, exit codes.
+
+use std::collections::BTreeMap;
+
+use captions_testkit::{
+    llm::{FakeLlm, Turn},
+    receiver::Receiver,
+};
+use rstest::rstest;
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+use crate::support::{Ran, Service, captions, closed_port, environment};
+
+/// Settings with no provider but the template writer.
+const TEMPLATE: (&str, &str) = (
+    "CAPTIONS_LLM__PROVIDERS",
+    r#"[{ name = "template", kind = "template" }]"#,
+);
+
+/// What differs from one run to the next, whoever answers.
+const FLEETING: [&str; 7] = [
+    "id",
+    "request_id",
+    "processing_time",
+    "created_at",
+    "updated_at",
+    "given_at",
+    "as_of",
+];
+
+fn lasting(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let lasting = |(name, value): (String, Value)| {
+                // The id of a user is chosen by the caller.
+                let is_fleeting = FLEETING.contains(&name.as_str()) && value != "ana";
+                let value = if is_fleeting { json!("...") } else { lasting(value) };
+                (name, value)
+            };
+            Value::Object(fields.into_iter().map(lasting).collect())
+        }
+        Value::Array(items) => items.into_iter().map(lasting).collect(),
+        other => other,
+    }
+}
+
+/// One home, from which commands are answered here and by a server, each with a store of its own.
+struct Doors {
+    service: Service,
+    here: BTreeMap<String, String>,
+    there: BTreeMap<String, String>,
+    home: TempDir,
+}
+
+impl Doors {
+    async fn open(service: &[(&str, &str)]) -> Self {
+        let home = tempdir().unwrap();
+        let service = Service::start(service).await;
+        Self {
+            here: environment(&home, &[TEMPLATE]),
+            // Of the settings that are set here nothing counts.
+            there: environment(&home, &[("CAPTIONS_URL", &service.base)]),
+            service,
+            home,
+        }
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.home.path().join(name), text).unwrap();
+    }
+
+    /// Runs it through both and returns what they agree on. stdout is a document, or text without anything fleeting.
+    async fn agree(&self, args: &[&str]) -> Ran {
+        let here = captions(self.here.clone(), args).await;
+        let there = captions(self.there.clone(), args).await;
+        let shown = |text: &str| serde_json::from_str(text).map_or_else(|_| text.into(), lasting);
+        assert_eq!(shown(&there.stdout), shown(&here.stdout), "{args:?}");
+        assert_eq!(
+            there.exit.code(),
+            here.exit.code(),
+            "{args:?}: {} / {}",
+            there.stderr,
+            here.stderr
+        );
+        if here.exit.code() != 0 {
+            assert_eq!(there.stderr, here.stderr, "{args:?}");
+        }
+        there
+    }
+
+    /// The id of the newest caption for the user, here and there.
+    async fn newest(&self, env: &BTreeMap<String, String>) -> String {
+        let page = captions(env.clone(), &["history", "ana", "--json"]).await;
+        let page: Value = serde_json::from_str(&page.stdout).unwrap();
+        page["data"][0]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+const ABOUT: &str = "A folding electric bike in front of the station";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_judged_and_written_alike() {
+    let doors = Doors::open(&[TEMPLATE]).await;
+
+    for args in [
+        &["generate", ABOUT, "--seed", "7", "-n", "2", "--json"][..],
+        &["generate", ABOUT, "--seed", "7", "--stream", "--json"],
+        &["generate", ABOUT, "--tone", "warm"],
+        &["generate", ABOUT, "--min-score", "100", "--quiet"],
+        &["check", "Too many: #a1 #b1 #c1 #d1 #e1 #f1", "--json"],
+        &["check", "Golden hour at the cafe. #LisbonCafe", "--platform", "x"],
+        &["score", "Ride on, fold up, get in.", "-d", ABOUT, "--json"],
+        &[
+            "score",
+            "Ride on, fold up, get in.",
+            "-d",
+            ABOUT,
+            "--min-score",
+            "99",
+            "--quiet",
+        ],
+        &["hashtags", ABOUT, "--json"],
+        &["rewrite", "It  is warm ,come by!", "--fix", "--json"],
+        &["adapt", "It is warm, come by! #a1 #b1 #c1 #d1", "--to", "x"],
+    ] {
+        doors.agree(args).await;
+    }
+    doors.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_all_that_is_theirs_live_alike() {
+    let doors = Doors::open(&[TEMPLATE]).await;
+    doors.file("own.txt", "We bake.\n---\nWe bake at six.\n---\nWe bake, you eat!\n");
+    doors.file("posts.csv", "posted_at,likes\n2026-01-02,120\n2026-01-03,90\n");
+
+    for args in [
+        &["user", "create", "ana", "--name", "Ana"][..],
+        &["user", "create", "ana"],
+        &["user", "show", "ana", "--json"],
+        &["user", "show", "bob"],
+        &[
+            "prefs",
+            "set",
+            "ana",
+            "tone=warm",
+            "hashtag_count=2",
+            "avoid=cheap,deal",
+        ],
+        &["prefs", "get", "ana", "--json"],
+        &["generate", ABOUT, "--user", "ana", "--seed", "7", "--json"],
+        &["history", "ana", "--json"],
+        &["history", "nobody"],
+        &["history", "--id", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21"],
+        &["feedback", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21", "used"],
+        &["voice", "learn", "ana", "own.txt"],
+        &["voice", "show", "ana", "--json"],
+        &["voice", "suggestions", "ana", "--json"],
+        &["voice", "accept", "ana", "emoji-none"],
+        &["voice", "dismiss", "ana", "emoji-none"],
+        &["voice", "forget", "ana", "--json"],
+        &["results", "import", "ana", "posts.csv", "--json"],
+        &["results", "show", "ana"],
+        &["results", "forget", "ana"],
+        &["results", "show", "ana", "--json"],
+        &["prefs", "reset", "ana", "--json"],
+        // Who is not there yet is created by a wish, and by nothing else.
+        &["prefs", "set", "carl", "tone="],
+        &["prefs", "set", "carl", "tone=calm", "--json"],
+        &["voice", "learn", "dora", "own.txt", "--json"],
+        &["results", "import", "emil", "posts.csv", "--json"],
+        &["results", "forget", "nobody"],
+    ] {
+        doors.agree(args).await;
+    }
+    let (mine, theirs) = (doors.newest(&doors.here).await, doors.newest(&doors.there).await);
+    for (env, id) in [(&doors.here, mine), (&doors.there, theirs)] {
+        let kept = captions(
+            env.clone(),
+            &["feedback", &id, "edited", "--text", "Fold, ride.", "--json"],
+        )
+        .await;
+        assert_eq!(kept.exit.code(), 0, "{}", kept.stderr);
+    }
+    let page = doors.agree(&["history", "ana", "--json"]).await;
+    assert!(page.stdout.contains("Fold, ride."), "{}", page.stdout);
+    doors.agree(&["user", "delete", "ana", "--json"]).await;
+    doors.agree(&["user", "delete", "ana"]).await;
+    doors.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_goes_on_where_the_page_before_ended() {
+    let doors = Doors::open(&[TEMPLATE]).await;
+    for about in ["the first loaf", "the second loaf", "the third loaf"] {
+        doors.agree(&["generate", about, "--user", "ana", "--json"]).await;
+    }
+
+    let page = captions(doors.there.clone(), &["history", "ana", "--limit", "2", "--json"]).await;
+    let page: Value = serde_json::from_str(&page.stdout).unwrap();
+    for before in [page["next_cursor"].as_str(), page["data"][1]["id"].as_str()] {
+        let rest = captions(
+            doors.there.clone(),
+            &["history", "ana", "--before", before.unwrap(), "--json"],
+        )
+        .await;
+        let rest: Value = serde_json::from_str(&rest.stdout).unwrap();
+        assert_eq!(rest["data"].as_array().map(Vec::len), Some(1), "{rest}");
+        assert_eq!(rest["data"][0]["content_description"], "the first loaf");
+    }
+    doors.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_the_servers_provider_ends_as_one_of_ours() {
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::bad_key());
+    let provider = [("OPENAI_BASE_URL", llm.base_url()), ("OPENAI_MODEL", "m".to_owned())];
+    let settings: Vec<(&str, &str)> = provider.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let doors = Doors::open(&settings).await;
+
+    let args = ["generate", ABOUT, "--no-fallback"];
+    let ran = captions(doors.there.clone(), &args).await;
+
+    assert_eq!(ran.exit.code(), 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("error[provider_auth]: no caption: "),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("next: The operator has to set a valid key"),
+        "{}",
+        ran.stderr
+    );
+    doors.service.stop().await;
+}
+
+#[tokio::test]
+async fn the_key_and_the_time_go_with_the_request() {
+    let home = tempdir().unwrap();
+    std::fs::write(home.path().join("key"), "captions_abc\n").unwrap();
+    let server = Receiver::answering("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await;
+    let url = server.url("/below");
+    for (name, value) in [("CAPTIONS_API_KEY", "captions_abc"), ("CAPTIONS_API_KEY_FILE", "key")] {
+        let env = environment(&home, &[("CAPTIONS_URL", "http://nowhere.invalid"), (name, value)]);
+
+        let ran = captions(env, &["generate", ABOUT, "--timeout", "2", "--server", &url]).await;
+
+        assert_eq!(ran.exit.code(), 4, "{}", ran.stderr);
+        assert!(!ran.stderr.contains("captions_abc"), "{}", ran.stderr);
+        let request = server.requests().pop().unwrap();
+        assert_eq!(request.line, "POST /below/v1/captions HTTP/1.1");
+        assert_eq!(request.headers["authorization"], "Bearer captions_abc");
+        assert_eq!(request.headers["request-timeout-ms"], "2000");
+    }
+}
+
+#[rstest]
+#[case::settings(&["check", "text", "--set", "api.timeout=5"], "--set changes nothing at a server")]
+#[case::a_file(&["check", "text", "--config", "captions.toml"], "--config changes nothing at a server")]
+#[case::doctor(&["doctor"], "captions doctor has no answer from a server")]
+#[case::batch(&["batch", "status", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21"], "captions batch has no answer from a server")]
+#[case::eval(&["eval"], "captions eval has no answer from a server")]
+#[case::prompt(&["prompt", "show", "a loaf of bread"], "captions prompt has no answer from a server")]
+#[case::model(&["model", "path", "--server", "http://localhost:1"], "captions model has no answer from a server")]
+#[case::no_url(&["check", "text", "--server", "captions"], "the server's URL is no URL")]
+#[tokio::test]
+async fn what_a_server_cannot_do_is_wrong_usage(#[case] args: &[&str], #[case] words: &str) {
+    let home = tempdir().unwrap();
+
+    let ran = captions(environment(&home, &[("CAPTIONS_URL", "http://localhost:1")]), args).await;
+
+    assert_eq!(ran.exit.code(), 2, "{}", ran.stderr);
+    assert!(ran.stderr.starts_with(&format!("error: {words}")), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn commands_about_this_machine_do_not_mind_the_address() {
+    let home = tempdir().unwrap();
+    let env = environment(
+        &home,
+        &[("CAPTIONS_URL", "http://localhost:1"), ("CAPTIONS_API_KEY", "k")],
+    );
+
+    for args in [&["config", "path"][..], &["completions", "bash"], &["model", "path"]] {
+        let ran = captions(env.clone(), args).await;
+
+        assert_eq!(ran.exit.code(), 0, "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_said_in_plain_words() {
+    let home = tempdir().unwrap();
+    let url = format!("http://127.0.0.1:{}", closed_port());
+
+    let ran = captions(environment(&home, &[("CAPTIONS_URL", &url)]), &["check", "text"]).await;
+
+    assert_eq!(ran.exit.code(), 5, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .starts_with("error[server_unreachable]: the server cannot be reached"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("CAPTIONS_URL"), "{}", ran.stderr);
+}
