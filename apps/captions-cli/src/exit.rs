@@ -58,6 +58,8 @@ impl From<Code> for Exit {
             | Code::InvalidCursor
             | Code::InvalidRequest
             | Code::BodyTooLarge
+            | Code::UriTooLong
+            | Code::HeadersTooLarge
             | Code::UnsupportedMediaType
             | Code::PromptTooLong => Self::Usage,
             Code::StoreUnavailable | Code::StoreCorrupt => Self::Settings,
@@ -86,6 +88,7 @@ impl From<Code> for Exit {
             | Code::VersionMismatch
             | Code::ContentRefused
             | Code::Internal
+            | Code::StreamCut
             | Code::Starting
             | Code::ShuttingDown => Self::Failure,
         }

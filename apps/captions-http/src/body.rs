@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     failure::Failure,
+    json,
     state::{AppState, Limits},
 };
 
@@ -41,12 +42,13 @@ impl FromRequest<AppState> for Import {
         }
         let bound = Bound::of(IMPORT_LIMIT.max(state.limits.body_limit));
         let bytes = read(&parts.headers, body, &state.limits, bound).await?;
+        let limits = state.limits;
         // Megabytes of text take longer to read than others should wait.
         let read = tokio::task::spawn_blocking(move || {
             let body = if is_csv {
                 results::posts_of_csv(utf8(&bytes)?)?
             } else {
-                json(&bytes)?
+                json(&bytes, &limits)?
             };
             Ok(Self(results::parse_posts(&body)?))
         });
@@ -124,7 +126,7 @@ impl FromRequest<AppState> for JsonBody {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let bytes = declared(request, state, Bound::of(state.limits.body_limit)).await?;
-        json(&bytes).map(Self)
+        json(&bytes, &state.limits).map(Self)
     }
 }
 
@@ -139,7 +141,7 @@ impl FromRequest<AppState> for PictureBody {
         let usual = state.limits.body_limit;
         let most = usual.saturating_add(MAX_DATA);
         let bytes = declared(request, state, Bound { usual, most }).await?;
-        let value = json(&bytes)?;
+        let value = json(&bytes, &state.limits)?;
         if bytes.len() > usual && value.get("image").is_none_or(Value::is_null) {
             return Err(too_large(usual));
         }
@@ -183,10 +185,8 @@ async fn declared(request: Request, state: &AppState, bound: Bound) -> Result<By
     read(&parts.headers, body, &state.limits, bound).await
 }
 
-fn json(bytes: &[u8]) -> Result<Value, Failure> {
-    let text = utf8(bytes)?;
-    serde_json::from_str(text)
-        .map_err(|error| Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")))
+fn json(bytes: &[u8], limits: &Limits) -> Result<Value, Failure> {
+    json::read(utf8(bytes)?, limits.json_depth)
 }
 
 /// Text, and some of it.

@@ -16,6 +16,7 @@ use captions_api::{
 };
 use captions_domain::{
     caption::{Answer, Source},
+    context::Attempts,
     limiter::{Limiter, Pass, Refused},
     ports::QuotaKey,
     quota::{Amount, Room, Unit, Window},
@@ -51,19 +52,39 @@ fn key(caller: &Caller) -> QuotaKey {
     }
 }
 
-/// What a request was admitted with. Clones are the same.
+/// What a request was admitted with. Clones are the same; dropped with the last of them, it is settled by what the provider calls
+/// of the request had cost that were cut off. If there are none, the guess stands.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Admission(Arc<Mutex<Option<Pass>>>);
+pub(crate) struct Admission(Arc<Admitted>);
+
+#[derive(Debug, Default)]
+struct Admitted {
+    pass: Mutex<Option<Pass>>,
+    attempts: Option<Arc<Attempts>>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let cut_off = self.attempts.as_ref().map_or(0, |attempts| attempts.tokens_cut_off());
+        let pass = self.pass.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pass) = pass.filter(|_| cut_off > 0) {
+            pass.used(cut_off);
+        }
+    }
+}
 
 impl Admission {
-    fn with(mut pass: Pass) -> Self {
+    fn with(mut pass: Pass, attempts: Arc<Attempts>) -> Self {
         pass.begin();
-        Self(Arc::new(Mutex::new(Some(pass))))
+        Self(Arc::new(Admitted {
+            pass: Mutex::new(Some(pass)),
+            attempts: Some(attempts),
+        }))
     }
 
     /// The request has used so many tokens. Only the first word counts.
     fn used(&self, tokens: u64) {
-        let pass = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let pass = self.0.pass.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(pass) = pass {
             pass.used(tokens);
         }
@@ -77,8 +98,9 @@ impl Call {
         match answer.source {
             Source::Provider if self.cx.attempts.begun() > 0 => {
                 if let Some(usage) = answer.caption.usage {
+                    let told = usage.input_tokens.saturating_add(usage.output_tokens);
                     self.admission
-                        .used(usage.input_tokens.saturating_add(usage.output_tokens));
+                        .used(told.saturating_add(self.cx.attempts.tokens_cut_off()));
                 }
             }
             Source::Provider | Source::Cache | Source::Stale | Source::Local | Source::Template => {
@@ -166,7 +188,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
             .copied()
             .zip(pass.room.iter().copied())
             .collect();
-        call.admission = Admission::with(pass);
+        call.admission = Admission::with(pass, Arc::clone(&call.cx.attempts));
     }
     state.monitor.caller_admitted();
     let told = standing.headers();

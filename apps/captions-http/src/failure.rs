@@ -126,7 +126,12 @@ pub(crate) fn written(mut response: Response, request_id: &str, path: &str) -> R
     parts.headers.insert(SHOULD_RETRY, HeaderValue::from_static(retry));
     if matches!(
         problem.code(),
-        Code::Starting | Code::ShuttingDown | Code::BodyTimeout | Code::BodyTooLarge
+        Code::Starting
+            | Code::ShuttingDown
+            | Code::BodyTimeout
+            | Code::BodyTooLarge
+            | Code::UriTooLong
+            | Code::HeadersTooLarge
     ) {
         parts
             .headers

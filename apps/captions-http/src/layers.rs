@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use crate::{call::RequestId, failure, failure::Failure, state::Lifecycle, told};
+use crate::{call::RequestId, failure, failure::Failure, guard, state::Lifecycle, told};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -62,6 +62,7 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
             .headers_mut()
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
+        guard::cover(response.headers_mut());
         response
     }
     .instrument(span)

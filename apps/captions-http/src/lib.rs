@@ -15,8 +15,10 @@ mod check;
 mod deprecation;
 mod failure;
 mod feedback;
+mod guard;
 mod hashtags;
 mod health;
+mod json;
 mod keys;
 mod layers;
 mod limits;
@@ -26,6 +28,7 @@ mod options;
 mod pages;
 mod preferences;
 mod providers;
+mod replay;
 mod results;
 mod rewrites;
 mod scores;
@@ -48,6 +51,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use admin::admin_router;
 pub use deprecation::Deprecation;
 pub use once::Once;
+pub use replay::{Keeping, Streams};
 pub use serve::{serve, serve_admin, serve_starting};
 pub use state::{AppState, Component, ComponentStatus, Concurrency, Keys, Lifecycle, Limits};
 pub use turns::Turns;
@@ -55,7 +59,7 @@ pub use turns::Turns;
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
     let (router, _) = operations().split_for_parts();
-    router
+    let router = router
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
         // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
@@ -65,6 +69,13 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), auth::require))
         // Inside the request layer, which writes the problem that it leaves.
         .layer(CatchPanicLayer::custom(layers::after_panic))
+        .layer(middleware::from_fn_with_state(state.limits, guard::heads));
+    // Outside of all that refuses, so that a page can read why.
+    let router = match guard::cors(&state.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
         .with_state(state)
 }

@@ -168,7 +168,7 @@ async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> 
         if let Some(record) = found.map_err(|error| not_known(&Problem::from(&error)))? {
             its_call.settle_without_answer();
             let response = if route == STREAM {
-                stream::of_stored(&record, &its_call)
+                stream::of_stored(&record, &its_call, state)
             } else {
                 captions::of_stored(&record)
             };

@@ -45,6 +45,8 @@ const ALWAYS: &[Code] = &[
     Code::Starting,
     Code::ShuttingDown,
     Code::InvalidParameter,
+    Code::UriTooLong,
+    Code::HeadersTooLarge,
 ];
 
 const BODY: &[Code] = &[
@@ -101,6 +103,8 @@ macro_rules! problems {
 problems! {
     /// Of an operation that writes a caption.
     Generating = ALWAYS, LIMITED, BODY, PROVIDER;
+    /// Of an operation that writes a caption and tells it by and by.
+    Streaming = ALWAYS, LIMITED, BODY, PROVIDER, &[Code::StreamCut];
     /// Of an operation that changes a given caption.
     Rewriting = ALWAYS, LIMITED, BODY, PROVIDER;
     /// Of an operation that changes a stored caption.

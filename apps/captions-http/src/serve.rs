@@ -23,9 +23,10 @@ use crate::{
     state::{AppState, Limits},
 };
 
-/// The most bytes of a request's head, and the most headers.
-const MAX_HEAD: usize = 64 * 1024;
-const MAX_HEADERS: usize = 100;
+/// How far a request's head may be beyond its limits, in bytes and in headers, and still get a problem for it. Beyond that the
+/// connection is closed with the bare status.
+const MORE_HEAD: usize = 16 * 1024;
+const MORE_HEADERS: usize = 50;
 
 /// What a last error event or problem needs to get out after the time for draining is up.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -44,6 +45,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let lifecycle = state.lifecycle.clone();
     let limits = state.limits;
+    let streams = state.streams.clone();
     let app = router(state);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -90,6 +92,7 @@ pub async fn serve(
     }
     let left = connections.len();
     connections.shutdown().await;
+    streams.close().await;
     tracing::info!(
         connections_cut = left,
         cut_off = is_cut_off,
@@ -153,8 +156,13 @@ async fn connection(stream: TcpStream, app: Router, limits: Limits, watcher: Opt
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD);
+        .max_headers(limits.header_count.saturating_add(MORE_HEADERS))
+        .max_buf_size(
+            limits
+                .header_limit
+                .saturating_add(limits.uri_limit)
+                .saturating_add(MORE_HEAD),
+        );
     let served = builder
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
         .into_owned();

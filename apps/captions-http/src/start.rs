@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppState, Component, ComponentStatus, Keys, Limits, Once, serve, serve_admin, serve_starting, warm_up};
+use crate::{
+    AppState, Component, ComponentStatus, Keeping, Keys, Limits, Once, Streams, serve, serve_admin, serve_starting,
+    warm_up,
+};
 
 /// How the server came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +142,12 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
     state.providers = assembled.providers.clone();
+    state.streams = Streams::new(assembled.replays.clone().map(|replays| Keeping {
+        cache: replays.cache,
+        is_shared: replays.is_shared,
+        time: settings.server.stream_replay,
+    }));
+    state.cors_origins = settings.server.cors_origins();
     state.keys = Some(Keys {
         store: Arc::clone(&assembled.keys),
         required: assembled.keys_required,
@@ -164,6 +173,11 @@ fn limits(settings: &Settings) -> Limits {
         header_timeout: settings.server.header_timeout,
         body_limit: settings.server.body_limit,
         body_timeout: settings.server.body_timeout,
+        json_depth: settings.server.json_depth,
+        uri_limit: settings.server.uri_limit,
+        header_limit: settings.server.header_limit,
+        header_count: settings.server.header_count,
+        keep_alive: settings.server.stream_keep_alive,
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use crate::{once::Once, turns::Turns};
+use crate::{once::Once, replay::Streams, turns::Turns};
 
 /// The engine and how this server runs it. Clones share everything.
 #[derive(Clone)]
@@ -37,6 +37,10 @@ pub struct AppState {
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
+    /// Streams that can be taken up again.
+    pub streams: Streams,
+    /// Web pages of these origins may read the answers: `https://app.example`, or `*` for any. Empty: none may.
+    pub cors_origins: Vec<String>,
     /// How calls with an `Idempotency-Key` are treated.
     pub once: Once,
 }
@@ -56,6 +60,8 @@ impl AppState {
             providers: Providers::default(),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
+            streams: Streams::default(),
+            cors_origins: Vec::new(),
             once: Once::default(),
         }
     }
@@ -104,6 +110,16 @@ pub struct Limits {
     pub body_limit: usize,
     /// A client may take this long to send its body.
     pub body_timeout: Duration,
+    /// How deep JSON may be nested.
+    pub json_depth: usize,
+    /// The longest path with its query, in bytes.
+    pub uri_limit: usize,
+    /// The most bytes of all headers together, names and values.
+    pub header_limit: usize,
+    /// The most headers.
+    pub header_count: usize,
+    /// A stream on which nothing moves sends a comment after this long.
+    pub keep_alive: Duration,
 }
 
 impl Default for Limits {
@@ -115,6 +131,11 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_limit: 256 * 1024,
             body_timeout: Duration::from_secs(10),
+            json_depth: 100,
+            uri_limit: 8 * 1024,
+            header_limit: 32 * 1024,
+            header_count: 100,
+            keep_alive: Duration::from_secs(15),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A caption as server-sent events, while it is written.
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -20,45 +20,67 @@ use captions_domain::{
     engine::{Event, EventStream},
 };
 use captions_wiring::monitor::{Operation, Outcome, Timer};
-use futures_util::{FutureExt, Stream, StreamExt, stream};
-use http::{HeaderName, HeaderValue, header};
+use futures_util::{FutureExt, Stream, StreamExt, future::OptionFuture, stream};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::{
     body::PictureBody,
     call::Call,
     failure::{self, Failure, panicked},
-    openapi::Generating,
+    openapi::Streaming,
+    replay::{EventId, Live, Resumed, SHOWN_EVERY, Told},
     state::AppState,
     told,
 };
 
-const PATH: &str = "/v1/captions/stream";
+pub(crate) const PATH: &str = "/v1/captions/stream";
 
 /// Failures within this time are ordinary problem responses. A writer that thinks longer than this gets its stream
 /// opened, so that the caller sees that the request was taken.
 const FIRST_EVENT: Duration = Duration::from_secs(1);
 
-/// Proxies close connections on which nothing moves.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longer than the cache may take to be shown what a stream has told so far.
+const LONGEST_SHOWING: Duration = Duration::from_secs(5);
 
 /// Write a caption, event by event
 ///
 /// Events: `caption.created` {`request_id`}; `caption.delta` {candidate, text}; `caption.withdrawn` {candidate, code}: drop
 /// the text of this candidate, the next delta starts anew; then exactly one of `caption.completed` (the whole caption
 /// document, whose text replaces the deltas) or `error` (a problem). Closing the connection stops the writing.
+///
+/// Each event has an id. The same request with the id of the last event that was seen as `Last-Event-ID` goes on after it, as long
+/// as the stream runs and for a while after its end; else the stream begins anew.
 #[utoipa::path(
     post,
     path = PATH,
     operation_id = "stream_caption",
     tag = "captions",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen of the stream to be taken up.")),
     request_body(content = GenerateBody, content_type = "application/json"),
-    responses((status = 200, description = "The events", body = String, content_type = "text/event-stream"), Generating)
+    responses((status = 200, description = "The events", body = String, content_type = "text/event-stream"), Streaming)
 )]
 pub(crate) async fn create(
     State(state): State<AppState>,
     call: Call,
+    headers: HeaderMap,
     PictureBody(body): PictureBody,
 ) -> Result<Response, Failure> {
+    let asked = blake3::hash(body.to_string().as_bytes());
+    let last = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.parse().ok());
+    if let Some(last) = last
+        && let Some((resumed, number)) = state.streams.resume(&call.cx, asked, last).await
+    {
+        // What is told again was paid by the request that it was written for.
+        call.settle_without_answer();
+        return Ok(match resumed {
+            Resumed::Here(reader) => sent(reader.events(number), &state),
+            Resumed::Kept(events) => sent(events, &state),
+        });
+    }
     // Goes with the stream: if the caller leaves, it is dropped with it and counted as cancelled.
     let timer = state.monitor.begin(Operation::CaptionStream);
     let request = match generate::parse(&body) {
@@ -83,13 +105,19 @@ pub(crate) async fn create(
         None => None,
     };
     let known = told::of_stream(&call);
-    let mut response = events_as_response(tell(events, first, timer, call, state));
+    let (live, reader) = state.streams.begin(&call.cx.tenant, asked);
+    let streams = state.streams.clone();
+    let mut response = sent(reader.events(0), &state);
     response.headers_mut().extend(known);
+    // It is written after the handler has returned; what is logged meanwhile stays under the request's name.
+    let writing = write(live, events, first, timer, call, state);
+    streams.spawn(writing.instrument(tracing::Span::current()));
     Ok(response)
 }
 
-/// The events of a caption that is in the history already: its request was begun before, and not brought to its end.
-pub(crate) fn of_stored(record: &Record, call: &Call) -> Response {
+/// The events of a caption that is in the history already: its request was begun before, and not brought to its end. They
+/// are told in one piece, so there is nothing to take up again.
+pub(crate) fn of_stored(record: &Record, call: &Call, state: &AppState) -> Response {
     let text = record.caption.variants.first().map(|best| best.caption.clone());
     let events = [
         StreamEvent::Created {
@@ -101,13 +129,21 @@ pub(crate) fn of_stored(record: &Record, call: &Call) -> Response {
         },
         StreamEvent::Completed(Box::new(CaptionDocument::of_record(record))),
     ];
-    events_as_response(stream::iter(events))
+    sent(
+        stream::iter(EventId::number(events.iter().map(Told::from).collect())),
+        state,
+    )
 }
 
-fn events_as_response(events: impl Stream<Item = StreamEvent> + Send + 'static) -> Response {
-    let told = events.map(|event| Ok::<_, Infallible>(Frame::default().event(event.name()).data(event.data())));
-    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("keep-alive");
-    let mut response = Sse::new(in_this_span(told)).keep_alive(keep_alive).into_response();
+/// The response that tells these events.
+fn sent(events: impl Stream<Item = (EventId, Told)> + Send + 'static, state: &AppState) -> Response {
+    let frames = events.map(|(id, told)| {
+        let frame = Frame::default().event(told.name).data(told.data);
+        Ok::<_, Infallible>(frame.id(id.to_string()))
+    });
+    // Proxies close connections on which nothing moves.
+    let keep_alive = KeepAlive::new().interval(state.limits.keep_alive).text("keep-alive");
+    let mut response = Sse::new(frames).keep_alive(keep_alive).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // nginx would hold events back until its buffer is full.
@@ -139,59 +175,87 @@ async fn next(events: &mut EventStream, call: &Call, state: &AppState) -> Result
     }
 }
 
-/// The engine's events as those of the wire: one `created`, then the rest, then exactly one last one, whatever happens.
-fn tell(
+/// Tells the engine's events as those of the wire: one `created`, then the rest, then exactly one last one, whatever happens;
+/// unless everybody leaves, which ends the work at once.
+async fn write(
+    live: Arc<Live>,
     mut events: EventStream,
     mut first: Option<Event>,
     timer: Timer,
     call: Call,
     state: AppState,
-) -> impl Stream<Item = StreamEvent> + Send {
-    async_stream::stream! {
-        let request_id = Arc::clone(&call.cx.request_id);
-        let mut timer = Some(timer);
-        yield StreamEvent::Created { request_id: request_id.to_string() };
-        loop {
-            let next = match first.take() {
-                Some(event) => Ok(event),
-                None => next(&mut events, &call, &state).await,
-            };
-            let event = match next {
-                Ok(Event::Delta { candidate, text }) => StreamEvent::Delta { candidate, text },
-                Ok(Event::Withdrawn { candidate, code }) => StreamEvent::Withdrawn { candidate, code: code.to_owned() },
-                // Has no event of its own: keep-alive comments say that the writer is at work.
-                Ok(Event::Progress { .. }) => continue,
-                Ok(Event::Completed(answer)) => {
-                    call.settle(&answer);
-                    // Before it goes out: who has the last event may never come back for more.
-                    if let Some(timer) = timer.take() {
-                        timer.end(Outcome::of_answer(&answer));
-                    }
-                    let document = CaptionDocument::of_answer(&answer, &request_id, call.started.elapsed());
-                    StreamEvent::Completed(Box::new(document))
+) {
+    let request_id = Arc::clone(&call.cx.request_id);
+    live.tell(&StreamEvent::Created {
+        request_id: request_id.to_string(),
+    });
+    let mut show_at = Instant::now() + SHOWN_EVERY;
+    let mut showing = Box::pin(OptionFuture::from(None));
+    // Whether something was told since.
+    let mut is_news = true;
+    let mut timer = Some(timer);
+    loop {
+        let next = if let Some(event) = first.take() {
+            Ok(event)
+        } else {
+            tokio::select! {
+                biased;
+                () = live.is_alone.cancelled() => {
+                    // First of all the provider's call; what it has cost by then is settled with the request.
+                    drop(events);
+                    drop((timer, call.admission));
+                    state.streams.give_up(&call.cx, &live).await;
+                    return;
                 }
-                Err((Failure(problem), outcome)) => {
-                    call.settle_without_answer();
-                    if let Some(timer) = timer.take() {
-                        timer.end(outcome);
-                    }
-                    // The response has long begun, so the request layer does not see this one.
-                    failure::log(&problem);
-                    StreamEvent::Failed(Box::new(problem.of_request(&request_id, PATH)))
+                next = next(&mut events, &call, &state) => next,
+                Some(()) = &mut showing => {
+                    showing = Box::pin(None.into());
+                    show_at = Instant::now() + SHOWN_EVERY;
+                    continue;
                 }
-            };
-            let is_last = event.is_last();
-            yield event;
-            if is_last {
-                break;
+                () = tokio::time::sleep_until(show_at), if is_news => {
+                    is_news = false;
+                    // Not before this one is through.
+                    show_at += LONGEST_SHOWING;
+                    showing = Box::pin(state.streams.show(&call.cx, &live).into());
+                    continue;
+                }
             }
+        };
+        let event = match next {
+            Ok(Event::Delta { candidate, text }) => StreamEvent::Delta { candidate, text },
+            Ok(Event::Withdrawn { candidate, code }) => StreamEvent::Withdrawn {
+                candidate,
+                code: code.to_owned(),
+            },
+            // Has no event of its own: keep-alive comments say that the writer is at work.
+            Ok(Event::Progress { .. }) => continue,
+            Ok(Event::Completed(answer)) => {
+                call.settle(&answer);
+                // Before it goes out: who has the last event may never come back for more.
+                if let Some(timer) = timer.take() {
+                    timer.end(Outcome::of_answer(&answer));
+                }
+                let document = CaptionDocument::of_answer(&answer, &request_id, call.started.elapsed());
+                StreamEvent::Completed(Box::new(document))
+            }
+            Err((Failure(problem), outcome)) => {
+                call.settle_without_answer();
+                if let Some(timer) = timer.take() {
+                    timer.end(outcome);
+                }
+                // The response has long begun, so the request layer does not see this one.
+                failure::log(&problem);
+                StreamEvent::Failed(Box::new(problem.of_request(&request_id, PATH)))
+            }
+        };
+        live.tell(&event);
+        if event.is_last() {
+            break;
         }
+        is_news = true;
     }
-}
-
-/// The body is sent after the handler has returned; this keeps what is logged meanwhile under the request's name.
-fn in_this_span<S: Stream + Send>(stream: S) -> impl Stream<Item = S::Item> + Send {
-    let span = tracing::Span::current();
-    let mut stream = Box::pin(stream);
-    stream::poll_fn(move |cx| -> Poll<Option<S::Item>> { span.in_scope(|| pin!(&mut stream).poll_next(cx)) })
+    // Nothing older may come after the end.
+    showing.await;
+    state.streams.keep(&call.cx, &live).await;
 }

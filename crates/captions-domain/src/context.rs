@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -45,11 +45,13 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// The provider calls that one request has begun, over all providers, against the most that it may begin.
+/// The provider calls that one request has begun, over all providers, against the most that it may begin; and what those
+/// of them have cost that were cut off before their provider could tell.
 #[derive(Debug)]
 pub struct Attempts {
     begun: AtomicU32,
     limit: u32,
+    cut_off: AtomicU64,
 }
 
 impl Attempts {
@@ -58,7 +60,18 @@ impl Attempts {
         Self {
             begun: AtomicU32::new(0),
             limit,
+            cut_off: AtomicU64::new(0),
         }
+    }
+
+    /// Enters the tokens, guessed, of a call that was cut off.
+    pub fn cut_off(&self, tokens: u64) {
+        self.cut_off.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// The tokens, guessed, of all calls that were cut off so far.
+    pub fn tokens_cut_off(&self) -> u64 {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     /// Enters one call. `false` means that the limit is reached and the call must not be made.

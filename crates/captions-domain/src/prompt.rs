@@ -105,13 +105,23 @@ pub struct Prompt {
     pub templates: Templates,
 }
 
+/// About how many tokens a text of so many bytes has. Four bytes a token is usual for English; other scripts have more bytes a
+/// character, and about as many a token.
+pub const fn guessed_tokens(bytes: usize) -> u64 {
+    bytes as u64 / 4
+}
+
 impl Prompt {
     /// What a call with it may cost in tokens, question and answer together: a guess that is seldom too low, for limits that
     /// count before the real figure is known.
     pub fn tokens(&self) -> u64 {
-        // Four bytes a token is usual for English; other scripts have more bytes a character, and about as many a token.
+        self.input_tokens() + u64::from(self.max_tokens)
+    }
+
+    /// The part of the question in it.
+    pub fn input_tokens(&self) -> u64 {
         let picture = if self.brief.image.is_some() { PICTURE_TOKENS } else { 0 };
-        (self.system.len() + self.user.len()) as u64 / 4 + picture + u64::from(self.max_tokens)
+        guessed_tokens(self.system.len() + self.user.len()) + picture
     }
 
     /// The code at the fence of the brief, which no answer has a reason to hold. The same in both wordings of a brief that is

@@ -4,6 +4,7 @@
 //! after a transient failure, and reads may have a second one beside them; a repeated erase can find nothing left and then says so, which is true by then.
 
 mod stream;
+mod unpaid;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use captions_domain::{
 };
 use time::OffsetDateTime;
 
+use self::unpaid::Unpaid;
 use crate::{
     breaker::Verdict,
     policy::{Policy, Repeat, Size},
@@ -291,8 +293,11 @@ impl<P: LlmProvider + ?Sized> LlmProvider for Guarded<P> {
         };
         let (completion, mut held) = self
             .policy
-            .hold(cx, "llm.complete", Repeat::Read, size, judge, || {
-                self.inner.complete(cx, prompt)
+            .hold(cx, "llm.complete", Repeat::Read, size, judge, || async {
+                let unpaid = Unpaid::begin(&self.policy, cx, prompt);
+                let completion = self.inner.complete(cx, prompt).await;
+                unpaid.settle();
+                completion
             })
             .await?;
         held.used(completion.credit.usage);

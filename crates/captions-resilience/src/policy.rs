@@ -197,6 +197,11 @@ impl Policy {
         self
     }
 
+    /// Counts its calls, where they are counted.
+    pub(crate) const fn calls(&self) -> Option<&Arc<Recorder>> {
+        self.watch.as_ref()
+    }
+
     /// What it was made of.
     pub fn settings(&self) -> &PolicySettings {
         &self.settings

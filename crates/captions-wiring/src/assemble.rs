@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::{
     alerts,
     batches::{Batches, Parts},
-    caches::{self, Caches, LARGEST_CACHED},
+    caches::{self, Caches, LARGEST_CACHED, Replays},
     chain::{Cold, Writers, writers},
     gauges, keys, limits, once, policies,
     prompts::{self, PromptError},
@@ -110,6 +110,8 @@ pub struct Assembled {
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
     pub caches: Caches,
+    /// Where streams are kept that somebody may take up again; `None`: nowhere.
+    pub replays: Option<Replays>,
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
@@ -306,6 +308,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         callers,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
+        replays: caches::replays(layers.as_ref()),
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
         keep_calls_for: settings.idempotency.keep_for,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use captions_domain::{
     answers::{AnswerCache, Uncached, Unwritten, Written},
-    ports::{CaptionStore, UserStore},
+    ports::{Cache, CaptionStore, UserStore},
 };
 use captions_embedded::memory::MemoryCache;
 use captions_resilience::{
@@ -68,6 +68,14 @@ impl Caches {
     }
 }
 
+/// Where what all replicas are to find is kept for a while, outside of the read-through caches.
+#[derive(Clone)]
+pub struct Replays {
+    pub cache: Arc<dyn Cache>,
+    /// Whether other processes find it there too.
+    pub is_shared: bool,
+}
+
 /// The layers, and Redis as a part of the service that can fail. No layers: nothing is kept.
 pub(crate) fn layers(
     settings: &Settings,
@@ -94,6 +102,17 @@ pub(crate) fn layers(
     let layers = Layers::new(Some(memory), Some(shared), tasks.clone());
     let component = Component::new("cache", Some(policy), Probe::Redis(redis));
     Ok((Some(layers), component))
+}
+
+/// The shared cache where there is one, else the one in memory; `None` if nothing is kept.
+pub(crate) fn replays(layers: Option<&Arc<Layers>>) -> Option<Replays> {
+    let layers = layers?;
+    let shared = layers.shared().map(|cache| (cache, true));
+    let (cache, is_shared) = shared.or_else(|| layers.memory().map(|cache| (cache, false)))?;
+    Some(Replays {
+        cache: Arc::clone(cache),
+        is_shared,
+    })
 }
 
 /// What is read through the layers, and the users: as requests use them, and for those who only show them.

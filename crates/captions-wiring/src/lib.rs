@@ -29,7 +29,7 @@ pub mod telemetry;
 
 pub use assemble::{AssembleError, Assembled, assemble};
 pub use batches::Batches;
-pub use caches::Caches;
+pub use caches::{Caches, Replays};
 pub use captions_embedded::spool::Counts as SpoolCounts;
 pub use captions_postgres::PoolSnapshot;
 /// The counts, for those who count what only they can see: the operations that callers ask for.

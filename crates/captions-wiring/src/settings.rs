@@ -96,8 +96,20 @@ pub struct Server {
     pub body_limit: usize,
     #[serde(deserialize_with = "seconds")]
     pub body_timeout: Duration,
+    pub json_depth: usize,
     #[serde(deserialize_with = "seconds")]
     pub header_timeout: Duration,
+    /// Bytes.
+    pub uri_limit: usize,
+    /// Bytes.
+    pub header_limit: usize,
+    pub header_count: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub stream_keep_alive: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub stream_replay: Duration,
+    /// Parted by spaces.
+    cors_origins: String,
     #[serde(deserialize_with = "seconds")]
     pub drain_timeout: Duration,
 }
@@ -105,6 +117,11 @@ pub struct Server {
 impl Server {
     /// The most that the background work keeps for itself of the time for draining.
     const LONGEST_BACKGROUND: Duration = Duration::from_secs(5);
+
+    /// Web pages of these origins may read the answers; `*` is any.
+    pub fn cors_origins(&self) -> Vec<String> {
+        self.cors_origins.split_whitespace().map(Into::into).collect()
+    }
 
     /// What requests in flight have of [`Server::drain_timeout`].
     pub fn time_for_requests(&self) -> Duration {

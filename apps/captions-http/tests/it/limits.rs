@@ -19,8 +19,9 @@ use serde_json::json;
 
 use crate::{
     client::{Reply, get, send, send_json},
-    ports::Turn,
+    ports::{Piece, Turn},
     server::{Server, TEXT},
+    stream::{cat, open_after},
 };
 
 /// Meters of this process, as a single server has them.
@@ -208,6 +209,20 @@ async fn tokens_are_counted_as_they_were_used() {
     assert_eq!(left(&caption(&server).await), 17_700);
     // A read takes none.
     assert_eq!(left(&get(server.address, "/v1/users/ana").await), 19_550);
+}
+
+#[tokio::test]
+async fn who_leaves_a_stream_pays_what_was_cut_off() {
+    let pieces = vec![Piece::Cost(77), Piece::Text("The si"), Piece::Wait];
+    let server = limited(&[(Unit::Tokens, 20_000)], [Turn::Pieces(pieces)]).await;
+    let mut connection = open_after(&server, &cat(), "").await;
+    connection.head().await;
+    connection.chunk().await.unwrap();
+
+    drop(connection);
+    server.writer.is_busy_with(0).await;
+
+    assert_eq!(left(&get(server.address, "/v1/users/ana").await), 19_923);
 }
 
 #[tokio::test]

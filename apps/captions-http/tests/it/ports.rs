@@ -235,6 +235,8 @@ pub(crate) enum Piece {
     Text(&'static str),
     Withdrawn(&'static str),
     Progress,
+    /// Enters so many tokens for the case that it is cut off.
+    Cost(u64),
     Wait,
     Fail(LlmError),
     Panic,
@@ -379,6 +381,7 @@ impl LlmProvider for Writer {
         };
         let busy = Busy::new(&self.busy);
         let (mut go, credit) = (self.go.subscribe(), Self::credit());
+        let attempts = Arc::clone(&cx.attempts);
         let chunks = async_stream::stream! {
             let _busy = busy;
             for piece in pieces {
@@ -386,6 +389,7 @@ impl LlmProvider for Writer {
                     Piece::Text(text) => yield Ok(Chunk::Text(text.to_owned())),
                     Piece::Withdrawn(code) => yield Ok(Chunk::Withdrawn { code }),
                     Piece::Progress => yield Ok(Chunk::Progress { done: 1, of: 3 }),
+                    Piece::Cost(tokens) => attempts.cut_off(tokens),
                     Piece::Wait => { drop(go.wait_for(|go| *go).await); }
                     Piece::Fail(error) => yield Err(error),
                     Piece::Panic => panic!("the writer panics about a secret description"),

@@ -113,11 +113,10 @@ async fn what_is_not_finished_in_time_is_told_that_the_server_stops() {
         (cut.header("retry-after"), &cut.problem()["attempts"]),
         (Some("1"), &json!(1))
     );
-    let (_, last) = events
-        .trim_end()
-        .rsplit_once("event: error\ndata: ")
-        .unwrap_or_else(|| panic!("{events}"));
-    let problem: Value = serde_json::from_str(last).unwrap();
+    let events = crate::stream::read(events.as_bytes());
+    let last = events.last().unwrap();
+    assert_eq!(last.name, "error", "{events:?}");
+    let problem: &Value = &last.data;
     assert_eq!(
         (&problem["code"], &problem["retryable"]),
         (&json!("shutting_down"), &json!(true))

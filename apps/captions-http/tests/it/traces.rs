@@ -32,14 +32,14 @@ const ASKED: &str = "zanzibar bakery at dawn";
 const WRITTEN: &str = "Quokka loaves came out at six and the counter is full.";
 
 /// A collector that keeps what it gets.
-struct Collector {
-    address: SocketAddr,
+pub(crate) struct Collector {
+    pub(crate) address: SocketAddr,
     got: Arc<Mutex<Vec<Bytes>>>,
     task: JoinHandle<()>,
 }
 
 impl Collector {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         async fn keep(State(got): State<Arc<Mutex<Vec<Bytes>>>>, body: Bytes) {
             got.lock().unwrap().push(body);
         }
@@ -54,7 +54,7 @@ impl Collector {
     }
 
     /// Every span, with the name of the service that it is of.
-    fn spans(&self) -> Vec<(String, Span)> {
+    pub(crate) fn spans(&self) -> Vec<(String, Span)> {
         let got = self.got.lock().unwrap();
         got.iter()
             .map(|body| ExportTraceServiceRequest::decode(body.clone()).unwrap())

@@ -141,6 +141,9 @@ codes! {
     BodyTooLarge = "body_too_large", 413, Never, "The body is too large",
         "Send less; the detail names the limit.",
         "The body, or the picture in it, has more bytes than this server reads.";
+    UriTooLong = "uri_too_long", 414, Never, "The address is too long",
+        "Shorten path and query; the detail names the limit.",
+        "Path and query together have more bytes than the server takes.";
     UnsupportedMediaType = "unsupported_media_type", 415, Never, "The body is not declared as JSON",
         "Send Content-Type: application/json.",
         "The Content-Type is missing, is another one than this address reads, or names another charset than UTF-8.";
@@ -159,6 +162,9 @@ codes! {
     RateLimited = "rate_limited", 429, After(1000), "Too many requests",
         "Try again after the wait; RateLimit tells what is left of each limit.",
         "More was asked for than the limits of this server allow at once.";
+    HeadersTooLarge = "headers_too_large", 431, Never, "The headers are too large",
+        "Send fewer or shorter headers; the detail names the limit.",
+        "The headers of the request are more, or longer together, than the server takes: often cookies of another service, which this one has no use for.";
     Internal = "internal", 500, Never, "A fault of ours",
         "Report it with the request_id.",
         "Something happened that this program does not foresee.";
@@ -192,6 +198,9 @@ codes! {
     StoreUnavailable = "store_unavailable", 503, After(1000), "The store cannot be reached",
         "Try again later.",
         "The database did not answer, or not in time.";
+    StreamCut = "stream_cut", 503, After(1000), "The stream was cut off",
+        "Send the request again without Last-Event-ID.",
+        "Another server wrote the stream that was taken up here, and gave it up: whoever had asked for it left, or that server ended.";
     Starting = "starting", 503, After(1000), "The server is starting",
         "Try again after the wait.",
         "The process is up and still connects its parts.";

@@ -12,7 +12,7 @@ use captions_domain::{
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::judge;
+use super::{judge, unpaid::Unpaid};
 use crate::{
     breaker::Verdict,
     policy::{Held, Policy, Repeat, Size, earlier},
@@ -30,11 +30,21 @@ pub(super) async fn open<P: LlmProvider + ?Sized>(
         limit: policy.settings().first_chunk_timeout,
         tokens: prompt.tokens(),
     };
-    let ((first, rest), mut held) = policy
+    let ((first, rest, unpaid), mut held) = policy
         .hold(cx, "llm.stream", Repeat::Safe, size, judge, || async {
-            let mut rest = inner.stream(cx, prompt).await?;
-            let first = rest.next().await.unwrap_or_else(|| Err(cut_off()))?;
-            Ok((first, rest))
+            let unpaid = Unpaid::begin(policy, cx, prompt);
+            let opened = async {
+                let mut rest = inner.stream(cx, prompt).await?;
+                let first = rest.next().await.unwrap_or_else(|| Err(cut_off()))?;
+                Ok((first, rest))
+            };
+            match opened.await {
+                Ok((first, rest)) => Ok((first, rest, unpaid)),
+                Err(error) => {
+                    unpaid.settle();
+                    Err(error)
+                }
+            }
         })
         .await?;
     held.answered();
@@ -42,6 +52,7 @@ pub(super) async fn open<P: LlmProvider + ?Sized>(
         first,
         rest,
         held,
+        unpaid,
         policy.settings().idle_timeout,
         policy.deadline(cx),
     ))
@@ -53,6 +64,7 @@ fn relay(
     first: Chunk,
     mut rest: ChunkStream,
     mut held: Held,
+    mut unpaid: Unpaid,
     idle: Option<Duration>,
     deadline: Option<Instant>,
 ) -> ChunkStream {
@@ -62,9 +74,13 @@ fn relay(
             if let Chunk::End(credit) = &next {
                 held.used(credit.usage);
                 held.settle(Verdict::Healthy);
+                unpaid.settle();
                 drop(rest);
                 yield Ok(next);
                 return;
+            }
+            if let Chunk::Text(text) = &next {
+                unpaid.came(text);
             }
             yield Ok(next);
             let silent_at = idle.and_then(|idle| Instant::now().checked_add(idle));
@@ -93,7 +109,8 @@ fn relay(
                     Fault::new(FaultKind::Timeout).into()
                 }
             };
-            drop(rest);
+            // What has come of the answer until here is paid all the same.
+            drop((rest, unpaid));
             yield Err(error);
             return;
         }

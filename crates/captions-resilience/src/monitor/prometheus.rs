@@ -268,6 +268,7 @@ impl Summary {
         for (name, stats) in each() {
             page.sample("", &[("provider", name), ("kind", "input")], stats.tokens.input);
             page.sample("", &[("provider", name), ("kind", "output")], stats.tokens.output);
+            page.sample("", &[("provider", name), ("kind", "guessed")], stats.tokens.guessed);
         }
         page.family(
             "captions_limiter_decisions_total",

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,6 +21,8 @@ use super::{
 pub(crate) struct Recorder {
     record: Mutex<Record>,
     in_flight: AtomicUsize,
+    /// Of calls to a language model that were cut off before they told their price.
+    guessed_tokens: AtomicU64,
 }
 
 impl Recorder {
@@ -28,7 +30,17 @@ impl Recorder {
         Self {
             record: Mutex::new(Record::new(Instant::now(), window)),
             in_flight: AtomicUsize::new(0),
+            guessed_tokens: AtomicU64::new(0),
         }
+    }
+
+    /// A call was cut off that had cost about so many tokens.
+    pub(crate) fn cut_off(&self, tokens: u64) {
+        self.guessed_tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    pub(super) fn guessed_tokens(&self) -> u64 {
+        self.guessed_tokens.load(Ordering::Relaxed)
     }
 
     /// Something begins now.

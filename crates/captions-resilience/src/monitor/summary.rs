@@ -320,7 +320,7 @@ pub struct ApiStats {
 pub struct ProviderStats {
     /// The calls to it.
     pub calls: CallStats,
-    /// What its answers cost since the start, as far as it told.
+    /// What its answers cost since the start, as far as it told, and about what was cut off.
     pub tokens: Tokens,
     /// The limits toward it, where there are such.
     pub limiter: Option<LimiterStats>,
@@ -335,6 +335,9 @@ pub struct Tokens {
     pub input: u64,
     /// Of the answers.
     pub output: u64,
+    /// Of calls that were cut off before the provider told, question and answer together: a guess, a token for each four bytes
+    /// of text. They are in neither of the others.
+    pub guessed: u64,
 }
 
 /// Requests that were compared with the limits of their callers; none where there are no limits.
@@ -395,6 +398,7 @@ impl Part {
         Tokens {
             input: self.input_tokens.load(Ordering::Relaxed),
             output: self.output_tokens.load(Ordering::Relaxed),
+            guessed: self.calls.guessed_tokens(),
         }
     }
 }

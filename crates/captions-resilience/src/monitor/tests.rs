@@ -365,7 +365,14 @@ async fn answers_are_charged_to_who_wrote_them_and_nobody_else() {
     let providers = monitor.summary().api.providers;
 
     assert_eq!(providers["a"].tokens, Tokens::default());
-    assert_eq!(providers["b"].tokens, Tokens { input: 20, output: 6 });
+    assert_eq!(
+        providers["b"].tokens,
+        Tokens {
+            input: 20,
+            output: 6,
+            guessed: 0
+        }
+    );
     assert_eq!(providers.len(), 2);
 }
 

@@ -163,11 +163,13 @@ impl Layers {
         &self.tasks
     }
 
-    pub(super) const fn memory(&self) -> Option<&Arc<dyn Cache>> {
+    /// The cache of this process alone.
+    pub const fn memory(&self) -> Option<&Arc<dyn Cache>> {
         self.memory.as_ref()
     }
 
-    pub(super) const fn shared(&self) -> Option<&Arc<dyn Cache>> {
+    /// The cache that several processes share.
+    pub const fn shared(&self) -> Option<&Arc<dyn Cache>> {
         self.shared.as_ref()
     }
 

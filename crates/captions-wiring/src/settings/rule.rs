@@ -23,6 +23,8 @@ pub(super) enum Rule {
     AddressOrNone,
     /// As [`Rule::BaseUrl`], or empty for none.
     EndpointOrNone,
+    /// Of web pages; may be empty.
+    Origins,
     Filter,
     Path,
     /// May hold a password, so it is neither printed nor repeated in errors.
@@ -56,6 +58,7 @@ impl fmt::Display for Rule {
             Self::Address => f.write_str("address and port, such as 127.0.0.1:8080 or [::1]:8080"),
             Self::AddressOrNone => f.write_str("address and port, such as 127.0.0.1:9091, or empty"),
             Self::EndpointOrNone => f.write_str("http or https URL without user and password, or empty"),
+            Self::Origins => f.write_str("origins such as https://app.example.com, parted by spaces, or *, or empty"),
             Self::Filter => f.write_str("filter directives"),
             Self::Path => f.write_str("path, or empty"),
             Self::SecretUrl => f.write_str("URL; a password in it is never printed"),
@@ -109,6 +112,7 @@ impl Rule {
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::EndpointOrNone | Self::HookUrl => text.is_empty() || Self::BaseUrl.admits_text(text),
             Self::AddressOrNone => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
+            Self::Origins => text.split_whitespace().all(|origin| origin == "*" || is_origin(origin)),
             Self::Filter => !text.trim().is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok(),
             Self::Path => !text.contains('\0'),
             Self::SecretUrl => {
@@ -161,6 +165,7 @@ impl Rule {
             | Self::Address
             | Self::AddressOrNone
             | Self::EndpointOrNone
+            | Self::Origins
             | Self::Filter
             | Self::Path
             | Self::SecretUrl
@@ -212,6 +217,12 @@ const KEPT: f64 = 2_592_000.0;
 const PER_MINUTE: Rule = Rule::Whole(0, 10_000_000);
 const PER_HOUR: Rule = Rule::Whole(0, 100_000_000);
 const TOKENS: Rule = Rule::Whole(0, 1_000_000_000);
+/// As browsers send it: scheme, host and a port that is not the scheme's own.
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text)
+}
+
 const IN_FLIGHT: Rule = Rule::Whole(1, 65_536);
 const ATTEMPTS: Rule = Rule::Whole(1, 10);
 const LEAST: Rule = Rule::Whole(0, 1_000_000_000);
@@ -222,7 +233,14 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("server.listen", Rule::Address),
     ("server.body_limit", Rule::Whole(1024, 33_554_432)),
     ("server.body_timeout", Rule::Seconds(0.1, 300.0)),
+    ("server.json_depth", Rule::Whole(5, 120)),
     ("server.header_timeout", Rule::Seconds(0.1, 300.0)),
+    ("server.uri_limit", Rule::Whole(256, 65_536)),
+    ("server.header_limit", Rule::Whole(1024, 1_048_576)),
+    ("server.header_count", Rule::Whole(10, 1000)),
+    ("server.stream_keep_alive", Rule::Seconds(0.1, 3600.0)),
+    ("server.stream_replay", Rule::Seconds(0.0, 3600.0)),
+    ("server.cors_origins", Rule::Origins),
     ("server.drain_timeout", Rule::Seconds(0.0, 300.0)),
     ("auth.required", Rule::OneOf(&["auto", "always", "never"])),
     ("auth.allow_remote", Rule::Flag),

@@ -12,6 +12,7 @@ use crate::{
     breaker::{BreakerSettings, State, WindowSettings},
     guarded::Guarded,
     jitter::Jitter,
+    monitor::{Dependency, Monitor},
     policy::PolicySettings,
     retry::RetrySettings,
     samples::{Actor, Line, context, fault, ms, prompt, read, relaxed},
@@ -95,6 +96,53 @@ async fn what_fails_before_the_first_chunk_is_counted_and_tried_again(#[case] ba
     let strict = guarded(Actor::new("p", &[bad]), strict());
     assert_eq!(read(strict.stream(&cx, &prompt()).await).await.len(), 1);
     assert_eq!(state(&strict), State::Open);
+}
+
+/// What the request and the figures of the provider are charged with as a guess, when a reader leaves after so many items.
+async fn guessed(lines: &[Line], items: Option<usize>) -> [u64; 2] {
+    let (cx, monitor) = (relaxed(), Monitor::default());
+    let policy = Policy::with_jitter(patient(), Jitter::fixed(0.0));
+    let policy = monitor.watch(Dependency::Provider("p"), policy);
+    let provider = Guarded::new(Arc::new(Actor::new("p", &[lines])), policy);
+    if let Some(items) = items {
+        let mut stream = provider.stream(&cx, &prompt()).await.unwrap();
+        for _ in 0..items {
+            drop(stream.next().await);
+        }
+    } else {
+        // Before there is a first one.
+        let asked = prompt();
+        let mut opening = pin!(provider.stream(&cx, &asked));
+        assert!(futures_util::poll!(&mut opening).is_pending());
+    }
+    assert_eq!(provider.policy().slots().unwrap().free(), 1);
+    [
+        cx.attempts.tokens_cut_off(),
+        monitor.summary().api.providers["p"].tokens.guessed,
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cut_off_is_charged_by_its_question_and_what_came_of_the_answer() {
+    let question = prompt().input_tokens();
+    assert!(question > 0);
+    let said = [Line::Say("eight by"), Line::Say("tes, two"), Line::Hang];
+
+    assert_eq!(guessed(&said, Some(1)).await, [question + 2; 2]);
+    assert_eq!(guessed(&said, Some(2)).await, [question + 4; 2]);
+    assert_eq!(guessed(&[Line::Hang], None).await, [question; 2]);
+    // Silence in the middle, and an answer that breaks off.
+    assert_eq!(guessed(&said, Some(3)).await, [question + 4; 2]);
+    assert_eq!(
+        guessed(&[Line::Say("four"), Line::CutOff], Some(2)).await,
+        [question + 1; 2]
+    );
+    // What ended by itself has told its price, and what failed at once has none.
+    assert_eq!(guessed(&GOOD, Some(3)).await, [0; 2]);
+    let refused = guarded(Actor::new("p", &[&[Line::Fail(LlmError::Refused)]]), patient());
+    let cx = relaxed();
+    assert!(refused.stream(&cx, &prompt()).await.is_err());
+    assert_eq!(cx.attempts.tokens_cut_off(), 0);
 }
 
 #[tokio::test(start_paused = true)]
