@@ -6,7 +6,9 @@ use std::{
 };
 
 use captions_api::batch;
+use captions_domain::{batch as queue, caption::Record};
 use captions_testkit::{
+    build, contract,
     llm::{FakeLlm, Turn},
     postgres::fresh_database,
     receiver::Receiver,
@@ -430,6 +432,43 @@ async fn three_replicas_share_one_batch() {
     for replica in replicas {
         replica.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_whose_caption_was_stored_before_its_worker_was_lost_is_not_written_again() {
+    let llm = FakeLlm::start().await;
+    let service = process(&llm, 0, &[]).await;
+    let batches = service.state.batches.clone().unwrap();
+    let cx = build::context_of("local");
+    let new = contract::batches::batch(2);
+    batches.submit(&cx, &new).await.unwrap();
+    // A worker that stores a caption and is lost before it can say so.
+    let lost = queue::Turn {
+        items: 1,
+        lease: Duration::ZERO,
+        only: Some(new.id),
+        held: Vec::new(),
+        tidy: None,
+    };
+    assert_eq!(batches.queue().claim(&cx, &lost).await.unwrap().items.len(), 1);
+    let stored = Record {
+        id: new.items[0].caption,
+        ..build::record(&build::user_id("ann"))
+    };
+    service.state.engine.captions.append(&cx, &stored).await.unwrap();
+
+    batches.work(batch::FORMS, 1, None);
+
+    let place = format!("/v1/batches/{}", new.id);
+    assert_eq!(over(&service, &place).await["counts"], counts(2, 2, 0, 0));
+    let lines = results(&service, &place).await;
+    assert_eq!(lines[0]["caption"]["id"], stored.id.to_string());
+    assert_eq!(
+        (&lines[0]["reclaimed"], &lines[1]["reclaimed"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(llm.count(), 1);
+    service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

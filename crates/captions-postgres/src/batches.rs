@@ -451,3 +451,6 @@ fn receiver_of(text: &str) -> Result<Receiver, Error> {
         secret: part("secret"),
     })
 }
+
+#[cfg(test)]
+mod tests;

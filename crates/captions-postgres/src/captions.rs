@@ -90,7 +90,11 @@ impl CaptionStore for PgStore {
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         once::forget(self, cx, user).await?;
-        let query = sqlx::query("DELETE FROM captions WHERE tenant = $1 AND user_id = $2");
+        // What batches keep of the user goes with them: an item that was not begun fails then.
+        let query = sqlx::query(
+            "WITH kept AS (UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = $1 AND user_id = $2) \
+             DELETE FROM captions WHERE tenant = $1 AND user_id = $2",
+        );
         self.pool
             .execute(query.bind(cx.tenant.as_str()).bind(user.as_str()))
             .await

@@ -1,6 +1,7 @@
 //! The command line as people and scripts see it: in this process with buffers, and as the real binary.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod batch;
 mod binary;
 mod check;
 mod eval;

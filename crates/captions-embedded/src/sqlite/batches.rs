@@ -250,6 +250,12 @@ const DUE: &str = "SELECT id FROM batches WHERE finished_at IS NULL AND state IN
      AND expires_at > ?1 AND tenant NOT IN (SELECT value FROM json_each(?2)) AND (?3 IS NULL OR id = ?3) \
      AND EXISTS (SELECT 1 FROM batch_items WHERE batch = batches.id AND due_at <= ?1) ORDER BY random() LIMIT 1";
 
+/// Leases, until `?3`, what is due next of the batch `?1` at `?2`: `?4` items at most.
+const LEASE: &str = "UPDATE batch_items SET reclaimed = reclaimed OR lease IS NOT NULL, tries = tries + 1, \
+     lease = randomblob(16), due_at = ?3 WHERE batch = ?1 AND idx IN (SELECT idx FROM batch_items WHERE batch = ?1 \
+     AND due_at <= ?2 ORDER BY due_at, idx LIMIT ?4) \
+     RETURNING batch, idx, tenant, caption, request, lease, tries, reclaimed";
+
 fn held(turn: &Turn) -> String {
     json!(turn.held.iter().map(TenantId::as_str).collect::<Vec<_>>()).to_string()
 }
@@ -266,12 +272,7 @@ async fn lease(all: &mut SqliteConnection, turn: &Turn, now: i64) -> Result<Vec<
     let begun =
         sqlx::query("UPDATE batches SET state = 'in_progress', started_at = ? WHERE id = ? AND state = 'queued'");
     begun.bind(now).bind(batch).execute(&mut *all).await?;
-    let query = sqlx::query(
-        "UPDATE batch_items SET reclaimed = reclaimed OR lease IS NOT NULL, tries = tries + 1, lease = randomblob(16), \
-         due_at = ?3 WHERE batch = ?1 AND idx IN (SELECT idx FROM batch_items WHERE batch = ?1 AND due_at <= ?2 \
-         ORDER BY due_at, idx LIMIT ?4) RETURNING batch, idx, tenant, caption, request, lease, tries, reclaimed",
-    );
-    let query = query
+    let query = sqlx::query(LEASE)
         .bind(batch)
         .bind(now)
         .bind(later(now, turn.lease))
@@ -498,3 +499,6 @@ fn receiver_of(text: &str) -> Result<Receiver, Error> {
         secret: part("secret"),
     })
 }
+
+#[cfg(test)]
+mod tests;

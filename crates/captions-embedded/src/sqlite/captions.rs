@@ -89,6 +89,9 @@ impl CaptionStore for SqliteStore {
 
     async fn erase(&self, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
         once::forget(self, cx, user).await?;
+        // What batches keep of the user goes with them: an item that was not begun fails then.
+        let kept = sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = ? AND user_id = ?");
+        self.execute(kept.bind(cx.tenant.as_str()).bind(user.as_str())).await?;
         let query = sqlx::query("DELETE FROM captions WHERE tenant = ? AND user_id = ?");
         self.execute(query.bind(cx.tenant.as_str()).bind(user.as_str())).await
     }

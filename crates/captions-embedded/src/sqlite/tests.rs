@@ -64,7 +64,11 @@ async fn captions_keep_the_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_keep_the_contract() {
-    contract::batches::suite(store(&folder()).await).await;
+    let folder = folder();
+    let store = store(&folder).await;
+
+    contract::batches::what_is_kept_of_an_erased_user_goes_with_their_captions(&*store, &*store).await;
+    contract::batches::suite(store).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

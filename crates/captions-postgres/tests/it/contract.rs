@@ -22,6 +22,7 @@ async fn captions_keep_the_contract() {
 async fn batches_keep_the_contract() {
     let (store, _) = store_with(|_| {}).await;
 
+    contract::batches::what_is_kept_of_an_erased_user_goes_with_their_captions(&*store, &*store).await;
     contract::batches::suite(store).await;
 }
 

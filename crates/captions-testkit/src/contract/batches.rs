@@ -13,7 +13,7 @@ use captions_domain::{
     },
     caption::CaptionId,
     context::Context,
-    ports::BatchQueue,
+    ports::{BatchQueue, CaptionStore},
 };
 use uuid::Uuid;
 
@@ -602,6 +602,32 @@ pub async fn what_was_over_long_ago_is_removed(queue: &dyn BatchQueue) {
 
     assert_eq!(queue.read(&cx, over.id, ALL).await.unwrap(), None);
     assert_eq!(read(queue, &cx, open.id).await.0.counts.total, 2);
+}
+
+/// For stores that keep captions too: whoever erases a user's captions erases what batches keep of that user.
+pub async fn what_is_kept_of_an_erased_user_goes_with_their_captions(
+    queue: &dyn BatchQueue,
+    captions: &dyn CaptionStore,
+) {
+    let cx = build::context();
+    let mut batch = batch(3);
+    batch.items[0].user = Some(build::user_id("ann"));
+    batch.items[1].user = Some(build::user_id("ann"));
+    batch.items[2].user = Some(build::user_id("ben"));
+    queue.submit(&cx, &batch).await.unwrap();
+    let items = claim(queue, turn(&batch, 1)).await;
+    assert!(settle(queue, &items[0], done("of ann")).await);
+
+    captions.erase(&cx, &build::user_id("ann")).await.unwrap();
+
+    let (_, outcomes) = read(queue, &cx, batch.id).await;
+    assert_eq!(
+        (outcomes[0].status, &outcomes[0].document),
+        (ItemStatus::Succeeded, &None)
+    );
+    let items = claim(queue, turn(&batch, 2)).await;
+    let requests: Vec<&str> = items.iter().map(|item| item.request.as_str()).collect();
+    assert_eq!(requests, ["", &batch.items[2].request]);
 }
 
 pub async fn a_large_batch_is_kept_whole(queue: &dyn BatchQueue) {
