@@ -223,9 +223,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let templates = prompts::templates(settings)?;
     let store = Store::open(&settings.database, cpus)?;
     let monitor = Monitor::new(settings.monitor.window);
-    if let Some(process) = gauges::process() {
-        monitor.process(process);
-    }
+    watch_process(&monitor);
     let (layers, cache_component) = caches::layers(settings, cpus, tasks, &monitor)?;
     let quota = limits::quota(settings, cpus, &cache_component)?;
     let (tables, writers, ()) = tokio::join!(
@@ -321,6 +319,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })
+}
+
+fn watch_process(monitor: &Monitor) {
+    if let Some(process) = gauges::process() {
+        monitor.process(process);
+    }
 }
 
 /// Connects to nothing yet.
