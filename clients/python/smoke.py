@@ -92,14 +92,15 @@ created = 'event: caption.created\nid: 1\ndata: {"request_id": "r"}\n\n'
 scripted_client, seen = scripted(
     events(created, ": ka\n\n", delta(2, "Warm ")),
     events(delta(3, "bread"), "event: caption.delta\nid: 4\nda"),
+    events('event: error\ndata: {"status": 503, "code": "stream_cut", "detail": "cut"}\n\n'),
     events(created, 'event: error\nid: 5\ndata: {"status": 504, "code": "provider_timeout", "detail": "late"}\n\n'),
 )
 told = []
 try:
-    for event in watch(scripted_client, GenerateBody(content_description=about)):
+    for event in watch(scripted_client, GenerateBody(content_description=about), retries=3):
         told.append(event.data.get("text") or event.data.get("code") or event.kind)
 except CaptionsError as error:
     told.append(error.code)
 assert told == ["created", "Warm ", "bread", "started_anew", "provider_timeout"], told
-assert [headers.get("last-event-id") for headers in seen] == [None, "2", "3"], seen
+assert [headers.get("last-event-id") for headers in seen] == [None, "2", "3", None], seen
 print("Python client: fine")

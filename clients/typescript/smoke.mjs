@@ -49,7 +49,7 @@ const server = createServer((request, response) => {
     request.resume().on('end', () => script.shift()(response));
 });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-const scripted = connect({ baseUrl: `http://127.0.0.1:${server.address().port}/`, key: 'captions_abc', silenceMs: 5000 });
+const scripted = connect({ baseUrl: `http://127.0.0.1:${server.address().port}/`, key: 'captions_abc', retries: 3, silenceMs: 5000 });
 const busy = (response) => response.writeHead(503, { 'retry-after-ms': '1', 'content-type': 'application/json' }).end('{"code":"overloaded","retryable":true}');
 const fine = (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"publishable":true}');
 const exists = (response) => response.writeHead(409, { 'content-type': 'application/json' }).end('{"code":"user_exists","retryable":false}');
@@ -69,11 +69,11 @@ const events = (frames) => (response) => {
 const created = 'event: caption.created\nid: 1\ndata: {"request_id":"r"}\n\n';
 const delta = (number, text) => `event: caption.delta\nid: ${number}\ndata: {"candidate":1,"text":"${text}"}\n\n`;
 const done = 'event: caption.completed\nid: 9\ndata: {"text":"Warm bread"}\n\n';
-script = [events(`${created}: ka\n\n${delta(2, 'Warm ')}`), events(`${delta(3, 'bread')}`), events(`${created}${delta(2, 'Fresh')}${done}`)];
+script = [events(`${created}: ka\n\n${delta(2, 'Warm ')}`), events(`${delta(3, 'bread')}`), events('event: error\ndata: {"status":503,"code":"stream_cut","detail":"cut"}\n\n'), events(`${created}${delta(2, 'Fresh')}${done}`)];
 const told = [];
 for await (const event of watchCaption(scripted, body)) told.push(event.type === 'delta' ? event.text : (event.code ?? event.type));
 assert.deepEqual(told, ['created', 'Warm ', 'bread', 'started_anew', 'Fresh', 'completed']);
-assert.deepEqual(seen.map((headers) => headers['last-event-id']), [undefined, '2', '3']);
+assert.deepEqual(seen.map((headers) => headers['last-event-id']), [undefined, '2', '3', undefined]);
 assert.equal(new Set(seen.map((headers) => headers['idempotency-key'])).size, 1);
 server.close();
 server.closeAllConnections?.();

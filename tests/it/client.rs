@@ -1,8 +1,10 @@
 //! The Rust client against the real server; what a server by script can show is in the client's own tests.
 
+use std::time::Duration;
+
 use captions_client::{
     Client, Options,
-    api::{generate::GenerateBody, rewrite::RewriteBody, stream::StreamEvent},
+    api::{batch, generate::GenerateBody, rewrite::RewriteBody, stream::StreamEvent},
 };
 use captions_testkit::llm::{FakeLlm, Turn};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -113,5 +115,31 @@ async fn a_caller_that_drops_its_stream_stops_the_writer() {
     drop(stream);
 
     until("the provider's call is cancelled", async || llm.last().left_early()).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_ordered_waited_for_and_read() {
+    let llm = FakeLlm::start().await;
+    let (service, client) = started(&llm).await;
+    service.state.batches.clone().unwrap().work(batch::FORMS, 1, None);
+    let items = json!([
+        { "custom_id": "monday", "content_description": "Bread on the counter of a bakery" },
+        { "custom_id": "tuesday", "content_description": "Rolls on the counter of a bakery" },
+    ]);
+
+    let batch = client.submit_batch(&json!({ "items": items })).await.unwrap().document;
+    let batch = until("the batch is over", async || {
+        let batch = client.batch(batch.id, Duration::from_secs(1)).await.unwrap().document;
+        (batch.counts.succeeded == 2).then_some(batch)
+    })
+    .await;
+    let lines: Vec<_> = client.batch_results(batch.id).try_collect().await.unwrap();
+    let page = client.batches_page(5, None).await.unwrap().document;
+
+    let names: Vec<&str> = lines.iter().map(|line| line.custom_id.as_str()).collect();
+    assert_eq!(names, ["monday", "tuesday"]);
+    assert!(lines.iter().all(|line| line.caption.is_some()), "{lines:?}");
+    assert_eq!(page.data.len(), 1);
     service.stop().await;
 }

@@ -242,6 +242,9 @@ fn next_step(code: Code, wait: Option<Duration>) -> Option<String> {
         Code::SuggestionNotFound => "see which there are: captions voice suggestions USER",
         Code::KeyNotFound => "see which there are: captions key list",
         Code::KeyInactive => "make a new one: captions key create",
+        Code::BatchNotReady => {
+            "captions batch wait ID waits for it; captions batch results ID --partial gives what there is"
+        }
         Code::InvalidCursor => "give a caption's id, or the next_cursor of the page before",
         Code::Conflict => "try again",
         Code::Internal | Code::StoreCorrupt => "this is a fault of ours: run again with -vv and report what it says",

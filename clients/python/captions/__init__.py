@@ -143,9 +143,11 @@ def watch(client: Client, body: GenerateBody, retries: int = 2) -> Iterator[Even
                     answer.read()
                     raise CaptionsError(answer.status_code, _problem(answer))
                 for name, event_id, data in _frames(answer.iter_lines()):
-                    breaks = 0
                     if event_id:
                         headers["Last-Event-ID"] = event_id
+                    if name == "error" and data.get("code") == "stream_cut" and headers.pop("Last-Event-ID", None):
+                        # The server cannot go on with what was taken up: it is asked to begin anew.
+                        raise httpx.RemoteProtocolError("the stream was cut off")
                     if name == "error":
                         raise CaptionsError(data.get("status", 0), data)
                     kind = name.removeprefix("caption.")

@@ -162,7 +162,6 @@ export async function* watchCaption(client: Captions, body: GenerateBody, signal
             for await (const frame of frames(response.body, silenceMs)) {
                 last = frame.id || last;
                 const data = JSON.parse(frame.data);
-                breaks = 0;
                 switch (frame.event) {
                     case 'caption.created':
                         if (!hasBegun) yield { type: 'created', requestId: data.request_id };
@@ -182,6 +181,11 @@ export async function* watchCaption(client: Captions, body: GenerateBody, signal
                         yield { type: 'completed', caption: data };
                         return;
                     case 'error':
+                        // The server cannot go on with what was taken up: it is asked to begin anew.
+                        if (data.code === 'stream_cut' && last) {
+                            last = '';
+                            throw new ConnectionLost(data.detail);
+                        }
                         throw new CaptionsError(data.status, data);
                 }
             }

@@ -23,6 +23,7 @@ use crate::{
 /// The most of an answer that is read, in bytes; a page of a hundred captions is a tenth of it.
 const MAX_ANSWER: usize = 64 << 20;
 const EVENTS: &str = "text/event-stream";
+const LINES: &str = "application/jsonl";
 const JSON: &str = "application/json";
 
 /// What is asked for, as often as it is sent.
@@ -126,23 +127,32 @@ impl Line {
 
     /// Sends it until events begin to come. `last` is the id of the last one that came before the stream was cut off.
     pub(crate) async fn events(&self, ask: &Ask, last: Option<&str>) -> Result<Response, Error> {
+        self.open(ask, EVENTS, last).await
+    }
+
+    /// Sends it until lines of JSON begin to come.
+    pub(crate) async fn lines(&self, ask: &Ask) -> Result<Response, Error> {
+        self.open(ask, LINES, None).await
+    }
+
+    async fn open(&self, ask: &Ask, wanted: &'static str, last: Option<&str>) -> Result<Response, Error> {
         self.patience
             .persist(|_| async move {
-                let mut request = self.request(ask, EVENTS);
+                let mut request = self.request(ask, wanted);
                 if let Some(last) = last {
                     request = request.header("last-event-id", last);
                 }
-                // The time is for the head of the answer: the events have a time of their own.
+                // The time is for the head of the answer: what follows has a time of its own.
                 let sent = tokio::time::timeout(self.timeout, self.accepted(request, ask)).await;
                 let response = sent.unwrap_or_else(|_| Err(again(Error::TimedOut(self.timeout), None)))?;
                 let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-                if kind.is_some_and(|kind| kind.starts_with(EVENTS)) {
+                if kind.is_some_and(|kind| kind.starts_with(wanted)) {
                     return Ok(response);
                 }
                 Err(never(Error::Unreadable {
                     status: response.status().as_u16(),
                     request_id: reply::request_id(response.headers()),
-                    what: "it is no stream of events".to_owned(),
+                    what: format!("it is not {wanted}"),
                     document: None,
                 }))
             })

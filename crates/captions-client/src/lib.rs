@@ -6,9 +6,47 @@
 //! - A history is one stream of captions, whatever its pages ([`Client::history`]).
 //! - Newer servers do no harm: unknown fields are passed over, unknown words are left out and told ([`Reply::unknown`]).
 //!
+//! ```
+//! use captions_client::{Client, Options, api::generate::GenerateBody};
+//!
+//! # use captions_testkit::receiver::Receiver;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let caption = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/caption.json"));
+//! # let busy = r#"{"type": "", "title": "", "status": 503, "detail": "busy", "code": "overloaded", "retryable": true}"#;
+//! # let wrong = r#"{"type": "", "title": "", "status": 422, "detail": "no", "code": "invalid_request", "retryable": false,
+//! #     "errors": [{"pointer": "/tone", "code": "unknown_choice", "detail": "unknown tone", "nearest": "friendly"}]}"#;
+//! # let answer = |status: &str, body: &str| format!(
+//! #     "HTTP/1.1 {status}\r\nretry-after-ms: 1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+//! # let script = [answer("503 Busy", busy), answer("201 Created", caption), answer("422 No", wrong)];
+//! # let server = Receiver::scripted(&script.each_ref().map(String::as_str)).await;
+//! # let url = server.url("");
+//! let mut options = Options::new(url); // https://captions.example.com
+//! options.key = Some("captions_...".into());
+//! let client = Client::new(&options)?;
+//!
+//! let mut body = GenerateBody {
+//!     content_description: Some("golden hour at our Lisbon cafe".to_owned()),
+//!     ..GenerateBody::default()
+//! };
+//! // The server is busy at first: the client waits as long as it is told to, and asks again under the same key.
+//! let written = client.generate(&body).await?;
+//! println!("{} ({:?})", written.document.text, written.header("captions-provider"));
+//! # assert_eq!(server.requests().len(), 2);
+//!
+//! body.tone = Some("freindly".to_owned());
+//! let error = client.generate(&body).await.unwrap_err();
+//! assert_eq!(error.code(), Some("invalid_request"));
+//! let broken = &error.problem().unwrap().errors[0];
+//! assert_eq!((broken.pointer.as_str(), broken.nearest.as_deref()), ("/tone", Some("friendly")));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Every call may be dropped at any time: the connection is closed, and the server stops the work that only this call
 //! waits for. Nothing goes on in the background.
 
+mod batches;
 mod call;
 mod captions;
 mod error;

@@ -27,6 +27,9 @@ use crate::{
 /// The most of one connection's events that is read, in bytes; a caption with all its variants is a hundredth of it.
 const MAX_STREAM: usize = 64 << 20;
 
+/// The code of a stream that was taken up and that the server cannot go on with.
+const CUT: &str = "stream_cut";
+
 /// The code of a withdrawal that the client makes itself: the connection was lost, and the server tells all anew.
 pub const STARTED_ANEW: &str = "started_anew";
 
@@ -99,8 +102,15 @@ fn follow(line: Arc<Line>, ask: Ask, mut response: Response) -> impl Stream<Item
                 if !frame.id.is_empty() {
                     last = Some(frame.id.clone());
                 }
-                let Some(event) = read(&frame, &headers)? else {
-                    continue;
+                let event = match read(&frame, &headers) {
+                    Ok(Some(event)) => event,
+                    Ok(None) => continue,
+                    Err(error) if error.code() == Some(CUT) && last.is_some() => {
+                        // Of no use any more: from here the server tells all anew.
+                        last = None;
+                        break error;
+                    }
+                    Err(error) => Err(error)?,
                 };
                 match &event {
                     StreamEvent::Created { .. } if has_begun => {
@@ -120,7 +130,6 @@ fn follow(line: Arc<Line>, ask: Ask, mut response: Response) -> impl Stream<Item
                 if is_last {
                     return;
                 }
-                breaks = 0;
             };
             let Some(wait) = line.patience.wait(Again::After(None), breaks) else {
                 Err(why)?;

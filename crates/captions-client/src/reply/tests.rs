@@ -8,17 +8,7 @@ fn reply<T: DeserializeOwned>(value: &Value) -> Result<Reply<T>, Error> {
 }
 
 fn caption() -> Value {
-    json!({
-        "request_id": "req_1", "id": null, "caption": "Warm bread.", "hashtags": [], "text": "Warm bread.",
-        "quality_score": 90.0, "raw_score": 90.0, "percentile": 50, "score_version": "3", "parts": [], "untraced": [],
-        "processing_time": 0.5, "word_count": 2, "character_count": 11, "estimated_engagement": null,
-        "estimated_engagement_reason": null, "publishable": true, "violations": [], "rules": [], "repairs": [],
-        "alt_text": null, "alt_text_source": null, "hashtag_details": [], "variants": [], "diversity": null,
-        "source": "provider", "provider": "p", "model": "m", "grade": "standard", "provider_request_id": null,
-        "attempts": 1, "degraded": [], "warnings": [], "usage": null, "platform": "instagram",
-        "rules_as_of": "2026-11-23", "rules_profile": "default", "language": "en", "ai_generated": true,
-        "created_at": "2026-11-30T12:00:00Z"
-    })
+    serde_json::from_str(include_str!("../../tests/caption.json")).unwrap()
 }
 
 #[test]

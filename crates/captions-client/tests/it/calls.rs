@@ -262,3 +262,25 @@ async fn a_caller_that_leaves_takes_the_connection_along() {
     assert!(left.is_err());
     assert_eq!(server.requests().len(), 1, "nothing goes on in the background");
 }
+
+#[tokio::test]
+async fn results_of_a_batch_that_break_off_go_on_behind_the_last_line() {
+    let line = |index: u32| {
+        let line =
+            json!({ "custom_id": format!("item-{index}"), "index": index, "status": "cancelled", "reclaimed": false });
+        format!("{line}\n")
+    };
+    let lines =
+        |lines: &str| format!("HTTP/1.1 200 OK\r\ncontent-type: application/jsonl\r\nconnection: close\r\n\r\n{lines}");
+    let cut = lines(&format!("{}{}{}", line(0), line(1), &line(2)[..20]));
+    let server = scripted(&[cut, lines(&line(2))]).await;
+    let id = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21".parse().unwrap();
+
+    let read: Vec<_> = client(&server).batch_results(id).try_collect().await.unwrap();
+
+    let names: Vec<&str> = read.iter().map(|line| line.custom_id.as_str()).collect();
+    assert_eq!(names, ["item-0", "item-1", "item-2"]);
+    let asked: Vec<String> = server.requests().into_iter().map(|request| request.line).collect();
+    assert!(asked[0].ends_with("/results HTTP/1.1"), "{asked:?}");
+    assert!(asked[1].ends_with("/results?after=1 HTTP/1.1"), "{asked:?}");
+}

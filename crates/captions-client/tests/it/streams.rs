@@ -121,7 +121,8 @@ async fn what_a_server_tells_anew_is_withdrawn_first() {
 
 #[tokio::test]
 async fn a_stream_that_never_ends_well_is_told_as_broken() {
-    let server = scripted(&[events(created())]).await;
+    // Each one tells something new: who counted from there would ask, and pay, without end.
+    let server = scripted(&[events(&[created(), &delta(2, "Warm ")].concat())]).await;
     let mut options = options(&server);
     options.retries = 1;
 
@@ -158,6 +159,22 @@ async fn a_problem_in_the_stream_is_the_same_error_as_without_one() {
     assert_eq!((error.code(), error.status()), (Some("provider_timeout"), Some(504)));
     assert_eq!((error.request_id(), error.is_retryable()), (Some("req_7"), true));
     assert_eq!(server.requests().len(), 1, "the server has had its tries");
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_can_go_on_with_is_asked_for_from_the_start() {
+    let cut = events(&[created(), &delta(2, "Warm ")].concat());
+    let given_up = format!("event: error\ndata: {}\n\n", problem(503, "stream_cut", true));
+    let anew = events(&[created(), &delta(2, "Fresh "), &completed("Fresh rolls.")].concat());
+    let server = scripted(&[cut, events(&given_up), anew]).await;
+
+    let (views, end) = told(&client(&server)).await;
+
+    let withdrawn = format!("Warm  ({STARTED_ANEW})");
+    assert_eq!(views, ["", "Warm ", &withdrawn, "Fresh ", "Fresh "]);
+    assert_eq!(end.unwrap(), "Fresh rolls.");
+    let last = |request: usize| server.requests()[request].headers.get("last-event-id").cloned();
+    assert_eq!((last(1).as_deref(), last(2)), (Some("2"), None));
 }
 
 #[tokio::test]

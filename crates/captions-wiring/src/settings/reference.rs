@@ -169,4 +169,5 @@ An empty variable counts as unset. Where both are set, the `CAPTIONS_` name wins
 |---|---|---|";
 
 const LAST: &str = "| `OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OPENAI_MODEL` | a provider named `openai`, see above | |
+| `CAPTIONS_URL`, `CAPTIONS_API_KEY`, `CAPTIONS_API_KEY_FILE` | no settings: the server that the command line asks (`--server`), the key for it, or a file that holds the key | |
 ";

@@ -1,0 +1,96 @@
+//! Batches: many captions in one order, written when there is room.
+
+use std::{sync::Arc, time::Duration};
+
+use async_stream::try_stream;
+use captions_api::batch::{BatchDocument, BatchPage, ResultLine};
+use futures_util::Stream;
+use reqwest::Method;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{Client, Error, Reply, reply, retry::Again};
+
+/// The longest wait for the end of a batch in one call, in seconds: less than the usual time for an attempt.
+const MOST_WAIT: u64 = 45;
+/// The longest line of results, in bytes, with what came in one piece with it.
+const MAX_LINE: usize = 16 << 20;
+
+impl Client {
+    /// Orders a batch: `{"items": [{"custom_id": "monday", "content_description": "..."}]}`, and a `webhook` if wanted.
+    pub async fn submit_batch(&self, body: &(impl Serialize + Sync)) -> Result<Reply<BatchDocument>, Error> {
+        self.post(&["v1", "batches"], body).await
+    }
+
+    /// How far a batch is. The server answers as soon as it is over, or after `wait` (45 s at most).
+    pub async fn batch(&self, id: Uuid, wait: Duration) -> Result<Reply<BatchDocument>, Error> {
+        let ask = self.line.ask(Method::GET, &["v1", "batches", &id.to_string()]);
+        let ask = match wait.as_secs().min(MOST_WAIT) {
+            0 => ask,
+            seconds => ask.query("wait", &seconds.to_string()),
+        };
+        self.line.document(&ask).await
+    }
+
+    /// One page of batches, newest first; `cursor` is the `next_cursor` of the page before.
+    pub async fn batches_page(&self, limit: u32, cursor: Option<&str>) -> Result<Reply<BatchPage>, Error> {
+        let mut ask = self.line.ask(Method::GET, &["v1", "batches"]);
+        ask = ask.query("limit", &limit.to_string());
+        if let Some(cursor) = cursor {
+            ask = ask.query("cursor", cursor);
+        }
+        self.line.document(&ask).await
+    }
+
+    /// Stops a batch; items that are being written are written to their end.
+    pub async fn cancel_batch(&self, id: Uuid) -> Result<Reply<BatchDocument>, Error> {
+        let ask = self
+            .line
+            .ask(Method::POST, &["v1", "batches", &id.to_string(), "cancel"]);
+        self.line.document(&ask).await
+    }
+
+    /// The results of a batch that is over, in the order of its items. A connection that breaks is taken up again behind
+    /// the last line; the first other failure is the last item.
+    pub fn batch_results(&self, id: Uuid) -> impl Stream<Item = Result<ResultLine, Error>> + Send + use<> {
+        let line = Arc::clone(&self.line);
+        try_stream! {
+            let id = id.to_string();
+            let (mut last, mut breaks): (Option<u32>, u32) = (None, 0);
+            loop {
+                let mut ask = line.ask(Method::GET, &["v1", "batches", &id, "results"]);
+                if let Some(last) = last {
+                    ask = ask.query("after", &last.to_string());
+                }
+                let mut response = line.lines(&ask).await?;
+                let (status, headers) = (response.status(), response.headers().clone());
+                let mut held = Vec::new();
+                let why = loop {
+                    let piece = match tokio::time::timeout(line.silence, response.chunk()).await {
+                        Ok(Ok(Some(piece))) => piece,
+                        Ok(Ok(None)) if held.iter().all(u8::is_ascii_whitespace) => return,
+                        Ok(Ok(None)) => break Error::Broken("the lines ended in the middle of one".into()),
+                        Ok(Err(error)) => break Error::Broken(error.without_url().into()),
+                        Err(_) => break Error::TimedOut(line.silence),
+                    };
+                    held.extend_from_slice(&piece);
+                    if held.len() > MAX_LINE {
+                        Err(Error::Broken("the server sends a line without end".into()))?;
+                    }
+                    while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
+                        let whole: Vec<u8> = held.drain(..=end).collect();
+                        let read: ResultLine = reply::read(status, headers.clone(), &whole)?.document;
+                        last = Some(read.index);
+                        yield read;
+                    }
+                };
+                let Some(wait) = line.patience.wait(Again::After(None), breaks) else {
+                    Err(why)?;
+                    return;
+                };
+                tokio::time::sleep(wait).await;
+                breaks += 1;
+            }
+        }
+    }
+}
