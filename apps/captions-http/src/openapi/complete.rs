@@ -220,7 +220,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
         *list = json!([]);
     }
     if let Some(list) = list.as_array_mut() {
-        list.iter_mut().for_each(|parameter| refine(path, parameter));
+        for parameter in list.iter_mut() {
+            refine(path, parameter);
+        }
         list.extend(
             parameters
                 .iter()
