@@ -49,6 +49,8 @@ pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-rep
 /// `false` on an answer that stands and could not be kept.
 pub(crate) const KEPT: HeaderName = HeaderName::from_static("idempotency-kept");
 
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 /// What takes part: everything with a version.
 const VERSIONED: &str = "/v1/";
 /// What takes no part all the same: its answers hold secrets, which are kept nowhere.
@@ -151,12 +153,14 @@ async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> 
         lease: call.cx.deadline.saturating_duration_since(Instant::now()) + SLACK,
         keep_for: state.once.keep_for,
     };
+    // What the caller has seen of a stream it is not told twice.
+    let takes_up = route == STREAM && parts.headers.contains_key(LAST_EVENT_ID);
     let held = match claimed(state, &call, claim).await? {
         Claimed::Held(held) => held,
         Claimed::Answered(reply) => {
             // Nothing is used for it.
             call.settle_without_answer();
-            return replayed(&reply);
+            return replayed(&reply, takes_up);
         }
     };
     let mut its_call = call.clone();
@@ -168,7 +172,7 @@ async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> 
         if let Some(record) = found.map_err(|error| not_known(&Problem::from(&error)))? {
             its_call.settle_without_answer();
             let response = if route == STREAM {
-                stream::of_stored(&record, &its_call, state)
+                stream::of_stored(&record, &its_call, state, takes_up)
             } else {
                 captions::of_stored(&record)
             };
@@ -505,9 +509,15 @@ fn reply_of_problem(problem: &Problem, call: &Call, path: &str) -> Reply {
     }
 }
 
-fn replayed(reply: &Reply) -> Result<Response, Failure> {
+/// The answer as it was given; of a stream that is `taken_up` only its end.
+fn replayed(reply: &Reply, taken_up: bool) -> Result<Response, Failure> {
     let unreadable = || Failure::new(Code::StoreCorrupt, "the kept answer cannot be read");
-    let mut response = Response::new(Body::from(reply.body.clone()));
+    let body = if taken_up && reply.status == StatusCode::OK.as_u16() {
+        Tape::last_event(&reply.body)
+    } else {
+        reply.body.clone()
+    };
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(reply.status).map_err(|_| unreadable())?;
     for (name, value) in &reply.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unreadable())?;

@@ -117,7 +117,8 @@ pub(crate) async fn create(
 
 /// The events of a caption that is in the history already: its request was begun before, and not brought to its end. They
 /// are told in one piece, so there is nothing to take up again.
-pub(crate) fn of_stored(record: &Record, call: &Call, state: &AppState) -> Response {
+/// Of a stream that is taken up only its end is left to be told.
+pub(crate) fn of_stored(record: &Record, call: &Call, state: &AppState, is_taken_up: bool) -> Response {
     let text = record.caption.variants.first().map(|best| best.caption.clone());
     let events = [
         StreamEvent::Created {
@@ -129,8 +130,9 @@ pub(crate) fn of_stored(record: &Record, call: &Call, state: &AppState) -> Respo
         },
         StreamEvent::Completed(Box::new(CaptionDocument::of_record(record))),
     ];
+    let left = if is_taken_up { &events[2..] } else { &events[..] };
     sent(
-        stream::iter(EventId::number(events.iter().map(Told::from).collect())),
+        stream::iter(EventId::number(left.iter().map(Told::from).collect())),
         state,
     )
 }

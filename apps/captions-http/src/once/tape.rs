@@ -71,9 +71,17 @@ impl Tape {
         }
     }
 
+    /// The last of these events: for who has seen some of them, all that is left to be told.
+    pub(super) fn last_event(events: &Bytes) -> Bytes {
+        let inside = events.len().saturating_sub(2);
+        let before = events[..inside].windows(2).rposition(|pair| pair == b"\n\n");
+        events.slice(before.map_or(0, |end| end + 2)..)
+    }
+
     fn played(&self, completed: &str) -> Bytes {
         let mut all = self.created.clone();
-        if !self.shown.is_empty() {
+        // Of a stream that was taken up in its middle nobody here has heard the whole text; its end has it.
+        if !self.created.is_empty() && !self.shown.is_empty() {
             let data = json!({ "candidate": self.candidate, "text": self.shown });
             let id = self.shown_id.iter().map(|id| format!("id: {id}\n"));
             all.push_str("event: caption.delta\n");

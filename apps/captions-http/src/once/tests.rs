@@ -174,6 +174,22 @@ fn a_stream_without_a_caption_is_not_played_again() {
 }
 
 #[test]
+fn who_takes_a_stream_up_is_told_its_end_alone() {
+    let created = event("caption.created", Some(0), &json!({ "request_id": "r" }));
+    let completed = event("caption.completed", Some(2), &json!({ "caption": "a" }));
+    let taken_up = [delta(1, 1, "a"), completed.clone()].concat();
+    let whole = [created, taken_up.clone()].concat();
+
+    let Some(End::Completed(again)) = played(&whole, 64) else {
+        panic!("no caption");
+    };
+    assert_eq!(Tape::last_event(&again), completed);
+    assert_eq!(Tape::last_event(&completed.clone().into()), completed);
+    // Nobody has heard the beginning of its text.
+    assert_eq!(played(&taken_up, 64), Some(End::Completed(completed.into())));
+}
+
+#[test]
 fn what_is_no_stream_of_events_is_not_held_in_memory_for_ever() {
     assert_eq!(played(&"x".repeat((1 << 20) + 1), 4096), Some(End::Failed));
 }

@@ -24,6 +24,7 @@ mod ports;
 mod problems;
 mod processes;
 mod replay;
+mod replicas;
 mod results;
 mod rewrites;
 mod scores;

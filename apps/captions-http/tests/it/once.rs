@@ -7,6 +7,7 @@ use std::{
 
 use captions_domain::{
     fault::{Fault, FaultKind, LlmError},
+    keys::Scope,
     once::Step,
     ports::CaptionStore,
 };
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
+    auth::{bearer, with_keys},
     client::{Connection, Reply, send},
     ports::{Piece, Turn},
     server::{Server, TEXT},
@@ -338,6 +340,8 @@ async fn a_stream_is_given_again_in_one_piece() {
 
     let first = post(&server, STREAM, "k", &cat()).await;
     let again = post(&server, STREAM, "k", &cat()).await;
+    let seen = [("idempotency-key", "k"), ("last-event-id", "any")];
+    let rest = post_as(&server, STREAM, &seen, &cat().to_string()).await;
 
     let events = |reply: &Reply| -> Vec<String> {
         let text = String::from_utf8(reply.body.clone()).unwrap();
@@ -349,6 +353,11 @@ async fn a_stream_is_given_again_in_one_piece() {
         assert_eq!(first.header(same), again.header(same), "{same}");
     }
     assert_eq!(played.len(), 3, "{played:?}");
+    assert_eq!(
+        events(&rest),
+        [told[told.len() - 1].clone()],
+        "who has seen some is told the end"
+    );
     assert_eq!((&played[0], &played[2]), (&told[0], &told[told.len() - 1]));
     assert!(
         played[1].contains("event: caption.delta") && played[1].contains(TEXT),
@@ -521,6 +530,28 @@ async fn a_claim_names_whom_it_is_about_and_holds_a_little_longer_than_its_reque
         .iter()
         .filter(|step| matches!(step, Step::Settle { keep_for, .. } if *keep_for == day));
     assert_eq!(kept.count(), 3);
+}
+
+#[tokio::test]
+async fn tenants_with_the_same_key_never_meet() {
+    let (server, rack) = with_keys(true).await;
+    let ours = bearer(&rack.issue("ours", &[Scope::Write], |_| {}));
+    let theirs = bearer(&rack.issue("theirs", &[Scope::Write], |_| {}));
+    let ask = async |authorization: &str| {
+        let headers = [("idempotency-key", "k"), ("authorization", authorization)];
+        post_as(&server, CAPTIONS, &headers, &cat().to_string()).await
+    };
+
+    let (first, other) = (ask(&ours).await, ask(&theirs).await);
+    let (again, other_again) = (ask(&ours).await, ask(&theirs).await);
+
+    assert_eq!((first.status, other.status), (201, 201), "{}", first.json());
+    assert!(!is_replayed(&first) && !is_replayed(&other));
+    assert_ne!(first.json()["id"], other.json()["id"]);
+    assert!(is_replayed(&again) && again.body == first.body);
+    assert!(is_replayed(&other_again) && other_again.body == other.body);
+    let strangers = ask("Bearer captions_nobodys").await;
+    assert_eq!((strangers.status, is_replayed(&strangers)), (401, false));
 }
 
 #[tokio::test]

@@ -19,19 +19,24 @@ use tokio::{task::JoinSet, time::sleep};
 
 use crate::client::{Reply, send};
 
-const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
+pub(crate) const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 /// Longer than anything here takes, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// `captions-http` as a process of its own. It is killed with the test.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Process {
     /// Starts it over this store, with nothing of this machine's environment, and no limit of time that a test could meet.
-    fn start(home: &Path, database: &str, llm: &FakeLlm) -> Self {
+    pub(crate) fn start(home: &Path, database: &str, llm: &FakeLlm) -> Self {
+        Self::start_with(home, database, llm, &[])
+    }
+
+    /// The same with more settings, which count.
+    pub(crate) fn start_with(home: &Path, database: &str, llm: &FakeLlm, more: &[&str]) -> Self {
         let settings = [
             "server.listen=127.0.0.1:0",
             "log.format=json",
@@ -48,13 +53,13 @@ impl Process {
             .env("OPENAI_BASE_URL", llm.base_url())
             .env("OPENAI_MODEL", "m")
             .current_dir(home)
-            .args(settings.iter().flat_map(|setting| ["--set", setting]))
+            .args(settings.iter().chain(more).flat_map(|setting| ["--set", setting]))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         let line = log.find(|line| line.contains("listening")).expect("never listens");
-        let line: Value = serde_json::from_str(&line).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
         // What comes later must not fill the pipe.
         std::thread::spawn(move || log.for_each(drop));
         Self {
@@ -63,8 +68,16 @@ impl Process {
         }
     }
 
+    /// Tells it to stop, and waits until it has. True if it ended in good order.
+    pub(crate) fn stop(&mut self) -> bool {
+        let told = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        told.unwrap().success() && self.child.wait().unwrap().success()
+    }
+
     /// As `kill -9` does.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -76,7 +89,7 @@ impl Drop for Process {
     }
 }
 
-fn bread() -> Value {
+pub(crate) fn bread() -> Value {
     json!({ "content_description": "Bread on the counter of a bakery", "cache": "bypass" })
 }
 
@@ -93,7 +106,7 @@ async fn post(address: SocketAddr) -> Reply {
 }
 
 /// Sends it again as long as it is told to, and as it is told to.
-async fn post_until_done(address: SocketAddr) -> Reply {
+pub(crate) async fn post_until_done(address: SocketAddr) -> Reply {
     let begun = Instant::now();
     loop {
         let reply = post(address).await;
@@ -106,26 +119,26 @@ async fn post_until_done(address: SocketAddr) -> Reply {
     }
 }
 
-fn is_replayed(reply: &Reply) -> bool {
+pub(crate) fn is_replayed(reply: &Reply) -> bool {
     reply.header("idempotency-replayed") == Some("true")
 }
 
 /// A Postgres database that is asked from outside.
-struct Database(String);
+pub(crate) struct Database(pub(crate) String);
 
 impl Database {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self(postgres::fresh_database().await)
     }
 
-    fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         let name = self.0.rsplit('/').next().unwrap();
         tokio::task::block_in_place(|| postgres::shared().sql(name, sql))
             .trim()
             .to_owned()
     }
 
-    fn captions(&self) -> String {
+    pub(crate) fn captions(&self) -> String {
         self.sql("SELECT count(*) FROM captions")
     }
 
@@ -330,4 +343,74 @@ async fn the_lease_of_a_dead_process_ends_by_itself() {
     assert!(lost.await.is_err(), "an answer came all the same");
     assert_eq!((done.status, is_replayed(&done)), (201, false), "{}", done.json());
     assert_eq!(llm.count(), 2);
+}
+
+async fn send_with(address: SocketAddr, method: &str, path: &str, key: &str, kind: &str, body: &str) -> Reply {
+    let headers = [("idempotency-key", key), ("content-type", kind)];
+    send(address, method, path, &headers, body.as_bytes()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_submitted_again_is_one_batch() {
+    let llm = FakeLlm::start().await;
+    let (database, home) = (Database::new().await, TempDir::new().unwrap());
+    let process = Process::start_with(home.path(), &database.0, &llm, &["batches.workers=0"]);
+    let item = |index| json!({ "custom_id": format!("post-{index}"), "content_description": "bread ".repeat(300) });
+    let lines: Vec<String> = (0..400).map(|index| item(index).to_string()).collect();
+    let lines = lines.join("\n");
+    assert!(lines.len() > 512 * 1024);
+    let submit =
+        async |lines: &str| send_with(process.address, "POST", "/v1/batches", "k", "application/jsonl", lines).await;
+
+    let first = submit(&lines).await;
+    let again = submit(&lines).await;
+    let other = submit(&lines[..lines.rfind('\n').unwrap()]).await;
+
+    assert_eq!((first.status, again.status), (202, 202), "{}", first.json());
+    assert!(!is_replayed(&first) && is_replayed(&again));
+    assert_eq!(first.body, again.body);
+    for same in ["location", "retry-after"] {
+        assert!(first.header(same).is_some());
+        assert_eq!(first.header(same), again.header(same));
+    }
+    assert_eq!(other.code(), (422, "idempotency_key_reused".to_owned()));
+    assert_eq!(database.sql("SELECT count(*) FROM batches"), "1");
+    assert_eq!(
+        database.sql("SELECT id FROM batches"),
+        first.json()["id"].as_str().unwrap()
+    );
+}
+
+#[rstest]
+#[case::as_it_ships(&[], 86_400)]
+#[case::shorter(&["idempotency.keep_for=120"], 120)]
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_kept_as_long_as_the_settings_say_and_go_with_their_user(
+    #[case] settings: &[&str],
+    #[case] seconds: i64,
+) {
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::caption(CAPTION));
+    let (database, home) = (Database::new().await, TempDir::new().unwrap());
+    let process = Process::start_with(home.path(), &database.0, &llm, settings);
+    let mut body = bread();
+    body["user_id"] = "ann".into();
+    let ask = async || {
+        let body = body.to_string();
+        send_with(process.address, "POST", "/v1/captions", "k", "application/json", &body).await
+    };
+
+    let (first, again) = (ask().await, ask().await);
+    let left = database.sql("SELECT extract(epoch FROM expires_at - clock_timestamp())::bigint FROM idempotency");
+    let erased = send(process.address, "DELETE", "/v1/users/ann", &[], b"").await;
+    let kept = database.sql("SELECT count(*) FROM idempotency");
+    let anew = ask().await;
+
+    assert_eq!((first.status, anew.status), (201, 201), "{}", first.json());
+    assert!(is_replayed(&again) && !is_replayed(&anew));
+    let left: i64 = left.parse().unwrap();
+    assert!((seconds - 60..=seconds).contains(&left), "{left} s");
+    assert!(erased.status < 300, "{}", erased.status);
+    assert_eq!(kept, "0");
+    assert_ne!(first.json()["id"], anew.json()["id"]);
 }
