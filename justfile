@@ -27,7 +27,7 @@ run *args:
 serve *args:
     cargo run --release -p captions-http -- "$@"
 
-# The OpenAPI document by two validators; --live 60: and a server by all that it allows (CAPTIONS_URL, CAPTIONS_API_KEY).
+# The OpenAPI document by two validators; --live URL: and a server by all that it allows (CAPTIONS_API_KEY).
 openapi-check *args:
     tests/openapi "$@"
 
