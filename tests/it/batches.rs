@@ -6,7 +6,7 @@ use std::{
 };
 
 use captions_api::batch;
-use captions_domain::{batch as queue, caption::Record};
+use captions_domain::{batch as queue, caption::Record, keys::KeyLimits};
 use captions_testkit::{
     build, contract,
     llm::{FakeLlm, Turn},
@@ -364,6 +364,31 @@ async fn items_count_against_the_limits_of_their_tenant_and_wait_for_them() {
     assert!((4..=5).contains(&llm.count()), "{}", llm.count());
     let (status, _) = service.get(&place).await;
     assert_eq!(status, 429);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_of_a_key_with_limits_of_its_own_count_against_these() {
+    let llm = FakeLlm::start().await;
+    let service = process(&llm, 4, &[]).await;
+    let batches = service.state.batches.clone().unwrap();
+    let new = queue::NewBatch {
+        payer: Some(queue::Payer {
+            family: description("a family"),
+            limits: KeyLimits {
+                requests_per_hour: Some(3),
+                ..KeyLimits::default()
+            },
+        }),
+        ..contract::batches::batch(9)
+    };
+
+    batches.submit(&build::context_of("local"), &new).await.unwrap();
+
+    llm.until("as many calls as there is room for", |llm| llm.count() >= 3)
+        .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(llm.count(), 3);
     service.stop().await;
 }
 

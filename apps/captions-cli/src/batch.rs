@@ -125,7 +125,7 @@ async fn work(
     let queue = batches.queue();
     match queue.read(&session.context(), id, Page::NONE).await? {
         None => {
-            let batch = submission.into_batch(id, batches.settings().expiry, Uuid::now_v7);
+            let batch = submission.into_batch(id, batches.settings().expiry, None, Uuid::now_v7);
             batches.submit(&session.context(), &batch).await?;
         }
         Some((batch, _)) => {
@@ -172,7 +172,7 @@ async fn submit(
     let id = BatchId(Uuid::now_v7());
     let kept = async {
         let batches = session.batches();
-        let batch = submission.into_batch(id, batches.settings().expiry, Uuid::now_v7);
+        let batch = submission.into_batch(id, batches.settings().expiry, None, Uuid::now_v7);
         batches.submit(&session.context(), &batch).await?;
         batches.queue().read(&session.context(), id, Page::NONE).await
     };

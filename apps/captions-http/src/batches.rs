@@ -14,7 +14,7 @@ use captions_api::{
     problem::{Code, Problem},
 };
 use captions_domain::{
-    batch::{Batch, BatchId, Change, Outcome, Page},
+    batch::{Batch, BatchId, Change, Outcome, Page, Payer},
     choice::nearest,
     context::Context,
     request::Invalid,
@@ -80,7 +80,12 @@ pub(crate) async fn create(
         return Err(Problem::from(Invalid::new("bad_format", why).at("/webhook")).into());
     }
     let id = BatchId(call.cx.fresh_id);
-    let batch = submission.into_batch(id, batches.settings().expiry, Uuid::now_v7);
+    let own = call.caller.key.as_ref().filter(|key| !key.limits.is_default());
+    let payer = own.map(|key| Payer {
+        family: key.family.to_string(),
+        limits: key.limits,
+    });
+    let batch = submission.into_batch(id, batches.settings().expiry, payer, Uuid::now_v7);
     let kept = async {
         batches.submit(&call.cx, &batch).await?;
         batches.queue().read(&call.cx, id, Page::NONE).await

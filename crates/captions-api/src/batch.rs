@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use captions_domain::{
     batch::{
         Batch, BatchId, BatchState, Counts, Forms, ItemStatus, MAX_CUSTOM_ID, MAX_ITEMS, NewBatch, NewItem, Outcome,
-        Receiver,
+        Payer, Receiver,
     },
     caption::CaptionId,
     request::{CaptionRequest, Invalid, UserId},
@@ -52,7 +52,13 @@ pub struct Item {
 
 impl Submission {
     /// The batch under this id. Each item takes one fresh id for its caption.
-    pub fn into_batch(self, id: BatchId, lives_for: Duration, fresh: impl Fn() -> Uuid) -> NewBatch {
+    pub fn into_batch(
+        self,
+        id: BatchId,
+        lives_for: Duration,
+        payer: Option<Payer>,
+        fresh: impl Fn() -> Uuid,
+    ) -> NewBatch {
         let items = self.items.into_iter().map(|item| NewItem {
             custom_id: item.custom_id,
             caption: CaptionId(fresh()),
@@ -63,6 +69,7 @@ impl Submission {
             id,
             lives_for,
             notify: self.webhook,
+            payer,
             items: items.collect(),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use crate::{
     caption::{Answer, CaptionId, Record},
     context::TenantId,
     engine::GenerateError,
+    keys::KeyLimits,
     request::{CaptionRequest, Invalid, UserId},
 };
 
@@ -174,13 +176,23 @@ pub struct NewItem {
     pub request: String,
 }
 
+/// Whose limits the items of a batch count against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Payer {
+    /// The family of the key that it was submitted with.
+    pub family: String,
+    pub limits: KeyLimits,
+}
+
 /// A batch before it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewBatch {
     pub id: BatchId,
     /// From [`Context::now`](crate::context::Context::now) on.
     pub lives_for: Duration,
     pub notify: Option<Receiver>,
+    /// `None`: its tenant.
+    pub payer: Option<Payer>,
     /// In input order: the place of an item is its index. Never empty.
     pub items: Vec<NewItem>,
 }
@@ -248,10 +260,12 @@ pub struct Ticket {
 }
 
 /// An item, leased.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     pub ticket: Ticket,
     pub tenant: TenantId,
+    /// As of its batch.
+    pub payer: Option<Payer>,
     pub caption: CaptionId,
     pub request: String,
     /// How often it was begun, this time included.
@@ -285,7 +299,7 @@ pub struct Tidy {
 }
 
 /// What a worker gets.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Taken {
     pub items: Vec<Claimed>,
     /// Whom to tell that a batch is over. Empty without [`Turn::tidy`].

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use captions_domain::{
     batch::{
         Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, NewItem, Notice, Outcome,
-        Page, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
+        Page, Payer, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
     },
     caption::CaptionId,
     context::{Context, TenantId},
@@ -82,7 +82,7 @@ macro_rules! add {
 }
 
 const CLAIM: &str = "WITH chosen AS MATERIALIZED ( \
-     SELECT id FROM batches WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') AND expires_at > now() \
+     SELECT id, payer FROM batches WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') AND expires_at > now() \
      AND NOT tenant = ANY($1) AND ($2::uuid IS NULL OR id = $2) \
      AND EXISTS (SELECT 1 FROM batch_items WHERE batch = batches.id AND due_at <= now()) ORDER BY random() LIMIT 1 \
  ), due AS MATERIALIZED ( \
@@ -93,16 +93,16 @@ const CLAIM: &str = "WITH chosen AS MATERIALIZED ( \
      WHERE state = 'queued' AND id IN (SELECT batch FROM due) \
  ) UPDATE batch_items AS item SET reclaimed = reclaimed OR lease IS NOT NULL, tries = tries + 1, \
      lease = gen_random_uuid(), due_at = now() + make_interval(secs => $4) \
- FROM due WHERE item.batch = due.batch AND item.idx = due.idx \
- RETURNING item.batch, item.idx, item.tenant, item.caption, item.request, item.lease, item.tries, item.reclaimed";
+ FROM due, chosen WHERE item.batch = due.batch AND item.idx = due.idx \
+ RETURNING payer, item.batch, item.idx, item.tenant, item.caption, item.request, item.lease, item.tries, item.reclaimed";
 
 #[async_trait]
 impl BatchQueue for PgStore {
     async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
         let total = number(batch.items.len())?;
         let draft = sqlx::query(
-            "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify) \
-             VALUES ($1, $2, 'draft', $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify, payer) \
+             VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         );
         let draft = draft
             .bind(batch.id.0)
@@ -110,7 +110,8 @@ impl BatchQueue for PgStore {
             .bind(total)
             .bind(to_microsecond(cx.now))
             .bind(to_microsecond(cx.now + batch.lives_for))
-            .bind(batch.notify.as_ref().map(notify_text));
+            .bind(batch.notify.as_ref().map(notify_text))
+            .bind(batch.payer.as_ref().map(|payer| json!(payer).to_string()));
         self.pool.execute(draft).await?;
         for (chunk, items) in batch.items.chunks(CHUNK).enumerate() {
             self.add_items(cx, batch.id, number(chunk * CHUNK)?, items).await?;
@@ -402,6 +403,7 @@ fn claimed_of(row: &PgRow) -> Result<Claimed, Error> {
             lease: row.try_get("lease")?,
         },
         tenant: tenant_of(row)?,
+        payer: payer_of(row.try_get("payer")?)?,
         caption: CaptionId(row.try_get("caption")?),
         request: row.try_get("request")?,
         tries: u32::try_from(row.try_get::<i32, _>("tries")?).unwrap_or_default(),
@@ -437,6 +439,11 @@ fn tenant_of(row: &PgRow) -> Result<TenantId, Error> {
 
 fn unknown(name: &str) -> Error {
     Error::Decode(format!("there is no state {name}").into())
+}
+
+fn payer_of(text: Option<&str>) -> Result<Option<Payer>, Error> {
+    let payer = text.map(serde_json::from_str).transpose();
+    payer.map_err(|error| Error::Decode(error.into()))
 }
 
 fn notify_text(receiver: &Receiver) -> String {

@@ -29,6 +29,11 @@ fn migrator() -> Migrator {
         (3, "idempotency", include_str!("../migrations/0003_idempotency.sql")),
         (4, "keys", include_str!("../migrations/0004_keys.sql")),
         (5, "batches", include_str!("../migrations/0005_batches.sql")),
+        (
+            7,
+            "payers of batches",
+            include_str!("../migrations/0007_payers_of_batches.sql"),
+        ),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -288,7 +288,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let batches = Batches::new(Parts {
         queue: Arc::new(Watched::new(batches, monitor.clone())),
         engine: Arc::clone(&engine),
-        callers: Some(callers.clone()).filter(|callers| !callers.plan().is_unlimited()),
+        callers: callers.clone(),
         settings: settings.batches.clone(),
         max_attempts: settings.api.max_attempts,
         time_for_background: settings.server.time_for_background(),

@@ -51,7 +51,8 @@ pub struct Batches(Arc<Inner>);
 struct Inner {
     queue: Arc<dyn BatchQueue>,
     engine: Arc<Engine>,
-    callers: Option<Limiter>,
+    /// Without the limits that keys have of their own.
+    callers: Limiter,
     settings: settings::Batches,
     /// Provider calls that one try of an item may begin.
     max_attempts: u32,
@@ -86,7 +87,7 @@ struct Counts {
 pub(crate) struct Parts {
     pub(crate) queue: Arc<dyn BatchQueue>,
     pub(crate) engine: Arc<Engine>,
-    pub(crate) callers: Option<Limiter>,
+    pub(crate) callers: Limiter,
     pub(crate) settings: settings::Batches,
     pub(crate) max_attempts: u32,
     /// What the background work has in all once the process is to end.

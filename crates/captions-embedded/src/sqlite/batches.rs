@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use captions_domain::{
     batch::{
         Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, Notice, Outcome, Page,
-        Receiver, Settlement, Taken, Ticket, Tidy, Turn,
+        Payer, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
     },
     caption::CaptionId,
     context::{Context, TenantId},
@@ -48,8 +48,8 @@ impl BatchQueue for SqliteStore {
         let all = async {
             let mut all = self.begin().await?;
             let query = sqlx::query(
-                "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify) \
-                 VALUES (?, ?, 'queued', ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify, payer) \
+                 VALUES (?, ?, 'queued', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             );
             let query = query
                 .bind(batch.id.0)
@@ -57,7 +57,8 @@ impl BatchQueue for SqliteStore {
                 .bind(total)
                 .bind(microseconds(cx.now))
                 .bind(microseconds(cx.now + batch.lives_for))
-                .bind(batch.notify.as_ref().map(notify_text));
+                .bind(batch.notify.as_ref().map(notify_text))
+                .bind(batch.payer.as_ref().map(|payer| json!(payer).to_string()));
             if query.execute(&mut *all).await?.rows_affected() == 0 {
                 return Ok(());
             }
@@ -246,7 +247,7 @@ impl SqliteStore {
 }
 
 /// A batch that has something due at `?1`, is not of the tenants `?2` and is `?3` if that is given.
-const DUE: &str = "SELECT id FROM batches WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') \
+const DUE: &str = "SELECT id, payer FROM batches WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') \
      AND expires_at > ?1 AND tenant NOT IN (SELECT value FROM json_each(?2)) AND (?3 IS NULL OR id = ?3) \
      AND EXISTS (SELECT 1 FROM batch_items WHERE batch = batches.id AND due_at <= ?1) ORDER BY random() LIMIT 1";
 
@@ -269,6 +270,7 @@ async fn lease(all: &mut SqliteConnection, turn: &Turn, now: i64) -> Result<Vec<
         return Ok(Vec::new());
     };
     let batch: Uuid = row.try_get(0)?;
+    let payer = payer_of(row.try_get(1)?)?;
     let begun =
         sqlx::query("UPDATE batches SET state = 'in_progress', started_at = ? WHERE id = ? AND state = 'queued'");
     begun.bind(now).bind(batch).execute(&mut *all).await?;
@@ -281,7 +283,7 @@ async fn lease(all: &mut SqliteConnection, turn: &Turn, now: i64) -> Result<Vec<
         .fetch_all(&mut *all)
         .await?
         .iter()
-        .map(claimed_of)
+        .map(|row| claimed_of(row, payer.clone()))
         .collect::<Result<_, _>>()?;
     items.sort_by_key(|item| item.ticket.index);
     Ok(items)
@@ -442,7 +444,7 @@ fn outcome_of(row: &SqliteRow) -> Result<Option<Outcome>, Error> {
     }))
 }
 
-fn claimed_of(row: &SqliteRow) -> Result<Claimed, Error> {
+fn claimed_of(row: &SqliteRow, payer: Option<Payer>) -> Result<Claimed, Error> {
     Ok(Claimed {
         ticket: Ticket {
             batch: BatchId(row.try_get("batch")?),
@@ -450,6 +452,7 @@ fn claimed_of(row: &SqliteRow) -> Result<Claimed, Error> {
             lease: row.try_get("lease")?,
         },
         tenant: tenant_of(row)?,
+        payer,
         caption: CaptionId(row.try_get("caption")?),
         request: row.try_get("request")?,
         tries: u32::try_from(row.try_get::<i64, _>("tries")?).unwrap_or_default(),
@@ -485,6 +488,11 @@ fn tenant_of(row: &SqliteRow) -> Result<TenantId, Error> {
 
 fn unknown(name: &str) -> Error {
     Error::Decode(format!("there is no state {name}").into())
+}
+
+fn payer_of(text: Option<&str>) -> Result<Option<Payer>, Error> {
+    let payer = text.map(serde_json::from_str).transpose();
+    payer.map_err(|error| Error::Decode(error.into()))
 }
 
 fn notify_text(receiver: &Receiver) -> String {

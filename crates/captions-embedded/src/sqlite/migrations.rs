@@ -32,6 +32,11 @@ pub(super) fn migrator() -> Migrator {
         (3, "idempotency", include_str!("../../migrations/0003_idempotency.sql")),
         (4, "keys", include_str!("../../migrations/0004_keys.sql")),
         (5, "batches", include_str!("../../migrations/0005_batches.sql")),
+        (
+            7,
+            "payers of batches",
+            include_str!("../../migrations/0007_payers_of_batches.sql"),
+        ),
     ])
 }
 

@@ -9,10 +9,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use captions_domain::{
     batch::{
         Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, NewItem, Notice, Outcome, Page,
-        Receiver, Settlement, Taken, Tidy, Turn,
+        Payer, Receiver, Settlement, Taken, Tidy, Turn,
     },
     caption::CaptionId,
     context::Context,
+    keys::KeyLimits,
     ports::{BatchQueue, CaptionStore},
 };
 use uuid::Uuid;
@@ -59,6 +60,7 @@ pub fn batch(items: u32) -> NewBatch {
         id: BatchId(Uuid::now_v7()),
         lives_for: HOUR,
         notify: None,
+        payer: None,
         items: (0..items)
             .map(|index| NewItem {
                 custom_id: format!("item-{index}"),
@@ -214,6 +216,13 @@ pub async fn items_are_leased_in_order_and_once(queue: &dyn BatchQueue) {
 pub async fn every_field_of_an_item_arrives_with_its_worker(queue: &dyn BatchQueue) {
     let cx = build::context();
     let mut batch = batch(1);
+    batch.payer = Some(Payer {
+        family: "of ann".to_owned(),
+        limits: KeyLimits {
+            requests_per_minute: Some(3),
+            ..KeyLimits::default()
+        },
+    });
     batch.items[0].user = Some(build::user_id("ann"));
     "{\"content_description\":\"caf\u{e9} \u{2615}\"}".clone_into(&mut batch.items[0].request);
     queue.submit(&cx, &batch).await.unwrap();
@@ -222,7 +231,7 @@ pub async fn every_field_of_an_item_arrives_with_its_worker(queue: &dyn BatchQue
 
     assert_eq!(claimed.len(), 1);
     let item = &claimed[0];
-    assert_eq!(item.tenant, cx.tenant);
+    assert_eq!((&item.tenant, &item.payer), (&cx.tenant, &batch.payer));
     assert_eq!(
         (item.caption, &item.request),
         (batch.items[0].caption, &batch.items[0].request)

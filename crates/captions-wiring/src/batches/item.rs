@@ -12,6 +12,7 @@ use captions_domain::{
     engine::GenerateError,
     fault::{Fault, FaultKind, LlmError, PortError, Rejection},
     limiter::Pass,
+    ports::QuotaKey,
     quota::Amount,
     request::CaptionRequest,
 };
@@ -193,9 +194,17 @@ impl Inner {
 
     /// Leave by the tenant's own limits, waited for if it comes soon. `Err`: what to do with the item instead.
     async fn admitted(&self, item: &Claimed, name: &Arc<str>) -> Result<Option<Pass>, Settlement> {
-        let Some(callers) = &self.callers else { return Ok(None) };
+        let (callers, key) = match &item.payer {
+            Some(payer) => (
+                self.callers.with_plan(payer.limits.plan(self.callers.plan())),
+                QuotaKey::new("key", &payer.family),
+            ),
+            None => (self.callers.clone(), limits::caller(&item.tenant)),
+        };
+        if callers.plan().is_unlimited() {
+            return Ok(None);
+        }
         let cx = self.context_of(item, name);
-        let key = limits::caller(&item.tenant);
         match callers.take(&cx, &key, Amount::request(TOKENS), PATIENCE).await {
             Ok(mut pass) => {
                 sleep(pass.wait).await;
@@ -235,7 +244,8 @@ fn account(pass: Option<Pass>, cx: &Context, answer: Option<&Answer>) {
     match answer {
         Some(answer) if answer.source == Source::Provider && was_called => {
             if let Some(usage) = answer.caption.usage {
-                pass.used(usage.input_tokens.saturating_add(usage.output_tokens));
+                let told = usage.input_tokens.saturating_add(usage.output_tokens);
+                pass.used(told.saturating_add(cx.attempts.tokens_cut_off()));
             }
         }
         Some(_) => pass.used(0),
