@@ -110,6 +110,8 @@ fn advice_is_about_the_command_line_and_not_about_http() {
                 | Code::MethodNotAllowed
                 | Code::BodyTimeout
                 | Code::BodyTooLarge
+                | Code::HeadersTooLarge
+                | Code::UriTooLong
                 | Code::UnsupportedMediaType
                 | Code::VersionMismatch
                 | Code::ShuttingDown

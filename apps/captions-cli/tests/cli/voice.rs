@@ -186,6 +186,7 @@ async fn without_emoji(home: &Home) {
 #[tokio::test]
 async fn a_dismissed_suggestion_stays_away() {
     let home = Home::new();
+    home.call(&["prefs", "set", "ana", "tone=warm"]).await.ended_with(0);
     without_emoji(&home).await;
     let has_it = |document: &Value| {
         let all = document["data"].as_array().unwrap();
