@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod coalescing;
 mod contracts;
+mod examples;
 mod figures;
 mod headers;
 mod keys;
