@@ -9,7 +9,6 @@ mod client;
 mod clients;
 mod coalescing;
 mod contracts;
-mod examples;
 mod figures;
 mod headers;
 mod keys;

@@ -144,6 +144,6 @@ async fn the_command_line_prints_the_options() {
     let told: Value = serde_json::from_str(&document.stdout).unwrap();
     assert_eq!(told, serde_json::to_value(OptionsDocument::all()).unwrap());
     assert_eq!((document.exit, plain.exit), (Exit::Done, Exit::Done));
-    assert!(plain.stdout.contains("tone (casual): "), "{}", plain.stdout);
+    assert!(plain.stdout.contains("tone (friendly): "), "{}", plain.stdout);
     assert!(plain.stdout.contains("instagram default: 2200 "), "{}", plain.stdout);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use captions_api::problem::Code;
 use serde_json::{Map, Value, json};
 
-/// A real request and a real answer for each operation; a test makes them, and compares.
+/// A request and an answer by operation, status and media type, as far as they were recorded.
 const EXAMPLES: &str = include_str!("examples.json");
 
 /// Operations whose answers tell who answered. The first two also tell of the cache.

@@ -5,7 +5,7 @@ use crate::samples::{Actor, Line, fault, prompt, relaxed};
 
 #[tokio::test]
 async fn the_last_failure_is_kept_until_the_next_and_answers_leave_it() {
-    let script: &[&[Line]] = &[&[Line::Say("fine")]];
+    let script: &[&[Line]] = &[&[Line::Say("fine"), Line::End]];
     let fine = Remembered::new(Arc::new(Actor::new("p", script)));
     let sick = Remembered::new(Arc::new(Actor::failing("p", fault(FaultKind::Unavailable))));
     let refusing = Remembered::new(Arc::new(Actor::failing("p", LlmError::Refused)));
