@@ -20,6 +20,7 @@ mod outages;
 mod overload;
 mod parity;
 mod providers;
+mod proxies;
 mod remote;
 mod runbooks;
 mod stack;

@@ -2,7 +2,7 @@
 
 use captions_api::caption::{CaptionDocument, VariantDocument};
 use captions_domain::{
-    caption::{Degraded, Source, Warning},
+    caption::{Degraded, Source, Usage, Warning},
     check::Violation,
     quality::Part,
 };
@@ -103,6 +103,15 @@ fn weakest(parts: &[Part]) -> Option<(&Part, &str)> {
         .max_by(|a, b| lost(a.0).total_cmp(&lost(b.0)))
 }
 
+/// Tokens, and what they cost where that is known.
+pub(crate) fn spent(usage: Usage) -> String {
+    let tokens = format!("{} + {} tokens", usage.input_tokens, usage.output_tokens);
+    match usage.cost {
+        Some(cost) => format!("{tokens} · {} {}", cost.amount, cost.currency),
+        None => tokens,
+    }
+}
+
 fn writer(document: &CaptionDocument) -> String {
     let mut facts = vec![format!("written by {}", document.provider)];
     if document.model != document.provider {
@@ -115,7 +124,7 @@ fn writer(document: &CaptionDocument) -> String {
         facts.push(counted(document.attempts as usize, "call"));
     }
     if let Some(usage) = document.usage {
-        facts.push(format!("{} + {} tokens", usage.input_tokens, usage.output_tokens));
+        facts.push(spent(usage));
     }
     if let Some(seconds) = document.processing_time {
         facts.push(format!("{seconds:.2} s"));

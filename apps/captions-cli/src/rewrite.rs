@@ -155,7 +155,7 @@ fn writer(document: &RewriteDocument) -> String {
         facts.push(report::counted(document.attempts as usize, "call"));
     }
     if let Some(usage) = document.usage {
-        facts.push(format!("{} + {} tokens", usage.input_tokens, usage.output_tokens));
+        facts.push(report::spent(usage));
     }
     facts.push(format!("{:.2} s", document.processing_time));
     facts.join(" · ")

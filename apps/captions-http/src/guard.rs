@@ -32,7 +32,7 @@ const SENT: [&str; 11] = [
 ];
 
 /// Our headers that pages of other origins may read.
-const SHOWN: [&str; 21] = [
+const SHOWN: [&str; 22] = [
     "age",
     "cache-status",
     "captions-attempts",
@@ -43,6 +43,7 @@ const SHOWN: [&str; 21] = [
     "content-disposition",
     "deprecation",
     "etag",
+    "idempotency-kept",
     "idempotency-replayed",
     "link",
     "location",

@@ -8,6 +8,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    panic::AssertUnwindSafe,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
@@ -22,11 +23,13 @@ use captions_domain::{
     context::{Context, TenantId},
     ports::{Cache, CacheExt, CacheKey},
 };
-use futures_util::{Stream, future::BoxFuture};
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
+
+use crate::failure::panicked;
 
 /// How often a running stream is shown to other replicas, and how often these look.
 pub(crate) const SHOWN_EVERY: Duration = Duration::from_secs(1);
@@ -151,6 +154,12 @@ impl Live {
         lock(&self.told).get(number..).map(<[Told]>::to_vec).unwrap_or_default()
     }
 
+    /// Where a reader goes on who has seen the event of this number.
+    fn position(&self, number: usize) -> usize {
+        let has_ended = *self.has_ended.borrow();
+        position(number, lock(&self.told).len(), has_ended)
+    }
+
     fn kept(&self) -> Kept {
         Kept {
             asked: self.asked.to_hex().to_string(),
@@ -203,14 +212,6 @@ impl Reader {
     }
 }
 
-/// A stream that is taken up again.
-pub(crate) enum Resumed {
-    /// It runs here, or has just ended.
-    Here(Reader),
-    /// It was kept, and may still run on another replica.
-    Kept(Box<dyn Stream<Item = (EventId, Told)> + Send + Unpin>),
-}
-
 impl Streams {
     /// None yet. `keeping`: where they are kept; `None`: nowhere, so only running ones can be taken up.
     pub fn new(keeping: Option<Keeping>) -> Self {
@@ -236,9 +237,24 @@ impl Streams {
         (live, reader)
     }
 
-    /// Has it written until it ends or nobody reads it any more.
-    pub(crate) fn spawn(&self, writing: impl Future<Output = ()> + Send + 'static) {
-        self.0.writers.spawn(writing);
+    /// Has it written until it ends or nobody reads it any more. Its readers are told an end even if `writing` panics.
+    pub(crate) fn spawn(
+        &self,
+        live: Arc<Live>,
+        request_id: Arc<str>,
+        writing: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let streams = self.clone();
+        self.0.writers.spawn(async move {
+            let Err(panic) = AssertUnwindSafe(writing).catch_unwind().await else {
+                return;
+            };
+            streams.running().remove(&live.id);
+            if !*live.has_ended.borrow() {
+                let problem = panicked(panic).of_request(&request_id, crate::stream::PATH);
+                live.tell(&StreamEvent::Failed(Box::new(problem)));
+            }
+        });
     }
 
     /// Waits for the writers, once all connections are closed.
@@ -249,22 +265,26 @@ impl Streams {
     }
 
     /// The rest of the stream that `last` is an event of: for the same tenant, who asks the same.
-    pub(crate) async fn resume(&self, cx: &Context, asked: blake3::Hash, last: EventId) -> Option<(Resumed, usize)> {
+    pub(crate) async fn resume(
+        &self,
+        cx: &Context,
+        asked: blake3::Hash,
+        last: EventId,
+    ) -> Option<BoxStream<'static, (EventId, Told)>> {
         let live = self.running().get(&last.stream).and_then(Weak::upgrade);
         if let Some(live) = live.filter(|live| live.tenant == cx.tenant && live.asked == asked)
             && let Some(reader) = live.join()
         {
-            let number = position(last.number, live.after(0).len(), *live.has_ended.borrow());
-            return Some((Resumed::Here(reader), number));
+            let number = live.position(last.number);
+            return Some(reader.events(number).boxed());
         }
         let keeping = self.0.keeping.as_ref()?;
         let kept = look(keeping, cx, last.stream).await?;
         if kept.asked != asked.to_hex().as_str() {
             return None;
         }
-        let number = position(last.number, kept.events.len(), kept.has_ended);
-        let events = follow(keeping.clone(), cx.clone(), last.stream, kept, number);
-        Some((Resumed::Kept(Box::new(Box::pin(events))), number))
+        // It may still run on another replica.
+        Some(follow(keeping.clone(), cx.clone(), last.stream, kept, last.number).boxed())
     }
 
     /// Shows a running stream to other replicas, where there are such.
@@ -312,8 +332,11 @@ fn follow(
 ) -> impl Stream<Item = (EventId, Told)> + Send {
     stream! {
         loop {
-            for event in kept.events.drain(number.min(kept.events.len())..) {
-                number += 1;
+            // It is shown about each second only, so the client may have seen more of it than stands here. That is not told
+            // twice.
+            let from = position(number, kept.events.len(), kept.has_ended);
+            for (before, event) in (from..).zip(kept.events.drain(from..)) {
+                number = before + 1;
                 yield (EventId { stream, number }, event);
             }
             if kept.has_ended {
@@ -331,7 +354,7 @@ fn follow(
         let problem = Problem::new(Code::StreamCut, "whoever wrote this stream has given it up");
         let problem = problem.of_request(&cx.request_id, crate::stream::PATH);
         let event = StreamEvent::Failed(Box::new(problem));
-        yield (EventId { stream, number: number + 1 }, Told::from(&event));
+        yield (EventId { stream, number: number.saturating_add(1) }, Told::from(&event));
     }
 }
 
@@ -369,7 +392,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use captions_domain::context::{Attempts, Class};
-    use futures_util::StreamExt;
     use time::OffsetDateTime;
 
     use super::*;
@@ -402,19 +424,34 @@ mod tests {
 
         assert!(streams.resume(&cx("ben"), asked, last).await.is_none());
         assert!(streams.resume(&cx("ana"), blake3::hash(b"a dog"), last).await.is_none());
-        let Some((Resumed::Here(again), 0)) = streams.resume(&cx("ana"), asked, last).await else {
-            panic!("its own is not found");
-        };
-        assert_eq!(
-            Box::pin(again.events(0)).next().await.unwrap().1.name,
-            "caption.created"
-        );
+        let mut again = streams.resume(&cx("ana"), asked, last).await.unwrap();
+        assert_eq!(again.next().await.unwrap().1.name, "caption.created");
+        drop(again);
         drop(reader);
         assert!(live.is_alone.is_cancelled());
         assert!(
             streams.resume(&cx("ana"), asked, last).await.is_none(),
             "nobody writes it any more"
         );
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_panics_leaves_nobody_waiting_for_an_end() {
+        let streams = Streams::default();
+        let (live, reader) = streams.begin(&cx("ana").tenant, blake3::hash(b"a cat"));
+        let writing = Arc::clone(&live);
+
+        streams.spawn(Arc::clone(&live), "r-1".into(), async move {
+            writing.tell(&StreamEvent::Created {
+                request_id: "r-1".into(),
+            });
+            panic!("a fault of ours");
+        });
+        let told = tokio::time::timeout(Duration::from_secs(20), reader.events(0).collect::<Vec<_>>());
+
+        let names: Vec<_> = told.await.unwrap().into_iter().map(|(_, told)| told.name).collect();
+        assert_eq!(names, ["caption.created", "error"]);
+        assert!(streams.running().is_empty());
     }
 
     #[test]

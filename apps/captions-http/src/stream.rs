@@ -30,7 +30,7 @@ use crate::{
     call::Call,
     failure::{self, Failure, panicked},
     openapi::Streaming,
-    replay::{EventId, Live, Resumed, SHOWN_EVERY, Told},
+    replay::{EventId, Live, SHOWN_EVERY, Told},
     state::AppState,
     told,
 };
@@ -72,14 +72,11 @@ pub(crate) async fn create(
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse().ok());
     if let Some(last) = last
-        && let Some((resumed, number)) = state.streams.resume(&call.cx, asked, last).await
+        && let Some(rest) = state.streams.resume(&call.cx, asked, last).await
     {
         // What is told again was paid by the request that it was written for.
         call.settle_without_answer();
-        return Ok(match resumed {
-            Resumed::Here(reader) => sent(reader.events(number), &state),
-            Resumed::Kept(events) => sent(events, &state),
-        });
+        return Ok(sent(rest, &state));
     }
     // Goes with the stream: if the caller leaves, it is dropped with it and counted as cancelled.
     let timer = state.monitor.begin(Operation::CaptionStream);
@@ -109,15 +106,15 @@ pub(crate) async fn create(
     let streams = state.streams.clone();
     let mut response = sent(reader.events(0), &state);
     response.headers_mut().extend(known);
+    let request_id = Arc::clone(&call.cx.request_id);
     // It is written after the handler has returned; what is logged meanwhile stays under the request's name.
-    let writing = write(live, events, first, timer, call, state);
-    streams.spawn(writing.instrument(tracing::Span::current()));
+    let writing = write(Arc::clone(&live), events, first, timer, call, state);
+    streams.spawn(live, request_id, writing.instrument(tracing::Span::current()));
     Ok(response)
 }
 
 /// The events of a caption that is in the history already: its request was begun before, and not brought to its end. They
-/// are told in one piece, so there is nothing to take up again.
-/// Of a stream that is taken up only its end is left to be told.
+/// are told in one piece, so there is nothing to take up again. With `is_taken_up` only the end is told.
 pub(crate) fn of_stored(record: &Record, call: &Call, state: &AppState, is_taken_up: bool) -> Response {
     let text = record.caption.variants.first().map(|best| best.caption.clone());
     let events = [

@@ -343,5 +343,24 @@ pub(crate) fn usage() -> RefOr<Schema> {
         .required("input_tokens")
         .property("output_tokens", whole("Tokens of the answer.", (0_u64, u64::MAX)))
         .required("output_tokens")
+        .property("cost", cost())
+        .required("cost")
+        .into()
+}
+
+/// What tokens cost, or null where nobody knows.
+fn cost() -> Schema {
+    let amount =
+        string("A decimal number; less than a millionth counts as one.").pattern(Some(r"^[0-9]+\.[0-9]{2,6}$"));
+    let currency = string("The currency of the operator's price list.").pattern(Some("^[A-Z]{3}$"));
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some(
+            "What these tokens cost when they were used, by the operator's price list; null where it has no price for the provider, or the provider did not tell all its tokens.",
+        ))
+        .property("amount", amount)
+        .required("amount")
+        .property("currency", currency)
+        .required("currency")
         .into()
 }

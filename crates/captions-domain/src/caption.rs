@@ -13,6 +13,7 @@ use crate::{
     choice::{Platform, Tone},
     engagement::{Outlook, Unknown},
     hashtags::Tag,
+    money::Cost,
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
 };
@@ -148,6 +149,9 @@ impl Warning {
 pub struct Usage {
     pub input_tokens: u64,
     pub output_tokens: u64,
+    /// What they cost; `None` where the provider's prices are not known, or it did not tell all its tokens.
+    #[serde(default)]
+    pub cost: Option<Cost>,
 }
 
 /// One caption, checked and scored.

@@ -8,7 +8,7 @@
 //! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`facts`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`]; who may call at all, in [`keys`]. Many requests that nobody waits
-//! for are a [`batch`]; what is done once, however often it is asked for, is in [`once`].
+//! for are a [`batch`]; what tokens cost is [`money`]; what is done once, however often it is asked for, is in [`once`].
 
 pub mod address;
 pub mod alt;
@@ -34,6 +34,7 @@ pub mod keys;
 mod lexicon;
 pub mod likeness;
 pub mod limiter;
+pub mod money;
 pub mod once;
 pub mod phrases;
 pub mod platform;

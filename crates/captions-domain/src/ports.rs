@@ -365,8 +365,10 @@ impl Credit {
             (Some(own), Some(earlier)) => Some(Usage {
                 input_tokens: own.input_tokens + earlier.input_tokens,
                 output_tokens: own.output_tokens + earlier.output_tokens,
+                cost: own.cost.zip(earlier.cost).and_then(|(own, earlier)| own.and(earlier)),
             }),
-            (own, earlier) => own.or(earlier),
+            // What one of them cost is not what both did.
+            (own, earlier) => own.or(earlier).map(|usage| Usage { cost: None, ..usage }),
         };
         self
     }

@@ -105,6 +105,7 @@ impl Writer {
             usage: Usage {
                 input_tokens: (prefix_length + prompt.len()) as u64,
                 output_tokens: 0,
+                cost: None,
             },
         };
         if !self.knows(&description)? {

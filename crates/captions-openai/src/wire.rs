@@ -187,6 +187,7 @@ fn usage(usage: Option<&Value>) -> Option<Usage> {
     (input.is_some() || output.is_some()).then(|| Usage {
         input_tokens: input.unwrap_or(0),
         output_tokens: output.unwrap_or(0),
+        cost: None,
     })
 }
 

@@ -82,9 +82,10 @@ macro_rules! add {
 }
 
 const CLAIM: &str = "WITH chosen AS MATERIALIZED ( \
-     SELECT id, payer FROM batches WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') AND expires_at > now() \
-     AND NOT tenant = ANY($1) AND ($2::uuid IS NULL OR id = $2) \
-     AND EXISTS (SELECT 1 FROM batch_items WHERE batch = batches.id AND due_at <= now()) ORDER BY random() LIMIT 1 \
+     SELECT id, payer FROM batches CROSS JOIN LATERAL ( \
+         SELECT idx FROM batch_items WHERE batch = batches.id AND due_at <= now() ORDER BY due_at, idx LIMIT 1 \
+     ) AS waiting WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') AND expires_at > now() \
+     AND NOT tenant = ANY($1) AND ($2::uuid IS NULL OR id = $2) ORDER BY random() LIMIT 1 \
  ), due AS MATERIALIZED ( \
      SELECT batch, idx FROM batch_items WHERE batch = (SELECT id FROM chosen) AND due_at <= now() \
      ORDER BY due_at, idx LIMIT $3 FOR UPDATE SKIP LOCKED \

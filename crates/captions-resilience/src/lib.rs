@@ -6,7 +6,8 @@
 //! [`retry`], [`breaker`], [`slots`], [`rate`]. All time is tokio's, so that tests run on a paused clock, and all chance comes
 //! from a [`jitter::Jitter`] that is passed in.
 //!
-//! [`monitor`] counts what is asked and what is called, and [`traced`] makes spans of the calls to language models.
+//! [`monitor`] counts what is asked and what is called, and [`traced`] makes spans of the calls to language models;
+//! [`priced`] tells what they cost.
 //! [`alerts`] looks at the whole at intervals and tells what has gone wrong.
 //!
 //! [`readthrough`] is memory over a shared cache, with one load for everybody who asks; [`users`] reads profiles and
@@ -24,6 +25,7 @@ pub mod jitter;
 pub mod keys;
 pub mod monitor;
 pub mod policy;
+pub mod priced;
 pub mod rate;
 pub mod readthrough;
 pub mod remembered;

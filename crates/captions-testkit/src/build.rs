@@ -18,6 +18,7 @@ use captions_domain::{
     engagement::{Post, Results},
     hashtags::{Origin, Tag, Tier},
     keys::{Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
+    money::{Cost, Money},
     quality::{Part, Quality},
     request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
     text::Place,
@@ -271,6 +272,10 @@ pub fn caption_full() -> Caption {
         usage: Some(Usage {
             input_tokens: 1_234,
             output_tokens: u64::from(u32::MAX) + 1,
+            cost: "USD".parse().ok().map(|currency| Cost {
+                amount: Money::from_micros(1_234_567),
+                currency,
+            }),
         }),
         created_at: datetime!(2026-03-01 08:09:10.123_456_789 -03:00),
         rules_as_of: "2026-01-01".into(),

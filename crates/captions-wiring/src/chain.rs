@@ -6,6 +6,7 @@ use captions_domain::{
     caption::Source,
     engine::Rung,
     fault::{Fault, FaultKind},
+    money::{Currency, Prices},
     ports::LlmProvider,
 };
 use captions_embedded::template::TemplateWriter;
@@ -18,6 +19,7 @@ use captions_resilience::{
     guarded::Guarded,
     monitor::{Dependency, LimiterStats, Monitor},
     policy::Policy,
+    priced::Priced,
     rate::shared::SharedQuota,
     remembered::Remembered,
     traced::Traced,
@@ -129,7 +131,11 @@ pub(crate) async fn writers(
                 component = Component::new(name, Some(policy.clone()), Probe::None);
                 components.push(component.clone());
                 let traced = Traced::new(Arc::new(openai), host, port);
-                Arc::new(Guarded::new(Arc::new(traced), policy))
+                let guarded: Arc<dyn LlmProvider> = Arc::new(Guarded::new(Arc::new(traced), policy));
+                match prices(provider, settings.budgets.currency) {
+                    Some(prices) => Arc::new(Priced::new(guarded, prices)),
+                    None => guarded,
+                }
             }
             ProviderKind::Local => {
                 component = Component::new(name, None, Probe::model(settings));
@@ -205,6 +211,16 @@ fn place(provider: &Provider) -> (Option<String>, Option<u16>) {
     })
 }
 
+/// What the provider asks, where the settings say it.
+fn prices(provider: &Provider, currency: Currency) -> Option<Prices> {
+    let (input, output) = provider.price_input.zip(provider.price_output)?;
+    Some(Prices {
+        input,
+        output,
+        currency,
+    })
+}
+
 fn template(name: &str, is_member: bool) -> Arc<dyn LlmProvider> {
     let policy = Policy::new(policies::in_process(name, is_member));
     Arc::new(Guarded::new(Arc::new(TemplateWriter::new(name)), policy))
@@ -226,7 +242,10 @@ fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Started, As
     let local = Arc::new(local);
     let traced = Traced::new(Arc::clone(&local), None, None);
     Ok(Started {
-        guarded: Arc::new(Guarded::new(Arc::new(traced), policy)),
+        guarded: Arc::new(Priced::new(
+            Arc::new(Guarded::new(Arc::new(traced), policy)),
+            Prices::free(settings.budgets.currency),
+        )),
         cold: crate::model::path(settings).map(|_| Cold(local)),
     })
 }

@@ -16,6 +16,7 @@ mod tests;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use captions_domain::money::Currency;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
@@ -76,6 +77,7 @@ pub struct Settings {
     pub fallback: Fallback,
     pub local: Local,
     pub limits: Limits,
+    pub budgets: Budgets,
     pub idempotency: Idempotency,
     pub batches: Batches,
     pub monitor: Monitor,
@@ -418,6 +420,12 @@ pub struct Limits {
     pub tokens_per_minute: u64,
     pub concurrent_requests: u64,
     pub replicas: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budgets {
+    pub currency: Currency,
 }
 
 #[derive(Debug, Clone, Deserialize)]

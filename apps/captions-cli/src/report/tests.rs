@@ -3,6 +3,7 @@ use std::time::Duration;
 use captions_domain::{
     caption::{Answer, Caption, CaptionId, Usage, Variant, Warning},
     check::{Report, Violation},
+    money::{Cost, Money},
     quality::Quality,
     request::Language,
 };
@@ -64,6 +65,15 @@ fn answer(variants: Vec<Variant>) -> Answer {
             usage: Some(Usage {
                 input_tokens: 120,
                 output_tokens: 30,
+                cost: Some(
+                    "USD"
+                        .parse()
+                        .map(|currency| Cost {
+                            amount: Money::from_micros(413),
+                            currency,
+                        })
+                        .unwrap(),
+                ),
             }),
             created_at: OffsetDateTime::UNIX_EPOCH,
             rules_as_of: "2026-01-01".to_owned(),
@@ -95,7 +105,7 @@ fn a_good_caption_is_reported_in_four_lines() {
         "\n\
          score 78.2 of 100 · ready to publish · 24 characters, 1 hashtag\n\
          \x20 weakest: hook 50 of 100: begin with what one sees\n\
-         written by primary · some-model (standard, just now) · 1 call · 120 + 30 tokens · 0.84 s\n\
+         written by primary · some-model (standard, just now) · 1 call · 120 + 30 tokens · 0.000413 USD · 0.84 s\n\
          saved as 00000000-0000-0000-0000-000000000000\n"
     );
 }

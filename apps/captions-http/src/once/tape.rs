@@ -83,10 +83,11 @@ impl Tape {
         // Of a stream that was taken up in its middle nobody here has heard the whole text; its end has it.
         if !self.created.is_empty() && !self.shown.is_empty() {
             let data = json!({ "candidate": self.candidate, "text": self.shown });
+            // The order of the lines is that of the stream itself.
             let id = self.shown_id.iter().map(|id| format!("id: {id}\n"));
-            all.push_str("event: caption.delta\n");
+            all.extend(["event: caption.delta\ndata: ", &data.to_string(), "\n"]);
             all.extend(id);
-            all.extend(["data: ", &data.to_string(), "\n\n"]);
+            all.push('\n');
         }
         all.push_str(completed);
         all.into()

@@ -316,6 +316,8 @@ async fn pages_of_the_origins_in_the_settings_may_read_answers_and_no_others() {
             "etag",
             "location",
             "server-timing",
+            "idempotency-kept",
+            "idempotency-replayed",
         ] {
             assert!(shown.split(',').any(|name| name == ours), "{ours} is not among {shown}");
         }

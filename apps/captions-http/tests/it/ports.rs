@@ -327,6 +327,7 @@ impl Writer {
             usage: Some(Usage {
                 input_tokens: 120,
                 output_tokens: 30,
+                cost: None,
             }),
             provider_request_id: Some("p-1".into()),
         }

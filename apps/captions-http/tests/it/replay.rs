@@ -251,6 +251,27 @@ async fn another_replica_goes_on_with_a_stream_that_runs_or_has_ended() {
 }
 
 #[tokio::test]
+async fn what_was_seen_here_before_it_is_shown_there_is_not_told_twice() {
+    let shelf = Arc::default();
+    let here = keeping(&shelf, true, MINUTE, two_pieces()).await;
+    let there = keeping(&shelf, true, MINUTE, vec![Turn::Say("nobody asks for this")]).await;
+    let mut first = open_after(&here, &cat(), "").await;
+    first.head().await;
+    let seen = until(&mut first, "caption.delta").await;
+    shelf.has_been_put_to(1).await;
+
+    // As if the second piece had been seen as well, of which the other replica knows nothing yet.
+    let mut second = open_after(&there, &cat(), &seen[1].id.replace("-2", "-3")).await;
+    second.head().await;
+    here.writer.let_go();
+    let rest = frames(&mut second).await;
+
+    assert_eq!(names(&rest), ["caption.completed"]);
+    assert_eq!(rest[0].id, seen[1].id.replace("-2", "-4"));
+    assert_eq!((asked(&here), asked(&there)), (1, 0));
+}
+
+#[tokio::test]
 async fn a_stream_that_its_own_replica_gives_up_ends_with_an_error_elsewhere() {
     let shelf = Arc::default();
     let here = keeping(&shelf, true, MINUTE, two_pieces()).await;

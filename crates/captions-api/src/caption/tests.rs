@@ -4,6 +4,7 @@ use captions_domain::{
     check::{Report, Standing},
     choice::Profile,
     hashtags::{Origin, Tag, Tier},
+    money::{Cost, Money},
     quality::Quality,
     request::{CampaignId, Description, Language, UserId},
     text::Place,
@@ -104,6 +105,10 @@ fn caption() -> Caption {
         usage: Some(Usage {
             input_tokens: 120,
             output_tokens: 40,
+            cost: Some(Cost {
+                amount: Money::from_micros(42),
+                currency: "USD".parse().unwrap(),
+            }),
         }),
         created_at: datetime!(2026-11-23 10:00:00 UTC),
         rules_as_of: "2026-11-23".into(),
@@ -231,7 +236,7 @@ fn an_answer_becomes_exactly_this_document() {
                 {"code": "hashtag_count_lowered", "detail": "5 instead of 9"},
                 {"code": "not_stored", "detail": "the only copy"}
             ],
-            "usage": {"input_tokens": 120, "output_tokens": 40}, "platform": "instagram",
+            "usage": {"input_tokens": 120, "output_tokens": 40, "cost": {"amount": "0.000042", "currency": "USD"}}, "platform": "instagram",
             "rules_as_of": "2026-11-23", "rules_profile": "legacy_30", "language": "pt-BR", "ai_generated": true,
             "created_at": "2026-11-23T10:00:00Z"
         })

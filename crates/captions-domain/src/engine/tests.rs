@@ -170,6 +170,7 @@ fn credit() -> Credit {
         usage: Some(Usage {
             input_tokens: 10,
             output_tokens: 2,
+            cost: None,
         }),
         provider_request_id: Some("up-1".into()),
     }

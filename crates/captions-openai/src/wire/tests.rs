@@ -184,7 +184,8 @@ fn a_completion_is_read() {
         piece.usage,
         Some(Usage {
             input_tokens: 3,
-            output_tokens: 2
+            output_tokens: 2,
+            cost: None,
         })
     );
     assert_eq!(piece.id.as_deref(), Some("id-1"));
@@ -231,7 +232,8 @@ fn a_chunk_without_choices_may_carry_the_usage() {
         piece.usage,
         Some(Usage {
             input_tokens: 1,
-            output_tokens: 2
+            output_tokens: 2,
+            cost: None,
         })
     );
 }

@@ -101,6 +101,7 @@ async fn the_usage_of_a_stream_comes_in_its_last_chunk() {
     let Usage {
         input_tokens,
         output_tokens,
+        ..
     } = streamed.end.unwrap().usage.unwrap();
     assert!(input_tokens > 0);
     assert_eq!(output_tokens, 5);

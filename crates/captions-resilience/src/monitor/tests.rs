@@ -357,6 +357,7 @@ async fn answers_are_charged_to_who_wrote_them_and_nobody_else() {
             usage: Some(Usage {
                 input_tokens: 10,
                 output_tokens: 3,
+                cost: None,
             }),
             provider_request_id: None,
         });

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use captions_domain::prompt::Size;
+use captions_domain::{money::Money, prompt::Size};
 use captions_openai::profile::Profile;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -88,6 +88,12 @@ pub struct Provider {
     pub idle_timeout: Option<Duration>,
     #[serde(default)]
     pub max_attempts: Option<u32>,
+    /// Of a million tokens of the prompt. Both prices or none.
+    #[serde(default)]
+    pub price_input: Option<Money>,
+    /// The same of the answer.
+    #[serde(default)]
+    pub price_output: Option<Money>,
     /// What the variable or the file holds; never in the list itself.
     #[serde(skip)]
     pub api_key: Option<SecretString>,
@@ -111,6 +117,8 @@ impl Provider {
             first_byte_timeout: None,
             idle_timeout: None,
             max_attempts: None,
+            price_input: None,
+            price_output: None,
             api_key: None,
         }
     }
@@ -147,6 +155,8 @@ impl Provider {
             ("first_byte_timeout", seconds(&self.first_byte_timeout)),
             ("idle_timeout", seconds(&self.idle_timeout)),
             ("max_attempts", self.max_attempts.map(|attempts| attempts.to_string())),
+            ("price_input", self.price_input.map(|price| price.to_string())),
+            ("price_output", self.price_output.map(|price| price.to_string())),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
@@ -265,6 +275,11 @@ fn check_together(listed: &[Provider], origin: &Origin) -> Result<(), SettingsEr
             }
             if provider.api_key_env.is_some() && provider.api_key_file.is_some() {
                 return fail("api_key_file", "cannot stand beside api_key_env: one place for the key");
+            }
+            match (provider.price_input, provider.price_output) {
+                (Some(_), None) => return fail("price_output", "is missing: price_input alone prices no answer"),
+                (None, Some(_)) => return fail("price_input", "is missing: price_output alone prices no answer"),
+                (Some(_), Some(_)) | (None, None) => {}
             }
             continue;
         }

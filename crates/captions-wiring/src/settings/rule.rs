@@ -3,6 +3,7 @@
 
 use std::{fmt, net::SocketAddr};
 
+use captions_domain::money::{Currency, Money};
 use captions_openai::profile::Profile;
 use toml::Value;
 
@@ -41,6 +42,9 @@ pub(super) enum Rule {
     Name,
     /// Not empty.
     Text,
+    /// An amount in the currency of the budgets.
+    Money,
+    Currency,
     /// Values may be keys.
     Headers,
     Providers,
@@ -70,6 +74,8 @@ impl fmt::Display for Rule {
             }
             Self::Name => f.write_str("1 to 64 of a-z, 0-9, _ and -"),
             Self::Text => f.write_str("text, not empty"),
+            Self::Money => f.write_str("amount, 0 to 1000000000, at most 6 decimals"),
+            Self::Currency => f.write_str("three capital letters"),
             Self::Headers => f.write_str("table of header names and texts"),
             Self::Providers => f.write_str("list of [[llm.providers]] tables, described below"),
         }
@@ -99,6 +105,8 @@ impl Rule {
             (Self::Seconds(min, max), _) => number(value).is_some_and(|seconds| (min..=max).contains(&seconds)),
             (Self::Share, _) => number(value).is_some_and(|share| (0.0..=1.0).contains(&share)),
             (Self::Whole(min, max) | Self::AutoOrWhole(min, max), Value::Integer(count)) => (min..=max).contains(count),
+            (Self::Money, Value::Float(amount)) => amount.to_string().parse::<Money>().is_ok(),
+            (Self::Money, Value::Integer(amount)) => amount.to_string().parse::<Money>().is_ok(),
             (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
             (_, Value::String(text)) => self.admits_text(text),
             _ => false,
@@ -141,7 +149,14 @@ impl Rule {
                         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
             }
             Self::Text => !text.trim().is_empty(),
-            Self::Flag | Self::Seconds(..) | Self::Share | Self::Whole(..) | Self::Headers | Self::Providers => false,
+            Self::Currency => text.parse::<Currency>().is_ok(),
+            Self::Flag
+            | Self::Seconds(..)
+            | Self::Share
+            | Self::Whole(..)
+            | Self::Money
+            | Self::Headers
+            | Self::Providers => false,
         }
     }
 
@@ -153,7 +168,7 @@ impl Rule {
         match self {
             Self::Flag => trimmed.parse().map_or_else(|_| plain(), Value::Boolean),
             Self::Whole(..) | Self::AutoOrWhole(..) => trimmed.parse().map_or_else(|_| plain(), Value::Integer),
-            Self::Seconds(..) | Self::Share => trimmed.parse().map_or_else(|_| plain(), Value::Float),
+            Self::Seconds(..) | Self::Share | Self::Money => trimmed.parse().map_or_else(|_| plain(), Value::Float),
             Self::Providers => {
                 let table = toml::from_str::<toml::Table>(&format!("list = {trimmed}"));
                 table
@@ -175,6 +190,7 @@ impl Rule {
             | Self::HookUrl
             | Self::Name
             | Self::Text
+            | Self::Currency
             // Only inside a list, which is read as a whole.
             | Self::Headers => plain(),
         }
@@ -339,6 +355,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.tokens_per_minute", TOKENS),
     ("limits.concurrent_requests", WAITING),
     ("limits.replicas", Rule::Whole(1, 1000)),
+    ("budgets.currency", Rule::Currency),
     ("idempotency.keep_for", Rule::Seconds(60.0, 2_592_000.0)),
     ("batches.workers", Rule::Whole(0, 256)),
     ("batches.item_deadline", Rule::Seconds(0.1, 600.0)),
@@ -446,6 +463,12 @@ pub(super) const PROVIDER_KEYS: &[(&str, Rule, &str)] = &[
         ATTEMPTS,
         "Tries of this provider within one request; api.max_attempts still caps the sum. Only for openai.",
     ),
+    (
+        "price_input",
+        Rule::Money,
+        "What a million tokens of the prompt cost, in budgets.currency; goes with price_output. Left out: answers tell no cost. Only for openai.",
+    ),
+    ("price_output", Rule::Money, "The same of the answer. Only for openai."),
 ];
 
 /// The short names of the environment and the keys that they set. A `CAPTIONS_` variable of the same key wins.

@@ -251,6 +251,7 @@ fn usage(input_tokens: u64, output_tokens: u64) -> Usage {
     Usage {
         input_tokens,
         output_tokens,
+        cost: None,
     }
 }
 

@@ -1,6 +1,12 @@
-use captions_domain::caption::Source;
+use captions_domain::{
+    caption::Source,
+    engine::Event,
+    request::{CaptionText, Language},
+    rewrite::{Operation, RewriteRequest},
+};
 use captions_resilience::breaker::Breaker;
 use captions_testkit::llm::{FakeLlm, Turn};
+use futures_util::StreamExt as _;
 
 use super::*;
 
@@ -290,4 +296,71 @@ async fn a_second_call_goes_beside_a_silent_one_only_if_the_settings_ask_for_it(
         );
         assert_eq!(answer.source == Source::Provider, calls == 2);
     }
+}
+
+/// Prices are per million tokens, so with these a token costs one millionth, or two.
+const PRICED: &str = "price_input = 1, price_output = 2";
+
+fn machine_with_prices(server: &FakeLlm, prices: &str) -> Machine {
+    crate::install_crypto();
+    let entry = format!(
+        "[{{name = 'p0', kind = 'openai', model = 'm', base_url = '{}', {prices}}}]",
+        server.base_url()
+    );
+    Machine::new().env("CAPTIONS_LLM__PROVIDERS", &entry)
+}
+
+#[tokio::test]
+async fn an_answer_tells_what_it_cost_if_the_settings_have_the_prices() {
+    let server = FakeLlm::start().await;
+    let machine = machine_with_prices(&server, PRICED).flag("budgets.currency", "EUR");
+    let assembled = assembled(&machine).await;
+
+    let usage = generate(&assembled, BRIEF).await.unwrap().caption.usage.unwrap();
+
+    let cost = usage.cost.unwrap();
+    assert_eq!(cost.amount.micros(), usage.input_tokens + 2 * usage.output_tokens);
+    assert_eq!(cost.currency.to_string(), "EUR");
+}
+
+#[tokio::test]
+async fn without_prices_no_cost_is_told() {
+    let server = FakeLlm::start().await;
+    let assembled = assembled(&machine_with(&[&server])).await;
+
+    let usage = generate(&assembled, BRIEF).await.unwrap().caption.usage.unwrap();
+
+    assert!(usage.input_tokens > 0 && usage.cost.is_none());
+}
+
+#[tokio::test]
+async fn a_stream_and_a_rewrite_tell_what_they_cost() {
+    let server = FakeLlm::start().await;
+    let assembled = assembled(&machine_with_prices(&server, PRICED)).await;
+    let request = CaptionRequest::new(build::description(BRIEF));
+
+    let engine = Arc::clone(&assembled.engine);
+    let events: Vec<_> = engine.generate_stream(context(&assembled), request).collect().await;
+
+    let Some(Ok(Event::Completed(answer))) = events.last() else {
+        panic!("no end")
+    };
+    let usage = answer.caption.usage.unwrap();
+    assert_eq!(
+        usage.cost.unwrap().amount.micros(),
+        usage.input_tokens + 2 * usage.output_tokens
+    );
+
+    server.reply(Turn::text(
+        "El pan salió a las seis y el mostrador está lleno. Fue una mañana como cualquier otra.",
+    ));
+    let text = "The bread came out at six and the counter is full. It was a morning like any other.";
+    let spanish = Operation::Translate(Language::new("es").unwrap());
+    let request = RewriteRequest::new(CaptionText::new(text).unwrap(), spanish);
+    let usage = assembled.engine.rewrite(&context(&assembled), &request).await;
+    let usage = usage.unwrap().usage.unwrap();
+    assert_eq!(
+        usage.cost.unwrap().amount.micros(),
+        usage.input_tokens + 2 * usage.output_tokens
+    );
 }

@@ -73,6 +73,8 @@ fn every_key_of_a_provider_has_a_field() {
         "vision" => "true",
         "headers" => "{ X-Team = \"t\" }",
         "max_attempts" => "2",
+        "price_input" => "0.15",
+        "price_output" => "3",
         _ => "1.5",
     };
     let keys = PROVIDER_KEYS.iter().filter(|(key, ..)| *key != "api_key_file");
@@ -91,6 +93,8 @@ fn every_key_of_a_provider_has_a_field() {
     assert_eq!(provider.max_attempts, Some(2));
     assert_eq!(provider.profile, Some(Profile::LmStudio));
     assert!(provider.vision);
+    assert_eq!(provider.price_input, "0.15".parse().ok());
+    assert_eq!(provider.price_output, "3.00".parse().ok());
     assert_eq!(provider.prompt, Size::Compact);
     assert_eq!(provider.headers["X-Team"].expose_secret(), "t");
     let listed = loaded

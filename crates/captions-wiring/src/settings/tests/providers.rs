@@ -127,6 +127,11 @@ fn keys_come_from_the_named_variable_or_file() {
 #[case::unknown_profile("profile = 'opena'", "one of openai, azure")]
 #[case::header_that_is_no_text("headers = { X-Team = 5 }", "table of header names and texts")]
 #[case::header_with_a_line_end("headers = { X-Team = \"a\\nb\" }", "table of header names and texts")]
+#[case::price_of_the_prompt_alone("price_input = 0.15", "`llm.providers[0].price_output` is missing")]
+#[case::price_of_the_answer_alone("price_output = 0.6", "`llm.providers[0].price_input` is missing")]
+#[case::price_below_zero("price_input = -1", "amount, 0 to 1000000000, at most 6 decimals")]
+#[case::price_finer_than_a_millionth("price_input = 0.0000001", "at most 6 decimals")]
+#[case::price_as_text("price_input = '0.15'", "at most 6 decimals")]
 #[case::wrong_scheme("base_url = 'ftp://h'", "http or https URL")]
 fn an_openai_provider_that_cannot_work_is_refused(#[case] line: &str, #[case] expected: &str) {
     let base = if line.contains("base_url") {
@@ -151,6 +156,10 @@ fn an_openai_provider_that_cannot_work_is_refused(#[case] line: &str, #[case] ex
 #[case::no_kind("name = 'a'", "`llm.providers[0].kind` is missing")]
 #[case::wrong_kind("name = 'a'\nkind = 'opena'", "one of openai, local, template")]
 #[case::no_effect("name = 'a'\nkind = 'template'\nmodel = 'x'", "has no effect on kind template")]
+#[case::price_of_what_is_free(
+    "name = 'a'\nkind = 'template'\nprice_input = 1\nprice_output = 1",
+    "has no effect on kind template"
+)]
 #[case::twice(
     "name = 'a'\nkind = 'local'\n[[llm.providers]]\nname = 'a'\nkind = 'template'",
     "earlier provider"
