@@ -30,7 +30,16 @@ async fn the_options_are_those_of_the_code_and_a_form_made_of_them_is_accepted()
 
     assert_eq!(status, 200);
     assert_eq!(options, serde_json::to_value(OptionsDocument::all()).unwrap());
-    for field in ["tone", "style", "audience", "content_type", "platform", "length", "emoji", "cta"] {
+    for field in [
+        "tone",
+        "style",
+        "audience",
+        "content_type",
+        "platform",
+        "length",
+        "emoji",
+        "cta",
+    ] {
         for value in options[field]["values"].as_array().unwrap() {
             let body = json!({ "content_description": "Bread", "provider": "spare", "store": false, field: value });
             let (status, answer) = service.post("/v1/captions", &body).await;
@@ -64,7 +73,10 @@ async fn providers_are_listed_in_their_order_with_what_they_last_failed_with_and
     assert_eq!(service.post("/v1/captions", &body).await.1["provider"], "spare");
 
     let (_, after) = service.get("/v1/providers").await;
-    assert_eq!(after["data"][0]["last_error"]["code"], "provider_unavailable", "{after}");
+    assert_eq!(
+        after["data"][0]["last_error"]["code"], "provider_unavailable",
+        "{after}"
+    );
     assert_eq!(after["data"][1]["last_error"], Value::Null);
     let (_, models) = service.get("/v1/models").await;
     assert_eq!(models["data"][0]["id"], "some-model");
@@ -84,13 +96,21 @@ async fn a_probe_makes_one_real_call_and_tells_what_came_of_it() {
     let probe = async |name: &str| service.post(&format!("/v1/providers/{name}/probe"), &json!({})).await;
 
     let (status, fine) = probe("main").await;
-    assert_eq!((status, &fine["ok"], &fine["attempts"]), (200, &json!(true), &json!(1)), "{fine}");
+    assert_eq!(
+        (status, &fine["ok"], &fine["attempts"]),
+        (200, &json!(true), &json!(1)),
+        "{fine}"
+    );
     assert_eq!((&fine["model"], &fine["error"]), (&json!("some-model"), &Value::Null));
     assert_eq!(llm.requests().len(), 1);
 
     llm.always(Turn::server_error());
     let (status, sick) = probe("main").await;
-    assert_eq!((status, &sick["ok"], &sick["attempts"]), (200, &json!(false), &json!(1)), "{sick}");
+    assert_eq!(
+        (status, &sick["ok"], &sick["attempts"]),
+        (200, &json!(false), &json!(1)),
+        "{sick}"
+    );
     assert_eq!(sick["error"]["code"], "provider_unavailable");
     assert_eq!(llm.requests().len(), 2, "a probe is not repeated");
 

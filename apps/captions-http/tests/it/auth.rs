@@ -177,7 +177,14 @@ async fn every_address_needs_a_key_and_a_scope_unless_it_is_a_probe_or_a_documen
         );
     }
 
-    let expected = ["/docs", "/errors", "/errors/{code}", "/livez", "/openapi.json", "/readyz"];
+    let expected = [
+        "/docs",
+        "/errors",
+        "/errors/{code}",
+        "/livez",
+        "/openapi.json",
+        "/readyz",
+    ];
     assert_eq!(free.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(server.writer.prompts.lock().unwrap().len(), 0);
 }
