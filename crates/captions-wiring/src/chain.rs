@@ -148,11 +148,7 @@ pub(crate) async fn writers(
         };
         let llm = Arc::new(Remembered::new(member));
         members.push(Arc::clone(&llm) as _);
-        known.push(Known {
-            role: Role::Chain,
-            llm,
-            component,
-        });
+        known.push(Known::new(Role::Chain, llm, component));
     }
 
     let mut rungs = Vec::new();
@@ -164,11 +160,7 @@ pub(crate) async fn writers(
             source: Source::Local,
             llm: Arc::clone(&llm) as _,
         });
-        known.push(Known {
-            role: Role::Fallback,
-            llm,
-            component,
-        });
+        known.push(Known::new(Role::Fallback, llm, component));
     }
     if settings.fallback.template {
         let llm = Arc::new(Remembered::new(template(TEMPLATE_RUNG, false)));
@@ -176,11 +168,8 @@ pub(crate) async fn writers(
             source: Source::Template,
             llm: Arc::clone(&llm) as _,
         });
-        known.push(Known {
-            role: Role::Fallback,
-            llm,
-            component: Component::new(TEMPLATE_RUNG, None, Probe::None),
-        });
+        let component = Component::new(TEMPLATE_RUNG, None, Probe::None);
+        known.push(Known::new(Role::Fallback, llm, component));
     }
 
     let mut members = members.into_iter();

@@ -50,9 +50,15 @@ pub struct Providers(Arc<[Known]>);
 
 /// One of them.
 pub(crate) struct Known {
-    pub(crate) role: Role,
-    pub(crate) llm: Arc<Remembered>,
-    pub(crate) component: Component,
+    role: Role,
+    llm: Arc<Remembered>,
+    component: Component,
+}
+
+impl Known {
+    pub(crate) const fn new(role: Role, llm: Arc<Remembered>, component: Component) -> Self {
+        Self { role, llm, component }
+    }
 }
 
 /// How a provider is.
