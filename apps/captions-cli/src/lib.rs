@@ -156,7 +156,7 @@ async fn dispatch(
         Command::Batch(command) => Box::pin(batch::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => Box::pin(history::run(&args, surroundings, screen)).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
-        Command::Options(output) => options::run(&output, screen),
+        Command::Options(output) => options::run(output, screen),
         Command::Provider(command) => Box::pin(provider::run(&command, surroundings, screen)).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,

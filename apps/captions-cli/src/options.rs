@@ -4,7 +4,7 @@ use captions_api::options::{Choice, OptionsDocument};
 
 use crate::{args::Output, exit::Exit, failure::Failure, screen::Screen};
 
-pub(crate) fn run(args: &Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let options = OptionsDocument::all();
     if args.json {
         screen.document(&options)?;
