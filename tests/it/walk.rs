@@ -24,8 +24,8 @@ fn commands() -> Vec<(String, Option<String>)> {
             }
             (None, Some(_)) => fence = Some("other"),
             (Some(_), Some("")) => fence = None,
-            (Some("bash"), _) => commands.last_mut().unwrap().0 += &format!("{line}\n"),
-            (Some("text"), _) => *commands.last_mut().unwrap().1.as_mut().unwrap() += &format!("{line}\n"),
+            (Some("bash"), _) => commands.last_mut().unwrap().0.extend([line, "\n"]),
+            (Some("text"), _) => commands.last_mut().unwrap().1.as_mut().unwrap().extend([line, "\n"]),
             (Some(_) | None, _) => {}
         }
     }
