@@ -137,7 +137,7 @@ pub(crate) struct Live {
     told: Mutex<Vec<Told>>,
     /// Whether all is told; changes with each event.
     has_ended: watch::Sender<bool>,
-    /// Readers now; once it is 0 nobody may begin to read.
+    /// Readers now; once it is 0 nobody may begin to read, unless all is told.
     readers: Mutex<usize>,
     /// The last reader has left.
     pub(crate) is_alone: CancellationToken,
@@ -170,7 +170,8 @@ impl Live {
 
     fn join(self: &Arc<Self>) -> Option<Reader> {
         let mut readers = lock(&self.readers);
-        if *readers == 0 {
+        // One that nobody reads is given up, unless it has ended: then it stands here until it is kept.
+        if *readers == 0 && !*self.has_ended.borrow() {
             return None;
         }
         *readers += 1;
@@ -452,6 +453,27 @@ mod tests {
         let names: Vec<_> = told.await.unwrap().into_iter().map(|(_, told)| told.name).collect();
         assert_eq!(names, ["caption.created", "error"]);
         assert!(streams.running().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_before_an_ended_stream_is_kept_finds_it_all_the_same() {
+        let streams = Streams::default();
+        let asked = blake3::hash(b"a cat");
+        let (live, reader) = streams.begin(&cx("ana").tenant, asked);
+        live.tell(&StreamEvent::Created {
+            request_id: "r-1".into(),
+        });
+        let problem = Problem::new(Code::Internal, "a fault of ours");
+        live.tell(&StreamEvent::Failed(Box::new(problem)));
+        drop(reader);
+
+        let last = EventId {
+            stream: live.id,
+            number: 1,
+        };
+        let rest = streams.resume(&cx("ana"), asked, last).await.unwrap();
+        let names: Vec<_> = rest.map(|(_, told)| told.name).collect().await;
+        assert_eq!(names, ["error"]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ async fn a_provider_of_a_small_model_is_sent_the_compact_wording_and_the_smaller
         let item = "/response_format/json_schema/schema/properties/variants/items/required";
         body.pointer(item).unwrap().as_array().unwrap().len()
     };
-    assert_eq!((fields(&full), fields(&compact)), (7, 5));
+    assert_eq!((fields(&full), fields(&compact)), (6, 5));
 }
 
 #[tokio::test]
