@@ -17,7 +17,7 @@ use captions_domain::{
     history::{Amendment, Extent},
 };
 use captions_wiring::monitor::{Operation, Outcome};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
     body::{JsonBody, PictureBody},
