@@ -20,6 +20,7 @@ mod parity;
 mod proxies;
 mod remote;
 mod runbooks;
+mod server_settings;
 mod stack;
 mod stores;
 mod support;
