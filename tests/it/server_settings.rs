@@ -20,17 +20,18 @@ async fn status(request: RequestBuilder) -> StatusCode {
     request.send().await.unwrap().status()
 }
 
-async fn stream(service: &Service, last: &str) -> String {
+async fn stream(service: &Service, last: &str, body: &Value) -> String {
     let request = service.client.post(format!("{}/v1/captions/stream", service.base));
-    let request = request.header("last-event-id", last).json(&asked());
+    let request = request.header("last-event-id", last).json(body);
     request.send().await.unwrap().text().await.unwrap()
 }
 
 /// Whether an ended stream is taken up by the id of its first event, instead of being written anew.
 async fn is_taken_up(service: &Service) -> bool {
-    let told = stream(service, "none").await;
+    let body = asked();
+    let told = stream(service, "none", &body).await;
     let id = told.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
-    let again = stream(service, id).await;
+    let again = stream(service, id, &body).await;
     assert!(again.contains("event: caption.completed"), "{again}");
     !again.contains("event: caption.created")
 }

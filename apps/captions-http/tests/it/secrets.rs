@@ -346,7 +346,6 @@ async fn secrets_and_personal_text_are_in_no_log_no_problem_no_figure_and_no_tra
             "zqxana",
             "zqxmother",
             "zqxaunt",
-            "zqxbread",
             "_zqx_",
             "whsec_",
             "enf4",
