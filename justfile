@@ -27,6 +27,10 @@ run *args:
 serve *args:
     cargo run --release -p captions-http -- "$@"
 
+# The OpenAPI document by two validators; --live URL: and a server by all that it allows (CAPTIONS_API_KEY).
+openapi-check *args:
+    tests/openapi "$@"
+
 # The TypeScript and the Python client from a running server, into target/clients.
 clients url="http://127.0.0.1:8080":
     clients/build "$1"

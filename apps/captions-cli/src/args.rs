@@ -187,6 +187,18 @@ Examples:
   captions prompt show \"golden hour at our Lisbon cafe\"
   captions prompt templates --write prompts")]
     Prompt(PromptCommand),
+    /// Show what may be asked for: tones, styles, platforms with their limits, and the rest
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions options
+  captions options --json | jq -r '.platforms[].name'")]
+    Options(Output),
+    /// Look after the providers
+    #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
+Examples:
+  captions provider list
+  captions provider test openai")]
+    Provider(ProviderCommand),
     /// Fetch or find the language model that runs inside this program
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
@@ -325,6 +337,27 @@ pub(crate) struct HistoryArgs {
     pub(crate) before: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProviderCommand {
+    /// List the providers in the order in which they are asked, and how they are
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions provider list
+  captions provider list --json")]
+    List(Output),
+    /// Make one small real call to a provider
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions provider test openai
+  captions provider test template --json")]
+    Test {
+        /// The provider's name
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -76,6 +76,7 @@ impl From<Code> for Exit {
             | Code::BatchNotReady
             | Code::UserNotFound
             | Code::SuggestionNotFound
+            | Code::ProviderNotFound
             | Code::KeyNotFound
             | Code::KeyInactive
             | Code::MethodNotAllowed

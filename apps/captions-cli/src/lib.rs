@@ -22,9 +22,11 @@ mod history;
 mod input;
 mod key;
 mod model;
+mod options;
 mod picture;
 mod prefs;
 mod prompt;
+mod provider;
 mod remote;
 mod report;
 mod results;
@@ -154,6 +156,8 @@ async fn dispatch(
         Command::Batch(command) => Box::pin(batch::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => Box::pin(history::run(&args, surroundings, screen)).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
+        Command::Options(output) => options::run(output, screen),
+        Command::Provider(command) => Box::pin(provider::run(&command, surroundings, screen)).await,
         Command::Model(command) => model::run(&command, surroundings, screen).await,
         Command::Doctor(args) => doctor::run(&args, surroundings, screen).await,
         Command::Eval(args) => eval::run(&args, surroundings, screen).await,

@@ -128,6 +128,8 @@ pub(crate) fn has_an_answer(command: &Command, surroundings: &Surroundings) -> R
         Command::Eval(_) => ("eval", false),
         Command::Batch(_) => ("batch", false),
         Command::Key(_) => ("key", false),
+        Command::Options(_) => ("options", true),
+        Command::Provider(_) => ("provider", false),
         Command::Generate(_)
         | Command::Hashtags(_)
         | Command::Rewrite(_)

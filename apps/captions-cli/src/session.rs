@@ -10,7 +10,7 @@ use captions_domain::{
     user::User,
 };
 use captions_wiring::{
-    Assembled, Batches, assemble,
+    Assembled, Batches, Providers, assemble,
     settings::{self, Loaded, LogFormat, Origin, ProviderKind, Settings, Sources},
     telemetry,
 };
@@ -81,6 +81,10 @@ impl Session {
 
     pub(crate) fn captions(&self) -> &dyn CaptionStore {
         &*self.assembled.engine.captions
+    }
+
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.assembled.providers
     }
 
     pub(crate) fn keys(&self) -> &dyn KeyStore {

@@ -24,7 +24,9 @@ pub(crate) async fn run(
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     match command {
-        UserCommand::Create { id, name, output } => create(id, name.as_deref(), *output, surroundings, screen).await,
+        UserCommand::Create { id, name, output } => {
+            Box::pin(create(id, name.as_deref(), *output, surroundings, screen)).await
+        }
         UserCommand::Show { id, output } => show(id, *output, surroundings, screen).await,
         UserCommand::Delete { id, output } => delete(id, *output, surroundings, screen).await,
     }

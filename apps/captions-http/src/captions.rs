@@ -11,11 +11,11 @@ use captions_api::{
     problem::Code,
 };
 use captions_domain::{
-    caption::{Answer, CaptionId, Degraded, Record, Source},
+    caption::{Answer, CaptionId, Record, Source},
     choice::nearest,
 };
 use captions_wiring::monitor::{Operation, Outcome};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
     body::PictureBody,
@@ -23,6 +23,7 @@ use crate::{
     failure::Failure,
     openapi::{Generating, ReadingCaption, ReadingHistory},
     state::AppState,
+    told,
 };
 
 const DEFAULT_PAGE: u32 = 20;
@@ -37,7 +38,6 @@ const MAX_PAGE: u32 = 100;
     path = "/v1/captions",
     operation_id = "create_caption",
     tag = "captions",
-    params(("Request-Timeout-Ms" = Option<u64>, Header, description = "Answer within this many milliseconds; the server's own deadline stands if it is shorter.")),
     request_body(content = GenerateBody, content_type = "application/json"),
     responses(
         (status = 201, description = "Written and stored", body = CaptionDocument, headers(("Location" = String, description = "The address of the stored caption"))),
@@ -69,10 +69,7 @@ pub(crate) async fn create(
     call.settle(&answer);
     let elapsed = call.started.elapsed();
     let document = CaptionDocument::of_answer(&answer, &call.cx.request_id, elapsed);
-    let mut headers = credits(&answer);
-    if let Ok(value) = HeaderValue::from_str(&format!("total;dur={:.1}", elapsed.as_secs_f64() * 1e3)) {
-        headers.insert("server-timing", value);
-    }
+    let mut headers = told::of_answer(&call, &answer);
     let status = match created(&answer) {
         Some(id) => {
             if let Ok(value) = HeaderValue::from_str(&format!("/v1/captions/{id}")) {
@@ -123,22 +120,6 @@ fn created(answer: &Answer) -> Option<CaptionId> {
         Source::Provider | Source::Local | Source::Template if !answer.shared => answer.id,
         _ => None,
     }
-}
-
-/// Who answered, for those who do not read the body.
-fn credits(answer: &Answer) -> HeaderMap {
-    let degraded: Vec<&str> = answer.degraded.iter().map(|part: &Degraded| part.as_str()).collect();
-    let told = [
-        ("captions-provider", Some(answer.caption.provider.clone())),
-        ("captions-model", Some(answer.caption.model.clone())),
-        ("captions-attempts", Some(answer.attempts.to_string())),
-        ("captions-degraded", (!degraded.is_empty()).then(|| degraded.join(","))),
-        ("age", answer.age.map(|age| age.as_secs().to_string())),
-    ];
-    told.into_iter()
-        // A model may be named in letters that a header cannot hold; the body has it anyway.
-        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(&value?).ok()?)))
-        .collect()
 }
 
 /// Read a caption

@@ -50,7 +50,7 @@ pub(crate) async fn livez() -> &'static str {
     get,
     path = "/readyz",
     tag = "health",
-    params(("verbose" = Option<bool>, Query, description = "List the components.")),
+    params(("verbose" = Option<String>, Query, description = "List the components: empty, true or 1.")),
     responses(
         (status = 200, description = "Takes work", body = Readiness),
         (status = 503, description = "Starts or stops: takes no work", body = Readiness),

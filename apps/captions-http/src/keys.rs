@@ -103,7 +103,7 @@ pub(crate) async fn list(
     path = "/v1/keys/{id}",
     operation_id = "read_key",
     tag = "keys",
-    params(("id" = String, Path, description = "The key's id.")),
+    params(("id" = uuid::Uuid, Path, description = "The key's id.")),
     responses((status = 200, description = "The key", body = KeyDocument), ReadingKey)
 )]
 pub(crate) async fn read(
@@ -124,7 +124,7 @@ pub(crate) async fn read(
     path = "/v1/keys/{id}",
     operation_id = "revoke_key",
     tag = "keys",
-    params(("id" = String, Path, description = "The key's id.")),
+    params(("id" = uuid::Uuid, Path, description = "The key's id.")),
     responses((status = 200, description = "The revoked key", body = KeyDocument), ReadingKey)
 )]
 pub(crate) async fn revoke(
@@ -148,7 +148,7 @@ pub(crate) async fn revoke(
     path = "/v1/keys/{id}/rotate",
     operation_id = "rotate_key",
     tag = "keys",
-    params(("id" = String, Path, description = "The id of the key to be replaced.")),
+    params(("id" = uuid::Uuid, Path, description = "The id of the key to be replaced.")),
     request_body(content = RotationBody, content_type = "application/json"),
     responses(
         (status = 201, description = "The new key; `key` is shown this once", body = KeyDocument, headers(

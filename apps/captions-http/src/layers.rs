@@ -13,9 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use crate::{call::RequestId, failure, failure::Failure, guard, state::Lifecycle};
+use crate::{call::RequestId, failure, failure::Failure, guard, state::Lifecycle, told};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// Names the request, opens its span, turns it away while the server drains, and writes its problem if it ends in one.
 pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Request, next: Next) -> Response {
@@ -50,6 +51,11 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
         telemetry::answered(&Span::current(), response.status().as_u16());
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
+        }
+        // A stream has its end still before it.
+        let is_stream = response.headers().get(header::CONTENT_TYPE) == Some(&EVENTS);
+        if !is_stream && let Ok(value) = HeaderValue::from_str(&told::whole(started.elapsed())) {
+            response.headers_mut().entry(told::SERVER_TIMING).or_insert(value);
         }
         // Captions and users are personal data; what may be kept says so itself.
         response

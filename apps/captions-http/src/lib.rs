@@ -12,6 +12,7 @@ mod call;
 mod callers;
 mod captions;
 mod check;
+mod deprecation;
 mod failure;
 mod feedback;
 mod guard;
@@ -23,8 +24,10 @@ mod layers;
 mod limits;
 mod once;
 mod openapi;
+mod options;
 mod pages;
 mod preferences;
+mod providers;
 mod replay;
 mod results;
 mod rewrites;
@@ -34,19 +37,19 @@ pub mod start;
 mod state;
 mod stats;
 mod stream;
+mod told;
 mod turns;
 mod users;
 mod voice;
 mod warm_up;
 
 use axum::{Router, middleware, routing::get};
-use bytes::Bytes;
-use http::header;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
+pub use deprecation::Deprecation;
 pub use once::Once;
 pub use replay::{Keeping, Streams};
 pub use serve::{serve, serve_admin, serve_starting};
@@ -55,14 +58,8 @@ pub use turns::Turns;
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
-    let (router, document) = operations().split_for_parts();
-    let document = Bytes::from(document.to_json().unwrap_or_default());
-    let document = move || {
-        let document = document.clone();
-        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
-    };
+    let (router, _) = operations().split_for_parts();
     let router = router
-        .route("/openapi.json", get(document))
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
         // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
@@ -93,8 +90,8 @@ pub fn starting_router() -> Router {
 }
 
 /// The OpenAPI 3.1 document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    operations().into_openapi()
+pub fn openapi() -> serde_json::Value {
+    openapi::complete(&operations().into_openapi())
 }
 
 fn operations() -> OpenApiRouter<AppState> {
@@ -131,12 +128,17 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(batches::cancel))
         .routes(routes!(batches::results))
         .routes(routes!(stats::read))
+        .routes(routes!(options::read))
+        .routes(routes!(providers::models))
+        .routes(routes!(providers::list))
+        .routes(routes!(providers::probe))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(pages::errors::list))
-        .routes(routes!(pages::errors::explain));
+        .routes(routes!(pages::errors::explain))
+        .routes(routes!(pages::reference::document))
+        .routes(routes!(pages::reference::page));
     openapi::tell_keys(router.get_openapi_mut());
-    openapi::tell_limits(router.get_openapi_mut());
     auth::describe(router.get_openapi_mut());
     router
 }

@@ -1,4 +1,7 @@
-//! The OpenAPI 3.1 document: operations from the handlers, schemas from the wire contract, problems from the table.
+//! The OpenAPI 3.1 document: operations from the handlers, schemas from the wire contract, problems from the table. What
+//! every operation has in common is added by [`complete`].
+
+mod complete;
 
 use std::collections::BTreeMap;
 
@@ -7,9 +10,12 @@ use utoipa::{
     IntoResponses, OpenApi, ToSchema,
     openapi::{
         ContentBuilder, HeaderBuilder, Object, Ref, RefOr, Required, Response, ResponseBuilder, Type,
+        example::ExampleBuilder,
         path::{ParameterBuilder, ParameterIn},
     },
 };
+
+pub(crate) use complete::complete;
 
 /// The document without its operations, which the router adds.
 #[derive(OpenApi)]
@@ -123,6 +129,8 @@ problems! {
     ChangingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that makes a suggested change.
     AcceptingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch, Code::InvalidRequest];
+    /// Of a call to a provider that is named.
+    Probing = ALWAYS, LIMITED, &[Code::ProviderNotFound, Code::ProviderTimeout];
     /// Of an operation that makes a key.
     CreatingKey = ALWAYS, LIMITED, BODY;
     /// Of an operation that lists keys.
@@ -145,43 +153,6 @@ problems! {
     ReadingStats = ALWAYS, LIMITED;
     /// Of the explanations of errors, and of every address that there is not.
     Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
-}
-
-/// Adds to everything that is limited how its answers tell of the limits.
-pub(crate) fn tell_limits(document: &mut utoipa::openapi::OpenApi) {
-    let text = |about: &str| {
-        let schema = Object::with_type(Type::String);
-        RefOr::T(
-            HeaderBuilder::new()
-                .schema(Some(schema))
-                .description(Some(about))
-                .build(),
-        )
-    };
-    let limited = document
-        .paths
-        .paths
-        .iter_mut()
-        .filter(|(path, _)| path.starts_with("/v1/"));
-    for (_, item) in limited {
-        let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.put,
-            &mut item.patch,
-            &mut item.delete,
-        ];
-        for operation in operations.into_iter().flatten() {
-            for response in operation.responses.responses.values_mut() {
-                if let RefOr::T(response) = response {
-                    let state = "Where callers are limited: what is left of each limit, and in how many seconds all of it is there again";
-                    response.headers.insert("RateLimit".to_owned(), text(state));
-                    let policy = "Where callers are limited: each limit, and its seconds";
-                    response.headers.insert("RateLimit-Policy".to_owned(), text(policy));
-                }
-            }
-        }
-    }
 }
 
 /// Adds to everything that may be sent again with a key how that is done and how it is answered.
@@ -272,23 +243,18 @@ fn by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
 
 fn response(codes: &[Code]) -> Response {
     let described: Vec<String> = codes.iter().map(|code| described(*code)).collect();
+    let examples = codes.iter().map(|code| {
+        let problem = Problem::new(*code, format!("{}: what happened this time", code.title()));
+        let problem = problem.of_request("req_01890000000070008000000000000001", "/v1/...");
+        let example = ExampleBuilder::new().value(serde_json::to_value(problem).ok());
+        (code.as_str(), example.build())
+    });
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(Problem::name())))
+        .examples_from_iter(examples)
         .build();
-    let response = ResponseBuilder::new()
+    ResponseBuilder::new()
         .description(described.join("; "))
-        .content("application/problem+json", content);
-    if codes.iter().any(|code| code.retry_after().is_some()) {
-        let seconds = captions_api::schema::whole("Seconds to wait.", (1_u64, u64::from(u32::MAX)));
-        return response
-            .header(
-                "Retry-After",
-                HeaderBuilder::new()
-                    .schema(Some(seconds))
-                    .description(Some("How long to wait"))
-                    .build(),
-            )
-            .build();
-    }
-    response.build()
+        .content("application/problem+json", content)
+        .build()
 }

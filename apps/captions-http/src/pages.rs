@@ -1,6 +1,7 @@
 //! Pages for people: plain HTML that asks for nothing else, whoever's server it would be on.
 
 pub(crate) mod errors;
+pub(crate) mod reference;
 
 use std::sync::LazyLock;
 

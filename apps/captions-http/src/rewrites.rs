@@ -9,9 +9,8 @@ use captions_api::{
     problem::Code,
     rewrite::{self, RewriteBody, RewriteDocument, StoredRewriteBody},
 };
-use captions_domain::rewrite::{RewriteRequest, Rewritten};
+use captions_domain::rewrite::RewriteRequest;
 use captions_wiring::monitor::{Operation, Outcome, Timer};
-use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
     body::JsonBody,
@@ -19,6 +18,7 @@ use crate::{
     failure::Failure,
     openapi::{Rewriting, RewritingStored},
     state::AppState,
+    told,
 };
 
 /// Change a caption
@@ -31,7 +31,6 @@ use crate::{
     path = "/v1/rewrites",
     operation_id = "rewrite",
     tag = "captions",
-    params(("Request-Timeout-Ms" = Option<u64>, Header, description = "Answer within this many milliseconds; the server's own deadline stands if it is shorter.")),
     request_body(content = RewriteBody, content_type = "application/json"),
     responses((status = 200, description = "The changed caption", body = RewriteDocument), Rewriting)
 )]
@@ -63,7 +62,6 @@ pub(crate) async fn create(
     tag = "captions",
     params(
         ("id" = uuid::Uuid, Path, description = "The caption's id."),
-        ("Request-Timeout-Ms" = Option<u64>, Header, description = "Answer within this many milliseconds; the server's own deadline stands if it is shorter.")
     ),
     request_body(content = StoredRewriteBody, content_type = "application/json"),
     responses((status = 200, description = "The changed caption", body = RewriteDocument), RewritingStored)
@@ -111,24 +109,5 @@ async fn answer(state: &AppState, call: &Call, request: &RewriteRequest, timer: 
     call.settle_rewrite(&done);
     let elapsed = call.started.elapsed();
     let document = RewriteDocument::of(&done, &call.cx.request_id, elapsed);
-    let mut headers = credits(&done);
-    if let Ok(value) = HeaderValue::from_str(&format!("total;dur={:.1}", elapsed.as_secs_f64() * 1e3)) {
-        headers.insert("server-timing", value);
-    }
-    Ok((headers, Json(document)).into_response())
-}
-
-/// Who did it, for those who do not read the body.
-fn credits(done: &Rewritten) -> HeaderMap {
-    let degraded: Vec<&str> = done.degraded.iter().map(|part| part.as_str()).collect();
-    let told = [
-        ("captions-provider", Some(done.provider.clone())),
-        ("captions-model", Some(done.model.clone())),
-        ("captions-attempts", Some(done.attempts.to_string())),
-        ("captions-degraded", (!degraded.is_empty()).then(|| degraded.join(","))),
-    ];
-    told.into_iter()
-        // A model may be named in letters that a header cannot hold; the body has it anyway.
-        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(&value?).ok()?)))
-        .collect()
+    Ok((told::of_rewrite(call, &done), Json(document)).into_response())
 }

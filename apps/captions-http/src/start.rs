@@ -141,6 +141,7 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     let mut state = AppState::new(Arc::clone(&assembled.engine), limits(settings));
     state.monitor = assembled.monitor.clone();
     state.shown_users = Arc::clone(&assembled.shown_users);
+    state.providers = assembled.providers.clone();
     state.streams = Streams::new(assembled.replays.clone().map(|replays| Keeping {
         cache: replays.cache,
         is_shared: replays.is_shared,

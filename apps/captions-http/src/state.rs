@@ -7,7 +7,7 @@ use captions_domain::{
     limiter::Limiter,
     ports::{KeyStore, UserStore},
 };
-use captions_wiring::{Batches, monitor::Monitor};
+use captions_wiring::{Batches, Providers, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ pub struct AppState {
     pub batches: Option<Batches>,
     /// Asked by `/readyz`; takes a second at most.
     pub components: Arc<dyn Fn() -> BoxFuture<'static, Vec<Component>> + Send + Sync>,
+    /// The providers one by one.
+    pub providers: Providers,
     pub lifecycle: Lifecycle,
     /// Counts the captions that are asked for.
     pub monitor: Monitor,
@@ -55,6 +57,7 @@ impl AppState {
             concurrency: Concurrency::default(),
             batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
+            providers: Providers::default(),
             lifecycle: Lifecycle::default(),
             monitor: Monitor::default(),
             streams: Streams::default(),

@@ -32,6 +32,7 @@ use crate::{
     openapi::Streaming,
     replay::{EventId, Live, SHOWN_EVERY, Told},
     state::AppState,
+    told,
 };
 
 pub(crate) const PATH: &str = "/v1/captions/stream";
@@ -56,10 +57,7 @@ const LONGEST_SHOWING: Duration = Duration::from_secs(5);
     path = PATH,
     operation_id = "stream_caption",
     tag = "captions",
-    params(
-        ("Request-Timeout-Ms" = Option<u64>, Header, description = "End within this many milliseconds; the server's own deadline stands if it is shorter."),
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen of the stream to be taken up.")
-    ),
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen of the stream to be taken up.")),
     request_body(content = GenerateBody, content_type = "application/json"),
     responses((status = 200, description = "The events", body = String, content_type = "text/event-stream"), Streaming)
 )]
@@ -103,9 +101,11 @@ pub(crate) async fn create(
         Some(Ok(event)) => Some(event),
         None => None,
     };
+    let known = told::of_stream(&call);
     let (live, reader) = state.streams.begin(&call.cx.tenant, asked);
     let streams = state.streams.clone();
-    let response = sent(reader.events(0), &state);
+    let mut response = sent(reader.events(0), &state);
+    response.headers_mut().extend(known);
     let request_id = Arc::clone(&call.cx.request_id);
     // It is written after the handler has returned; what is logged meanwhile stays under the request's name.
     let writing = write(Arc::clone(&live), events, first, timer, call, state);

@@ -13,7 +13,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, schema::AdditionalProperties},
+    openapi::{ObjectBuilder, Ref, RefOr, Schema, schema::AdditionalProperties},
 };
 
 use crate::{
@@ -252,10 +252,7 @@ impl PartialSchema for UserBody {
                     100,
                 )),
             )
-            .property(
-                "preferences",
-                preferences(or_null).description(Some("Standing wishes.")),
-            )
+            .property("preferences", Ref::from_schema_name(PreferencesBody::name()))
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .into()
     }
@@ -275,10 +272,7 @@ impl PartialSchema for UserPatch {
                     100,
                 )),
             )
-            .property(
-                "preferences",
-                preferences(or_null).description(Some("Standing wishes.")),
-            )
+            .property("preferences", Ref::from_schema_name(PreferencesBody::name()))
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .into()
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use crate::{
     caption::{Caption, CaptionId, Degraded, Source, Warning},
     choice::CacheUse,
-    context::Context,
+    context::{Context, LookUp, Why},
     fault::{Fault, LlmError, PortError},
     ports::CacheKey,
 };
@@ -127,7 +127,7 @@ pub type Load = Box<dyn FnOnce(Context) -> BoxFuture<'static, Result<Loaded<Writ
 /// (past it: [`Found::Failed`] with a time-out). A reader that leaves ends the load if nobody else waits for it, else the
 /// load goes on. A load that failed because its first reader's time was up is begun again for those that have more.
 /// With [`CacheUse::Bypass`] nothing is looked up, shared or kept. A layer that is away is passed over and noted as
-/// [`Degraded::CacheUnavailable`] in [`Context::notes`].
+/// [`Degraded::CacheUnavailable`] in [`Context::notes`], where how the look-up went is noted in any case.
 #[async_trait]
 pub trait AnswerCache: Send + Sync {
     async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten>;
@@ -143,6 +143,11 @@ pub struct Uncached;
 #[async_trait]
 impl AnswerCache for Uncached {
     async fn read(&self, cx: &Context, _: &CacheKey, _: Wish, load: Load) -> Found<Written, Unwritten> {
+        cx.notes.looked_up(LookUp::Made {
+            why: Why::Bypassed,
+            shared: false,
+            stored: false,
+        });
         match load(cx.clone()).await {
             Ok(Loaded { value, .. }) => Found::Loaded { value, shared: false },
             Err(error) => Found::Failed { error, stale: None },

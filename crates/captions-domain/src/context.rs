@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{caption::Degraded, request::Invalid};
+use crate::request::Invalid;
+
+mod notes;
+
+pub use notes::{LookUp, Notes, Part, Why};
 
 /// Who owns the data: every stored row, every cache key and every limit belongs to exactly one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,27 +94,6 @@ impl Attempts {
     }
 }
 
-/// What went less well on the way of one request, told by whoever was in the way: a store that served an older copy, a
-/// limit that was counted by this replica alone. Each is told once.
-#[derive(Debug, Default)]
-pub struct Notes(AtomicU32);
-
-impl Notes {
-    /// Takes note of it.
-    pub fn add(&self, how: Degraded) {
-        self.0.fetch_or(1 << how as u32, Ordering::Relaxed);
-    }
-
-    /// All that was told so far, in the order of the enum.
-    pub fn all(&self) -> Vec<Degraded> {
-        let told = self.0.load(Ordering::Relaxed);
-        Degraded::ALL
-            .into_iter()
-            .filter(|how| told & (1 << *how as u32) != 0)
-            .collect()
-    }
-}
-
 /// Who waits for the outcome. Where there is not enough of something, those who wait come first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -138,7 +121,7 @@ pub struct Context {
     pub attempts: Arc<Attempts>,
     /// Who waits.
     pub class: Class,
-    /// What went less well so far.
+    /// What went less well so far, and what is to be told of how it went.
     pub notes: Arc<Notes>,
 }
 
@@ -150,23 +133,5 @@ impl Context {
             deadline: self.deadline.min(deadline),
             ..self.clone()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_note_is_told_once_and_on_its_own() {
-        for how in Degraded::ALL {
-            let notes = Notes::default();
-            notes.add(how);
-            notes.add(how);
-            assert_eq!(notes.all(), [how]);
-        }
-        let notes = Notes::default();
-        Degraded::ALL.into_iter().rev().for_each(|how| notes.add(how));
-        assert_eq!(notes.all(), Degraded::ALL);
     }
 }

@@ -28,6 +28,7 @@ pub mod policy;
 pub mod priced;
 pub mod rate;
 pub mod readthrough;
+pub mod remembered;
 pub mod retry;
 pub mod slots;
 pub mod tasks;

@@ -42,7 +42,7 @@ use captions_domain::{
     answers::{AnswerCache, Found, Loaded, Unwritten, Wish, Written},
     caption::Degraded,
     choice::CacheUse,
-    context::Context,
+    context::{Context, LookUp, Why},
     fault::PortError,
     ports::CacheKey,
 };
@@ -155,6 +155,19 @@ struct Kept<T> {
     /// Whether it may be taken for current.
     is_fresh: bool,
     is_negative: bool,
+}
+
+impl<T> Kept<T> {
+    /// What is told of it to those who get it.
+    fn told(&self) -> LookUp {
+        match self.fresh_for.checked_sub(self.age) {
+            Some(fresh_for) if self.is_fresh => LookUp::Hit { fresh_for },
+            // One that nobody could be asked about may be within its time all the same.
+            _ => LookUp::Stale {
+                past: self.age.saturating_sub(self.fresh_for),
+            },
+        }
+    }
 }
 
 /// The outcome of a look at the layers.
@@ -282,21 +295,34 @@ where
             away: true,
             ..Looked::nothing()
         };
-        load::wait(&self.inner, cx, place, &looked, None, true, unkept).await
+        let found = load::wait(&self.inner, cx, place, &looked, None, Why::Wanted, unkept).await;
+        cx.notes.looked_up(LookUp::Made {
+            why: Why::Missing,
+            shared: matches!(found, Found::Loaded { shared: true, .. }),
+            stored: false,
+        });
+        found
     }
 
     async fn read_at(&self, cx: &Context, place: &Place, wish: &Wish, load: Load<T, E>) -> Found<T, E> {
         match wish.cache {
-            CacheUse::Bypass => match load(cx.clone()).await {
-                Ok(Loaded { value, .. }) => Found::Loaded { value, shared: false },
-                Err(error) => Found::Failed { error, stale: None },
-            },
+            CacheUse::Bypass => {
+                cx.notes.looked_up(LookUp::Made {
+                    why: Why::Bypassed,
+                    shared: false,
+                    stored: false,
+                });
+                match load(cx.clone()).await {
+                    Ok(Loaded { value, .. }) => Found::Loaded { value, shared: false },
+                    Err(error) => Found::Failed { error, stale: None },
+                }
+            }
             CacheUse::Refresh => {
-                let found = load::wait(&self.inner, cx, place, &Looked::nothing(), None, true, load).await;
+                let found = load::wait(&self.inner, cx, place, &Looked::nothing(), None, Why::Wanted, load).await;
                 match found {
                     Found::Failed { error, .. } if wish.stale => {
                         let kept = self.inner.look(place, cx).await.kept;
-                        self.failed(error, kept)
+                        self.failed(cx, error, kept)
                     }
                     found => found,
                 }
@@ -320,6 +346,7 @@ where
             if kept.is_negative {
                 count(&inner.tally.negative);
             }
+            cx.notes.looked_up(kept.told());
             let (value, age) = (kept.value.clone(), kept.age);
             if inner.is_due(&kept) && !inner.is_throttled(place) {
                 looked.kept = Some(kept);
@@ -331,6 +358,7 @@ where
             let is_throttled = inner.is_throttled(place);
             if is_throttled || inner.may_wait(kept) {
                 count(&inner.tally.stale);
+                cx.notes.looked_up(kept.told());
                 let (value, age) = (kept.value.clone(), kept.age);
                 if !is_throttled {
                     load::in_background(inner, cx, place, &looked, load);
@@ -341,13 +369,21 @@ where
         count(&inner.tally.misses);
         let has_stale = wish.stale && looked.kept.is_some();
         let patience = inner.options.patience.filter(|_| has_stale);
-        match load::wait(inner, cx, place, &looked, patience, false, load).await {
-            Found::Failed { error, .. } => self.failed(error, looked.kept.filter(|_| wish.stale)),
+        let why = if looked.kept.is_some() {
+            Why::Stale
+        } else {
+            Why::Missing
+        };
+        match load::wait(inner, cx, place, &looked, patience, why, load).await {
+            Found::Failed { error, .. } => self.failed(cx, error, looked.kept.filter(|_| wish.stale)),
             found => found,
         }
     }
 
-    fn failed(&self, error: E, kept: Option<Kept<T>>) -> Found<T, E> {
+    fn failed(&self, cx: &Context, error: E, kept: Option<Kept<T>>) -> Found<T, E> {
+        if let Some(kept) = &kept {
+            cx.notes.looked_up(kept.told());
+        }
         let stale = kept.map(|kept| (kept.value, kept.age));
         if stale.is_some() {
             count(&self.inner.tally.rescued);

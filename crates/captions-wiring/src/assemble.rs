@@ -33,6 +33,7 @@ use crate::{
     chain::{Cold, Writers, writers},
     gauges, keys, limits, once, policies,
     prompts::{self, PromptError},
+    providers::Providers,
     readiness::{Component, Probe, Readiness},
     settings::{self, Redis, SecretUrl, Settings},
     spool::Spool,
@@ -97,6 +98,8 @@ pub struct Assembled {
     /// The queue of batches; nobody works on it unasked.
     pub batches: Batches,
     pub readiness: Readiness,
+    /// The providers one by one.
+    pub providers: Providers,
     /// Who may call.
     pub keys: Arc<dyn KeyStore>,
     /// Whether whoever presents no key is turned away.
@@ -220,9 +223,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let templates = prompts::templates(settings)?;
     let store = Store::open(&settings.database, cpus)?;
     let monitor = Monitor::new(settings.monitor.window);
-    if let Some(process) = gauges::process() {
-        monitor.process(process);
-    }
+    watch_process(&monitor);
     let (layers, cache_component) = caches::layers(settings, cpus, tasks, &monitor)?;
     let quota = limits::quota(settings, cpus, &cache_component)?;
     let (tables, writers, ()) = tokio::join!(
@@ -234,6 +235,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let Writers {
         chain,
         rungs,
+        providers,
         mut components,
         cold,
     } = writers?;
@@ -298,6 +300,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         engine,
         batches,
         readiness: Readiness::new(components),
+        providers,
         keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
         keys_required: settings.auth.is_required(settings.server.listen),
         callers,
@@ -316,6 +319,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })
+}
+
+fn watch_process(monitor: &Monitor) {
+    if let Some(process) = gauges::process() {
+        monitor.process(process);
+    }
 }
 
 /// Connects to nothing yet.

@@ -21,6 +21,7 @@ use captions_resilience::{
     policy::Policy,
     priced::Priced,
     rate::shared::SharedQuota,
+    remembered::Remembered,
     traced::Traced,
 };
 use secrecy::ExposeSecret;
@@ -29,6 +30,7 @@ use tokio::time::timeout;
 use crate::{
     assemble::AssembleError,
     limits, policies,
+    providers::{Known, Providers, Role},
     readiness::{Component, Probe},
     settings::{Api, Provider, ProviderKind, SecretUrl, Settings},
 };
@@ -77,6 +79,7 @@ struct Started {
 pub(crate) struct Writers {
     pub(crate) chain: Arc<dyn LlmProvider>,
     pub(crate) rungs: Vec<Rung>,
+    pub(crate) providers: Providers,
     pub(crate) components: Vec<Component>,
     /// Set where the chain of providers holds the local model.
     pub(crate) cold: Option<Cold>,
@@ -90,12 +93,14 @@ pub(crate) async fn writers(
 ) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
-    let mut components = Vec::new();
+    let (mut components, mut known) = (Vec::new(), Vec::new());
     let mut cold = None;
     let mut targets: Vec<(Target, Policy)> = Vec::new();
     for (position, provider) in listed.iter().enumerate() {
         let name = provider.name.as_str();
-        let member = match provider.kind {
+        // Of the template nothing can fail.
+        let mut component = Component::new(name, None, Probe::None);
+        let member: Arc<dyn LlmProvider> = match provider.kind {
             ProviderKind::Openai => {
                 let policy = Policy::new(policies::provider(provider, &settings.api, position, listed.len()));
                 let longest_wait = policy
@@ -123,7 +128,8 @@ pub(crate) async fn writers(
                 };
                 let policy = monitor.watch(Dependency::Provider(name), policy);
                 targets.push((target, policy.clone()));
-                components.push(Component::new(name, Some(policy.clone()), Probe::None));
+                component = Component::new(name, Some(policy.clone()), Probe::None);
+                components.push(component.clone());
                 let traced = Traced::new(Arc::new(openai), host, port);
                 let guarded: Arc<dyn LlmProvider> = Arc::new(Guarded::new(Arc::new(traced), policy));
                 match prices(provider, settings.budgets.currency) {
@@ -132,29 +138,38 @@ pub(crate) async fn writers(
                 }
             }
             ProviderKind::Local => {
-                components.push(Component::new(name, None, Probe::model(settings)));
+                component = Component::new(name, None, Probe::model(settings));
+                components.push(component.clone());
                 let local = local(settings, name, true)?;
                 cold = local.cold;
                 local.guarded
             }
             ProviderKind::Template => template(name, true),
         };
-        members.push(member);
+        let llm = Arc::new(Remembered::new(member));
+        members.push(Arc::clone(&llm) as _);
+        known.push(Known::new(Role::Chain, llm, component));
     }
 
     let mut rungs = Vec::new();
     if settings.fallback.local && !listed.iter().any(|provider| provider.kind == ProviderKind::Local) {
-        components.push(Component::new(LOCAL_RUNG, None, Probe::model(settings)));
+        let component = Component::new(LOCAL_RUNG, None, Probe::model(settings));
+        components.push(component.clone());
+        let llm = Arc::new(Remembered::new(local(settings, LOCAL_RUNG, false)?.guarded));
         rungs.push(Rung {
             source: Source::Local,
-            llm: local(settings, LOCAL_RUNG, false)?.guarded,
+            llm: Arc::clone(&llm) as _,
         });
+        known.push(Known::new(Role::Fallback, llm, component));
     }
     if settings.fallback.template {
+        let llm = Arc::new(Remembered::new(template(TEMPLATE_RUNG, false)));
         rungs.push(Rung {
             source: Source::Template,
-            llm: template(TEMPLATE_RUNG, false),
+            llm: Arc::clone(&llm) as _,
         });
+        let component = Component::new(TEMPLATE_RUNG, None, Probe::None);
+        known.push(Known::new(Role::Fallback, llm, component));
     }
 
     let mut members = members.into_iter();
@@ -167,6 +182,7 @@ pub(crate) async fn writers(
     Ok(Writers {
         chain,
         rungs,
+        providers: Providers::new(known),
         components,
         cold,
     })

@@ -151,7 +151,7 @@ impl Component {
         drop(timeout(LIMIT, self.probe.ask()).await);
     }
 
-    async fn status(&self) -> Status {
+    pub(crate) async fn status(&self) -> Status {
         let state = self
             .policy
             .as_ref()

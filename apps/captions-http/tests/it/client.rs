@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An answer, or its head with the body still to come.
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 

@@ -102,6 +102,9 @@ codes! {
     UserNotFound = "user_not_found", 404, Never, "There is no such user",
         "Create the user with POST /v1/users.",
         "No user is registered under this id: none was created, or it was erased.";
+    ProviderNotFound = "provider_not_found", 404, Never, "There is no such provider",
+        "GET /v1/providers lists the names.",
+        "No provider of this server has this name.";
     SuggestionNotFound = "suggestion_not_found", 404, Never, "There is no such suggestion",
         "Read GET /v1/users/{id}/suggestions again; an accepted or outdated one is gone.",
         "The feedback of the user does not make this suggestion at present.";

@@ -242,7 +242,7 @@ where
     Box::new(|cx| {
         async move {
             let cx = Context {
-                notes: Arc::default(),
+                notes: Arc::new(cx.notes.of_a_part()),
                 ..cx
             };
             writing(cx.clone()).await.map_err(|error| Unwritten {

@@ -1,6 +1,12 @@
 //! Counts what is asked of a port, as its callers see it: [`Watched`] goes outside of everything else around the port.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use async_stream::stream;
 use async_trait::async_trait;
@@ -10,7 +16,7 @@ use captions_domain::{
     batch::{Batch, BatchId, Change, NewBatch, Outcome as ItemOutcome, Page, Settlement, Taken, Ticket, Turn},
     caption::{CaptionId, Degraded, Feedback, Record},
     choice::CacheUse,
-    context::Context,
+    context::{Context, Notes, Part},
     fault::{Fault, LlmError, PortError, StoreError},
     keys::{By, Key, KeyId},
     once::{Standing, Step},
@@ -58,6 +64,14 @@ impl<P: Send + Sync + ?Sized> Watched<P> {
     }
 }
 
+/// Does the work, and enters its time into the notes of the request that it is done for.
+async fn timed<T>(notes: &Notes, part: Part, work: impl Future<Output = T> + Send) -> T {
+    let begun = Instant::now();
+    let done = work.await;
+    notes.spent(part, begun.elapsed());
+    done
+}
+
 fn done<T>(_: &T) -> Outcome {
     Outcome::Ok
 }
@@ -77,8 +91,9 @@ impl<P: UserStore + ?Sized> UserStore for Watched<P> {
                 Outcome::Ok
             }
         };
-        self.count(Operation::UsersPreferences, how, self.inner.preferences(cx, user))
-            .await
+        let work = self.inner.preferences(cx, user);
+        let work = self.count(Operation::UsersPreferences, how, work);
+        timed(&cx.notes, Part::Preferences, work).await
     }
 
     async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
@@ -96,12 +111,13 @@ impl<P: UserStore + ?Sized> UserStore for Watched<P> {
 #[async_trait]
 impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
     async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
-        self.count(Operation::CaptionsAppend, done, self.inner.append(cx, record))
-            .await
+        let work = self.count(Operation::CaptionsAppend, done, self.inner.append(cx, record));
+        timed(&cx.notes, Part::Store, work).await
     }
 
     async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, StoreError> {
-        self.count(Operation::CaptionsRead, done, self.inner.read(cx, id)).await
+        let work = self.count(Operation::CaptionsRead, done, self.inner.read(cx, id));
+        timed(&cx.notes, Part::Store, work).await
     }
 
     async fn history(
@@ -247,11 +263,23 @@ impl<P: Cache + ?Sized> Cache for Watched<P> {
 impl<P: AnswerCache + ?Sized> AnswerCache for Watched<P> {
     /// Only what looks something up is counted, with the time of its load, if there is one.
     async fn read(&self, cx: &Context, key: &CacheKey, wish: Wish, load: Load) -> Found<Written, Unwritten> {
-        if wish.cache != CacheUse::Use {
+        if wish.cache == CacheUse::Bypass {
             return self.inner.read(cx, key, wish, load).await;
+        }
+        let looking = Looking::begin(cx);
+        let its_looking = Arc::clone(&looking);
+        let load: Load = Box::new(move |cx| {
+            its_looking.end();
+            load(cx)
+        });
+        if wish.cache == CacheUse::Refresh {
+            let found = self.inner.read(cx, key, wish, load).await;
+            looking.end();
+            return found;
         }
         let timer = self.monitor.begin(Operation::AnswersRead);
         let found = self.inner.read(cx, key, wish, load).await;
+        looking.end();
         timer.end(match &found {
             Found::Hit { .. } => Outcome::Hit,
             Found::Stale { .. } | Found::Failed { stale: Some(_), .. } => Outcome::Stale,
@@ -264,6 +292,30 @@ impl<P: AnswerCache + ?Sized> AnswerCache for Watched<P> {
 
     async fn kept(&self, cx: &Context, key: &CacheKey, owner: Option<&CacheKey>) -> Option<Written> {
         self.inner.kept(cx, key, owner).await
+    }
+}
+
+/// A reader's look for an answer: it lasts until there is one, or until its own load begins.
+struct Looking {
+    notes: Arc<Notes>,
+    begun: Instant,
+    has_ended: AtomicBool,
+}
+
+impl Looking {
+    fn begin(cx: &Context) -> Arc<Self> {
+        Arc::new(Self {
+            notes: Arc::clone(&cx.notes),
+            begun: Instant::now(),
+            has_ended: AtomicBool::new(false),
+        })
+    }
+
+    /// Only the first end counts.
+    fn end(&self) {
+        if !self.has_ended.swap(true, Ordering::Relaxed) {
+            self.notes.spent(Part::Cache, self.begun.elapsed());
+        }
     }
 }
 
@@ -290,7 +342,7 @@ fn not_written(error: &LlmError) -> Outcome {
 impl<P: LlmProvider + ?Sized> LlmProvider for Watched<P> {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         let timer = self.monitor.begin(Operation::LlmComplete);
-        let result = self.inner.complete(cx, prompt).await;
+        let result = timed(&cx.notes, Part::Llm, self.inner.complete(cx, prompt)).await;
         timer.end(match &result {
             Ok(completion) => written(&self.monitor, &completion.credit),
             Err(error) => not_written(error),
@@ -301,6 +353,7 @@ impl<P: LlmProvider + ?Sized> LlmProvider for Watched<P> {
     /// Counted when its last chunk is there.
     async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
         let timer = self.monitor.begin(Operation::LlmStream);
+        let (notes, begun) = (Arc::clone(&cx.notes), Instant::now());
         let mut chunks = match self.inner.stream(cx, prompt).await {
             Ok(chunks) => chunks,
             Err(error) => {
@@ -321,6 +374,7 @@ impl<P: LlmProvider + ?Sized> LlmProvider for Watched<P> {
                 if let Some(outcome) = ended
                     && let Some(timer) = timer.take()
                 {
+                    notes.spent(Part::Llm, begun.elapsed());
                     timer.end(outcome);
                 }
                 yield next;

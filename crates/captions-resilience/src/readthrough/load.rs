@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use captions_domain::{
     answers::{Found, Loaded},
     caption::Degraded,
-    context::{Attempts, Class, Context},
+    context::{Attempts, Class, Context, LookUp, Why},
     fault::{Fault, FaultKind, PortError},
 };
 use futures_util::FutureExt;
@@ -35,6 +35,8 @@ pub(super) struct Outcome<T, E> {
     end: End<T, E>,
     /// The shared layer could not be used.
     away: bool,
+    /// What was loaded is in a layer, or on its way there.
+    stored: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -85,22 +87,25 @@ struct New<'a, T> {
     lease: Option<Lease>,
 }
 
-/// Waits for the load that is under way, or begins one; `looked` is what the reader saw before. Whoever has
-/// something better than nothing waits for `patience` only, and leaves the load to the background then.
+/// Waits for the load that is under way, or begins one; `looked` is what the reader saw before, and `why` why that will not do.
+/// Whoever has something better than nothing waits for `patience` only, and leaves the load to the background then.
 pub(super) async fn wait<T, E>(
     inner: &Arc<Inner<T, E>>,
     cx: &Context,
     place: &Place,
     looked: &Looked<T>,
     patience: Option<Duration>,
-    anew: bool,
+    why: Why,
     load: Load<T, E>,
 ) -> Found<T, E>
 where
     T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     E: PortError + Clone + Send + Sync + 'static,
 {
+    let anew = why == Why::Wanted;
     let aim = if anew { Aim::Anew } else { Aim::Miss };
+    let told = |shared, stored| cx.notes.looked_up(LookUp::Made { why, shared, stored });
+    told(false, false);
     let deadline = Instant::from_std(cx.deadline);
     let had_one = looked.kept.is_some();
     let mut load = Some(load);
@@ -124,7 +129,7 @@ where
             (begin(watch()).shared(), true)
         };
         let until = patience.map_or(deadline, |patience| deadline.min(Instant::now() + patience));
-        let Ok(Outcome { end, away }) = timeout_at(until, flight.clone()).await else {
+        let Ok(Outcome { end, away, stored }) = timeout_at(until, flight.clone()).await else {
             if until < deadline {
                 inner.throttle(place);
                 let time = inner.options.refresh_time;
@@ -143,6 +148,7 @@ where
                 if !is_ours {
                     count(&inner.tally.coalesced);
                 }
+                told(!is_ours, stored);
                 return Found::Loaded {
                     value,
                     shared: !is_ours,
@@ -151,6 +157,7 @@ where
             // Another reader's load, in this process or another, has given it just now.
             End::Came(kept) if !anew || is_ours => {
                 count(&inner.tally.coalesced);
+                told(true, true);
                 return Found::Loaded {
                     value: kept.value,
                     shared: true,
@@ -244,7 +251,11 @@ where
     let seen = looked.kept.as_ref().map(|kept| kept.serial);
     let (over, was_away) = (looked.over.clone(), looked.away);
     async move {
-        let outcome = |end, away| Outcome { end, away };
+        let outcome = |end, away| Outcome {
+            end,
+            away,
+            stored: false,
+        };
         let (mut lease, over, away) = match inner.turn(&cx, &place, seen, aim, over, was_away).await {
             Turn::Ours { lease, over, away } => (lease, over, away),
             Turn::Came(kept) => return outcome(End::Came(kept), false),
@@ -272,7 +283,7 @@ where
         match done {
             Ok(Loaded { value, fresh_for }) => {
                 inner.unthrottle(&place);
-                let mut away = away;
+                let (mut away, mut stored) = (away, false);
                 if let Some(time) = fresh_for.filter(|time| !time.is_zero()) {
                     let is_too_late = inner.options.changes && begun.elapsed() > LONGEST_LOAD;
                     let new = New {
@@ -282,11 +293,17 @@ where
                         over: (!is_too_late).then_some(over),
                         lease,
                     };
-                    away |= inner.keep(&cx, new, &watch).await.is_err();
+                    let kept = inner.keep(&cx, new, &watch).await;
+                    away |= kept.is_err();
+                    stored = kept.unwrap_or(false);
                 } else if let Some(lease) = lease {
                     lease.give_back().await;
                 }
-                outcome(End::Loaded(value), away)
+                Outcome {
+                    end: End::Loaded(value),
+                    away,
+                    stored,
+                }
             }
             Err(error) => {
                 count(&inner.tally.load_failures);
@@ -441,8 +458,8 @@ where
     }
 
     /// Puts the value into memory, and into the shared layer: behind the answer if there is a copy in memory to be found
-    /// meanwhile, else before it.
-    async fn keep(self: &Arc<Self>, cx: &Context, new: New<'_, T>, watch: &Watch) -> Result<(), Fault> {
+    /// meanwhile, else before it. `false` if it is in neither.
+    async fn keep(self: &Arc<Self>, cx: &Context, new: New<'_, T>, watch: &Watch) -> Result<bool, Fault> {
         let New {
             place,
             value,
@@ -457,7 +474,7 @@ where
         };
         let Ok(json) = serde_json::to_vec(value) else {
             give_back(lease).await;
-            return Ok(());
+            return Ok(false);
         };
         let fresh_for = time.mul_f64(1.0 - SPREAD * self.jitter.unit());
         let is_nothing = json == b"null";
@@ -475,14 +492,14 @@ where
             // What is not kept must not leave an older value in its place.
             self.layers.drop_everywhere(cx, place).await;
             give_back(lease).await;
-            return Ok(());
+            return Ok(false);
         }
         self.layers
             .remember(cx, place, self.options.schema, entry, Duration::ZERO, watch)
             .await;
         let Some(over) = over.filter(|_| self.layers.shared().is_some() && !watch.is_void()) else {
             give_back(lease).await;
-            return Ok(());
+            return Ok(self.layers.memory().is_some() && !watch.is_void());
         };
         let (inner, cx, place) = (Arc::clone(self), cx.clone(), place.clone());
         let put = async move {
@@ -497,12 +514,12 @@ where
             put
         };
         if self.layers.memory().is_none() {
-            return put.await;
+            return put.await.map(|()| true);
         }
         match self.layers.tasks().spawn("cache write", put.map(drop)) {
             Ok(()) => {}
             Err(put) => put.await,
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -6,6 +6,7 @@ mod crowd;
 mod editions;
 mod model;
 mod replicas;
+mod told;
 
 use std::{
     collections::HashMap,
