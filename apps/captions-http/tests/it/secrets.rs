@@ -341,15 +341,7 @@ async fn secrets_and_personal_text_are_in_no_log_no_problem_no_figure_and_no_tra
         // The word that was no choice may be named to the one who sent it. What was to be written about and what others
         // said of it, and whatever is a secret, is not.
         let lower = problem.to_lowercase();
-        let kept = [
-            "zqx-",
-            "zqxana",
-            "zqxmother",
-            "zqxaunt",
-            "_zqx_",
-            "whsec_",
-            "enf4",
-        ];
+        let kept = ["zqx-", "zqxana", "zqxmother", "zqxaunt", "_zqx_", "whsec_", "enf4"];
         let found: Vec<_> = kept.into_iter().filter(|text| lower.contains(text)).collect();
         assert!(found.is_empty(), "{found:?}: {problem}");
     }
