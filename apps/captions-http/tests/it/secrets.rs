@@ -286,7 +286,12 @@ async fn fails(program: &Program, llm: &FakeLlm) -> Vec<String> {
         let reply = get(program.address, &format!("/v1/users/nobody/captions?{query}")).await;
         problems.push(reply.problem().to_string());
     }
-    // Callers that leave while they send and while they are told.
+    leaves(program).await;
+    problems
+}
+
+/// Callers that leave while they send and while they are told, and one that speaks rubbish.
+async fn leaves(program: &Program) {
     let body = asked().to_string();
     for sent in [&body[..40], &body[..]] {
         let mut connection = Connection::open(program.address).await;
@@ -302,7 +307,6 @@ async fn fails(program: &Program, llm: &FakeLlm) -> Vec<String> {
     let mut rubbish = Connection::open(program.address).await;
     rubbish.write(b"GET /zqx HTTP/1.1\r\nx-zqx : zqx\r\n\r\n").await;
     rubbish.closed().await;
-    problems
 }
 
 fn mark_in(text: &str) -> Vec<&str> {
