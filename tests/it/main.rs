@@ -23,6 +23,7 @@ mod providers;
 mod proxies;
 mod remote;
 mod runbooks;
+mod server_settings;
 mod stack;
 mod stores;
 mod support;

@@ -29,6 +29,7 @@ mod replicas;
 mod results;
 mod rewrites;
 mod scores;
+mod secrets;
 mod server;
 mod shutdown;
 mod starting;
