@@ -238,6 +238,7 @@ fn next_step(code: Code, wait: Option<Duration>) -> Option<String> {
         Code::ProviderTimeout => "try again, or allow more with --timeout SECONDS",
         Code::ProviderBadOutput => "try again, or name another provider with --provider",
         Code::StoreUnavailable => "check database.url and that the store runs: captions doctor",
+        Code::ProviderNotFound => "captions provider list shows the names",
         Code::CaptionNotFound => "check the id; captions of --no-store are not kept",
         Code::SuggestionNotFound => "see which there are: captions voice suggestions USER",
         Code::KeyNotFound => "see which there are: captions key list",

@@ -103,7 +103,8 @@ async fn every_operation_documents_its_problems_and_every_code_is_documented() {
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2')), "{place}");
         for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with('2')) {
-            if path == "/readyz" {
+            // What has not changed is no problem.
+            if path == "/readyz" || status == "304" {
                 continue;
             }
             let content = &response["content"]["application/problem+json"];

@@ -122,7 +122,7 @@ async fn a_store_that_does_not_answer_is_not_waited_for() {
 #[rstest]
 #[case::root("GET", "/", 404, "route_not_found", None)]
 #[case::old("POST", "/v1/caption", 404, "route_not_found", None)]
-#[case::method("GET", "/v1/captions", 405, "method_not_allowed", Some("POST"))]
+#[case::method("PUT", "/v1/captions", 405, "method_not_allowed", Some("GET,HEAD,POST"))]
 #[case::methods("POST", "/v1/users/ana", 405, "method_not_allowed", Some("DELETE,GET,HEAD,PATCH"))]
 #[case::caption_id("GET", "/v1/captions/12", 400, "invalid_parameter", None)]
 #[case::caption(

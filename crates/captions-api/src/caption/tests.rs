@@ -288,6 +288,7 @@ fn an_unstored_caption_has_a_null_id() {
 fn the_schema_names_every_property_of_the_document_and_no_other() {
     let record = Record {
         feedback: Some(feedback()),
+        selected: Some(0),
         ..record()
     };
     let document = serde_json::to_value(CaptionDocument::of_record(&record)).unwrap();
