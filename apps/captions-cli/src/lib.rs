@@ -1,4 +1,4 @@
-//! The command line. It drives the engine in this process, as tenant `local`, or asks a server ([`remote`]).
+//! The command line. It drives the engine in this process, as tenant `local`, or asks a server (`remote`).
 //!
 //! [`run`] is the whole program over a [`Process`]: arguments, environment and streams are handed in, so tests run it
 //! as people do. Results go to stdout, everything else to stderr. One file for each command.
