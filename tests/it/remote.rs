@@ -19,8 +19,9 @@ const TEMPLATE: (&str, &str) = (
 );
 
 /// What differs from one run to the next, whoever answers.
-const FLEETING: [&str; 7] = [
+const FLEETING: [&str; 8] = [
     "id",
+    "at",
     "request_id",
     "processing_time",
     "created_at",
