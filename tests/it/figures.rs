@@ -25,7 +25,7 @@ use crate::support::{Service, description, model_cache, until};
 
 const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 /// As many series as there may be, whatever the callers do.
-const MOST_SERIES: usize = 600;
+const MOST_SERIES: usize = 500;
 
 fn asked(about: &str) -> Value {
     json!({ "content_description": description(about) })
