@@ -27,7 +27,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
     keys::{By, Key, KeyDigest, KeyId, Standing},
-    ports::{Cache, CacheKey, Invalidation, KeyStore},
+    ports::{Cache, CacheKey, Invalidation, Invalidations, KeyStore},
     quota::{Amount, Meter, Plan, Take, Unit, Window},
 };
 use futures_util::{
@@ -113,10 +113,15 @@ impl fmt::Debug for CachedKeys {
 }
 
 impl CachedKeys {
-    /// A memory over `store`, which is called as it is given, with its safeguards. Listens, as one of the `tasks`, to what
-    /// others change, and writes what was used. Needs a tokio runtime.
-    pub fn new(store: Arc<dyn KeyStore>, shared: Option<Arc<dyn Cache>>, times: KeyTimes, tasks: Tasks) -> Self {
-        let told = shared.as_ref().map(|shared| shared.invalidations());
+    /// A memory over `store`, which is called as it is given, with its safeguards. Where others share it, they are told by the
+    /// cache, and heard, as one of the `tasks`, by its invalidations. Writes what was used. Needs a tokio runtime.
+    pub fn new(
+        store: Arc<dyn KeyStore>,
+        shared: Option<(Arc<dyn Cache>, Invalidations)>,
+        times: KeyTimes,
+        tasks: Tasks,
+    ) -> Self {
+        let (shared, told) = shared.unzip();
         let inner = Arc::new(Inner {
             store,
             shared,

@@ -250,7 +250,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         keys,
         batches,
     } = store.guarded(&policy);
-    let known_keys = keys::cached(keys, &cache_component, &settings.auth, tasks);
+    let known_keys = keys::cached(keys, layers.as_ref(), &settings.auth, tasks);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
     if let Spool::Open(waiting) = &spool {

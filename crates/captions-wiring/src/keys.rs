@@ -5,17 +5,16 @@ use std::sync::Arc;
 use captions_domain::{
     fault::{Fault, FaultKind},
     keys::Secret,
-    ports::{Cache, KeyStore},
+    ports::KeyStore,
 };
-use captions_redis::RedisCache;
 use captions_resilience::{
-    guarded::Guarded,
     keys::{CachedKeys, KeyTimes},
+    readthrough::Layers,
     tasks::Tasks,
 };
 use rand::{TryRngCore, rngs::OsRng};
 
-use crate::{readiness::Component, settings::Auth};
+use crate::settings::Auth;
 
 /// The secret of a new key, from the operating system's source of chance.
 pub fn fresh_secret() -> Result<Secret, Fault> {
@@ -26,12 +25,15 @@ pub fn fresh_secret() -> Result<Secret, Fault> {
     Ok(Secret::new(bytes))
 }
 
-/// What is known of the keys of `store`, which is called as it is given. Other replicas are told by way of Redis, where there
-/// is one.
-pub(crate) fn cached(store: Arc<dyn KeyStore>, cache: &Component, settings: &Auth, tasks: &Tasks) -> CachedKeys {
-    let shared = cache.redis().map(|(redis, policy)| -> Arc<dyn Cache> {
-        Arc::new(Guarded::<RedisCache>::new(Arc::clone(redis), policy.clone()))
-    });
+/// What is known of the keys of `store`, which is called as it is given. Other replicas are told by way of the shared cache,
+/// where there is one, and heard over the connection by which it listens anyway.
+pub(crate) fn cached(
+    store: Arc<dyn KeyStore>,
+    layers: Option<&Arc<Layers>>,
+    settings: &Auth,
+    tasks: &Tasks,
+) -> CachedKeys {
+    let shared = layers.and_then(|layers| Some((Arc::clone(layers.shared()?), layers.invalidations())));
     let times = KeyTimes {
         fresh: settings.fresh,
         stale: settings.stale,

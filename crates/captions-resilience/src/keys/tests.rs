@@ -159,6 +159,10 @@ fn key(number: u8) -> Key {
 }
 
 fn cached(store: &Arc<Store>, shared: Option<Arc<dyn Cache>>) -> CachedKeys {
+    let shared = shared.map(|shared| {
+        let told = shared.invalidations();
+        (shared, told)
+    });
     CachedKeys::new(Arc::<Store>::clone(store), shared, TIMES, Tasks::new(100))
 }
 

@@ -8,6 +8,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    future::ready,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -26,6 +27,7 @@ use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use tokio::{
     runtime::Handle,
+    sync::broadcast::{self, error::RecvError},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -44,6 +46,8 @@ const LAYER_TIME: Duration = Duration::from_secs(5);
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 /// More writes than this are not remembered while the shared layer is away; theirs are visible elsewhere by age alone.
 const MOST_OWED: usize = 10_000;
+/// Messages that wait for a slow listener of this process; it then doubts everything.
+const HEARD: usize = 1024;
 
 /// The layers that the caches of one process have in common. Dropping it ends its listening.
 pub struct Layers {
@@ -58,6 +62,8 @@ pub struct Layers {
     owed_places: AtomicUsize,
     /// Whether the background is at it.
     is_settling: AtomicBool,
+    /// What the listener hears, for others of this process.
+    heard: broadcast::Sender<Invalidation>,
     _listening: DropGuard,
 }
 
@@ -150,6 +156,7 @@ impl Layers {
             owed: Mutex::default(),
             owed_places: AtomicUsize::new(0),
             is_settling: AtomicBool::new(false),
+            heard: broadcast::Sender::new(HEARD),
             _listening: end.clone().drop_guard(),
         });
         let listening = listen(Arc::downgrade(&layers), told);
@@ -157,6 +164,19 @@ impl Layers {
             end.run_until_cancelled(listening).await;
         });
         layers
+    }
+
+    /// What others change, for whoever else has copies in memory: as this listener hears it, over its one connection.
+    /// [`Invalidation::Everything`] comes first, and after each gap. Ends with the layers.
+    pub fn invalidations(&self) -> Invalidations {
+        let heard = stream::unfold(self.heard.subscribe(), |mut heard| async {
+            match heard.recv().await {
+                Ok(told) => Some((told, heard)),
+                Err(RecvError::Lagged(_)) => Some((Invalidation::Everything, heard)),
+                Err(RecvError::Closed) => None,
+            }
+        });
+        stream::once(ready(Invalidation::Everything)).chain(heard).boxed()
     }
 
     pub(super) const fn tasks(&self) -> &Tasks {
@@ -482,6 +502,8 @@ async fn listen(layers: Weak<Layers>, told: Invalidations) {
         let heard = timeout(SETTLE_AGAIN, told.next()).await;
         let Some(layers) = layers.upgrade() else { return };
         if let Ok(Some(told)) = heard {
+            // Nobody else may be listening.
+            drop(layers.heard.send(told.clone()));
             layers.hear(told).await;
         }
         // Also for what was left just as the last settling ended.
