@@ -26,6 +26,9 @@ use crate::{
 const PRINTED: [&str; 2] = ["http://127.0.0.1:8080", "localhost:8080"];
 const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 
+/// A secret that signs, and a key.
+const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// Blocks that other tests run: page, first word, and where.
 const ELSEWHERE: [(&str, &str, &str); 5] = [
     ("clients/README.md", "ts", "clients/smoke"),
@@ -130,8 +133,14 @@ fn every_table_of_settings_loads() {
     for block in tables {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("captions.toml"), &block.text).unwrap();
+        // Keys and secrets stand in variables that a reader sets.
+        let named = block.text.lines().filter_map(|line| {
+            let (key, value) = line.split_once(" = ")?;
+            let name = value.split('"').nth(1)?;
+            key.ends_with("_env").then_some((name, SECRET))
+        });
         let read = settings::load(&settings::Sources {
-            env: environment(&folder, &[]),
+            env: environment(&folder, &named.collect::<Vec<_>>()),
             cwd: folder.path().to_owned(),
             ..settings::Sources::default()
         });
@@ -196,7 +205,7 @@ impl Desk {
     async fn new() -> Self {
         install_crypto();
         let llm = FakeLlm::start().await;
-        llm.answer_with(answer);
+        llm.lists(&["some-model"]).answer_with(answer);
         let home = tempfile::tempdir().unwrap();
         for (name, text) in FILES {
             fs::write(home.path().join(name), text).unwrap();
