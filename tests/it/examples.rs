@@ -393,6 +393,8 @@ async fn learning(book: &mut Book) {
 }
 
 async fn batches(book: &mut Book) {
+    let queue = book.service.state.batches.clone().unwrap();
+    queue.work(captions_api::batch::FORMS, 1, None);
     let item = json!({"custom_id": "monday", "content_description": "Bread on the counter of a bakery, on Monday"});
     let body = Some(("application/jsonl", item.clone()));
     book.ask("create_batch", "/v1/batches", JSON, body).await;

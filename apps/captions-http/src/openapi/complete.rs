@@ -193,6 +193,9 @@ fn allow_null(schema: &mut Value) {
 
 /// What the values of the address and the headers have to look like. There they are never `null`.
 fn refine(path: &str, parameter: &mut Value) {
+    if parameter["name"] == "If-Match" {
+        parameter["example"] = "*".into();
+    }
     let schema = &mut parameter["schema"];
     if let Some(kinds) = schema["type"].as_array() {
         schema["type"] = kinds.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
