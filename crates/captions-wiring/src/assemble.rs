@@ -287,6 +287,9 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     let callers = limits::callers(&settings.limits, &quota);
     let batches = Batches::new(Parts {
         queue: Arc::new(Watched::new(batches, monitor.clone())),
+        shared: layers
+            .as_ref()
+            .and_then(|layers| Some((Arc::clone(layers.shared()?), layers.invalidations()))),
         engine: Arc::clone(&engine),
         callers: callers.clone(),
         settings: settings.batches.clone(),
