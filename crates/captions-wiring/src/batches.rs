@@ -25,7 +25,11 @@ use captions_domain::{
     limiter::Limiter,
     ports::{BatchQueue, Cache, CacheKey, Invalidation, Invalidations},
 };
-use captions_resilience::{jitter::Jitter, monitor::BatchStats, tasks::Tasks};
+use captions_resilience::{
+    jitter::Jitter,
+    monitor::{BatchStats, Monitor},
+    tasks::Tasks,
+};
 use futures_util::StreamExt;
 use time::OffsetDateTime;
 use tokio::{
@@ -203,8 +207,14 @@ impl Batches {
         self.0.resting.send_replace(true);
     }
 
+    /// Has the monitor told how the queue is.
+    pub(crate) fn report_to(&self, monitor: &Monitor) {
+        let queue = self.clone();
+        monitor.batches(move || queue.stats());
+    }
+
     /// How the queue is, as far as this process knows.
-    pub(crate) fn stats(&self) -> BatchStats {
+    fn stats(&self) -> BatchStats {
         let backlog = *lock(&self.0.backlog);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         BatchStats {
