@@ -24,7 +24,6 @@ use crate::{
 
 /// Where the pages say that the server is.
 const PRINTED: [&str; 2] = ["http://127.0.0.1:8080", "localhost:8080"];
-const CAPTION: &str = "The loaves came out at six and the counter is full. Come by while they are warm.";
 
 /// A secret that signs, and a key.
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";

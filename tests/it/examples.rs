@@ -45,7 +45,7 @@ struct Book {
     document: Value,
     examples: Map<String, Value>,
     ids: Vec<String>,
-    /// Headers that are not documented.
+    /// Headers that are not documented, and problems that are others.
     wrong: Vec<String>,
 }
 
@@ -102,9 +102,12 @@ impl Book {
     async fn problem(&mut self, code: &str, request: reqwest::RequestBuilder) {
         let reply = request.send().await.unwrap();
         let problem: Value = reply.json().await.unwrap();
-        assert_eq!(problem["code"], code, "{problem}");
-        let settled = self.settled(problem, false);
-        self.entry(PROBLEMS)[code] = settled;
+        if problem["code"] == code {
+            let settled = self.settled(problem, false);
+            self.entry(PROBLEMS)[code] = settled;
+        } else {
+            self.wrong.push(format!("{code} is {problem}"));
+        }
     }
 
     fn to(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -299,7 +302,7 @@ async fn every_example_of_the_document_is_what_the_service_is_asked_and_answers(
 
     complete(&book.document, &book.examples);
     compare(&book.examples);
-    assert!(book.wrong.is_empty(), "what is not documented: {:?}", book.wrong);
+    assert!(book.wrong.is_empty(), "what is not as expected: {:?}", book.wrong);
 }
 
 async fn users_and_captions(book: &mut Book) {
@@ -453,7 +456,11 @@ async fn problems(book: &mut Book) {
     let captions = "/v1/captions";
     let good = asked("at six");
     let no_caption = format!("/v1/captions/{NOBODY}");
-    let key = book.service.post("/v1/keys", &json!({"scopes": ["read"]})).await.1;
+    let key = book
+        .service
+        .post("/v1/keys", &json!({"name": "reader", "scopes": ["read"]}))
+        .await
+        .1;
     let secret = key["key"].as_str().unwrap();
 
     for (code, request) in [
