@@ -10,7 +10,6 @@ mod clients;
 mod coalescing;
 mod contracts;
 mod docs;
-mod examples;
 mod figures;
 mod headers;
 mod keys;
