@@ -5,13 +5,19 @@ use std::{
     sync::LazyLock,
 };
 
+use foldhash::fast::FixedState;
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{request::Language, text::has_url};
+use crate::{
+    request::Language,
+    text::{self, has_url},
+};
+
+type Stops = HashSet<&'static str, FixedState>;
 
 /// The stop words of each language that has any, to be looked up in no time.
-static STOPS: LazyLock<HashMap<String, HashSet<&'static str>>> = LazyLock::new(|| {
+static STOPS: LazyLock<HashMap<String, Stops>> = LazyLock::new(|| {
     let letters = || 'a'..='z';
     letters()
         .flat_map(|first| letters().map(move |second| String::from_iter([first, second])))
@@ -22,7 +28,7 @@ static STOPS: LazyLock<HashMap<String, HashSet<&'static str>>> = LazyLock::new(|
 /// Takes words apart from their endings, for one language.
 pub struct Words {
     stemmer: Option<Stemmer>,
-    stops: Option<&'static HashSet<&'static str>>,
+    stops: Option<&'static Stops>,
     negations: &'static [&'static str],
     more_stops: &'static [&'static str],
     /// What is written onto the end of words and belongs to the sentence.
@@ -118,7 +124,7 @@ impl Words {
 
     /// True for words that carry meaning: no stop words, no lone letters, no bare numbers.
     pub fn is_content(&self, word: &str) -> bool {
-        let lower = word.to_lowercase().replace('’', "'");
+        let lower = lowered(word);
         let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
         letters >= if lower.is_ascii() { 2 } else { 1 }
             && !self.is_stop(&lower)
@@ -132,10 +138,10 @@ impl Words {
 
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
     pub fn stems(&self, text: &str) -> Vec<String> {
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<String, FixedState> = HashSet::default();
         let mut stems: Vec<String> = Vec::new();
-        let mut words = HashSet::new();
-        for word in text.unicode_words().flat_map(split_pascal_case) {
+        let mut words: HashSet<&str, FixedState> = HashSet::default();
+        for word in text::words(text).flat_map(split_pascal_case) {
             // Taking a word apart costs more than knowing that one has.
             if words.insert(word) && self.is_content(word) {
                 let stem = self.stem(word);
@@ -156,7 +162,7 @@ impl Words {
             .map(|word| if has_url(word) { "." } else { word })
             .collect();
         let text = addresses_out.join(" ");
-        let mut runs: Vec<Vec<(usize, &str)>> = vec![Vec::new()];
+        let mut runs: Vec<Vec<(usize, &str, String)>> = vec![Vec::new()];
         let mut is_denied = false;
         for (position, piece) in text.split_word_bounds().enumerate() {
             if piece.chars().all(char::is_whitespace) || piece == "-" {
@@ -170,7 +176,8 @@ impl Words {
             };
             if is_word && !is_denied && self.is_content(piece) && !piece.chars().any(is_unspaced) {
                 if let Some(run) = runs.last_mut() {
-                    run.push((position, piece));
+                    // A word is part of up to six phrases, and taking it apart costs more than knowing that.
+                    run.push((position, piece, self.stem(piece)));
                 }
             } else {
                 runs.push(Vec::new());
@@ -183,15 +190,24 @@ impl Words {
                     phrases.push(Phrase {
                         words: window
                             .iter()
-                            .map(|(_, word)| self.without_ending(word).to_owned())
+                            .map(|(_, word, _)| self.without_ending(word).to_owned())
                             .collect(),
-                        stems: window.iter().map(|(_, word)| self.stem(word)).collect(),
+                        stems: window.iter().map(|(.., stem)| stem.clone()).collect(),
                         position: window[0].0,
                     });
                 }
             }
         }
         phrases
+    }
+}
+
+/// In lower case, with one form of apostrophe.
+pub(crate) fn lowered(word: &str) -> String {
+    if word.is_ascii() {
+        word.to_ascii_lowercase()
+    } else {
+        word.to_lowercase().replace('’', "'")
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
     sync::LazyLock,
 };
 
+use foldhash::fast::FixedState;
+
 use crate::{
     phrases::is_unspaced,
     request::Language,
@@ -221,8 +223,8 @@ fn is_nordic_pair(one: usize, other: usize) -> bool {
 }
 
 /// Each small word, with a bit for each of the languages that have it.
-static SMALL_WORDS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
-    let mut known: HashMap<&'static str, u32> = HashMap::new();
+static SMALL_WORDS: LazyLock<HashMap<&'static str, u32, FixedState>> = LazyLock::new(|| {
+    let mut known: HashMap<&'static str, u32, FixedState> = HashMap::default();
     for (bit, language) in KNOWN.iter().enumerate() {
         for word in stop_words::lookup(language).unwrap_or_default() {
             *known.entry(word).or_default() |= 1 << bit;
