@@ -1,11 +1,12 @@
 //! What a text is about: its content words and the phrases that they form. Shared by hashtags and score.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, HashSet},
     sync::LazyLock,
 };
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, RandomState};
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -25,9 +26,20 @@ static STOPS: LazyLock<HashMap<String, Stops>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The most stems of one language that a thread remembers, and the longest word of these in bytes: half a megabyte.
+const REMEMBERED: usize = 4096;
+const LONGEST_REMEMBERED: usize = 32;
+
+thread_local! {
+    /// Stems of words that were taken apart lately, by the number of the language. Taking a word apart takes a hundred times
+    /// as long as finding it, and people use the same words again and again.
+    static STEMS: RefCell<Vec<HashMap<String, String, RandomState>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Takes words apart from their endings, for one language.
 pub struct Words {
-    stemmer: Option<Stemmer>,
+    /// With the number of its language.
+    stemmer: Option<(usize, Stemmer)>,
     stops: Option<&'static Stops>,
     negations: &'static [&'static str],
     more_stops: &'static [&'static str],
@@ -73,7 +85,7 @@ impl Words {
             _ => None,
         };
         Self {
-            stemmer: algorithm.map(Stemmer::create),
+            stemmer: algorithm.map(|algorithm| (algorithm as usize, Stemmer::create(algorithm))),
             stops: STOPS.get(language.primary()),
             negations: negations(language.primary()),
             more_stops: more_stops(language.primary()),
@@ -95,7 +107,8 @@ impl Words {
     pub fn stem(&self, word: &str) -> String {
         let lower = self.without_ending(word).to_lowercase();
         match &self.stemmer {
-            Some(stemmer) => stemmer.stem(&lower).into_owned(),
+            Some((language, stemmer)) if lower.len() <= LONGEST_REMEMBERED => remembered(*language, stemmer, lower),
+            Some((_, stemmer)) => stemmer.stem(&lower).into_owned(),
             None => lower,
         }
     }
@@ -200,6 +213,24 @@ impl Words {
         }
         phrases
     }
+}
+
+fn remembered(language: usize, stemmer: &Stemmer, word: String) -> String {
+    STEMS.with_borrow_mut(|all| {
+        if all.len() <= language {
+            all.resize_with(language + 1, HashMap::default);
+        }
+        let known = &mut all[language];
+        if let Some(stem) = known.get(&word) {
+            return stem.clone();
+        }
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        let stem = stemmer.stem(&word).into_owned();
+        known.insert(word, stem.clone());
+        stem
+    })
 }
 
 /// In lower case, with one form of apostrophe.

@@ -74,10 +74,17 @@ impl<'a> Field<'a> {
     /// The words at neighbouring places whose letters together are `joined`, which has no capitals: `goldenretriever`.
     pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {
         (2..=4).find_map(|size| {
-            let mut runs = self.words.windows(size).map(|run| {
+            let texts = |run: &[(Range<usize>, String)]| -> Vec<String> {
                 let texts = run.iter().map(|(range, _)| &self.text[range.clone()]);
-                texts.map(str::to_owned).collect::<Vec<_>>()
-            });
+                texts.map(str::to_owned).collect()
+            };
+            // Letters of ASCII keep their number in lower case, and no run of another length need be written out.
+            let may_be = |run: &[(Range<usize>, String)]| {
+                let length: usize = run.iter().map(|(range, _)| range.len()).sum();
+                let mut texts = run.iter().map(|(range, _)| &self.text[range.clone()]);
+                length == joined.len() || !texts.all(str::is_ascii)
+            };
+            let mut runs = self.words.windows(size).filter(|run| may_be(run)).map(texts);
             runs.find(|run| run.concat().to_lowercase() == joined)
         })
     }

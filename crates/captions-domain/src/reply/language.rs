@@ -191,6 +191,9 @@ fn speaks_another(sentence: &str, wanted: &Language) -> bool {
             continue;
         }
         let languages = languages_of(word);
+        if languages == 0 {
+            continue;
+        }
         let is_own = languages & (1 << own) != 0;
         for other in 0..KNOWN.len() {
             let is_other = languages & (1 << other) != 0;
@@ -255,6 +258,9 @@ fn small_words(text: &str) -> (usize, [usize; KNOWN.len()]) {
     for word in spoken(text).flat_map(text::words) {
         words += 1;
         let languages = languages_of(word);
+        if languages == 0 {
+            continue;
+        }
         for (bit, count) in small.iter_mut().enumerate() {
             *count += usize::from(languages & (1 << bit) != 0);
         }
