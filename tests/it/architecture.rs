@@ -54,7 +54,7 @@ fn may_use(from: &str, to: &str) -> bool {
         // Counts what the rules, the defaults and the safeguards cost, without building what else there is.
         "captions-instructions" => ["captions-domain", "captions-embedded", "captions-resilience"].contains(&to),
         // It starts the whole as production does and measures it from outside.
-        "captions-bench" => to == "captions-http" || to == "captions-wiring",
+        "captions-bench" => ["captions-cli", "captions-http", "captions-wiring", "captions-testkit"].contains(&to),
         _ => false,
     }
 }
