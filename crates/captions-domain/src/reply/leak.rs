@@ -11,6 +11,8 @@ use crate::{injection, polish, prompt::Prompt, text};
 
 /// So many letters in a row, without spaces and signs, are a quotation: five or six words.
 const QUOTATION: usize = 30;
+/// Of every such row, one of these steps holds half of it.
+const STEP: usize = QUOTATION / 2;
 /// A word of so many signs of code, with digits or capitals inside, is in code.
 const CODE: usize = 24;
 /// So many things that our instructions speak of, in one text, are our instructions in other words.
@@ -216,8 +218,6 @@ impl Secrets {
                 other => *other,
             })
             .collect();
-        // Of every long row, one of these steps holds half of it.
-        const STEP: usize = QUOTATION / 2;
         let texts = [plain, reversed, shifted];
         let steps = |text: &Vec<u8>| (0..text.len().saturating_sub(STEP)).step_by(STEP);
         // The first letters of all of them: few places of ours begin so.
