@@ -163,13 +163,13 @@ mod tests {
         notes.spent(Part::Llm, Duration::from_millis(812));
         notes.spent(Part::Preferences, Duration::from_micros(240));
 
-        let parts = super::parts(&notes).unwrap();
+        let told = parts(&notes).unwrap();
         let looked = KeyLookedAt(Duration::from_micros(110));
         assert_eq!(
-            server_timing(Some(looked), Some(&parts), Duration::from_millis(815)),
+            server_timing(Some(looked), Some(&told), Duration::from_millis(815)),
             "auth;dur=0.1, prefs;dur=0.2, llm;dur=812.0, total;dur=815.0"
         );
-        assert_eq!(super::parts(&Notes::default()), None);
+        assert_eq!(parts(&Notes::default()), None);
         assert_eq!(server_timing(None, None, Duration::from_millis(2)), "total;dur=2.0");
     }
 }
