@@ -9,7 +9,13 @@ use serde_json::{Map, Value, json};
 use super::EXAMPLES;
 
 /// Operations whose answers tell who answered. The first two also tell of the cache.
-const CREDITED: [&str; 4] = ["create_caption", "stream_caption", "rewrite", "rewrite_caption"];
+const CREDITED: [&str; 5] = [
+    "create_caption",
+    "stream_caption",
+    "write_variants",
+    "rewrite",
+    "rewrite_caption",
+];
 const CACHED: [&str; 2] = ["create_caption", "stream_caption"];
 
 /// A header or parameter: name, description, type, example.
@@ -216,6 +222,7 @@ fn refine(path: &str, parameter: &mut Value) {
         (Some("query"), Some("cursor")) => json!({ "pattern": match path {
             "/v1/batches" => "^b[0-9a-f]{32}$",
             "/v1/keys" => "^k[0-9a-f]{32}$",
+            "/v1/users" => "^u\\.[A-Za-z0-9_-]{1,100}$",
             _ => "^c[0-9a-f]{48}$",
         } }),
         (Some("header"), Some("If-Match")) => json!({ "pattern": "^(\\*|(W/)?\"[0-9a-f]{1,32}\")$" }),
