@@ -11,7 +11,7 @@ use captions_domain::{
     engine::{Engine, Options},
     fault::{Fault, LlmError},
     limiter::Limiter,
-    ports::{KeyStore, UserStore},
+    ports::{KeyStore, Quota, UserStore},
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
@@ -106,6 +106,8 @@ pub struct Assembled {
     pub keys_required: bool,
     /// How much each caller may ask whose key says nothing else. The app knows who asks.
     pub callers: Limiter,
+    /// Where limits are counted, together with other replicas where that can be.
+    pub quota: Arc<dyn Quota>,
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
@@ -303,6 +305,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
         keys_required: settings.auth.is_required(settings.server.listen),
         callers,
+        quota,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
         replays: caches::replays(layers.as_ref()),

@@ -125,11 +125,16 @@ impl KeyStore for SqliteStore {
     }
 
     async fn used(&self, _: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
-        for (id, at) in uses {
-            let query =
-                sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1");
-            self.execute(query.bind(id.0).bind(microseconds(*at))).await?;
-        }
+        // One statement, so that the file is written once.
+        let uses: Vec<(String, i64)> = uses
+            .iter()
+            .map(|(id, at)| (id.0.simple().to_string(), microseconds(*at)))
+            .collect();
+        let query = sqlx::query(
+            "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, used.at), used.at) FROM \
+             (SELECT unhex(value ->> 0) AS id, value ->> 1 AS at FROM json_each(?)) AS used WHERE api_keys.id = used.id",
+        );
+        self.execute(query.bind(Json(uses))).await?;
         Ok(())
     }
 }
