@@ -9,6 +9,7 @@ mod watch;
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -69,10 +70,17 @@ struct Inner {
     held: Mutex<HashMap<TenantId, Instant>>,
     /// Until when nothing is begun.
     paused: Mutex<Option<Instant>>,
+    pace: Mutex<Option<Pace>>,
     backlog: Mutex<Backlog>,
     counts: Counts,
     watched: Watched,
     jitter: Jitter,
+}
+
+/// One item at a time, and none sooner than so long after the one before.
+struct Pace {
+    each: Duration,
+    next: Instant,
 }
 
 /// Since the start.
@@ -115,6 +123,7 @@ impl Batches {
             resting: Sender::new(false),
             held: Mutex::default(),
             paused: Mutex::default(),
+            pace: Mutex::default(),
             backlog: Mutex::default(),
             counts: Counts::default(),
             watched: Watched::default(),
@@ -155,6 +164,14 @@ impl Batches {
         if self.0.tasks.spawn("batches", work).is_err() {
             tracing::error!("the workers of the batches were not started");
         }
+    }
+
+    /// Begins at most so many items a minute from now on, evenly, in this process. Items that are tried again count again.
+    pub fn pace(&self, per_minute: NonZeroU32) {
+        *lock(&self.0.pace) = Some(Pace {
+            each: Duration::from_mins(1) / per_minute.get(),
+            next: Instant::now(),
+        });
     }
 
     /// Begins nothing more. What was begun goes on until the process ends.
@@ -223,6 +240,9 @@ impl Inner {
                 drop(self.tasks.spawn("batch webhook", told));
             }
             let found = !taken.items.is_empty();
+            if found && let Some(pace) = &mut *lock(&self.pace) {
+                pace.next = Instant::now() + pace.each;
+            }
             for item in taken.items {
                 self.begin(forms, item, free.pop());
             }
@@ -233,20 +253,25 @@ impl Inner {
         }
     }
 
-    /// Every free slot, as soon as there is one and nothing is paused; `None` once the process is to end.
+    /// Every free slot, or one where there is a pace, as soon as there is one and nothing is paused; `None` once the process is
+    /// to end.
     async fn free(&self, slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
         let first = tokio::select! {
             biased;
             () = self.resting() => return None,
             slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
         };
+        let next = lock(&self.pace).as_ref().map(|pace| pace.next);
         let paused = *lock(&self.paused);
-        if let Some(until) = paused {
+        if let Some(until) = paused.max(next) {
             tokio::select! {
                 biased;
                 () = self.resting() => return None,
                 () = sleep_until(until) => {}
             }
+        }
+        if next.is_some() {
+            return Some(vec![first]);
         }
         let mut free = vec![first];
         while let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
@@ -315,7 +340,7 @@ impl Inner {
             request_id: name.into(),
             fresh_id: Uuid::now_v7(),
             now: OffsetDateTime::now_utc().truncate_to_microsecond(),
-            deadline: std::time::Instant::now() + CALL,
+            deadline: (Instant::now() + CALL).into_std(),
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
             class: Class::Batch,
             notes: Arc::default(),
@@ -327,3 +352,6 @@ impl Inner {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,7 +230,7 @@ impl Inner {
             // The caption has this id whoever writes it.
             fresh_id: item.caption.0,
             now: OffsetDateTime::now_utc().truncate_to_microsecond(),
-            deadline: std::time::Instant::now() + self.settings.item_deadline,
+            deadline: (Instant::now() + self.settings.item_deadline).into_std(),
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
             payers: payers(item, self.budget),
             ..self.context(name)
