@@ -6,10 +6,12 @@ use std::num::NonZeroU32;
 use async_trait::async_trait;
 use captions_domain::{
     answers::Uncached,
-    batch::{Batch, Change, Claimed, Outcome, Page, Settlement, Taken, Ticket},
+    batch::{Batch, Change, Claimed, Outcome, Page, Payer, Settlement, Taken, Ticket},
+    budget::{Account, Budget, Period},
     caption::CaptionId,
     engine::Options,
-    fault::{Fault, FaultKind, LlmError},
+    fault::{Fault, FaultKind, LlmError, Unpaid},
+    keys::KeyLimits,
     ports::{ChunkStream, Completion, Description, LlmProvider, MockCaptionStore, MockUserStore},
     prompt::{Prompt, Templates},
     quota::Plan,
@@ -22,10 +24,11 @@ use captions_resilience::{
     slots::SlotSettings,
 };
 use captions_testkit::build;
+use rstest::rstest;
 use tokio::time::timeout;
 
 use super::*;
-use crate::machine::Machine;
+use crate::{limits, machine::Machine};
 
 /// What one item or one person takes of the writer.
 const WRITING: Duration = Duration::from_millis(100);
@@ -149,7 +152,9 @@ impl BatchQueue for Shelf {
 /// Writes templates, each in the time that it is told to take or not at all, and notes who asked.
 struct Writer {
     takes: Duration,
-    fault: Option<FaultKind>,
+    error: Option<LlmError>,
+    /// Who paid for each call.
+    payers: Mutex<Vec<Vec<String>>>,
     calls: Mutex<Vec<(Instant, Class)>>,
     under_way: Mutex<(usize, usize)>,
     hand: TemplateWriter,
@@ -159,7 +164,8 @@ impl Writer {
     fn taking(takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             takes,
-            fault: None,
+            error: None,
+            payers: Mutex::default(),
             calls: Mutex::default(),
             under_way: Mutex::default(),
             hand: TemplateWriter::new("writer"),
@@ -167,8 +173,12 @@ impl Writer {
     }
 
     fn failing() -> Arc<Self> {
+        Self::failing_with(Fault::new(FaultKind::Unavailable).into())
+    }
+
+    fn failing_with(error: LlmError) -> Arc<Self> {
         let mut writer = Self::taking(Duration::ZERO);
-        Arc::get_mut(&mut writer).unwrap().fault = Some(FaultKind::Unavailable);
+        Arc::get_mut(&mut writer).unwrap().error = Some(error);
         writer
     }
 
@@ -182,6 +192,8 @@ impl Writer {
 impl LlmProvider for Writer {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         lock(&self.calls).push((Instant::now(), cx.class));
+        let payers = cx.payers.iter().map(|payer| payer.account.to_string());
+        lock(&self.payers).push(payers.collect());
         {
             let (now, most) = &mut *lock(&self.under_way);
             *now += 1;
@@ -189,8 +201,8 @@ impl LlmProvider for Writer {
         }
         sleep(self.takes).await;
         lock(&self.under_way).0 -= 1;
-        match self.fault {
-            Some(kind) => Err(Fault::new(kind).into()),
+        match &self.error {
+            Some(error) => Err(error.clone()),
             None => self.hand.complete(cx, prompt).await,
         }
     }
@@ -252,6 +264,7 @@ fn batches(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: &[(
     Batches::new(Parts {
         queue: Arc::<Shelf>::clone(shelf),
         engine: Arc::new(engine),
+        budget: limits::budget(&settings.budgets),
         callers: Limiter::new(Arc::new(MemoryQuota::new(16)), Plan::default()),
         settings: settings.batches,
         max_attempts: 3,
@@ -318,6 +331,53 @@ async fn at_a_pace_items_are_begun_one_by_one_at_even_distances() {
 
     shelf.settles(5).await;
     assert_eq!(since_the_first(&writer.calls()), [0, 2000, 4000, 6000, 8000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_is_paid_by_its_tenant_and_by_the_key_that_submitted_it() {
+    let (shelf, writer) = (Shelf::of(2), Writer::taking(WRITING));
+    let budget = Budget {
+        limit: "25".parse().unwrap(),
+        per: Period::Day,
+    };
+    lock(&shelf.items)[1].0.payer = Some(Payer {
+        family: "f".to_owned(),
+        limits: KeyLimits {
+            budget: Some(budget),
+            ..KeyLimits::default()
+        },
+    });
+    let prices =
+        "[{name = 'a', kind = 'openai', base_url = 'http://h/v1', model = 'm', price_input = 1, price_output = 1}]";
+    let batches = batches(
+        &shelf,
+        &writer,
+        1,
+        &[("budgets.limit", "10"), ("llm.providers", prices)],
+    );
+
+    batches.work(FORMS, 1, None);
+
+    shelf.settles(2).await;
+    assert_eq!(*lock(&writer.payers), [vec!["tenant"], vec!["key:f", "tenant"]]);
+}
+
+#[rstest]
+#[case::spent(Unpaid::OverBudget { account: Account::Tenant, ends_in: LONG }, true)]
+#[case::not_counted(Unpaid::Uncounted(Fault::new(FaultKind::Unavailable)), false)]
+#[tokio::test(start_paused = true)]
+async fn an_item_that_nobody_pays_for_fails_and_one_that_cannot_be_counted_waits(
+    #[case] why: Unpaid,
+    #[case] is_final: bool,
+) {
+    let (shelf, writer) = (Shelf::of(1), Writer::failing_with(why.into()));
+    let batches = batches(&shelf, &writer, 1, &[]);
+
+    batches.work(FORMS, 1, None);
+
+    let (_, _, how) = shelf.settles(1).await.remove(0);
+    let has_failed = matches!(how, Settlement::Failed(_));
+    assert_eq!(has_failed, is_final, "{how:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use captions_domain::{
     budget::{Balance, Payer, Spent, Step},
-    caption::Source,
+    caption::{Degraded, Source},
     engine::GenerateError,
     fault::{LlmError, Unpaid},
 };
@@ -42,7 +42,8 @@ async fn settled(assembled: &Assembled, payer: &Payer) -> Balance {
 #[tokio::test]
 async fn what_is_asked_is_paid_once_and_what_is_remembered_is_free() {
     let server = FakeLlm::start().await;
-    let assembled = assembled(&machine_with(&server, "1")).await;
+    let machine = machine_with(&server, "1");
+    let assembled = assembled(&machine).await;
     let payer = context(&assembled).payers[0].clone();
 
     let first = generate(&assembled, "golden hour at our cafe").await.unwrap();
@@ -57,7 +58,8 @@ async fn what_is_asked_is_paid_once_and_what_is_remembered_is_free() {
 #[tokio::test]
 async fn beyond_the_budget_nobody_is_called_and_no_template_stands_in() {
     let server = FakeLlm::start().await;
-    let assembled = assembled(&machine_with(&server, "0.000001")).await;
+    let machine = machine_with(&server, "0.000001");
+    let assembled = assembled(&machine).await;
     let payer = context(&assembled).payers[0].clone();
 
     let refused = generate(&assembled, "golden hour at our cafe").await;
@@ -120,8 +122,23 @@ async fn of_many_at_once_no_more_is_spent_than_there_is() {
 #[tokio::test]
 async fn without_a_budget_nobody_pays() {
     let server = FakeLlm::start().await;
-    let assembled = assembled(&machine_with(&server, "0")).await;
+    let machine = machine_with(&server, "0");
+    let assembled = assembled(&machine).await;
 
     assert!(context(&assembled).payers.is_empty());
     generate(&assembled, "golden hour at our cafe").await.unwrap();
+}
+
+/// Whose store is gone gets what costs nothing, is told so, and is called nobody for.
+#[tokio::test]
+async fn what_cannot_be_counted_is_written_by_who_costs_nothing() {
+    let server = FakeLlm::start().await;
+    let machine = machine_with(&server, "1");
+    let assembled = assembled(&machine).await;
+    std::fs::remove_dir_all(machine.path("home")).unwrap();
+
+    let answer = generate(&assembled, "golden hour at our cafe").await.unwrap();
+
+    assert_eq!((answer.source, server.count()), (Source::Template, 0));
+    assert!(answer.degraded.contains(&Degraded::TemplateFallback));
 }
