@@ -547,3 +547,30 @@ async fn whoever_waits_in_person_waits_for_one_item_at_most_while_a_batch_fills_
     assert!(took < 3 * item, "{took:?}");
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_lives_as_long_and_is_as_large_as_the_settings_say() {
+    let llm = FakeLlm::start().await;
+    for (settings, lives, taken) in [
+        (vec![], 86_400, 202),
+        (
+            vec![
+                ("CAPTIONS_BATCHES__EXPIRY", "90"),
+                ("CAPTIONS_BATCHES__BODY_LIMIT", "300000"),
+            ],
+            90,
+            413,
+        ),
+    ] {
+        let service = process(&llm, 0, &settings).await;
+
+        let (status, _, kept) = submit(&service, lines(1)).await;
+        let (large, ..) = submit(&service, lines(3000)).await;
+
+        assert_eq!(status, 202, "{kept}");
+        let kept: batch::BatchDocument = serde_json::from_value(kept).unwrap();
+        let life = kept.expires_at - kept.created_at;
+        assert_eq!((life.whole_seconds(), large), (lives, taken));
+        service.stop().await;
+    }
+}

@@ -207,7 +207,7 @@ impl Line {
     }
 
     /// An attempt that the network ended. What depends on a version is not sent again once it may have arrived: its own
-    /// first attempt would be the one that changed the version.
+    /// first attempt would be the one that changed the version. Nor is a POST without a key.
     fn cut(&self, error: reqwest::Error, ask: &Ask) -> Failed {
         let error = error.without_url();
         if error.is_connect() {
@@ -221,7 +221,7 @@ impl Line {
         } else {
             Error::Broken(error.into())
         };
-        if ask.if_match.is_some() {
+        if ask.if_match.is_some() || (ask.method == Method::POST && ask.once.is_none()) {
             never(error)
         } else {
             again(error, None)
@@ -240,6 +240,18 @@ impl Ask {
             .map_err(|error| Error::Options(format!("the body cannot be written as JSON: {error}")))?;
         self.body = Some((kind, bytes.into()));
         Ok(self)
+    }
+
+    /// Under this key instead of one of its own.
+    pub(crate) fn once(mut self, key: &str) -> Self {
+        self.once = Some(key.to_owned());
+        self
+    }
+
+    /// Without a key: what makes a secret is kept nowhere, and so not made again either once it may have arrived.
+    pub(crate) fn unrepeated(mut self) -> Self {
+        self.once = None;
+        self
     }
 
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {

@@ -50,6 +50,7 @@ mod batches;
 mod call;
 mod captions;
 mod error;
+mod keys;
 mod options;
 mod reply;
 mod retry;
@@ -68,6 +69,7 @@ pub use captions_domain as domain;
 
 use self::call::{Ask, Line};
 pub use self::{
+    batches::BatchLine,
     error::{Cause, Error, Refusal},
     options::Options,
     reply::Reply,

@@ -15,7 +15,7 @@ use captions_domain::{
 use sqlx::{Error, Postgres, QueryBuilder, Row as _, postgres::PgRow, types::Json};
 use time::OffsetDateTime;
 
-use crate::{fault::fault, once, store::PgStore, users::to_microsecond};
+use crate::{batches, fault::fault, once, store::PgStore, users::to_microsecond};
 
 macro_rules! columns {
     () => {
@@ -120,14 +120,7 @@ impl CaptionStore for PgStore {
 
     async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
         once::forget(self, cx, extent).await?;
-        if let Extent::OfUser(user) = extent {
-            // What batches keep of the user goes with them: an item that was not begun fails then.
-            let kept =
-                sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = $1 AND user_id = $2");
-            self.pool
-                .execute(kept.bind(cx.tenant.as_str()).bind(user.as_str()))
-                .await?;
-        }
+        batches::forget(self, cx, extent).await?;
         let (one, whose, until) = match extent {
             Extent::One(id) => (Some(id.0), None, None),
             Extent::OfUser(user) => (None, Some(user.as_str()), Some(to_microsecond(cx.now))),

@@ -13,7 +13,7 @@ use captions_domain::{
 use sqlx::{Error, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow, types::Json};
 use time::OffsetDateTime;
 
-use super::{SqliteStore, fault::fault, once, users::microseconds};
+use super::{SqliteStore, batches, fault::fault, once, users::microseconds};
 
 macro_rules! columns {
     () => {
@@ -144,12 +144,7 @@ impl CaptionStore for SqliteStore {
         self.execute(query.bind(cx.tenant.as_str()).bind(&digest[..]).bind(until))
             .await?;
         once::forget(self, cx, extent).await?;
-        if let Extent::OfUser(user) = extent {
-            // What batches keep of the user goes with them: an item that was not begun fails then.
-            let kept =
-                sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = ? AND user_id = ?");
-            self.execute(kept.bind(cx.tenant.as_str()).bind(user.as_str())).await?;
-        }
+        batches::forget(self, cx, extent).await?;
         let query = match extent {
             Extent::One(id) => sqlx::query("DELETE FROM captions WHERE tenant = ? AND id = ?")
                 .bind(cx.tenant.as_str())

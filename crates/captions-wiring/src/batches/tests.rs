@@ -12,10 +12,10 @@ use captions_domain::{
     engine::Options,
     fault::{Fault, FaultKind, LlmError, Unpaid},
     keys::KeyLimits,
-    ports::{ChunkStream, Completion, Description, LlmProvider, MockCaptionStore, MockUserStore},
+    ports::{ChunkStream, Completion, Description, LlmProvider, MockCache, MockCaptionStore, MockUserStore},
     prompt::{Prompt, Templates},
     quota::Plan,
-    request::CaptionRequest,
+    request::{CaptionRequest, ProviderName},
 };
 use captions_embedded::{quota::MemoryQuota, template::TemplateWriter};
 use captions_resilience::{
@@ -28,14 +28,14 @@ use rstest::rstest;
 use tokio::time::timeout;
 
 use super::*;
-use crate::{limits, machine::Machine};
+use crate::machine::Machine;
 
 /// What one item or one person takes of the writer.
 const WRITING: Duration = Duration::from_millis(100);
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_hours(10);
 
-/// A queue of one batch in memory, and a diary.
+/// A queue in memory, and a diary.
 #[derive(Default)]
 struct Shelf {
     /// Items without an outcome, and from when on they may be had.
@@ -46,6 +46,19 @@ struct Shelf {
 
 impl Shelf {
     fn of(items: u32) -> Arc<Self> {
+        Self::of_batches(&[(items, None, "Loaf")])
+    }
+
+    /// One batch each: its items, who pays, and what they are about.
+    fn of_batches(batches: &[(u32, Option<Payer>, &str)]) -> Arc<Self> {
+        let all = Self::default();
+        for (items, payer, what) in batches {
+            all.add(*items, payer.as_ref(), what);
+        }
+        Arc::new(all)
+    }
+
+    fn add(&self, items: u32, payer: Option<&Payer>, what: &str) {
         let batch = BatchId(Uuid::now_v7());
         let item = |index| Claimed {
             ticket: Ticket {
@@ -54,17 +67,13 @@ impl Shelf {
                 lease: Uuid::nil(),
             },
             tenant: TenantId::local(),
-            payer: None,
+            payer: payer.cloned(),
             caption: CaptionId(Uuid::now_v7()),
-            request: format!("Loaf number {index} on the counter of a bakery"),
+            request: format!("{what} number {index} on the counter of a bakery"),
             tries: 0,
             reclaimed: false,
         };
-        let items = (0..items).map(|index| (item(index), Instant::now())).collect();
-        Arc::new(Self {
-            items: Mutex::new(items),
-            ..Self::default()
-        })
+        lock(&self.items).extend((0..items).map(|index| (item(index), Instant::now())));
     }
 
     /// When what was settled, but for what is kept.
@@ -109,7 +118,12 @@ impl BatchQueue for Shelf {
         lock(&self.claims).push((now, turn.clone()));
         let mut items = lock(&self.items);
         let waiting = u64::try_from(items.len()).unwrap();
-        let due = items.iter_mut().filter(|(_, due)| *due <= now);
+        let may_be_had = |item: &Claimed, due: Instant| due <= now && !turn.held.contains(&item.ticket.batch);
+        let first = items.iter().find(|(item, due)| may_be_had(item, *due));
+        let batch = first.map(|(item, _)| item.ticket.batch);
+        let due = items
+            .iter_mut()
+            .filter(|(item, due)| Some(item.ticket.batch) == batch && may_be_had(item, *due));
         let claimed = due.take(turn.items as usize).map(|(item, due)| {
             *due = now + turn.lease;
             item.tries += 1;
@@ -216,10 +230,36 @@ impl LlmProvider for Writer {
     }
 }
 
-/// A request of these words that is kept nowhere.
+/// Before the writer; closed to whoever names it.
+struct Door(Guarded<dyn LlmProvider>);
+
+#[async_trait]
+impl LlmProvider for Door {
+    async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
+        if prompt.provider.is_some() {
+            let fault = Fault::new(FaultKind::CircuitOpen {
+                retry_after: Duration::from_secs(30),
+            });
+            return Err(fault.into());
+        }
+        self.0.complete(cx, prompt).await
+    }
+
+    async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
+        self.0.stream(cx, prompt).await
+    }
+
+    fn describe(&self) -> &Description {
+        self.0.describe()
+    }
+}
+
+/// A request of these words that is kept nowhere. What is about a cake names its provider.
 fn request(words: &str) -> CaptionRequest {
+    let named = words.starts_with("Cake").then(|| ProviderName::new("writer").unwrap());
     CaptionRequest {
         store: false,
+        provider: named,
         ..CaptionRequest::new(build::description(words))
     }
 }
@@ -237,7 +277,10 @@ fn batches(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: &[(
     let machine = settings
         .iter()
         .fold(Machine::new(), |machine, (key, value)| machine.flag(key, value));
-    let settings = machine.loads().settings;
+    Batches::new(parts(shelf, writer, slots, machine.loads().settings.batches))
+}
+
+fn parts(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: settings::Batches) -> Parts {
     let policy = PolicySettings {
         deadline: true,
         ledger: true,
@@ -253,7 +296,7 @@ fn batches(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: &[(
         users: Arc::new(MockUserStore::new()),
         captions: Arc::new(MockCaptionStore::new()),
         answers: Arc::new(Uncached),
-        llm: Arc::new(Guarded::new(writer, Policy::new(policy))),
+        llm: Arc::new(Door(Guarded::new(writer, Policy::new(policy)))),
         rungs: Vec::new(),
         options: Options {
             caption_ttl: Duration::from_hours(1),
@@ -261,16 +304,17 @@ fn batches(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: &[(
             templates: Templates::default(),
         },
     };
-    Batches::new(Parts {
+    Parts {
         queue: Arc::<Shelf>::clone(shelf),
+        shared: None,
         engine: Arc::new(engine),
-        budget: limits::budget(&settings.budgets),
+        budget: None,
         callers: Limiter::new(Arc::new(MemoryQuota::new(16)), Plan::default()),
-        settings: settings.batches,
+        settings,
         max_attempts: 3,
         time_for_background: Duration::from_secs(10),
         tasks: Tasks::new(1000),
-    })
+    }
 }
 
 /// Moments as milliseconds after the first of them.
@@ -460,6 +504,154 @@ async fn an_item_is_tried_so_often_and_each_wait_is_four_times_as_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_pays_and_is_at_the_limit_holds_up_no_other_batch_of_the_tenant() {
+    let poor = Payer {
+        family: "poor".to_owned(),
+        limits: KeyLimits {
+            requests_per_hour: Some(1),
+            ..KeyLimits::default()
+        },
+    };
+    let shelf = Shelf::of_batches(&[(3, Some(poor), "Roll"), (5, None, "Loaf")]);
+    let writer = Writer::taking(WRITING);
+    let batches = batches(&shelf, &writer, 1, &[("batches.poll", "0.1")]);
+    batches.work(FORMS, 1, None);
+
+    sleep(Duration::from_secs(5)).await;
+
+    let written = |how: &Settlement| matches!(how, Settlement::Succeeded(_));
+    let written = shelf.settled().iter().filter(|(_, _, how)| written(how)).count();
+    assert_eq!(written, 1 + 5);
+    assert_eq!(
+        lock(&shelf.items).len(),
+        2,
+        "the others of the first wait for their hour"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_names_a_provider_that_is_left_alone_holds_up_nobody_who_does_not() {
+    let shelf = Shelf::of_batches(&[(3, None, "Cake"), (5, None, "Loaf")]);
+    let writer = Writer::taking(WRITING);
+    let batches = batches(&shelf, &writer, 1, &[("batches.poll", "0.1")]);
+    batches.work(FORMS, 1, None);
+
+    sleep(Duration::from_secs(5)).await;
+
+    assert_eq!(writer.calls().len(), 5);
+    let untried = lock(&shelf.items).iter().all(|(item, _)| item.tries == 0);
+    assert!(untried && lock(&shelf.items).len() == 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_stored_before_the_process_ended_is_not_given_back() {
+    for stored in [true, false] {
+        let (shelf, writer) = (Shelf::of(1), Writer::taking(LONG));
+        let mut parts = parts(&shelf, &writer, 1, Machine::new().loads().settings.batches);
+        let mut captions = MockCaptionStore::new();
+        captions
+            .expect_read()
+            .returning(move |_, _| Ok(stored.then(build::record_bare)));
+        Arc::get_mut(&mut parts.engine).unwrap().captions = Arc::new(captions);
+        let tasks = parts.tasks.clone();
+        let batches = Batches::new(parts);
+        batches.work(FORMS, 1, None);
+        sleep(WRITING).await;
+
+        tasks.drain(Duration::from_secs(10)).await;
+
+        let (_, _, how) = shelf.settled().remove(0);
+        let expected = if stored {
+            Settlement::Succeeded("found".to_owned())
+        } else {
+            Settlement::Later {
+                after: Duration::ZERO,
+                counts: false,
+            }
+        };
+        assert_eq!(how, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_for_which_the_machine_has_no_task_is_given_back_untried() {
+    let (shelf, writer) = (Shelf::of(1), Writer::taking(WRITING));
+    let mut parts = parts(&shelf, &writer, 1, Machine::new().loads().settings.batches);
+    // The one that looks for work.
+    parts.tasks = Tasks::new(1);
+    let batches = Batches::new(parts);
+
+    batches.work(FORMS, 1, None);
+
+    shelf.settles(3).await;
+    assert!(
+        lock(&shelf.items)
+            .iter()
+            .all(|(item, _)| item.tries <= 1 && !item.reclaimed)
+    );
+    assert!(
+        shelf
+            .settled()
+            .iter()
+            .all(|(_, _, how)| matches!(how, Settlement::Later { counts: false, .. }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_grow_rarer_while_there_is_nothing_to_do_and_word_of_a_batch_ends_that() {
+    let (shelf, writer) = (Shelf::of(0), Writer::taking(WRITING));
+    let (tell, told) = tokio::sync::mpsc::unbounded_channel();
+    let told = futures_util::stream::unfold(told, async |mut told| Some((told.recv().await?, told)));
+    let mut parts = parts(
+        &shelf,
+        &writer,
+        1,
+        Machine::new().flag("batches.poll", "1").loads().settings.batches,
+    );
+    let mut cache = MockCache::new();
+    cache.expect_remove().times(1).returning(|_, key| {
+        assert_eq!(*key, news());
+        Ok(())
+    });
+    parts.shared = Some((Arc::new(cache), told.boxed()));
+    let batches = Batches::new(parts);
+    batches.work(FORMS, 1, None);
+
+    sleep(Duration::from_mins(10)).await;
+
+    // One each second would be 600. The jitter is a quarter.
+    let looks = lock(&shelf.claims).len();
+    assert!((60..=110).contains(&looks), "{looks}");
+    for word in [
+        Invalidation::One(build::context().tenant, news()),
+        Invalidation::Everything,
+    ] {
+        let before = lock(&shelf.claims).len();
+        shelf.add(1, None, "Loaf");
+        let heard = Instant::now();
+        tell.send(word).unwrap();
+        while lock(&shelf.claims).len() == before {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert!(heard.elapsed() < Duration::from_millis(10));
+        sleep(Duration::from_mins(2)).await;
+    }
+    let before = lock(&shelf.claims).len();
+    let other = CacheKey::new("key", &blake3::hash(b"other"));
+    tell.send(Invalidation::One(build::context().tenant, other)).unwrap();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(
+        lock(&shelf.claims).len(),
+        before,
+        "what is not about batches wakes nobody"
+    );
+    let new = captions_testkit::contract::batches::batch(1);
+    batches.submit(&build::context(), &new).await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(lock(&shelf.claims).len(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_over_for_the_retention_is_to_be_removed() {
     let (shelf, writer) = (Shelf::of(0), Writer::taking(WRITING));
     let batches = batches(&shelf, &writer, 1, &[("batches.retention", "77")]);
@@ -470,5 +662,5 @@ async fn what_was_over_for_the_retention_is_to_be_removed() {
     let claims = lock(&shelf.claims).clone();
     let tidy = claims[0].1.tidy.unwrap();
     assert_eq!(tidy.retention, Duration::from_secs(77));
-    assert!(claims[1].1.tidy.is_none() && claims.iter().skip(1).any(|(_, turn)| turn.tidy.is_some()));
+    assert!(claims.iter().skip(1).any(|(_, turn)| turn.tidy.is_some()));
 }
