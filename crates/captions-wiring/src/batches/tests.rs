@@ -391,14 +391,10 @@ async fn an_item_is_paid_by_its_tenant_and_by_the_key_that_submitted_it() {
             ..KeyLimits::default()
         },
     });
-    let prices =
-        "[{name = 'a', kind = 'openai', base_url = 'http://h/v1', model = 'm', price_input = 1, price_output = 1}]";
-    let batches = batches(
-        &shelf,
-        &writer,
-        1,
-        &[("budgets.limit", "10"), ("llm.providers", prices)],
-    );
+    let batches = Batches::new(Parts {
+        budget: Some(budget),
+        ..parts(&shelf, &writer, 1, Machine::new().loads().settings.batches)
+    });
 
     batches.work(FORMS, 1, None);
 
