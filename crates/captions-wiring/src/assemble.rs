@@ -14,6 +14,7 @@ use captions_domain::{
     limiter::Limiter,
     money::Currency,
     ports::{KeyStore, UserStore},
+    prompt::Templates,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
@@ -226,6 +227,32 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
     assembled
 }
 
+/// The policy of all that goes to the store, and its figures.
+fn store_policy(settings: &Settings, cpus: u32, store: &Store, monitor: &Monitor) -> Policy {
+    let policy = Policy::new(policies::store(&settings.database, cpus));
+    let policy = monitor.watch(Dependency::Database, policy);
+    let (pool, queue) = (store.clone(), policy.clone());
+    monitor.pool(move || gauges::pool(&pool, &queue));
+    policy
+}
+
+/// Where budgets are counted.
+fn ledger(settings: &Settings, keys: &Arc<dyn KeyStore>, monitor: &Monitor, tasks: &Tasks) -> Ledger {
+    Ledger {
+        keys: Arc::new(Watched::new(Arc::clone(keys), monitor.clone())),
+        tasks: tasks.clone(),
+        lease: settings.budgets.lease,
+    }
+}
+
+fn options(settings: &Settings, templates: Templates) -> Options {
+    Options {
+        caption_ttl: settings.cache.caption(),
+        stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
+        templates,
+    }
+}
+
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let templates = prompts::templates(settings)?;
@@ -234,21 +261,14 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     watch_process(&monitor);
     let (layers, cache_component) = caches::layers(settings, cpus, tasks, &monitor)?;
     let quota = limits::quota(settings, cpus, &cache_component)?;
-    let policy = Policy::new(policies::store(&settings.database, cpus));
-    let policy = monitor.watch(Dependency::Database, policy);
-    let (pool, queue) = (store.clone(), policy.clone());
-    monitor.pool(move || gauges::pool(&pool, &queue));
+    let policy = store_policy(settings, cpus, &store, &monitor);
     let Ports {
         users,
         captions,
         keys,
         batches,
     } = store.guarded(&policy);
-    let ledger = Ledger {
-        keys: Arc::new(Watched::new(Arc::clone(&keys), monitor.clone())),
-        tasks: tasks.clone(),
-        lease: settings.budgets.lease,
-    };
+    let ledger = ledger(settings, &keys, &monitor, tasks);
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
         writers(settings, &quota, &monitor, &ledger),
@@ -290,11 +310,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         answers: caches.answers(&monitor),
         llm: Arc::new(Watched::new(chain, monitor.clone())),
         rungs,
-        options: Options {
-            caption_ttl: settings.cache.caption(),
-            stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
-            templates,
-        },
+        options: options(settings, templates),
     });
     let callers = limits::callers(&settings.limits, &quota);
     let budget = limits::budget(&settings.budgets);

@@ -299,10 +299,9 @@ fn is_worth_another_try(error: &GenerateError) -> bool {
         return false;
     };
     match error {
-        LlmError::Unusable { .. } => true,
+        LlmError::Unusable { .. } | LlmError::Unpaid(Unpaid::Uncounted(_)) => true,
         LlmError::Rejected { kind, .. } => matches!(kind, Rejection::Auth | Rejection::Billing),
         LlmError::Refused | LlmError::TooLong | LlmError::Unpaid(Unpaid::OverBudget { .. }) => false,
-        LlmError::Unpaid(Unpaid::Uncounted(_)) => true,
         LlmError::Fault(fault) => match fault.kind {
             FaultKind::Timeout
             | FaultKind::Unavailable

@@ -186,17 +186,14 @@ fn a_budget_needs_prices(#[case] prices: &str, #[case] refused: Option<&str>) {
     );
     let machine = Machine::new().file("here/captions.toml", &listed);
 
-    match refused {
-        Some(expected) => {
-            let error = machine.fails();
-            assert!(error.contains(expected), "{error}");
-        }
-        None => {
-            let budgets = machine.loads().settings.budgets;
-            assert_eq!(
-                (budgets.limit.to_string(), budgets.period.as_str()),
-                ("25.00".to_owned(), "day")
-            );
-        }
+    if let Some(expected) = refused {
+        let error = machine.fails();
+        assert!(error.contains(expected), "{error}");
+    } else {
+        let budgets = machine.loads().settings.budgets;
+        assert_eq!(
+            (budgets.limit.to_string(), budgets.period.as_str()),
+            ("25.00".to_owned(), "day")
+        );
     }
 }
