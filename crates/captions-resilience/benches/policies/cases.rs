@@ -50,6 +50,7 @@ pub(crate) fn context() -> Context {
         attempts: Arc::new(Attempts::up_to(u32::MAX)),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }
 
