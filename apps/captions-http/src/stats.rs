@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use captions_wiring::monitor::Summary;
 
-use crate::{openapi::ReadingStats, state::AppState};
+use crate::{call::Call, openapi::ReadingStats, state::AppState};
 
 /// Statistics
 ///
@@ -17,6 +17,6 @@ use crate::{openapi::ReadingStats, state::AppState};
     tag = "health",
     responses((status = 200, description = "The figures", body = Summary), ReadingStats)
 )]
-pub(crate) async fn read(State(state): State<AppState>) -> Json<Summary> {
+pub(crate) async fn read(State(state): State<AppState>, _call: Call) -> Json<Summary> {
     Json(state.monitor.summary())
 }
