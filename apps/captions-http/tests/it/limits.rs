@@ -29,7 +29,7 @@ use crate::{
 /// Meters of this process, as a single server has them.
 struct Meters {
     start: Instant,
-    meters: Mutex<HashMap<QuotaKey, Meter>>,
+    taken: Mutex<HashMap<QuotaKey, Meter>>,
     there: Mutex<HashMap<QuotaKey, HashSet<Uuid>>>,
 }
 
@@ -37,7 +37,7 @@ impl Meters {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
-            meters: Mutex::default(),
+            taken: Mutex::default(),
             there: Mutex::default(),
         })
     }
@@ -51,7 +51,7 @@ pub(crate) fn turns() -> Turns {
 #[async_trait]
 impl Quota for Meters {
     async fn take(&self, _: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
-        let mut meters = self.meters.lock().unwrap();
+        let mut meters = self.taken.lock().unwrap();
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap();
         Ok(meters.entry(key.clone()).or_default().take(plan, take, now))
     }
