@@ -268,7 +268,7 @@ fn place(search: &Search, tenant: &TenantId) -> Result<Option<CaptionId>, Failur
 }
 
 /// The same question for the page after (RFC 8288).
-fn link(path: &str, parameters: &[(String, String)], cursor: &str) -> String {
+pub(crate) fn link(path: &str, parameters: &[(String, String)], cursor: &str) -> String {
     let mut address = format!("<{path}?cursor={cursor}");
     for (name, value) in parameters.iter().filter(|(name, _)| name != "cursor") {
         // The names are ours. Writing to a string cannot fail.

@@ -10,6 +10,7 @@ use captions_api::{
     generate::GenerateBody,
     hashtags::{HashtagsBody, HashtagsDocument},
     history::HistoryPage,
+    more::MoreBody,
     rewrite::{RewriteBody, RewriteDocument},
     score::{ScoreBody, ScoreDocument},
 };
@@ -40,6 +41,19 @@ impl Client {
     /// A stored caption.
     pub async fn caption(&self, id: Uuid) -> Result<Reply<CaptionDocument>, Error> {
         self.get(&["v1", "captions", &id.to_string()]).await
+    }
+
+    /// Writes more variants of a stored caption, behind those that it has. `version` is its earlier
+    /// [`Reply::etag`](crate::Reply::etag): they are added to that version only.
+    pub async fn more_variants(
+        &self,
+        id: Uuid,
+        body: &MoreBody,
+        version: Option<&str>,
+    ) -> Result<Reply<CaptionDocument>, Error> {
+        let path = ["v1", "captions", &id.to_string(), "variants"];
+        let ask = self.change(Method::POST, &path, version).with(body)?;
+        self.line.document(&ask).await
     }
 
     /// Tells what became of a caption: `{"verdict": "edited", "rating": 4, "final_text": "...", "variant": 0}`.

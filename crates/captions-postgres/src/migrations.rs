@@ -39,6 +39,11 @@ fn migrator() -> Migrator {
             "payers of batches",
             include_str!("../migrations/0007_payers_of_batches.sql"),
         ),
+        (
+            9,
+            "more variants, and marks that go",
+            include_str!("../migrations/0009_more_and_marks.sql"),
+        ),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -119,7 +119,7 @@ impl CaptionStore for Moody {
         self.answer(self.store.amend(cx, id, amendment, expect)).await
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         self.answer(CaptionStore::erase(&self.store, cx, extent)).await
     }
 
@@ -513,8 +513,8 @@ async fn erasing_a_user_removes_what_waits_of_this_tenant_even_while_the_store_i
 
     inner.becomes(Mood::Works);
     spooled.append(&ours, &build::record(&ann)).await.unwrap();
-    assert_eq!(spooled.erase(&ours, &of(&ann)).await.unwrap(), 1);
-    assert_eq!(spooled.erase(&ours, &of(&bob)).await.unwrap(), 1);
+    assert_eq!(spooled.erase(&ours, &of(&ann)).await.unwrap().waiting, Some(1));
+    assert_eq!(spooled.erase(&ours, &of(&bob)).await.unwrap().waiting, Some(1));
     spooled.drain().await.unwrap();
     assert_eq!(
         spooled.history(&ours, &Filter::of_user(&ann), None, 9).await.unwrap(),
@@ -546,7 +546,8 @@ async fn nobody_is_erased_while_another_process_is_delivering() {
     }
     cx.deadline = (Instant::now() + LIMIT).into_std();
 
-    assert_eq!(erasing.erase(&cx, &of(&ann)).await.unwrap(), 2, "here and there");
+    let removed = erasing.erase(&cx, &of(&ann)).await.unwrap();
+    assert_eq!((removed.captions, removed.waiting), (1, Some(1)), "here and there");
 
     delivering.drain().await.unwrap();
     assert_eq!(inner.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(), []);

@@ -42,6 +42,11 @@ pub(super) fn migrator() -> Migrator {
             "payers of batches",
             include_str!("../../migrations/0007_payers_of_batches.sql"),
         ),
+        (
+            9,
+            "more variants, and marks that go",
+            include_str!("../../migrations/0009_more_and_marks.sql"),
+        ),
     ])
 }
 
