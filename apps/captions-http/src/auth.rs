@@ -75,7 +75,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/batches/{id}", Some(Scope::Read)),
     (Method::POST, "/v1/batches/{id}/cancel", Some(Scope::Write)),
     (Method::GET, "/v1/batches/{id}/results", Some(Scope::Read)),
-    (Method::GET, "/v1/stats", Some(Scope::Read)),
+    (Method::GET, "/v1/stats", Some(Scope::Admin)),
     (Method::GET, "/v1/options", Some(Scope::Read)),
     (Method::GET, "/v1/models", Some(Scope::Read)),
     (Method::GET, "/v1/providers", Some(Scope::Read)),
@@ -101,6 +101,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whether it is whoever runs the service: with the scope admin, of the tenant of its command line. Others are told nothing
+    /// of what all tenants do together.
+    pub(crate) fn is_operator(&self) -> bool {
+        self.tenant == TenantId::local() && self.scopes.has(Scope::Admin)
+    }
+
     /// Whoever reaches a server that asks for no keys.
     pub(crate) fn local() -> Self {
         Self {

@@ -25,7 +25,7 @@ fn stored(text: &str) -> Record {
     stored.user = None;
     stored.description = asked.description.clone();
     stored.wishes = Some(Wishes::from(&asked));
-    stored.caption.variants[0].angle = "scene".into();
+    stored.caption.variants[0].angle = "moment".into();
     stored.version = 5;
     stored
 }
@@ -85,7 +85,8 @@ async fn they_are_written_for_the_same_brief_and_stand_behind_those_there_are() 
     assert_eq!((addition.count, addition.provider.as_str(), addition.attempts), (2, "primary", 1));
     assert!(addition.warnings.is_empty(), "{:?}", addition.warnings);
     let question = &asked.lock().unwrap()[0];
-    assert!(question.contains(FIRST) && question.contains("scene") && question.contains("cheap"), "{question}");
+    assert!(question.contains("Fresh sourdough is out") && question.contains("cheap"), "{question}");
+    assert!(question.contains("- senses:") && !question.contains("- moment:"), "another angle: {question}");
 }
 
 #[tokio::test]
