@@ -1,12 +1,18 @@
 //! The Rust client against the real server; what a server by script can show is in the client's own tests.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use captions_client::{
     Client, Options,
-    api::{batch, generate::GenerateBody, rewrite::RewriteBody, stream::StreamEvent},
+    api::{
+        batch, check::CheckBody, generate::GenerateBody, hashtags::HashtagsBody, more::MoreBody, rewrite::RewriteBody,
+        score::ScoreBody, stream::StreamEvent,
+    },
 };
-use captions_testkit::llm::{FakeLlm, Turn};
+use captions_testkit::{
+    llm::{FakeLlm, Turn},
+    receiver::Receiver,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
@@ -142,4 +148,107 @@ async fn a_batch_is_ordered_waited_for_and_read() {
     assert!(lines.iter().all(|line| line.caption.is_some()), "{lines:?}");
     assert_eq!(page.data.len(), 1);
     service.stop().await;
+}
+
+/// What the client has no method for, and why.
+const WITHOUT_METHOD: [(&str, &str); 7] = [
+    ("GET /v1/captions/export", "a transfer that breaks off cannot be taken up: `captions_page` reads the same"),
+    ("GET /livez", "for probes and balancers"),
+    ("GET /readyz", "for probes and balancers"),
+    ("GET /openapi.json", "a document for those who have no client"),
+    ("GET /docs", "a page to be read"),
+    ("GET /errors", "a page to be read"),
+    ("GET /errors/{code}", "a page to be read"),
+];
+
+/// A segment of a path that stands for whatever has no place of its own.
+const ID: &str = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21";
+
+/// Calls every method once. What comes of it is nobody's business here: only what was asked.
+async fn call_everything(client: &Client) {
+    let (id, none, any) = (ID.parse().unwrap(), None, json!({}));
+    let _ = client.generate(&GenerateBody::default()).await.map(drop);
+    let _ = client.stream(&GenerateBody::default()).await.map(drop);
+    let _ = client.captions_page(&[("q", "bread")], 9, none).await.map(drop);
+    let _ = client.caption(id).await.map(drop);
+    let _ = client.pick_variant(id, Some(0), "*").await.map(drop);
+    let _ = client.erase_caption(id, none).await.map(drop);
+    let _ = client.more_variants(id, &MoreBody::default(), none).await.map(drop);
+    let _ = client.feedback(id, &any).await.map(drop);
+    let _ = client.rewrite(&RewriteBody::default()).await.map(drop);
+    let _ = client.rewrite_stored(id, &RewriteBody::default()).await.map(drop);
+    let _ = client.check(&CheckBody::default()).await.map(drop);
+    let _ = client.score(&ScoreBody::default()).await.map(drop);
+    let _ = client.hashtags(&HashtagsBody::default()).await.map(drop);
+    let _ = client.history_page(ID, 9, none).await.map(drop);
+    let _ = client.create_user(&any).await.map(drop);
+    let _ = client.users_page(9, none).await.map(drop);
+    let _ = client.user(ID).await.map(drop);
+    let _ = client.change_user(ID, &any, none).await.map(drop);
+    let _ = client.erase_user(ID).await.map(drop);
+    let _ = client.preferences(ID).await.map(drop);
+    let _ = client.replace_preferences(ID, &any, "*").await.map(drop);
+    let _ = client.change_preferences(ID, &any, none).await.map(drop);
+    let _ = client.remove_preferences(ID, none).await.map(drop);
+    let _ = client.voice(ID).await.map(drop);
+    let _ = client.learn_voice(ID, &[], none).await.map(drop);
+    let _ = client.forget_voice(ID, none).await.map(drop);
+    let _ = client.suggestions(ID).await.map(drop);
+    let _ = client.accept_suggestion(ID, ID, none).await.map(drop);
+    let _ = client.dismiss_suggestion(ID, ID, none).await.map(drop);
+    let _ = client.results(ID).await.map(drop);
+    let _ = client.import_results(ID, &any, none).await.map(drop);
+    let _ = client.forget_results(ID, none).await.map(drop);
+    let _ = client.submit_batch(&any).await.map(drop);
+    let _ = client.batches_page(9, none).await.map(drop);
+    let _ = client.batch(id, Duration::ZERO).await.map(drop);
+    let _ = client.cancel_batch(id).await.map(drop);
+    let _ = client.batch_results(id).boxed().next().await.map(drop);
+    let _ = client.options().await.map(drop);
+    let _ = client.models().await.map(drop);
+    let _ = client.providers().await.map(drop);
+    let _ = client.probe_provider(ID).await.map(drop);
+    let _ = client.limits().await.map(drop);
+    let _ = client.stats().await.map(drop);
+    let _ = client.create_key(&any).await.map(drop);
+    let _ = client.keys_page(9, none).await.map(drop);
+    let _ = client.key(ID).await.map(drop);
+    let _ = client.rotate_key(ID, none).await.map(drop);
+    let _ = client.revoke_key(ID).await.map(drop);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_address_has_a_method_or_a_reason_to_have_none() {
+    let service = Service::start(&[]).await;
+    let (_, document) = service.get("/openapi.json").await;
+    service.stop().await;
+    let refusing = Receiver::answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    call_everything(&Client::new(&Options::new(refusing.url(""))).unwrap()).await;
+
+    // `POST /v1/captions/0193.../variants` as the document writes it.
+    let asked: BTreeSet<String> = refusing
+        .requests()
+        .iter()
+        .map(|request| {
+            let (method, target) = request.line.split_once(' ').unwrap();
+            let path = target.split([' ', '?']).next().unwrap();
+            format!("{method} {}", path.replace(ID, "{}"))
+        })
+        .collect();
+    let unnamed = |path: &str| {
+        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|name| *name != "parameters") {
+            described.insert(format!("{} {}", method.to_uppercase(), unnamed(path)));
+        }
+    }
+    let without: BTreeSet<String> = WITHOUT_METHOD.iter().map(|(address, _)| unnamed(address)).collect();
+
+    let lacking: Vec<_> = described.difference(&asked).filter(|address| !without.contains(*address)).collect();
+    assert!(lacking.is_empty(), "no method for {lacking:?}");
+    assert_eq!(asked.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(without.intersection(&asked).collect::<Vec<_>>(), Vec::<&String>::new());
 }

@@ -221,7 +221,7 @@ impl Line {
         } else {
             Error::Broken(error.into())
         };
-        if ask.if_match.is_some() {
+        if ask.if_match.is_some() || (ask.method == Method::POST && ask.once.is_none()) {
             never(error)
         } else {
             again(error, None)
@@ -244,6 +244,22 @@ impl Ask {
 
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
+    /// One page of a list.
+    pub(crate) fn page(self, limit: u32, cursor: Option<&str>) -> Self {
+        let ask = self.query("limit", &limit.to_string());
+        match cursor {
+            Some(cursor) => ask.query("cursor", cursor),
+            None => ask,
+        }
+    }
+
+    /// For what the server does again if it is asked again: it has no key, and is not sent a second time once it may have
+    /// arrived.
+    pub(crate) fn never_again(mut self) -> Self {
+        self.once = None;
         self
     }
 

@@ -50,9 +50,11 @@ mod batches;
 mod call;
 mod captions;
 mod error;
+mod keys;
 mod options;
 mod reply;
 mod retry;
+mod service;
 mod stream;
 mod users;
 

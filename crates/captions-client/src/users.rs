@@ -22,12 +22,7 @@ impl Client {
 
     /// One page of the users, in the order of their ids; `cursor` is the `next_cursor` of the page before.
     pub async fn users_page(&self, limit: u32, cursor: Option<&str>) -> Result<Reply<UserPage>, Error> {
-        let ask = self.line.ask(Method::GET, &["v1", "users"]);
-        let ask = ask.query("limit", &limit.to_string());
-        let ask = match cursor {
-            Some(cursor) => ask.query("cursor", cursor),
-            None => ask,
-        };
+        let ask = self.line.ask(Method::GET, &["v1", "users"]).page(limit, cursor);
         self.line.document(&ask).await
     }
 
