@@ -24,7 +24,7 @@ use crate::{
     body::JsonBody,
     call::{Call, UserPath},
     failure::Failure,
-    history::{Parameters, link, page},
+    history::{Paging, Parameters, link, page},
     openapi::{ChangingUser, CreatingUser, ErasingUser, ListingUsers, ReadingUser},
     state::AppState,
     tags,
@@ -106,8 +106,7 @@ async fn created_before(state: &AppState, call: &Call, user: &User) -> Result<Us
     operation_id = "list_users",
     tag = "users",
     params(
-        ("limit" = Option<u32>, Query, description = "How many, 1-100; 20 if not said.", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")
+        Paging
     ),
     responses(
         (status = 200, description = "One page", body = UserPage, headers(("Link" = Option<String>, description = "The address of the next page, as `rel=\"next\"`"))),
