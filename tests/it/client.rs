@@ -152,7 +152,10 @@ async fn a_batch_is_ordered_waited_for_and_read() {
 
 /// What the client has no method for, and why.
 const WITHOUT_METHOD: [(&str, &str); 7] = [
-    ("GET /v1/captions/export", "a transfer that breaks off cannot be taken up: `captions_page` reads the same"),
+    (
+        "GET /v1/captions/export",
+        "a transfer that breaks off cannot be taken up: `captions_page` reads the same",
+    ),
     ("GET /livez", "for probes and balancers"),
     ("GET /readyz", "for probes and balancers"),
     ("GET /openapi.json", "a document for those who have no client"),
@@ -222,7 +225,8 @@ async fn every_address_has_a_method_or_a_reason_to_have_none() {
     let service = Service::start(&[]).await;
     let (_, document) = service.get("/openapi.json").await;
     service.stop().await;
-    let refusing = Receiver::answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    let refusing =
+        Receiver::answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
     call_everything(&Client::new(&Options::new(refusing.url(""))).unwrap()).await;
 
     // `POST /v1/captions/0193.../variants` as the document writes it.
@@ -236,7 +240,9 @@ async fn every_address_has_a_method_or_a_reason_to_have_none() {
         })
         .collect();
     let unnamed = |path: &str| {
-        let segments = path.split('/').map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        let segments = path
+            .split('/')
+            .map(|segment| if segment.starts_with('{') { "{}" } else { segment });
         segments.collect::<Vec<_>>().join("/")
     };
     let mut described = BTreeSet::new();
@@ -247,7 +253,10 @@ async fn every_address_has_a_method_or_a_reason_to_have_none() {
     }
     let without: BTreeSet<String> = WITHOUT_METHOD.iter().map(|(address, _)| unnamed(address)).collect();
 
-    let lacking: Vec<_> = described.difference(&asked).filter(|address| !without.contains(*address)).collect();
+    let lacking: Vec<_> = described
+        .difference(&asked)
+        .filter(|address| !without.contains(*address))
+        .collect();
     assert!(lacking.is_empty(), "no method for {lacking:?}");
     assert_eq!(asked.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(without.intersection(&asked).collect::<Vec<_>>(), Vec::<&String>::new());

@@ -40,8 +40,13 @@ pub(crate) async fn run(
     } else {
         screen.result(&report::texts(&shown))?;
         report::tell(screen, &shown);
-        let (first, last) = (document.variants.len() - shown.variants.len() + 1, document.variants.len());
-        screen.note(&format!("pick one of {first} to {last}: captions history pick {id} {first}"));
+        let (first, last) = (
+            document.variants.len() - shown.variants.len() + 1,
+            document.variants.len(),
+        );
+        screen.note(&format!(
+            "pick one of {first} to {last}: captions history pick {id} {first}"
+        ));
     }
     let is_fewer = shown.warnings.iter().any(|warning| warning.code == "fewer_variants");
     Ok(if is_fewer { Exit::Partial } else { Exit::Done })
@@ -72,7 +77,9 @@ async fn here(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Record, Failure> {
-    let flags = args.timeout.map(|seconds| ("engine.deadline".to_owned(), seconds.to_string()));
+    let flags = args
+        .timeout
+        .map(|seconds| ("engine.deadline".to_owned(), seconds.to_string()));
     let settings = session::settings(surroundings, flags.into_iter().collect(), screen)?.settings;
     #[cfg(feature = "local-llm")]
     crate::fetch::if_needed(&settings, args.body().provider.as_deref(), screen).await?;

@@ -67,7 +67,11 @@ pub(crate) async fn create(
     let (record, is_pinned) = match to_grow(&state, &call, id, &headers).await {
         Ok(found) => found,
         Err(failure) => {
-            timer.end(if failure.0.status < 500 { Outcome::Refused } else { Outcome::Failed });
+            timer.end(if failure.0.status < 500 {
+                Outcome::Refused
+            } else {
+                Outcome::Failed
+            });
             return Err(failure);
         }
     };
@@ -100,12 +104,7 @@ pub(crate) async fn create(
 }
 
 /// The caption as it is, and whether it is to be that one.
-async fn to_grow(
-    state: &AppState,
-    call: &Call,
-    id: CaptionId,
-    headers: &HeaderMap,
-) -> Result<(Record, bool), Failure> {
+async fn to_grow(state: &AppState, call: &Call, id: CaptionId, headers: &HeaderMap) -> Result<(Record, bool), Failure> {
     let wanted = tags::wanted(headers)?;
     let record = stored(state, call, id).await?.ok_or_else(not_found)?;
     if !record.caption.has(call.cx.fresh_id) {

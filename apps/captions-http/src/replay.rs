@@ -438,8 +438,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use captions_domain::context::{Attempts, Class};
     use super::*;
+    use captions_domain::context::{Attempts, Class};
 
     fn cx(tenant: &str) -> Context {
         Context {

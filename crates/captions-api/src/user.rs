@@ -322,7 +322,9 @@ impl ErasedDocument {
 fn count(wishes: &Preferences) -> usize {
     let document = serde_json::to_value(PreferencesDocument(wishes.clone())).unwrap_or_default();
     let is_set = |wish: &Value| !wish.is_null() && wish.as_array().is_none_or(|list| !list.is_empty());
-    document.as_object().map_or(0, |wishes| wishes.values().filter(|wish| is_set(wish)).count())
+    document
+        .as_object()
+        .map_or(0, |wishes| wishes.values().filter(|wish| is_set(wish)).count())
 }
 
 /// A user in a list.

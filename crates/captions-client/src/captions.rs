@@ -52,7 +52,9 @@ impl Client {
         version: &str,
     ) -> Result<Reply<CaptionDocument>, Error> {
         let ask = self.change(Method::PATCH, &["v1", "captions", &id.to_string()], Some(version));
-        self.line.document(&ask.with(&json!({ "selected_variant": place }))?).await
+        self.line
+            .document(&ask.with(&json!({ "selected_variant": place }))?)
+            .await
     }
 
     /// Erases a stored caption.

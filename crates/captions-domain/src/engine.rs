@@ -12,8 +12,8 @@ use std::{
 
 use futures_util::stream::BoxStream;
 
-pub use self::more::{Grown, MoreError};
 use self::desk::{Desk, beside};
+pub use self::more::{Grown, MoreError};
 
 use crate::{
     answers::{AnswerCache, Found, Unwritten, Wish, Written},

@@ -128,7 +128,9 @@ impl Record {
         let wishes = self.wishes.clone().ok_or(Unwritable::NoBrief)?;
         let room = MAX_VARIANTS.saturating_sub(self.caption.variants.len());
         let count = room.min(more.count.get().into());
-        let count = u16::try_from(count).ok().and_then(|count| Variants::new(count.into()).ok());
+        let count = u16::try_from(count)
+            .ok()
+            .and_then(|count| Variants::new(count.into()).ok());
         Ok(CaptionRequest {
             user: self.user.clone(),
             campaign: self.campaign.clone(),

@@ -132,7 +132,11 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
         // A change whose answer was lost would meet its own version and report a conflict that nobody caused.
         // Variants are known by the call that added them.
         let is_known = matches!(amendment, Amendment::More(_));
-        let repeat = if expect.is_some() && !is_known { Repeat::Never } else { Repeat::Safe };
+        let repeat = if expect.is_some() && !is_known {
+            Repeat::Never
+        } else {
+            Repeat::Safe
+        };
         self.policy
             .run(cx, "captions.amend", repeat, || {
                 self.inner.amend(cx, id, amendment, expect)

@@ -195,7 +195,11 @@ async fn what_all_tenants_do_together_is_shown_to_the_operator_alone() {
     let key = |tenant, scopes: &[Scope]| bearer(&rack.issue(tenant, scopes, |_| {}));
     let both = [Scope::Admin, Scope::Read];
 
-    for (tenant, scopes, status) in [("local", &both[..], 200), ("acme", &both, 403), ("local", &[Scope::Read], 403)] {
+    for (tenant, scopes, status) in [
+        ("local", &both[..], 200),
+        ("acme", &both, 403),
+        ("local", &[Scope::Read], 403),
+    ] {
         let stats = ask(&server, "GET", "/v1/stats", Some(&key(tenant, scopes))).await;
         assert_eq!(stats.status, status, "{tenant} {scopes:?}");
         let providers = ask(&server, "GET", "/v1/providers", Some(&key(tenant, scopes))).await;

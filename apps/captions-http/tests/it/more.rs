@@ -22,7 +22,14 @@ async fn with_caption(then: Vec<Turn>) -> (Server, String) {
 
 async fn more(server: &Server, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
     let headers = [&[("content-type", "application/json")], headers].concat();
-    send(server.address, "POST", &format!("{path}/variants"), &headers, body.to_string().as_bytes()).await
+    send(
+        server.address,
+        "POST",
+        &format!("{path}/variants"),
+        &headers,
+        body.to_string().as_bytes(),
+    )
+    .await
 }
 
 fn texts(document: &Value) -> Vec<&str> {
@@ -45,13 +52,26 @@ async fn they_stand_behind_those_there_are_and_can_be_picked() {
     assert_eq!(texts(&document), [texts(&before.json())[0], OTHER]);
     assert_eq!(document["caption"], before.json()["caption"], "the top stays as it is");
     let addition = &document["additions"][0];
-    assert_eq!((&addition["first"], &addition["count"], &addition["source"]), (&json!(1), &json!(1), &json!("provider")));
+    assert_eq!(
+        (&addition["first"], &addition["count"], &addition["source"]),
+        (&json!(1), &json!(1), &json!("provider"))
+    );
     let told = ["captions-provider", "captions-attempts", "captions-fallback"].map(|name| grown.header(name));
     assert_eq!(told, [addition["provider"].as_str(), Some("1"), Some("none")]);
-    assert!(grown.header("cache-status").is_some_and(|how| how.contains("fwd=bypass")));
-    let headers = [("content-type", "application/json"), ("if-match", grown.header("etag").unwrap())];
+    assert!(
+        grown
+            .header("cache-status")
+            .is_some_and(|how| how.contains("fwd=bypass"))
+    );
+    let headers = [
+        ("content-type", "application/json"),
+        ("if-match", grown.header("etag").unwrap()),
+    ];
     let picked = send(server.address, "PATCH", &path, &headers, br#"{"selected_variant": 1}"#).await;
-    assert_eq!((picked.status, picked.json()["selected_variant"].clone()), (200, json!(1)));
+    assert_eq!(
+        (picked.status, picked.json()["selected_variant"].clone()),
+        (200, json!(1))
+    );
 }
 
 #[tokio::test]
@@ -65,7 +85,11 @@ async fn they_are_added_to_no_other_version_than_the_one_named() {
 
     assert_eq!((refused.status, added.status, again.status), (412, 200, 412));
     assert_eq!(again.json()["code"], "version_mismatch");
-    assert_eq!(server.writer.prompts.lock().unwrap().len(), 2, "nobody is asked in vain");
+    assert_eq!(
+        server.writer.prompts.lock().unwrap().len(),
+        2,
+        "nobody is asked in vain"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +117,11 @@ async fn what_cannot_be_written_is_refused_by_its_name() {
         (&*path, json!({"provider": "nobody"}), 422, "invalid_request"),
     ] {
         let refused = more(&server, path, &[], &body).await;
-        assert_eq!((refused.status, refused.json()["code"].clone()), (status, json!(code)), "{body}");
+        assert_eq!(
+            (refused.status, refused.json()["code"].clone()),
+            (status, json!(code)),
+            "{body}"
+        );
     }
     server.store.without_wishes().await;
     let old = more(&server, &path, &[], &json!({})).await;

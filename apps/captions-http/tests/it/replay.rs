@@ -167,7 +167,11 @@ async fn what_was_told_for_a_user_who_is_erased_is_told_to_nobody_again() {
         let anew = whole(server, &of("ana"), &anas[0].id).await;
         assert_eq!(names(&anew), ["caption.created", "caption.delta", "caption.completed"]);
         let again = whole(server, &of("ana"), &anew[0].id).await;
-        assert_eq!(names(&again), ["caption.delta", "caption.completed"], "what is asked for later is kept");
+        assert_eq!(
+            names(&again),
+            ["caption.delta", "caption.completed"],
+            "what is asked for later is kept"
+        );
         assert_eq!(whole(server, &of("ben"), &bens[0].id).await.len(), 2);
     }
     assert_eq!((asked(&one), asked(&other)), (3, 1));

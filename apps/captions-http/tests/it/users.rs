@@ -92,19 +92,39 @@ async fn users_are_listed_by_pages_with_the_address_of_the_next() {
     };
 
     let first = get(server.address, "/v1/users?limit=2").await;
-    let next = first.header("link").and_then(|link| link.strip_prefix('<')?.split_once('>')).unwrap();
+    let next = first
+        .header("link")
+        .and_then(|link| link.strip_prefix('<')?.split_once('>'))
+        .unwrap();
     let last = get(server.address, next.0).await;
 
-    assert_eq!((ids(&first.json()), first.json()["has_more"].clone()), (vec!["ana".into(), "ben".into()], json!(true)));
+    assert_eq!(
+        (ids(&first.json()), first.json()["has_more"].clone()),
+        (vec!["ana".into(), "ben".into()], json!(true))
+    );
     assert_eq!(next.1, "; rel=\"next\"");
-    assert_eq!((ids(&last.json()), last.json()["next_cursor"].clone()), (vec!["cleo".into()], json!(null)));
+    assert_eq!(
+        (ids(&last.json()), last.json()["next_cursor"].clone()),
+        (vec!["cleo".into()], json!(null))
+    );
     assert_eq!(last.header("link"), None);
     let cleo = &last.json()["data"][0];
-    assert_eq!((&cleo["display_name"], &cleo["version"]), (&json!("Somebody"), &json!(1)));
+    assert_eq!(
+        (&cleo["display_name"], &cleo["version"]),
+        (&json!("Somebody"), &json!(1))
+    );
     assert!(cleo.get("preferences").is_none(), "{cleo}");
-    for (query, code) in [("cursor=ana", "cursor_invalid"), ("limit=0", "invalid_parameter"), ("user=ana", "invalid_parameter")] {
+    for (query, code) in [
+        ("cursor=ana", "cursor_invalid"),
+        ("limit=0", "invalid_parameter"),
+        ("user=ana", "invalid_parameter"),
+    ] {
         let refused = get(server.address, &format!("/v1/users?{query}")).await;
-        assert_eq!((refused.status, refused.json()["code"].clone()), (400, json!(code)), "{query}");
+        assert_eq!(
+            (refused.status, refused.json()["code"].clone()),
+            (400, json!(code)),
+            "{query}"
+        );
     }
 }
 

@@ -62,7 +62,10 @@ impl Engine {
             earlier: Vec::new(),
             source: record.source,
         };
-        let job = self.prepare(cx, &request, Some(shown)).await.map_err(MoreError::Generate)?;
+        let job = self
+            .prepare(cx, &request, Some(shown))
+            .await
+            .map_err(MoreError::Generate)?;
         let reading = job.reading(cx);
         let (wish, load) = (job.wish.clone(), job.desk.whole());
         let found = self.answers.read(&reading, &job.key, wish, load).await;
@@ -83,12 +86,20 @@ impl Engine {
             let variants = record.caption.unlike(&answer.caption.variants);
             if variants.is_empty() {
                 let is_full = record.caption.variants.len() >= MAX_VARIANTS;
-                return Err(if is_full { MoreError::Unwritable(Unwritable::Full) } else { MoreError::Changed });
+                return Err(if is_full {
+                    MoreError::Unwritable(Unwritable::Full)
+                } else {
+                    MoreError::Changed
+                });
             }
             let had_image = record.wishes.as_ref().is_some_and(|wishes| wishes.had_image);
             let more = addition(cx, asked, &answer, variants, had_image);
             let amendment = Amendment::More(Box::new(more.clone()));
-            match self.captions.amend(cx, record.id, &amendment, Some(record.version)).await {
+            match self
+                .captions
+                .amend(cx, record.id, &amendment, Some(record.version))
+                .await
+            {
                 Ok(Some(version)) => {
                     record.version = version;
                     return Ok(grown(cx, record, more, answer, true));
@@ -109,7 +120,10 @@ impl Engine {
 fn addition(cx: &Context, asked: &MoreRequest, answer: &Answer, variants: Vec<Variant>, had_image: bool) -> More {
     let caption = &answer.caption;
     let told = caption.warnings.iter().chain(&answer.warnings);
-    let mut warnings: Vec<Warning> = told.filter(|warning| warning.code != "fewer_variants").cloned().collect();
+    let mut warnings: Vec<Warning> = told
+        .filter(|warning| warning.code != "fewer_variants")
+        .cloned()
+        .collect();
     let (wanted, count) = (asked.count.get(), variants.len());
     if count < wanted.into() {
         let why = format!("{wanted} more were asked for; there are {count} that differ and for which there was room");

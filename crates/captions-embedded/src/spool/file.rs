@@ -406,6 +406,13 @@ fn plain(error: StoreError) -> Fault {
 
 #[cfg(test)]
 impl File {
+    /// Makes the caption one that has waited so long.
+    pub(super) async fn ages(&self, id: CaptionId, waited: Duration) {
+        let since = microseconds(OffsetDateTime::now_utc() - waited);
+        let query = sqlx::query("UPDATE waiting SET since = ? WHERE id = ?");
+        self.store.execute(query.bind(since).bind(id.0)).await.unwrap();
+    }
+
     /// Makes the caption unreadable.
     pub(super) async fn damage(&self, id: CaptionId) {
         let query = sqlx::query("UPDATE waiting SET record = '{' WHERE id = ?");

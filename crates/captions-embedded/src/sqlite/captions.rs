@@ -166,9 +166,10 @@ impl CaptionStore for SqliteStore {
         let mut items = 0;
         if let Extent::OfUser(user) = extent {
             // What batches keep of the user goes with them: an item that was not begun fails then.
-            let kept =
-                sqlx::query("UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = ? AND user_id = ? \
-                 AND (request <> '' OR outcome IS NOT NULL)");
+            let kept = sqlx::query(
+                "UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = ? AND user_id = ? \
+                 AND (request <> '' OR outcome IS NOT NULL)",
+            );
             items = self.execute(kept.bind(cx.tenant.as_str()).bind(user.as_str())).await?;
         }
         let old = sqlx::query(

@@ -9,8 +9,19 @@ use captions_domain::{
 macro_rules! longer {
     ($column:literal, $root:literal, $list:literal, $new:literal) => {
         concat!(
-            "json('[' || coalesce(nullif(substr(", $column, " -> '", $root, $list, "', 2, length(", $column, " -> '", $root,
-            $list, "') - 2), '') || ',', '') || ", $new, " || ']')"
+            "json('[' || coalesce(nullif(substr(",
+            $column,
+            " -> '",
+            $root,
+            $list,
+            "', 2, length(",
+            $column,
+            " -> '",
+            $root,
+            $list,
+            "') - 2), '') || ',', '') || ",
+            $new,
+            " || ']')"
         )
     };
 }
@@ -19,9 +30,17 @@ macro_rules! longer {
 macro_rules! grown {
     ($column:literal, $root:literal) => {
         concat!(
-            "json_set(", $column, ", '", $root, ".variants', ",
-            $crate::sqlite::more::longer!($column, $root, ".variants", "?4"), ", '", $root, ".additions', ",
-            $crate::sqlite::more::longer!($column, $root, ".additions", "?5"), ")"
+            "json_set(",
+            $column,
+            ", '",
+            $root,
+            ".variants', ",
+            $crate::sqlite::more::longer!($column, $root, ".variants", "?4"),
+            ", '",
+            $root,
+            ".additions', ",
+            $crate::sqlite::more::longer!($column, $root, ".additions", "?5"),
+            ")"
         )
     };
 }
@@ -30,7 +49,11 @@ macro_rules! grown {
 macro_rules! is_new {
     ($column:literal, $root:literal) => {
         concat!(
-            "NOT EXISTS (SELECT 1 FROM json_each(", $column, ", '", $root, ".additions') WHERE value ->> 'id' = ?6)"
+            "NOT EXISTS (SELECT 1 FROM json_each(",
+            $column,
+            ", '",
+            $root,
+            ".additions') WHERE value ->> 'id' = ?6)"
         )
     };
 }

@@ -399,6 +399,10 @@ async fn a_caption_that_is_erased_is_found_in_no_cache() {
     let erased = users.history(Arc::new(captions)).erase(&cx, &extent).await;
 
     let erased = erased.unwrap();
-    assert_eq!((erased.captions, erased.cached), (1, None), "nobody counts what caches had");
+    assert_eq!(
+        (erased.captions, erased.cached),
+        (1, None),
+        "nobody counts what caches had"
+    );
     assert_ne!(side.get(&cx, &key).await.unwrap().unwrap().bytes, "old");
 }

@@ -425,10 +425,17 @@ pub async fn more_variants_stand_behind_those_there_are_once(store: &dyn Caption
         let refused = store.amend(&cx, record.id, &amendment, Some(record.version + 1)).await;
         assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
         let first = store.amend(&cx, record.id, &amendment, Some(record.version)).await;
-        let again = store.amend(&cx, record.id, &amendment, Some(record.version)).await.unwrap();
+        let again = store
+            .amend(&cx, record.id, &amendment, Some(record.version))
+            .await
+            .unwrap();
 
         assert_eq!(first.unwrap(), Some(record.version + 1));
-        assert_eq!(again, Some(record.version + 1), "what is there already is no new version");
+        assert_eq!(
+            again,
+            Some(record.version + 1),
+            "what is there already is no new version"
+        );
         let mut expected = record.clone();
         assert!(expected.caption.add(&more));
         expected.version += 1;
@@ -464,7 +471,12 @@ pub async fn of_variants_that_come_at_once_none_is_lost(store: Arc<dyn CaptionSt
     }
 
     let read = store.read(&cx, record.id).await.unwrap().unwrap();
-    let mut texts: Vec<_> = read.caption.variants.iter().map(|variant| variant.caption.clone()).collect();
+    let mut texts: Vec<_> = read
+        .caption
+        .variants
+        .iter()
+        .map(|variant| variant.caption.clone())
+        .collect();
     texts.sort();
     texts.dedup();
     assert_eq!((texts.len(), read.caption.additions.len(), read.version), (9, 8, 9));

@@ -43,7 +43,10 @@ pub async fn a_list_is_in_order_and_pages_without_gaps(store: &dyn UserStore) {
     for id in ["a1", "b", "_", "a", "B", "a-1"] {
         store.write(&cx, &build::user_full(id), Expect::Absent).await.unwrap();
     }
-    store.write(&theirs, &build::user_full("c"), Expect::Absent).await.unwrap();
+    store
+        .write(&theirs, &build::user_full("c"), Expect::Absent)
+        .await
+        .unwrap();
 
     let whole = store.list(&cx, None, 100).await.unwrap();
     let (mut paged, mut after) = (Vec::new(), None);

@@ -64,7 +64,12 @@ fn contested(mut meanwhile: Vec<Record>) -> MockCaptionStore {
     captions
 }
 
-async fn more(captions: MockCaptionStore, llm: MockLlmProvider, asked: &MoreRequest, pinned: bool) -> Result<Grown, MoreError> {
+async fn more(
+    captions: MockCaptionStore,
+    llm: MockLlmProvider,
+    asked: &MoreRequest,
+    pinned: bool,
+) -> Result<Grown, MoreError> {
     engine(MockUserStore::new(), captions, &Arc::default(), llm)
         .more(&context(), &stored(FIRST), asked, pinned)
         .await
@@ -79,26 +84,48 @@ async fn they_are_written_for_the_same_brief_and_stand_behind_those_there_are() 
     assert_eq!(texts(&grown.record)[0], FIRST, "places do not change");
     let mut new = texts(&grown.record)[1..].to_vec();
     new.sort_unstable();
-    assert_eq!(new, [THIRD, OTHER], "nothing like the first, and nothing with a word to avoid");
-    assert_eq!((grown.record.version, grown.is_stored, grown.answer.attempts), (6, true, 1));
+    assert_eq!(
+        new,
+        [THIRD, OTHER],
+        "nothing like the first, and nothing with a word to avoid"
+    );
+    assert_eq!(
+        (grown.record.version, grown.is_stored, grown.answer.attempts),
+        (6, true, 1)
+    );
     let addition = &grown.record.caption.additions[0];
-    assert_eq!((addition.count, addition.provider.as_str(), addition.attempts), (2, "primary", 1));
+    assert_eq!(
+        (addition.count, addition.provider.as_str(), addition.attempts),
+        (2, "primary", 1)
+    );
     assert!(addition.warnings.is_empty(), "{:?}", addition.warnings);
     let question = &asked.lock().unwrap()[0];
-    assert!(question.contains("Fresh sourdough is out") && question.contains("cheap"), "{question}");
-    assert!(question.contains("- senses:") && !question.contains("- moment:"), "another angle: {question}");
+    assert!(
+        question.contains("Fresh sourdough is out") && question.contains("cheap"),
+        "{question}"
+    );
+    assert!(
+        question.contains("- senses:") && !question.contains("- moment:"),
+        "another angle: {question}"
+    );
 }
 
 #[tokio::test]
 async fn what_somebody_else_adds_meanwhile_is_kept_and_not_said_again() {
     let (llm, _) = scripted(&[&[OTHER, THIRD]]);
     let mut meanwhile = stored(FIRST);
-    meanwhile.caption.variants.push(record(OTHER).caption.variants[0].clone());
+    meanwhile
+        .caption
+        .variants
+        .push(record(OTHER).caption.variants[0].clone());
     meanwhile.version = 6;
 
     let grown = more(contested(vec![meanwhile]), llm, &count(2.0), false).await.unwrap();
 
-    assert_eq!((texts(&grown.record), grown.record.version), (vec![FIRST, OTHER, THIRD], 7));
+    assert_eq!(
+        (texts(&grown.record), grown.record.version),
+        (vec![FIRST, OTHER, THIRD], 7)
+    );
     let addition = &grown.record.caption.additions[0];
     let codes: Vec<_> = addition.warnings.iter().map(|warning| warning.code.as_str()).collect();
     assert_eq!((addition.count, codes), (1, vec!["fewer_variants"]));
@@ -138,7 +165,10 @@ async fn what_was_paid_for_is_given_though_it_cannot_be_stored() {
 
     assert_eq!((texts(&grown.record), grown.is_stored), (vec![FIRST, OTHER], false));
     let warnings = &grown.record.caption.additions[0].warnings;
-    assert!(warnings.iter().any(|warning: &Warning| warning.code == "not_stored"), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|warning: &Warning| warning.code == "not_stored"),
+        "{warnings:?}"
+    );
 }
 
 #[tokio::test]
@@ -153,7 +183,10 @@ async fn without_a_brief_or_room_nobody_is_asked() {
         let refused = engine(MockUserStore::new(), MockCaptionStore::new(), &Arc::default(), llm)
             .more(&context(), &record, &count(1.0), false)
             .await;
-        assert!(matches!(refused, Err(MoreError::Unwritable(found)) if found == why), "{refused:?}");
+        assert!(
+            matches!(refused, Err(MoreError::Unwritable(found)) if found == why),
+            "{refused:?}"
+        );
     }
 }
 
