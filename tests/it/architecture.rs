@@ -52,7 +52,7 @@ fn may_use(from: &str, to: &str) -> bool {
         // Readers of strangers' bytes.
         "captions-fuzz" => to == "captions-api" || to == "captions-domain",
         // It starts the whole as production does and measures it from outside.
-        "captions-bench" => to == "captions-http" || to == "captions-wiring",
+        "captions-bench" => ["captions-cli", "captions-http", "captions-wiring", "captions-testkit"].contains(&to),
         _ => false,
     }
 }

@@ -526,3 +526,51 @@ async fn a_process_that_ends_gives_its_items_back_at_once() {
     assert!(lines.iter().all(|line| line["reclaimed"] == false), "{lines:?}");
     second.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_in_person_waits_for_one_item_at_most_while_a_batch_fills_the_provider() {
+    let item = Duration::from_millis(500);
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::fitting().after(item));
+    let service = process(&llm, 4, &[("CAPTIONS_API__MAX_PER_HOST", "1")]).await;
+    submitted(&service, lines(200)).await;
+    llm.until("one is written, and the others wait", |llm| llm.count() >= 2)
+        .await;
+    let begun = Instant::now();
+
+    let body = json!({ "content_description": description("A person at the counter of a bakery") });
+    let (status, caption) = service.post("/v1/captions", &body).await;
+
+    assert_eq!((status, &caption["source"]), (201, &json!("provider")), "{caption}");
+    // One item's time and its own, and half a second for the machine; behind all that wait it would be five.
+    let took = begun.elapsed();
+    assert!(took < 3 * item, "{took:?}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_lives_as_long_and_is_as_large_as_the_settings_say() {
+    let llm = FakeLlm::start().await;
+    for (settings, lives, taken) in [
+        (vec![], 86_400, 202),
+        (
+            vec![
+                ("CAPTIONS_BATCHES__EXPIRY", "90"),
+                ("CAPTIONS_BATCHES__BODY_LIMIT", "300000"),
+            ],
+            90,
+            413,
+        ),
+    ] {
+        let service = process(&llm, 0, &settings).await;
+
+        let (status, _, kept) = submit(&service, lines(1)).await;
+        let (large, ..) = submit(&service, lines(3000)).await;
+
+        assert_eq!(status, 202, "{kept}");
+        let kept: batch::BatchDocument = serde_json::from_value(kept).unwrap();
+        let life = kept.expires_at - kept.created_at;
+        assert_eq!((life.whole_seconds(), large), (lives, taken));
+        service.stop().await;
+    }
+}

@@ -216,7 +216,7 @@ async fn call_everything(client: &Client) {
     let _ = client.create_key(&any).await.map(drop);
     let _ = client.keys_page(9, none).await.map(drop);
     let _ = client.key(ID).await.map(drop);
-    let _ = client.rotate_key(ID, none).await.map(drop);
+    let _ = client.rotate_key(ID, 60).await.map(drop);
     let _ = client.revoke_key(ID).await.map(drop);
 }
 

@@ -19,7 +19,7 @@ const TEMPLATE: (&str, &str) = (
 );
 
 /// What differs from one run to the next, whoever answers.
-const FLEETING: [&str; 8] = [
+const FLEETING: [&str; 15] = [
     "id",
     "at",
     "request_id",
@@ -27,6 +27,13 @@ const FLEETING: [&str; 8] = [
     "created_at",
     "updated_at",
     "given_at",
+    "started_at",
+    "finished_at",
+    "expires_at",
+    "results_url",
+    "key",
+    "family",
+    "last_four",
     "as_of",
 ];
 
@@ -192,6 +199,163 @@ async fn users_and_all_that_is_theirs_live_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batches_are_written_followed_and_read_alike() {
+    let doors = Doors::open(&[TEMPLATE]).await;
+    let batches = doors.service.state.batches.clone().unwrap();
+    batches.work(captions_api::batch::FORMS, 2, None);
+    doors.file(
+        "in.csv",
+        "custom_id,content_description,seed\na,Bread on the counter of a bakery,7\nb,Rain on the roof of a cafe,7\n",
+    );
+    let run = |out| ["batch", "run", "in.csv", "-o", out, "--json"];
+    let document = |ran: &Ran| lasting(serde_json::from_str(&ran.stdout).unwrap());
+
+    let here = captions(doors.here.clone(), &run("here.jsonl")).await;
+    let there = captions(doors.there.clone(), &run("there.jsonl")).await;
+
+    assert_eq!((here.exit.code(), there.exit.code()), (0, 0), "{}", there.stderr);
+    assert_eq!(document(&there), document(&here));
+    let lines = |name: &str| {
+        let text = std::fs::read_to_string(doors.home.path().join(name)).unwrap();
+        let lines = text.lines().map(|line| lasting(serde_json::from_str(line).unwrap()));
+        lines.collect::<Vec<Value>>()
+    };
+    assert_eq!(lines("there.jsonl").len(), 2);
+    assert_eq!(lines("there.jsonl"), lines("here.jsonl"));
+    let id = |ran: &Ran| {
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        document["id"].as_str().unwrap().to_owned()
+    };
+    // As the server wrote it, byte by byte.
+    let results = captions(doors.there.clone(), &["batch", "results", &id(&there)]).await;
+    let kept = std::fs::read_to_string(doors.home.path().join("there.jsonl")).unwrap();
+    assert_eq!(results.stdout, kept);
+    let rest = captions(doors.there.clone(), &["batch", "results", &id(&there), "--after", "0"]).await;
+    assert_eq!(rest.stdout.lines().count(), 1);
+    for command in ["status", "wait", "cancel"] {
+        let shown = captions(doors.there.clone(), &["batch", command, &id(&there), "--json"]).await;
+        assert_eq!(document(&shown), document(&there), "{command}");
+    }
+    doors.agree(&["batch", "status", "--json"]).await;
+    let nowhere = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21";
+    for command in ["status", "wait", "cancel", "results"] {
+        doors.agree(&["batch", command, nowhere]).await;
+    }
+    doors.agree(&run("here.jsonl")).await;
+    doors.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_stopped_goes_on_with_the_batch_that_the_server_has() {
+    let llm = FakeLlm::start().await;
+    let settings = [
+        ("OPENAI_BASE_URL", llm.base_url()),
+        ("OPENAI_MODEL", "m".to_owned()),
+        ("CAPTIONS_BATCHES__POLL", "0.05".to_owned()),
+    ];
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let doors = Doors::open(&settings).await;
+    doors.file(
+        "in.jsonl",
+        "{\"content_description\":\"Bread\"}\n{\"content_description\":\"Rain\"}\n",
+    );
+    let run = ["batch", "run", "in.jsonl", "-o", "out.jsonl", "--resume", "--json"];
+    // Nobody works on it yet: it is followed until somebody stops.
+    let followed = captions(doors.there.clone(), &run);
+    drop(tokio::time::timeout(std::time::Duration::from_secs(5), followed).await);
+    let journals = doors.home.path().join(".local/state/captions/batches");
+    let journal = std::fs::read_dir(journals).unwrap().next().unwrap().unwrap().path();
+    let entry: Value = serde_json::from_str(&std::fs::read_to_string(&journal).unwrap()).unwrap();
+    // Stopped even before the answer to the submission was written down.
+    let early = json!({ "batch": entry["batch"], "input": entry["input"] });
+    std::fs::write(&journal, early.to_string()).unwrap();
+    std::fs::remove_file(doors.home.path().join("out.jsonl")).unwrap();
+    let batches = doors.service.state.batches.clone().unwrap();
+    batches.work(captions_api::batch::FORMS, 2, None);
+
+    let resumed = captions(doors.there.clone(), &run).await;
+
+    assert_eq!(resumed.exit.code(), 0, "{}", resumed.stderr);
+    let document: Value = serde_json::from_str(&resumed.stdout).unwrap();
+    assert_eq!(document["id"], entry["at_server"]);
+    let out = std::fs::read_to_string(doors.home.path().join("out.jsonl")).unwrap();
+    assert_eq!((out.lines().count(), llm.count()), (2, 2));
+    let again = captions(doors.there.clone(), &run).await;
+    assert_eq!(again.exit.code(), 0, "{}", again.stderr);
+    assert_eq!(
+        std::fs::read_to_string(doors.home.path().join("out.jsonl")).unwrap(),
+        out
+    );
+    doors.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_shown_replaced_and_revoked_alike() {
+    let doors = Doors::open(&[TEMPLATE]).await;
+    let mut ids = Vec::new();
+    for env in [&doors.here, &doors.there] {
+        let args = [
+            "key",
+            "create",
+            "--name",
+            "ci",
+            "--scopes",
+            "read",
+            "--expires",
+            "90d",
+            "--json",
+        ];
+        let made = captions(env.clone(), &args).await;
+        let made: Value = serde_json::from_str(&made.stdout).unwrap();
+        assert!(made["key"].as_str().unwrap().starts_with("captions_"));
+        let id = made["id"].as_str().unwrap().to_owned();
+        let shown = captions(env.clone(), &["key", "show", &id, "--json"]).await;
+        let mut shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+        shown["key"] = made["key"].clone();
+        assert_eq!(shown, made);
+        let args = ["key", "rotate", &id, "--grace", "12h"];
+        let rotated = captions(env.clone(), &args).await;
+        assert!(rotated.stdout.starts_with("captions_"), "{}", rotated.stderr);
+        assert!(
+            rotated.stderr.contains("ends after the grace of 12h"),
+            "{}",
+            rotated.stderr
+        );
+        let revoked = captions(env.clone(), &["key", "revoke", &id]).await;
+        assert_eq!(revoked.exit.code(), 0, "{}", revoked.stderr);
+        let again = captions(env.clone(), &["key", "rotate", &id]).await;
+        assert_eq!(again.exit.code(), 1);
+        assert!(
+            again
+                .stderr
+                .starts_with(&format!("error[key_inactive]: only an active key is rotated; {id}"))
+        );
+        ids.push(id);
+    }
+
+    let listed = doors.agree(&["key", "list", "--json"]).await;
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let states: Vec<&Value> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| &key["status"])
+        .collect();
+    assert_eq!(states, ["active", "revoked"]);
+    for args in [
+        &["key", "create", "--scopes", "wirte"][..],
+        &["key", "create", "--expires", "2020-01-01"],
+        &["key", "revoke", "1"],
+    ] {
+        doors.agree(args).await;
+    }
+    let strange = captions(doors.there.clone(), &["key", "show", &ids[0]]).await;
+    assert_eq!(strange.exit.code(), 1);
+    assert!(strange.stderr.starts_with("error[key_not_found]"), "{}", strange.stderr);
+    doors.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_history_goes_on_where_the_page_before_ended() {
     let doors = Doors::open(&[TEMPLATE]).await;
     for about in ["the first loaf", "the second loaf", "the third loaf"] {
@@ -262,7 +426,11 @@ async fn the_key_and_the_time_go_with_the_request() {
 #[case::settings(&["check", "text", "--set", "api.timeout=5"], "--set changes nothing at a server")]
 #[case::a_file(&["check", "text", "--config", "captions.toml"], "--config changes nothing at a server")]
 #[case::doctor(&["doctor"], "captions doctor has no answer from a server")]
-#[case::batch(&["batch", "status", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21"], "captions batch has no answer from a server")]
+#[case::jobs(&["batch", "wait", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21", "-j", "4"], "--jobs changes nothing at a server")]
+#[case::rate(&["batch", "run", "in.jsonl", "-o", "out", "--rate", "4/min"], "--rate changes nothing at a server")]
+#[case::again(&["batch", "run", "in.jsonl", "-o", "out", "--retry-failed"], "--retry-failed changes nothing at a server")]
+#[case::tenant(&["key", "list", "--tenant", "acme"], "--tenant changes nothing at a server")]
+#[case::limits(&["key", "create", "--requests-per-hour", "5"], "--requests-per-hour changes nothing at a server")]
 #[case::eval(&["eval"], "captions eval has no answer from a server")]
 #[case::prompt(&["prompt", "show", "a loaf of bread"], "captions prompt has no answer from a server")]
 #[case::model(&["model", "path", "--server", "http://localhost:1"], "captions model has no answer from a server")]

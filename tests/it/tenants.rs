@@ -1,5 +1,7 @@
 //! Tenants on one server: with a key of its own nobody sees, guesses or hits what is another tenant's.
 
+use std::collections::BTreeMap;
+
 use captions_testkit::{
     llm::{FakeLlm, Turn},
     postgres, redis,
@@ -90,6 +92,27 @@ impl Tenant<'_> {
         }
         let reply = request.bearer_auth(&self.key).send().await.unwrap();
         (reply.status().as_u16(), reply.text().await.unwrap())
+    }
+
+    /// The same, and which operations of the ports it took, how often.
+    async fn watched(&self, method: &str, path: &str, body: Option<&Value>) -> ((u16, String), BTreeMap<String, u64>) {
+        let before = self.operations().await;
+        let said = self.call(method, path, body).await;
+        let mut asked = self.operations().await;
+        asked.retain(|name, count| {
+            *count -= before.get(name).copied().unwrap_or(0);
+            *count > 0
+        });
+        (said, asked)
+    }
+
+    async fn operations(&self) -> BTreeMap<String, u64> {
+        let stats = self.json("GET", "/v1/stats", None).await;
+        let operations = stats["operations"].as_object().unwrap();
+        operations
+            .iter()
+            .map(|(name, told)| (name.clone(), told["total"].as_u64().unwrap_or(0)))
+            .collect()
     }
 
     async fn json(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
@@ -188,8 +211,8 @@ async fn at_every_address_what_is_another_tenants_is_as_if_it_were_not() {
             let method = method.to_uppercase();
             let body = body(&method, path);
             let at = |id: &str| path.replace("{id}", id).replace("{suggestion}", "emoji-none");
-            let tried_theirs = other.call(&method, &at(&theirs), body.as_ref()).await;
-            let tried_nobodys = other.call(&method, &at(&nobodys), body.as_ref()).await;
+            let (tried_theirs, asked_theirs) = other.watched(&method, &at(&theirs), body.as_ref()).await;
+            let (tried_nobodys, asked_nobodys) = other.watched(&method, &at(&nobodys), body.as_ref()).await;
 
             assert!(!tried_theirs.1.contains(MARK), "{method} {path}: {}", tried_theirs.1);
             let named = |text: String| text.replace(&theirs, "ID").replace(&nobodys, "ID");
@@ -198,6 +221,8 @@ async fn at_every_address_what_is_another_tenants_is_as_if_it_were_not() {
                 gist((tried_nobodys.0, named(tried_nobodys.1))),
             );
             assert_eq!(theirs, nobodys, "{method} {path}");
+            // The same questions to the stores, as often: no clock tells them apart either.
+            assert_eq!(asked_theirs, asked_nobodys, "{method} {path}");
             tried += 1;
         }
     }

@@ -1,6 +1,7 @@
-//! `captions batch`: the queue of this store, and working on it.
+//! `captions batch`: the queue of this store, and working on it; or the batches of a server.
 
 mod journal;
+mod server;
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     input::{self, Stdin},
+    remote::Remote,
     screen::Screen,
     session::{self, Session},
 };
@@ -37,6 +39,9 @@ pub(crate) async fn run(
     stdin: Stdin<'_>,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
+    if let Some(remote) = Remote::of(surroundings, None)? {
+        return server::run(command, &remote, surroundings, stdin, screen).await;
+    }
     match command {
         BatchCommand::Run(args) => run_file(args, surroundings, stdin, screen).await,
         BatchCommand::Submit { input, output } => submit(input, *output, surroundings, stdin, screen).await,
@@ -47,7 +52,7 @@ pub(crate) async fn run(
             let read = session.batches().queue().read(&session.context(), id, Page::NONE).await;
             session.close().await;
             let (batch, _) = read?.ok_or_else(|| not_found(id))?;
-            show(&batch, *output, screen)?;
+            show(&document(&batch), *output, screen)?;
             Ok(Exit::Done)
         }
         BatchCommand::Cancel { id, output } => {
@@ -56,7 +61,7 @@ pub(crate) async fn run(
             let queue = session.batches().queue();
             let batch = queue.change(&session.context(), id, Change::Cancel).await;
             session.close().await;
-            show(&batch?.ok_or_else(|| not_found(id))?, *output, screen)?;
+            show(&document(&batch?.ok_or_else(|| not_found(id))?), *output, screen)?;
             Ok(Exit::Done)
         }
         BatchCommand::Wait { id, jobs, output } => wait(id.parse()?, jobs, *output, surroundings, screen).await,
@@ -80,25 +85,21 @@ async fn run_file(
 ) -> Result<Exit, Failure> {
     let submission = submission(&args.input, stdin, &surroundings.cwd)?;
     if args.dry_run {
-        screen.note(&format!(
-            "{} items are in order; nothing was written",
-            submission.items.len()
-        ));
-        return Ok(Exit::Done);
+        return Ok(in_order(&submission, screen));
     }
     let out = surroundings.cwd.join(&args.out);
     let resumes = args.resume || args.retry_failed;
-    let id = Journal::of(&out, surroundings)?.enter(&out, &submission, resumes)?;
+    let id = BatchId(
+        Journal::of(&out, None, surroundings)?
+            .enter(&out, &submission, resumes)?
+            .batch,
+    );
     let session = working(surroundings, screen).await?;
     let worked = work(&session, id, submission, &out, args, screen).await;
     clear(screen);
     session.close().await;
     let batch = worked?;
-    if args.output.json {
-        screen.document(&document(&batch))?;
-    } else {
-        screen.note(&format!("{}; {}", in_words(&batch), args.out.display()));
-    }
+    written(&document(&batch), args, screen)?;
     if !batch.state.is_over() {
         let again = format!(
             "more than {} items have failed; what is left is not begun",
@@ -108,7 +109,23 @@ async fn run_file(
         screen.note("next: --resume goes on, --retry-failed tries the failed ones once more");
         return Ok(Exit::Partial);
     }
-    Ok(exit_of(&batch))
+    Ok(exit_of(&document(&batch)))
+}
+
+/// What a dry run ends with.
+fn in_order(submission: &Submission, screen: &mut Screen<'_>) -> Exit {
+    let count = submission.items.len();
+    screen.note(&format!("{count} items are in order; nothing was written"));
+    Exit::Done
+}
+
+/// How a run has ended.
+fn written(batch: &BatchDocument, args: &RunArgs, screen: &mut Screen<'_>) -> Result<(), Failure> {
+    if args.output.json {
+        return screen.document(batch);
+    }
+    screen.note(&format!("{}; {}", in_words(batch), args.out.display()));
+    Ok(())
 }
 
 /// Submits the batch if it is not there yet, works on it, and writes outcomes as they come in order. Returns it once it is over,
@@ -123,19 +140,24 @@ async fn work(
 ) -> Result<Batch, Failure> {
     let batches = session.batches();
     let queue = batches.queue();
+    let mut out = Out::open(out, args.retry_failed)?;
     match queue.read(&session.context(), id, Page::NONE).await? {
+        // To write it once more would be paid for once more.
+        None if out.last.is_some() => return Err(no_longer_kept(args)),
         None => {
             let batch = submission.into_batch(id, batches.settings().expiry, None, Uuid::now_v7);
             batches.submit(&session.context(), &batch).await?;
         }
         Some((batch, _)) => {
-            screen.note(&format!("resuming: {}", in_words(&batch)));
+            screen.note(&format!("resuming: {}", in_words(&document(&batch))));
             if args.retry_failed {
                 queue.change(&session.context(), id, Change::RetryFailed).await?;
             }
         }
     }
-    let mut out = Out::open(out, args.retry_failed)?;
+    if let Some(rate) = args.rate {
+        batches.pace(rate);
+    }
     batches.work(FORMS, jobs(&args.jobs, batches), Some(id));
     loop {
         let page = Page {
@@ -145,7 +167,7 @@ async fn work(
         let read = queue.read(&session.context(), id, page).await?;
         let (batch, outcomes) = read.ok_or_else(|| not_found(id))?;
         out.append(&outcomes)?;
-        progress(&batch, screen);
+        progress(&document(&batch), screen);
         let has_failed = args.max_errors.is_some_and(|most| batch.counts.failed > most);
         if has_failed && !batch.state.is_over() {
             batches.rest();
@@ -179,11 +201,15 @@ async fn submit(
     let kept = kept.await;
     session.close().await;
     let (batch, _) = kept?.ok_or_else(|| not_found(id))?;
+    submitted(&document(&batch), output, screen)
+}
+
+fn submitted(batch: &BatchDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
-        screen.document(&document(&batch))?;
+        screen.document(batch)?;
     } else {
-        screen.result(&id.to_string())?;
-        screen.note(&format!("next: captions batch wait {id}"));
+        screen.result(&batch.id.to_string())?;
+        screen.note(&format!("next: captions batch wait {}", batch.id));
     }
     Ok(Exit::Done)
 }
@@ -200,7 +226,7 @@ async fn wait(
     batches.work(FORMS, jobs(at_a_time, batches), Some(id));
     let over = loop {
         match batches.queue().read(&session.context(), id, Page::NONE).await {
-            Ok(Some((batch, _))) if !batch.state.is_over() => progress(&batch, screen),
+            Ok(Some((batch, _))) if !batch.state.is_over() => progress(&document(&batch), screen),
             other => break other,
         }
         tokio::time::sleep(LOOK).await;
@@ -208,6 +234,7 @@ async fn wait(
     clear(screen);
     session.close().await;
     let (batch, _) = over?.ok_or_else(|| not_found(id))?;
+    let batch = document(&batch);
     show(&batch, output, screen)?;
     Ok(exit_of(&batch))
 }
@@ -256,17 +283,23 @@ async fn list(output: Output, surroundings: &Surroundings, screen: &mut Screen<'
         .await;
     session.close().await;
     let page = BatchPage::of(&found?, LISTED as usize, OffsetDateTime::now_utc());
+    show_page(&page, output, screen)
+}
+
+fn show_page(page: &BatchPage, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
-        screen.document(&page)?;
+        screen.document(page)?;
         return Ok(Exit::Done);
     }
     if page.data.is_empty() {
         screen.note("there are no batches: captions batch submit FILE");
     }
     for batch in &page.data {
-        let counts = batch.counts;
-        let over = counts.succeeded + counts.failed + counts.cancelled;
-        screen.result(&format!("{}  {}  {over} of {}", batch.id, batch.state, counts.total))?;
+        let over = over(batch);
+        screen.result(&format!(
+            "{}  {}  {over} of {}",
+            batch.id, batch.state, batch.counts.total
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -287,31 +320,37 @@ fn document(batch: &Batch) -> BatchDocument {
     BatchDocument::of(batch, OffsetDateTime::now_utc())
 }
 
-fn show(batch: &Batch, output: Output, screen: &mut Screen<'_>) -> Result<(), Failure> {
+fn show(batch: &BatchDocument, output: Output, screen: &mut Screen<'_>) -> Result<(), Failure> {
     if output.json {
-        screen.document(&document(batch))
+        screen.document(batch)
     } else {
-        screen.result(&format!("{} {}", batch.state.as_str(), in_words(batch)))
+        screen.result(&format!("{} {}", batch.state, in_words(batch)))
     }
 }
 
-fn in_words(batch: &Batch) -> String {
+/// Items that have an outcome.
+const fn over(batch: &BatchDocument) -> u32 {
     let counts = batch.counts;
-    let mut words = format!("{} of {} done", counts.over(), counts.total);
+    counts.succeeded + counts.failed + counts.cancelled
+}
+
+fn in_words(batch: &BatchDocument) -> String {
+    let counts = batch.counts;
+    let mut words = format!("{} of {} done", over(batch), counts.total);
     for (count, what) in [(counts.failed, "failed"), (counts.cancelled, "not begun")] {
         if count > 0 {
             // Writing to a string cannot fail.
             let _ = write!(words, ", {count} {what}");
         }
     }
-    if let Some(eta) = batch.eta(OffsetDateTime::now_utc()).filter(|eta| !eta.is_zero()) {
-        let _ = write!(words, ", {} s left", eta.as_secs().max(1));
+    if let Some(eta) = batch.eta_s.filter(|eta| *eta > 0.0) {
+        let _ = write!(words, ", {:.0} s left", eta.max(1.0));
     }
     words
 }
 
 /// In place, and only where somebody looks on.
-fn progress(batch: &Batch, screen: &mut Screen<'_>) {
+fn progress(batch: &BatchDocument, screen: &mut Screen<'_>) {
     if screen.stderr_sink.is_terminal() && !screen.quiet {
         screen.raw(&format!("\r\x1b[K{}", in_words(batch)));
     }
@@ -323,13 +362,18 @@ fn clear(screen: &mut Screen<'_>) {
     }
 }
 
-fn exit_of(batch: &Batch) -> Exit {
+fn exit_of(batch: &BatchDocument) -> Exit {
     let counts = batch.counts;
     match (counts.succeeded, counts.total - counts.succeeded) {
         (_, 0) => Exit::Done,
         (0, _) => Exit::Failure,
         _ => Exit::Partial,
     }
+}
+
+fn no_longer_kept(args: &RunArgs) -> Failure {
+    let detail = format!("the batch of {} is not kept any more", args.out.display());
+    Failure::broken(Code::BatchNotFound, detail).next("name another output to begin anew")
 }
 
 fn not_found(id: BatchId) -> Failure {

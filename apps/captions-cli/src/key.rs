@@ -1,5 +1,7 @@
 //! `captions key`: the keys that the HTTP API asks for. Whoever runs this command has the store, so it may make keys of any
-//! tenant and with any limits.
+//! tenant and with any limits. Of a server it may ask what the key that it has there may.
+
+mod server;
 
 use captions_api::{
     key::{KeyDocument, KeyPage, read_cursor},
@@ -11,13 +13,14 @@ use captions_domain::{
     request::Invalid,
 };
 use captions_wiring::fresh_secret;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     Surroundings,
     args::{CreateArgs, End, KeyCommand, Output, Tenant},
     exit::Exit,
     failure::Failure,
+    remote::Remote,
     screen::Screen,
     session::Session,
 };
@@ -27,6 +30,9 @@ pub(crate) async fn run(
     surroundings: &Surroundings,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
+    if let Some(remote) = Remote::of(surroundings, None)? {
+        return server::run(command, &remote.client, screen).await;
+    }
     match command {
         KeyCommand::Create(args) => create(args, surroundings, screen).await,
         KeyCommand::List {
@@ -35,6 +41,7 @@ pub(crate) async fn run(
             before,
             output,
         } => list(tenant, *limit, before.as_deref(), *output, surroundings, screen).await,
+        KeyCommand::Show { id, tenant, output } => read(id, tenant, *output, surroundings, screen).await,
         KeyCommand::Revoke { id, tenant, output } => revoke(id, tenant, *output, surroundings, screen).await,
         KeyCommand::Rotate {
             id,
@@ -48,19 +55,11 @@ pub(crate) async fn run(
 async fn create(args: &CreateArgs, surroundings: &Surroundings, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     let tenant = tenant_of(&args.tenant)?;
     let name = KeyName::new(&args.name)?;
-    let scopes = args.scopes.iter().map(|scope| scope.parse::<Scope>());
-    let scopes = scopes.collect::<Result<Vec<_>, _>>().map_err(Invalid::from)?;
+    let scopes = scopes(args)?;
     let session = Session::of_store(surroundings, screen).await?;
     let cx = context(&session, tenant);
     let made = async {
-        let expires_at = match args.expires {
-            End::Never => None,
-            End::In(span) => cx.now.checked_add(span),
-            End::At(at) => Some(at),
-        };
-        if expires_at.is_some_and(|end| end <= cx.now) {
-            return Err(Failure::usage("--expires: the end of a key lies in the future"));
-        }
+        let expires_at = end(args.expires, cx.now)?;
         let secret = secret()?;
         let id = KeyId(cx.fresh_id);
         let limits = &args.limits;
@@ -86,10 +85,28 @@ async fn create(args: &CreateArgs, surroundings: &Surroundings, screen: &mut Scr
         session.keys().add(&cx, &key).await?;
         Ok((key, secret))
     };
-    let made = made.await;
+    let made: Result<_, Failure> = made.await;
     session.close().await;
     let (key, secret) = made?;
-    show(&key, &secret, &cx, args.output, screen)
+    show(&KeyDocument::of(&key, cx.now).with(&secret), args.output, screen)
+}
+
+fn scopes(args: &CreateArgs) -> Result<Vec<Scope>, Invalid> {
+    let scopes = args.scopes.iter().map(|scope| scope.parse::<Scope>());
+    scopes.collect::<Result<Vec<_>, _>>().map_err(Invalid::from)
+}
+
+/// The time of an end, which lies in the future.
+fn end(end: End, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, Failure> {
+    let end = match end {
+        End::Never => None,
+        End::In(span) => now.checked_add(span),
+        End::At(at) => Some(at),
+    };
+    match end {
+        Some(end) if end <= now => Err(Failure::usage("--expires: the end of a key lies in the future")),
+        end => Ok(end),
+    }
 }
 
 async fn list(
@@ -111,21 +128,50 @@ async fn list(
     let keys = session.keys().list(&cx, before, limit + 1).await;
     session.close().await;
     let page = KeyPage::of(&keys?, limit as usize, cx.now);
-    if output.json {
-        screen.document(&page)?;
-        return Ok(Exit::Done);
-    }
-    for key in &page.data {
-        screen.result(&line(key))?;
-    }
-    if page.data.is_empty() {
+    show_page(&page, output, screen)?;
+    if page.data.is_empty() && !output.json {
         screen.note(&format!(
             "the tenant {} has no keys; make one: captions key create",
             cx.tenant
         ));
     }
-    if let Some(cursor) = page.next_cursor {
+    Ok(Exit::Done)
+}
+
+fn show_page(page: &KeyPage, output: Output, screen: &mut Screen<'_>) -> Result<(), Failure> {
+    if output.json {
+        return screen.document(page);
+    }
+    for key in &page.data {
+        screen.result(&line(key))?;
+    }
+    if let Some(cursor) = &page.next_cursor {
         screen.note(&format!("there are more: --before {cursor}"));
+    }
+    Ok(())
+}
+
+async fn read(
+    id: &str,
+    tenant: &Tenant,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let (id, tenant) = (id.parse::<KeyId>()?, tenant_of(tenant)?);
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = context(&session, tenant);
+    let found = session.keys().find(&cx, By::Id(id)).await;
+    session.close().await;
+    let key = found?.ok_or_else(|| not_found(id, &cx))?;
+    show_one(&KeyDocument::of(&key, cx.now), output, screen)
+}
+
+fn show_one(key: &KeyDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    if output.json {
+        screen.document(key)?;
+    } else {
+        screen.result(&line(key))?;
     }
     Ok(Exit::Done)
 }
@@ -143,10 +189,14 @@ async fn revoke(
     let revoked = session.keys().revoke(&cx, id, cx.now).await;
     session.close().await;
     let key = revoked?.ok_or_else(|| not_found(id, &cx))?;
+    show_revoked(&KeyDocument::of(&key, cx.now), output, screen)
+}
+
+fn show_revoked(key: &KeyDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
-        screen.document(&KeyDocument::of(&key, cx.now))?;
+        screen.document(key)?;
     } else {
-        screen.note(&format!("revoked {id} (...{})", key.last_four));
+        screen.note(&format!("revoked {} (...{})", key.id, key.last_four));
         screen.note("servers that share a Redis know at once, others within auth.fresh (30 s)");
     }
     Ok(Exit::Done)
@@ -170,18 +220,28 @@ async fn rotate(
         let secret = secret()?;
         let successor = old.successor(KeyId(cx.fresh_id), &secret, cx.now);
         if !session.keys().rotate(&cx, id, &successor, until).await? {
-            let detail = format!("only an active key is rotated; {id} has expired or was revoked");
-            return Err(Failure::broken(Code::KeyInactive, detail));
+            return Err(inactive(id));
         }
         Ok((successor, secret))
     };
     let rotated = rotated.await;
     session.close().await;
     let (successor, secret) = rotated?;
+    let successor = KeyDocument::of(&successor, cx.now).with(&secret);
+    show_successor(id, grace, &successor, output, screen)
+}
+
+fn show_successor(
+    id: KeyId,
+    grace: Duration,
+    successor: &KeyDocument,
+    output: Output,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
     if !output.json {
         screen.note(&format!("{id} ends after the grace of {}", words(grace)));
     }
-    show(&successor, &secret, &cx, output, screen)
+    show(successor, output, screen)
 }
 
 /// A span as people say it, by its largest unit.
@@ -197,11 +257,11 @@ fn words(span: Duration) -> String {
 }
 
 /// A new key: the key alone on stdout, so that it can be piped to where it is kept.
-fn show(key: &Key, secret: &Secret, cx: &Context, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+fn show(key: &KeyDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if output.json {
-        screen.document(&KeyDocument::of(key, cx.now).with(secret))?;
+        screen.document(key)?;
     } else {
-        screen.result(&secret.text())?;
+        screen.result(key.key.as_deref().unwrap_or_default())?;
         screen.note(&format!(
             "key {} of tenant {}; it is shown this once: keep it",
             key.id, key.tenant
@@ -230,7 +290,10 @@ fn line(key: &KeyDocument) -> String {
 }
 
 fn tenant_of(tenant: &Tenant) -> Result<TenantId, Failure> {
-    Ok(TenantId::new(&tenant.tenant)?)
+    match &tenant.tenant {
+        Some(tenant) => Ok(TenantId::new(tenant)?),
+        None => Ok(TenantId::local()),
+    }
 }
 
 fn context(session: &Session, tenant: TenantId) -> Context {
@@ -242,6 +305,11 @@ fn context(session: &Session, tenant: TenantId) -> Context {
 
 fn secret() -> Result<Secret, Failure> {
     fresh_secret().map_err(|fault| Failure::new(Exit::Failure, None, format!("no key can be made: {fault}")))
+}
+
+fn inactive(id: KeyId) -> Failure {
+    let detail = format!("only an active key is rotated; {id} has expired or was revoked");
+    Failure::broken(Code::KeyInactive, detail)
 }
 
 fn not_found(id: KeyId, cx: &Context) -> Failure {

@@ -27,6 +27,7 @@ const WAY: Duration = Duration::from_secs(5);
 /// The server that answers instead of this process.
 pub(crate) struct Remote {
     pub(crate) client: Client,
+    pub(crate) url: String,
 }
 
 impl Remote {
@@ -54,6 +55,7 @@ impl Remote {
         options.timeout = options.deadline.map_or(TIMEOUT, |deadline| deadline + WAY);
         Ok(Some(Self {
             client: Client::new(&options)?,
+            url: url.to_owned(),
         }))
     }
 
@@ -126,8 +128,6 @@ pub(crate) fn has_an_answer(command: &Command, surroundings: &Surroundings) -> R
         Command::Prompt(_) => ("prompt", false),
         Command::Doctor(_) => ("doctor", false),
         Command::Eval(_) => ("eval", false),
-        Command::Batch(_) => ("batch", false),
-        Command::Key(_) => ("key", false),
         Command::Options(_) => ("options", true),
         Command::Provider(_) => ("provider", false),
         Command::Generate(_)
@@ -143,6 +143,8 @@ pub(crate) fn has_an_answer(command: &Command, surroundings: &Surroundings) -> R
         | Command::Results(_)
         | Command::History(_)
         | Command::Feedback(_)
+        | Command::Batch(_)
+        | Command::Key(_)
         | Command::Voice(_) => return Ok(()),
     };
     let is_flag = surroundings.global.server.is_some();
@@ -179,6 +181,12 @@ pub(crate) fn about_caption(id: CaptionId) -> impl Fn(Error) -> Failure + Copy {
         }
         _ => error.into(),
     }
+}
+
+/// A flag that only has a meaning where this process does the work.
+pub(crate) fn not_at_a_server(flag: &str, why: &str) -> Failure {
+    Failure::usage(format!("{flag} changes nothing at a server: {why}"))
+        .next(format!("leave {flag} out, or answer here: without --server and {URL}"))
 }
 
 pub(crate) fn is_no_user(error: &Error) -> bool {

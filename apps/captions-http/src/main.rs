@@ -32,6 +32,9 @@ fn pair(text: &str) -> Result<(String, String), &'static str> {
 #[tokio::main]
 async fn main() -> ExitCode {
     captions_wiring::install_crypto();
+    // Each request has a connection to a client and one to a provider, and shells and systemd start programs with room for
+    // 1024 files: as far as the machine allows. What it does not allow, it refuses later; then the accept loop says so.
+    drop(rlimit::increase_nofile_limit(rlimit::INFINITY));
     let args = Args::parse();
     match captions_http::start::run(args.flags, args.config).await {
         Ok(End::InGoodOrder) => ExitCode::SUCCESS,

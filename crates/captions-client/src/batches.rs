@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_stream::try_stream;
 use captions_api::batch::{BatchDocument, BatchPage, ResultLine};
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
 use reqwest::Method;
 use serde::Serialize;
 use uuid::Uuid;
@@ -16,10 +16,29 @@ const MOST_WAIT: u64 = 45;
 /// The longest line of results, in bytes, with what came in one piece with it.
 const MAX_LINE: usize = 16 << 20;
 
+/// A line of results.
+#[derive(Debug, Clone)]
+pub struct BatchLine {
+    pub result: ResultLine,
+    /// As the server wrote it, without its end.
+    pub text: String,
+}
+
 impl Client {
     /// Orders a batch: `{"items": [{"custom_id": "monday", "content_description": "..."}]}`, and a `webhook` if wanted.
     pub async fn submit_batch(&self, body: &(impl Serialize + Sync)) -> Result<Reply<BatchDocument>, Error> {
         self.post(&["v1", "batches"], body).await
+    }
+
+    /// The same under a key of the caller's own: whoever sends it again, also in another process, gets the batch of the first
+    /// time, for as long as the server remembers it (a day).
+    pub async fn submit_batch_once(
+        &self,
+        body: &(impl Serialize + Sync),
+        key: &str,
+    ) -> Result<Reply<BatchDocument>, Error> {
+        let ask = self.line.ask(Method::POST, &["v1", "batches"]).with(body)?;
+        self.line.document(&ask.once(key)).await
     }
 
     /// How far a batch is. The server answers as soon as it is over, or after `wait` (45 s at most).
@@ -49,12 +68,26 @@ impl Client {
     /// The results of a batch that is over, in the order of its items. A connection that breaks is taken up again behind
     /// the last line; the first other failure is the last item.
     pub fn batch_results(&self, id: Uuid) -> impl Stream<Item = Result<ResultLine, Error>> + Send + use<> {
+        self.batch_lines(id, None, false).map_ok(|line| line.result)
+    }
+
+    /// The same, line by line as the server wrote them, behind the line of index `after`. With `partial` also of a batch that
+    /// is not over, up to the first item without an outcome; where there is nothing yet, that is `batch_not_ready`.
+    pub fn batch_lines(
+        &self,
+        id: Uuid,
+        after: Option<u32>,
+        partial: bool,
+    ) -> impl Stream<Item = Result<BatchLine, Error>> + Send + use<> {
         let line = Arc::clone(&self.line);
         try_stream! {
             let id = id.to_string();
-            let (mut last, mut breaks): (Option<u32>, u32) = (None, 0);
+            let (mut last, mut breaks): (Option<u32>, u32) = (after, 0);
             loop {
                 let mut ask = line.ask(Method::GET, &["v1", "batches", &id, "results"]);
+                if partial {
+                    ask = ask.query("partial", "true");
+                }
                 if let Some(last) = last {
                     ask = ask.query("after", &last.to_string());
                 }
@@ -75,9 +108,10 @@ impl Client {
                     }
                     while let Some(end) = held.iter().position(|byte| *byte == b'\n') {
                         let whole: Vec<u8> = held.drain(..=end).collect();
-                        let read: ResultLine = reply::read(status, headers.clone(), &whole)?.document;
-                        last = Some(read.index);
-                        yield read;
+                        let result: ResultLine = reply::read(status, headers.clone(), &whole)?.document;
+                        last = Some(result.index);
+                        let text = String::from_utf8_lossy(&whole).trim_end().to_owned();
+                        yield BatchLine { result, text };
                     }
                 };
                 let Some(wait) = line.patience.wait(Again::After(None), breaks) else {

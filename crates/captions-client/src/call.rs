@@ -207,7 +207,7 @@ impl Line {
     }
 
     /// An attempt that the network ended. What depends on a version is not sent again once it may have arrived: its own
-    /// first attempt would be the one that changed the version.
+    /// first attempt would be the one that changed the version. Nor is a POST without a key.
     fn cut(&self, error: reqwest::Error, ask: &Ask) -> Failed {
         let error = error.without_url();
         if error.is_connect() {
@@ -242,6 +242,18 @@ impl Ask {
         Ok(self)
     }
 
+    /// Under this key instead of one of its own.
+    pub(crate) fn once(mut self, key: &str) -> Self {
+        self.once = Some(key.to_owned());
+        self
+    }
+
+    /// Without a key: what makes a secret is kept nowhere, and so not made again either once it may have arrived.
+    pub(crate) fn unrepeated(mut self) -> Self {
+        self.once = None;
+        self
+    }
+
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
         self
@@ -254,13 +266,6 @@ impl Ask {
             Some(cursor) => ask.query("cursor", cursor),
             None => ask,
         }
-    }
-
-    /// For what the server does again if it is asked again: it has no key, and is not sent a second time once it may have
-    /// arrived.
-    pub(crate) fn never_again(mut self) -> Self {
-        self.once = None;
-        self
     }
 
     pub(crate) fn only_if(mut self, version: Option<&str>) -> Self {

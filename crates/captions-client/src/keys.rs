@@ -1,7 +1,4 @@
-//! The keys of the caller's tenant; they take a key with the scope admin.
-//!
-//! A new secret is in one answer and nowhere else, so nothing that makes one is sent a second time once it may have arrived:
-//! if its answer is lost, look into the list and revoke what nobody holds.
+//! The API keys of the caller's own tenant. They need a key of the scope `admin` themselves.
 
 use captions_api::key::{KeyDocument, KeyPage};
 use reqwest::Method;
@@ -11,9 +8,10 @@ use serde_json::json;
 use crate::{Client, Error, Reply};
 
 impl Client {
-    /// Makes a key: `{"name": "ci", "scopes": ["read"]}`. [`KeyDocument::key`] is the secret.
+    /// Makes a key: `{"name": "ci", "scopes": ["read"], "expires_at": "2027-01-31T12:00:00Z"}`. Its secret is in this answer
+    /// and nowhere else, so that a call whose answer was lost is not made again: the key is there, and is to be revoked.
     pub async fn create_key(&self, body: &(impl Serialize + Sync)) -> Result<Reply<KeyDocument>, Error> {
-        let ask = self.line.ask(Method::POST, &["v1", "keys"]).never_again();
+        let ask = self.line.ask(Method::POST, &["v1", "keys"]).unrepeated();
         self.line.document(&ask.with(body)?).await
     }
 
@@ -23,22 +21,22 @@ impl Client {
         self.line.document(&ask).await
     }
 
-    /// A key without its secret.
+    /// One key, without its secret.
     pub async fn key(&self, id: &str) -> Result<Reply<KeyDocument>, Error> {
         self.get(&["v1", "keys", id]).await
     }
 
-    /// Replaces a key by one with the same rights; the old one goes on for so long, or for a day if nothing is said.
-    pub async fn rotate_key(&self, id: &str, grace_seconds: Option<u64>) -> Result<Reply<KeyDocument>, Error> {
-        let body = grace_seconds.map_or_else(|| json!({}), |seconds| json!({ "grace_seconds": seconds }));
-        let ask = self.line.ask(Method::POST, &["v1", "keys", id, "rotate"]).never_again();
-        self.line.document(&ask.with(&body)?).await
-    }
-
-    /// Revokes a key for good.
+    /// Revokes a key for good; safe to repeat.
     pub async fn revoke_key(&self, id: &str) -> Result<Reply<KeyDocument>, Error> {
         self.line
             .document(&self.line.ask(Method::DELETE, &["v1", "keys", id]))
             .await
+    }
+
+    /// Replaces a key by a new one; the old one goes on for so many seconds. Not made again either.
+    pub async fn rotate_key(&self, id: &str, grace_seconds: u64) -> Result<Reply<KeyDocument>, Error> {
+        let ask = self.line.ask(Method::POST, &["v1", "keys", id, "rotate"]).unrepeated();
+        let body = json!({ "grace_seconds": grace_seconds });
+        self.line.document(&ask.with(&body)?).await
     }
 }

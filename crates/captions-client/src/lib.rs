@@ -70,6 +70,7 @@ pub use captions_domain as domain;
 
 use self::call::{Ask, Line};
 pub use self::{
+    batches::BatchLine,
     error::{Cause, Error, Refusal},
     options::Options,
     reply::Reply,

@@ -283,8 +283,8 @@ pub struct Turn {
     pub lease: Duration,
     /// Only of this batch.
     pub only: Option<BatchId>,
-    /// Not of these tenants: they have asked for too much.
-    pub held: Vec<TenantId>,
+    /// Not of these batches: whoever pays for them has asked for too much, or whom they need is not to be called.
+    pub held: Vec<BatchId>,
     /// Whether to look after what is over, first.
     pub tidy: Option<Tidy>,
 }

@@ -20,20 +20,24 @@ BEGIN
     INSERT INTO erasures AS old VALUES (of_tenant, erased_subject, coalesce(until, 'infinity'), clock_timestamp())
         ON CONFLICT (tenant, subject) DO UPDATE
         SET before = greatest(old.before, excluded.before), marked_at = excluded.marked_at;
-    items := 0;
     IF one IS NULL THEN
         -- What is kept of calls about the captions, which must still be there, and about their user.
         DELETE FROM idempotency WHERE tenant = of_tenant
             AND (user_id = whose OR caption_id IN (SELECT id FROM captions WHERE tenant = of_tenant AND user_id = whose));
         GET DIAGNOSTICS answers = ROW_COUNT;
-        -- An item that was not begun fails then.
-        UPDATE batch_items SET request = '', outcome = NULL
-            WHERE tenant = of_tenant AND user_id = whose AND (request <> '' OR outcome IS NOT NULL);
+        -- An item that is not over fails then, and what is being written of it is not kept.
+        UPDATE batch_items SET request = '', outcome = NULL, lease = NULL,
+            due_at = CASE WHEN lease IS NULL THEN due_at ELSE now() END
+            WHERE tenant = of_tenant AND user_id = whose
+            AND (request <> '' OR outcome IS NOT NULL OR lease IS NOT NULL);
         GET DIAGNOSTICS items = ROW_COUNT;
         DELETE FROM captions WHERE tenant = of_tenant AND user_id = whose;
     ELSE
         DELETE FROM idempotency WHERE tenant = of_tenant AND caption_id = one;
         GET DIAGNOSTICS answers = ROW_COUNT;
+        UPDATE batch_items SET request = '', outcome = NULL
+            WHERE caption = one AND tenant = of_tenant AND due_at IS NULL AND (request <> '' OR outcome IS NOT NULL);
+        GET DIAGNOSTICS items = ROW_COUNT;
         DELETE FROM captions WHERE tenant = of_tenant AND id = one;
     END IF;
     GET DIAGNOSTICS erased = ROW_COUNT;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use captions_domain::{
     batch::{
-        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, NewItem, Notice, Outcome,
-        Page, Payer, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
+        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, MAX_ITEMS, NewBatch, NewItem, Notice,
+        Outcome, Page, Payer, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
     },
     caption::CaptionId,
     context::{Context, TenantId},
@@ -27,6 +27,8 @@ use crate::{fault::fault, store::PgStore, users::to_microsecond};
 const CHUNK: usize = 500;
 /// Receivers that one worker tells at a time.
 const NOTICES: i64 = 10;
+/// Batches that are removed at a time, at most.
+const OLD_AT_ONCE: i64 = 200;
 /// A draft so old belongs to nobody any more.
 const OLD_DRAFT: Duration = Duration::from_hours(1);
 
@@ -85,7 +87,7 @@ const CLAIM: &str = "WITH chosen AS MATERIALIZED ( \
      SELECT id, payer FROM batches CROSS JOIN LATERAL ( \
          SELECT idx FROM batch_items WHERE batch = batches.id AND due_at <= now() ORDER BY due_at, idx LIMIT 1 \
      ) AS waiting WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') AND expires_at > now() \
-     AND NOT tenant = ANY($1) AND ($2::uuid IS NULL OR id = $2) ORDER BY random() LIMIT 1 \
+     AND NOT id = ANY($1) AND ($2::uuid IS NULL OR id = $2) ORDER BY random() LIMIT 1 \
  ), due AS MATERIALIZED ( \
      SELECT batch, idx FROM batch_items WHERE batch = (SELECT id FROM chosen) AND due_at <= now() \
      ORDER BY due_at, idx LIMIT $3 FOR UPDATE SKIP LOCKED \
@@ -223,7 +225,7 @@ impl BatchQueue for PgStore {
             None => Taken::default(),
         };
         if turn.items > 0 {
-            let held: Vec<&str> = turn.held.iter().map(TenantId::as_str).collect();
+            let held: Vec<Uuid> = turn.held.iter().map(|id| id.0).collect();
             let query = sqlx::query(CLAIM)
                 .bind(held)
                 .bind(turn.only.map(|id| id.0))
@@ -324,12 +326,15 @@ impl PgStore {
             "FROM counted WHERE id = batch AND finished_at IS NULL"
         ));
         self.pool.execute(expired).await?;
-        // One at a time: its items go with it.
+        // Their items go with them: as many as the largest batch has, so that no statement takes too long, and many small
+        // batches, so that removing keeps up with submitting.
         let old = sqlx::query(
-            "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE finished_at <= now() - make_interval(secs => $1) \
-             AND notify_at IS NULL ORDER BY finished_at LIMIT 1)",
+            "DELETE FROM batches WHERE id IN (SELECT id FROM (SELECT id, sum(total) OVER (ORDER BY finished_at, id) AS items \
+             FROM (SELECT id, total, finished_at FROM batches WHERE finished_at <= now() - make_interval(secs => $1) \
+             AND notify_at IS NULL ORDER BY finished_at, id LIMIT $2) AS oldest) AS summed WHERE items <= $3)",
         );
-        self.pool.execute(old.bind(tidy.retention.as_secs_f64())).await?;
+        let old = old.bind(tidy.retention.as_secs_f64()).bind(OLD_AT_ONCE);
+        self.pool.execute(old.bind(number(MAX_ITEMS)?)).await?;
         let drafts = sqlx::query(
             "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE finished_at IS NULL AND state = 'draft' \
              AND created_at <= now() - make_interval(secs => $1) LIMIT 1)",

@@ -57,12 +57,15 @@ pub use self::{
 use self::{
     counts::{Tally, count},
     editions::Edition,
-    entry::Place,
+    entry::{Digest, Place},
     flights::Flights,
     layers::{Copy, Over, Seen, Watch},
     load::Outcome,
 };
 use crate::jitter::Jitter;
+
+/// So many values of a kind are kept as they are beside their bytes in memory: those that are read again and again.
+const READ_LATELY: usize = 512;
 
 /// More places than this are not remembered as having failed a moment ago.
 const MOST_THROTTLED: usize = 10_000;
@@ -140,6 +143,8 @@ struct Inner<T, E> {
     look_ups: Flights<Looked<T>>,
     loads: Flights<Outcome<T, E>>,
     editions: Flights<Option<Edition>>,
+    /// What entries in memory say, by their digests: checked at every hit, but read once.
+    read: quick_cache::sync::Cache<Digest, Arc<T>>,
     /// Where a load failed a moment ago, and until when no other is tried.
     throttled: Mutex<HashMap<Place, Instant>>,
     tally: Tally,
@@ -240,6 +245,7 @@ where
                 look_ups: Flights::default(),
                 loads: Flights::default(),
                 editions: Flights::default(),
+                read: quick_cache::sync::Cache::new(READ_LATELY),
                 throttled: Mutex::default(),
                 tally: Tally::default(),
             }),
@@ -404,7 +410,7 @@ where
         }
         let mine = match self.layers.look_in_memory(cx, place, self.options.schema).await {
             Seen::Copy(copy) => self
-                .read_copy(&copy)
+                .read_again(&copy)
                 .map(|kept| (kept, copy.held >= self.options.memory_age)),
             Seen::Corrupt => {
                 count(&self.tally.corrupt);
@@ -481,6 +487,16 @@ where
         looked
     }
 
+    /// The value of an entry in memory, which is read more often than put.
+    fn read_again(&self, copy: &Copy) -> Option<Kept<T>> {
+        if let Some(known) = self.read.get(&copy.digest) {
+            return Some(Self::kept(T::clone(&known), copy));
+        }
+        let kept = self.read_copy(copy)?;
+        self.read.insert(copy.digest, Arc::new(kept.value.clone()));
+        Some(kept)
+    }
+
     /// The value of an entry; one that cannot be read is counted.
     fn read_copy(&self, copy: &Copy) -> Option<Kept<T>> {
         let json = copy.entry.json(self.options.largest).ok();
@@ -488,14 +504,18 @@ where
             count(&self.tally.corrupt);
             return None;
         };
-        Some(Kept {
+        Some(Self::kept(value, copy))
+    }
+
+    fn kept(value: T, copy: &Copy) -> Kept<T> {
+        Kept {
             value,
             serial: copy.entry.serial,
             age: copy.age,
             fresh_for: copy.entry.fresh_for,
             is_fresh: copy.age < copy.entry.fresh_for,
             is_negative: copy.entry.is_negative(),
-        })
+        }
     }
 
     /// True in the last part of a value's time.

@@ -271,7 +271,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         components.insert(1, spool);
     }
 
-    let engine = Engine {
+    let engine = Arc::new(Engine {
         users: Arc::new(Watched::new(users, monitor.clone())),
         captions: Arc::new(Watched::new(captions, monitor.clone())),
         answers: caches.answers(&monitor),
@@ -282,11 +282,11 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
             stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
             templates,
         },
-    };
-    let engine = Arc::new(engine);
+    });
     let callers = limits::callers(&settings.limits, &quota);
     let batches = Batches::new(Parts {
         queue: Arc::new(Watched::new(batches, monitor.clone())),
+        shared: caches::told_by(layers.as_ref()),
         engine: Arc::clone(&engine),
         callers: callers.clone(),
         settings: settings.batches.clone(),
@@ -294,8 +294,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         time_for_background: settings.server.time_for_background(),
         tasks: tasks.clone(),
     });
-    let queue = batches.clone();
-    monitor.batches(move || queue.stats());
+    batches.report_to(&monitor);
     Ok(Assembled {
         engine,
         batches,

@@ -9,6 +9,7 @@ mod watch;
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,14 +18,19 @@ use std::{
 };
 
 use captions_domain::{
-    batch::{Backlog, BatchId, Claimed, Forms, NewBatch, Tidy, Turn},
+    batch::{Backlog, BatchId, Claimed, Forms, NewBatch, Settlement, Tidy, Turn},
     context::{Attempts, Class, Context, TenantId},
     engine::Engine,
     fault::StoreError,
     limiter::Limiter,
-    ports::BatchQueue,
+    ports::{BatchQueue, Cache, CacheKey, Invalidation, Invalidations},
 };
-use captions_resilience::{jitter::Jitter, monitor::BatchStats, tasks::Tasks};
+use captions_resilience::{
+    jitter::Jitter,
+    monitor::{BatchStats, Monitor},
+    tasks::Tasks,
+};
+use futures_util::StreamExt;
 use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch::Sender},
@@ -39,6 +45,10 @@ use crate::{policies, settings};
 const CALL: Duration = Duration::from_secs(10);
 /// Looks for work between two looks after what is over.
 const TIDY_EVERY: u32 = 5;
+/// Looks grow rarer while no batch is open, up to this many times the usual pause: whoever takes a batch says so.
+const QUIETEST: u32 = 8;
+/// The name under which those who share a cache tell each other that there is something to do.
+const NAMESPACE: &str = "batches";
 /// Whoever tells a receiver has so long before another process does.
 const TELLING: Duration = Duration::from_mins(1);
 /// The longest that this process leaves everything alone because providers are not to be called.
@@ -50,6 +60,8 @@ pub struct Batches(Arc<Inner>);
 
 struct Inner {
     queue: Arc<dyn BatchQueue>,
+    /// By which other processes are told of a new batch.
+    shared: Option<Arc<dyn Cache>>,
     engine: Arc<Engine>,
     /// Without the limits that keys have of their own.
     callers: Limiter,
@@ -63,14 +75,21 @@ struct Inner {
     nudge: Notify,
     /// True: nothing more is begun.
     resting: Sender<bool>,
-    /// Tenants that have asked for too much, and until when they are left out.
-    held: Mutex<HashMap<TenantId, Instant>>,
+    /// Batches that are left out, and until when: others, also of the same tenant, have other keys and other providers.
+    held: Mutex<HashMap<BatchId, Instant>>,
     /// Until when nothing is begun.
     paused: Mutex<Option<Instant>>,
+    pace: Mutex<Option<Pace>>,
     backlog: Mutex<Backlog>,
     counts: Counts,
     watched: Watched,
     jitter: Jitter,
+}
+
+/// One item at a time, and none sooner than so long after the one before.
+struct Pace {
+    each: Duration,
+    next: Instant,
 }
 
 /// Since the start.
@@ -86,6 +105,8 @@ struct Counts {
 /// What batches are made of.
 pub(crate) struct Parts {
     pub(crate) queue: Arc<dyn BatchQueue>,
+    /// Where others share the queue: how they are told of a new batch, and heard.
+    pub(crate) shared: Option<(Arc<dyn Cache>, Invalidations)>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) callers: Limiter,
     pub(crate) settings: settings::Batches,
@@ -97,8 +118,10 @@ pub(crate) struct Parts {
 
 impl Batches {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner {
+        let (shared, told) = parts.shared.unzip();
+        let batches = Self(Arc::new(Inner {
             queue: parts.queue,
+            shared,
             engine: parts.engine,
             callers: parts.callers,
             settings: parts.settings,
@@ -110,11 +133,25 @@ impl Batches {
             resting: Sender::new(false),
             held: Mutex::default(),
             paused: Mutex::default(),
+            pace: Mutex::default(),
             backlog: Mutex::default(),
             counts: Counts::default(),
             watched: Watched::default(),
             jitter: Jitter::random(),
-        }))
+        }));
+        if let Some(mut told) = told {
+            let listening = Arc::downgrade(&batches.0);
+            batches.0.tasks.spawn_endless("batch invalidations", async move {
+                while let Some(told) = told.next().await {
+                    let Some(inner) = listening.upgrade() else { return };
+                    if told == Invalidation::Everything || matches!(&told, Invalidation::One(_, key) if *key == news())
+                    {
+                        inner.nudge.notify_one();
+                    }
+                }
+            });
+        }
+        batches
     }
 
     /// The queue itself, guarded: for reading and changing batches.
@@ -127,10 +164,15 @@ impl Batches {
         &self.0.settings
     }
 
-    /// Keeps a batch; it is safe once this returns. The workers of this process begin at once.
+    /// Keeps a batch; it is safe once this returns. The workers of this process begin at once, and so do those who share a
+    /// cache with it; others find it at their next look.
     pub async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
         self.0.queue.submit(cx, batch).await?;
         self.0.nudge.notify_one();
+        if let Some(shared) = &self.0.shared {
+            // If it is lost, they look by themselves.
+            drop(shared.remove(cx, &news()).await);
+        }
         Ok(())
     }
 
@@ -152,13 +194,27 @@ impl Batches {
         }
     }
 
+    /// Begins at most so many items a minute from now on, evenly, in this process. Items that are tried again count again.
+    pub fn pace(&self, per_minute: NonZeroU32) {
+        *lock(&self.0.pace) = Some(Pace {
+            each: Duration::from_mins(1) / per_minute.get(),
+            next: Instant::now(),
+        });
+    }
+
     /// Begins nothing more. What was begun goes on until the process ends.
     pub fn rest(&self) {
         self.0.resting.send_replace(true);
     }
 
+    /// Has the monitor told how the queue is.
+    pub(crate) fn report_to(&self, monitor: &Monitor) {
+        let queue = self.clone();
+        monitor.batches(move || queue.stats());
+    }
+
     /// How the queue is, as far as this process knows.
-    pub(crate) fn stats(&self) -> BatchStats {
+    fn stats(&self) -> BatchStats {
         let backlog = *lock(&self.0.backlog);
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         BatchStats {
@@ -179,13 +235,14 @@ impl Inner {
     /// Ends when the process does, and never in the middle of a claim: what was leased then would be nobody's for a while.
     async fn run(self: Arc<Self>, forms: Forms, workers: usize, only: Option<BatchId>) {
         let slots = Arc::new(Semaphore::new(workers));
-        let mut looks = 0_u32;
+        // In all, and those in a row that found no batch that is not over.
+        let (mut looks, mut quiet) = (0_u32, 0_u32);
         loop {
             let Some(mut free) = self.free(&slots).await else {
                 return;
             };
             // Who works on one batch alone looks after it all the same: it may be cancelled.
-            let tidy = looks.is_multiple_of(TIDY_EVERY).then_some(Tidy {
+            let tidy = (looks.is_multiple_of(TIDY_EVERY) || quiet > 0).then_some(Tidy {
                 retention: self.settings.retention,
                 lease: TELLING,
             });
@@ -202,7 +259,7 @@ impl Inner {
                 Err(error) => {
                     tracing::debug!(%error, "no items could be claimed");
                     drop(free);
-                    if self.idle().await {
+                    if self.idle(0).await.is_some() {
                         continue;
                     }
                     return;
@@ -210,6 +267,11 @@ impl Inner {
             };
             if let Some(backlog) = taken.backlog {
                 *lock(&self.backlog) = backlog;
+                quiet = if backlog.batches == 0 {
+                    quiet.saturating_add(1)
+                } else {
+                    0
+                };
             }
             for notice in taken.notices {
                 let inner = Arc::clone(&self);
@@ -218,30 +280,42 @@ impl Inner {
                 drop(self.tasks.spawn("batch webhook", told));
             }
             let found = !taken.items.is_empty();
+            if found && let Some(pace) = &mut *lock(&self.pace) {
+                pace.next = Instant::now() + pace.each;
+            }
             for item in taken.items {
-                self.begin(forms, item, free.pop());
+                self.begin(forms, item, free.pop()).await;
             }
             drop(free);
-            if !found && !self.idle().await {
-                return;
+            if !found {
+                match self.idle(quiet).await {
+                    Some(Woken::ByTime) => {}
+                    Some(Woken::ByWord) => quiet = 0,
+                    None => return,
+                }
             }
         }
     }
 
-    /// Every free slot, as soon as there is one and nothing is paused; `None` once the process is to end.
+    /// Every free slot, or one where there is a pace, as soon as there is one and nothing is paused; `None` once the process is
+    /// to end.
     async fn free(&self, slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
         let first = tokio::select! {
             biased;
             () = self.resting() => return None,
             slot = Arc::clone(slots).acquire_owned() => slot.ok()?,
         };
+        let next = lock(&self.pace).as_ref().map(|pace| pace.next);
         let paused = *lock(&self.paused);
-        if let Some(until) = paused {
+        if let Some(until) = paused.max(next) {
             tokio::select! {
                 biased;
                 () = self.resting() => return None,
                 () = sleep_until(until) => {}
             }
+        }
+        if next.is_some() {
+            return Some(vec![first]);
         }
         let mut free = vec![first];
         while let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
@@ -250,15 +324,19 @@ impl Inner {
         Some(free)
     }
 
-    /// Waits until there may be something to do. `false` once the process is to end.
-    async fn idle(&self) -> bool {
+    /// Waits until there may be something to do, longer after so many `quiet` looks. `None` once the process is to end.
+    async fn idle(&self, quiet: u32) -> Option<Woken> {
+        let times = 1_u32
+            .checked_shl(quiet.saturating_sub(1))
+            .unwrap_or(QUIETEST)
+            .min(QUIETEST);
         // Replicas must not look all at once.
-        let poll = self.settings.poll.mul_f64(self.jitter.unit().mul_add(0.5, 0.75));
+        let poll = self.settings.poll.mul_f64(self.jitter.unit().mul_add(0.5, 0.75)) * times;
         tokio::select! {
             biased;
-            () = self.resting() => false,
-            () = self.nudge.notified() => true,
-            () = sleep(poll) => true,
+            () = self.resting() => None,
+            () = self.nudge.notified() => Some(Woken::ByWord),
+            () = sleep(poll) => Some(Woken::ByTime),
         }
     }
 
@@ -271,7 +349,7 @@ impl Inner {
         }
     }
 
-    fn begin(self: &Arc<Self>, forms: Forms, item: Claimed, slot: Option<OwnedSemaphorePermit>) {
+    async fn begin(self: &Arc<Self>, forms: Forms, item: Claimed, slot: Option<OwnedSemaphorePermit>) {
         let inner = Arc::clone(self);
         let ticket = item.ticket;
         let work = async move {
@@ -279,21 +357,25 @@ impl Inner {
             drop(slot);
         };
         if self.tasks.spawn("batch item", work).is_err() {
-            // The end has come, or the machine is at its limit: the lease runs out by itself.
-            tracing::debug!(batch = %ticket.batch, index = ticket.index, "an item was claimed and not begun");
+            // The end has come, or the machine is at its limit. Left alone, its lease would run out and count as a try.
+            let later = Settlement::Later {
+                after: self.settings.retry_delay,
+                counts: false,
+            };
+            self.settle(&ticket, &later).await;
         }
     }
 
-    /// Tenants that are left out now.
-    fn held(&self) -> Vec<TenantId> {
+    /// Batches that are left out now.
+    fn held(&self) -> Vec<BatchId> {
         let mut held = lock(&self.held);
         let now = Instant::now();
         held.retain(|_, until| *until > now);
-        held.keys().cloned().collect()
+        held.keys().copied().collect()
     }
 
-    fn hold(&self, tenant: &TenantId, wait: Duration) {
-        lock(&self.held).insert(tenant.clone(), Instant::now() + wait);
+    fn hold(&self, batch: BatchId, wait: Duration) {
+        lock(&self.held).insert(batch, Instant::now() + wait);
     }
 
     /// Begins nothing for a while: whom it would need is not to be called.
@@ -310,7 +392,7 @@ impl Inner {
             request_id: name.into(),
             fresh_id: Uuid::now_v7(),
             now: OffsetDateTime::now_utc().truncate_to_microsecond(),
-            deadline: std::time::Instant::now() + CALL,
+            deadline: (Instant::now() + CALL).into_std(),
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
             class: Class::Batch,
             notes: Arc::default(),
@@ -318,6 +400,20 @@ impl Inner {
     }
 }
 
+/// Why somebody looks again.
+enum Woken {
+    ByTime,
+    /// Somebody said that there is something to do.
+    ByWord,
+}
+
+fn news() -> CacheKey {
+    CacheKey::new(NAMESPACE, &blake3::hash(NAMESPACE.as_bytes()))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

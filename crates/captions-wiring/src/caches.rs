@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use captions_domain::{
     answers::{AnswerCache, Uncached, Unwritten, Written},
-    ports::{Cache, CaptionStore, UserStore},
+    ports::{Cache, CaptionStore, Invalidations, UserStore},
 };
 use captions_embedded::memory::MemoryCache;
 use captions_resilience::{
@@ -66,6 +66,12 @@ impl Caches {
             None => Arc::new(Uncached),
         }
     }
+}
+
+/// How processes that share a cache tell each other of a change, and hear it, over the connection by which it listens anyway.
+pub(crate) fn told_by(layers: Option<&Arc<Layers>>) -> Option<(Arc<dyn Cache>, Invalidations)> {
+    let layers = layers?;
+    Some((Arc::clone(layers.shared()?), layers.invalidations()))
 }
 
 /// Where what all replicas are to find is kept for a while, outside of the read-through caches.

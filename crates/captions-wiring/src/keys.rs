@@ -14,7 +14,7 @@ use captions_resilience::{
 };
 use rand::{TryRngCore, rngs::OsRng};
 
-use crate::settings::Auth;
+use crate::{caches, settings::Auth};
 
 /// The secret of a new key, from the operating system's source of chance.
 pub fn fresh_secret() -> Result<Secret, Fault> {
@@ -33,7 +33,7 @@ pub(crate) fn cached(
     settings: &Auth,
     tasks: &Tasks,
 ) -> CachedKeys {
-    let shared = layers.and_then(|layers| Some((Arc::clone(layers.shared()?), layers.invalidations())));
+    let shared = caches::told_by(layers);
     let times = KeyTimes {
         fresh: settings.fresh,
         stale: settings.stale,

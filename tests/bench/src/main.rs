@@ -1,62 +1,93 @@
 //! `captions-bench`: the whole service under load, beside the least that the same job can cost on the same machine in
 //! the same minute. docs/BENCHMARKS.md says what the figures mean.
 
+#![expect(clippy::future_not_send, reason = "one task does everything, part after part")]
+
+mod bed;
 mod floor;
 mod load;
+mod process;
 mod report;
-mod service;
+mod scenario;
+mod upstream;
 
 use std::{
+    fs,
     io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::Context;
-use captions_wiring::{install_crypto, telemetry};
-use clap::Parser;
+use anyhow::Context as _;
+use axum::{Router, http::StatusCode, routing::get, serve::ListenerExt};
+use clap::{Parser, Subcommand};
 use serde_json::json;
-use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 use crate::{
-    floor::{CAPTION_PART, Floor, Prompt, Upstream},
-    load::{Bounds, Call},
-    report::{Round, Row},
-    service::Service,
+    bed::{Bed, Extent},
+    report::Figure,
+    scenario::PARTS,
 };
 
 /// Measures the HTTP API against the least that its job can cost.
 #[derive(Parser)]
 struct Args {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// A few requests of each kind, to see that everything works; the figures mean nothing
     #[arg(long)]
     smoke: bool,
-    /// Connections that ask at the same time
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    connections: u16,
-    /// How often every row is measured
+    /// Only these parts, parted by commas; `--only list` names them
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How often what is compared is measured, in turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
     rounds: u8,
+    /// Seconds of each scenario in each round
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Minutes of the part `soak`
+    #[arg(long, default_value_t = 10)]
+    minutes: u32,
+    /// A captions-http program to measure, instead of the same server started from this program
+    #[arg(long, value_name = "PROGRAM")]
+    server: Option<PathBuf>,
+    /// Also write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
-impl Args {
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            connections: self.connections.into(),
-            requests: if self.smoke { 40 } else { 20_000 },
-            time: Duration::from_secs(10),
-        }
-    }
+/// This program in another part; the bench starts itself so.
+#[derive(Subcommand)]
+enum Role {
+    /// `captions-http` as it ships
+    #[command(hide = true)]
+    Serve {
+        #[arg(long = "set")]
+        set: Vec<String>,
+    },
+    /// What stands around it
+    #[command(hide = true)]
+    Play {
+        part: String,
+        address: SocketAddr,
+        ground: PathBuf,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    match print(&args).await {
+    captions_wiring::install_crypto();
+    let mut args = Args::parse();
+    let done = match args.role.take() {
+        None => print(args).await,
+        Some(Role::Serve { set }) => serve(set).await.map(|()| true),
+        Some(Role::Play { part, address, ground }) => play(&part, address, ground).await.map(|()| true),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -67,141 +98,106 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Measures and prints. False if a row failed.
-async fn print(args: &Args) -> anyhow::Result<bool> {
+/// Measures and prints. False if a part failed; a target that is missed is no failure.
+async fn print(args: Args) -> anyhow::Result<bool> {
+    if args.only == ["list"] {
+        let names: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+        writeln!(io::stdout(), "{}", names.join("\n"))?;
+        return Ok(true);
+    }
+    if let Some(unknown) = args
+        .only
+        .iter()
+        .find(|name| PARTS.iter().all(|part| part.name != **name))
+    {
+        anyhow::bail!("there is no part {unknown:?}; --only list names them");
+    }
     anyhow::ensure!(
         args.smoke || !cfg!(debug_assertions),
         "a debug build says nothing about speed: build with --release, or pass --smoke"
     );
-    let bench = Bench::start().await?;
-    // As production has it: every request of the service gets its span.
-    telemetry::install(&service::settings(bench.home.path(), &bench.upstream.base)?.log)?;
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split_whitespace().next().unwrap_or("unknown").to_owned();
-    let (bounds, rounds) = (args.bounds(), args.rounds.into());
-    let rows = bench.measure(bounds, rounds).await?;
-    bench.service.stop().await?;
+    let extent = Extent {
+        rounds: if args.smoke { 1 } else { args.rounds.into() },
+        time: if args.smoke {
+            Duration::from_millis(300)
+        } else {
+            Duration::from_secs_f64(args.seconds)
+        },
+        soak: Duration::from_secs(60) * args.minutes,
+        smoke: args.smoke,
+    };
+    let begun = Instant::now();
+    let mut bed = Bed::start(extent, args.server).await?;
+    let (figures, failed) = measure(&mut bed, &args.only).await;
+    let machine = report::machine(args.smoke, &load);
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", report::machine(bounds, rounds, args.smoke, &load))?;
-    write!(out, "{}", report::table(&rows))?;
-    Ok(rows.iter().all(|row| row.trouble().is_none()))
-}
-
-/// What every request of the cached kind is about.
-const KNOWN: &str = "Bread on the counter of a bakery";
-
-/// A description that nothing has seen before; plain letters, which JSON writes as they are.
-fn fresh() -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    format!("{KNOWN} with tray {}", NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-fn new_and_unstored() -> Vec<u8> {
-    json!({ "content_description": fresh(), "store": false })
-        .to_string()
-        .into()
-}
-
-fn new() -> Vec<u8> {
-    json!({ "content_description": fresh() }).to_string().into()
-}
-
-fn known() -> Vec<u8> {
-    json!({ "content_description": KNOWN }).to_string().into()
-}
-
-/// All servers, up and primed.
-struct Bench {
-    upstream: Upstream,
-    /// The provider request that the service makes.
-    prompt: String,
-    floor: Floor,
-    service: Service,
-    home: TempDir,
-}
-
-impl Bench {
-    async fn start() -> anyhow::Result<Self> {
-        install_crypto();
-        let home = tempfile::tempdir()?;
-        let upstream = Upstream::start().await?;
-        let service = Service::start(&service::settings(home.path(), &upstream.base)?).await?;
-        // Puts the answer into the cache, and shows the prompt that the floor has to send as well.
-        let primed = reqwest::Client::builder().no_proxy().build()?;
-        let primed = primed.post(format!("{}/v1/captions", service.base));
-        let primed = primed.header("content-type", "application/json").body(known()).send();
-        primed.await?.error_for_status()?;
-        let prompt = upstream.first_request().context("the provider was never asked")?;
-        let floor = Floor::start(&upstream.base, Prompt::of(&prompt, KNOWN)?, KNOWN, home.path()).await?;
-        Ok(Self {
-            upstream,
-            prompt,
-            floor,
-            service,
-            home,
-        })
+    writeln!(
+        out,
+        "{machine} Rounds: {}, {} s each.\n",
+        extent.rounds,
+        extent.time.as_secs_f64()
+    )?;
+    write!(out, "{}", report::table(&figures))?;
+    for line in &failed {
+        writeln!(out, "FAILED: {line}")?;
     }
-
-    /// What is measured, in this order, with empty rounds.
-    fn scenarios(&self) -> Vec<(Row, Call)> {
-        let prompt = self.prompt.clone();
-        let captions = format!("{}/v1/captions", self.service.base);
-        let row = |what, floor, asks_provider| Row {
-            what,
-            floor,
-            asks_provider,
-            rounds: Vec::new(),
-        };
-        let call = |url: String, body: fn() -> Vec<u8>, status, says| Call {
-            url,
-            body: Arc::new(body),
-            status,
-            says,
-        };
-        let floor = |path: &str, body| call(format!("{}{path}", self.floor.base), body, 200, CAPTION_PART);
-        let alone = Call {
-            url: format!("{}/chat/completions", self.upstream.base),
-            body: Arc::new(move || prompt.clone().into()),
-            status: 200,
-            says: CAPTION_PART,
-        };
-        let (provider, cache) = (r#""source":"provider""#, r#""source":"cache""#);
-        vec![
-            (row("the provider alone", None, true), alone),
-            (row("floor: ask the provider", None, true), floor("/write", new)),
-            (
-                row("service: new, not stored", Some(1), true),
-                call(captions.clone(), new_and_unstored, 200, provider),
-            ),
-            (row("floor: look up in a map", None, false), floor("/known", known)),
-            (
-                row("service: cache hit", Some(3), false),
-                call(captions.clone(), known, 200, cache),
-            ),
-            (row("floor: ask and insert", None, true), floor("/store", new)),
-            (
-                row("service: new, stored", Some(5), true),
-                call(captions, new, 201, provider),
-            ),
-        ]
+    let missed = figures.iter().filter(|figure| figure.met() == Some(false)).count();
+    let aimed = figures.iter().filter(|figure| figure.target.is_some()).count();
+    writeln!(
+        out,
+        "\n{} of {aimed} targets met, in {:.0} s.",
+        aimed - missed,
+        begun.elapsed().as_secs_f64()
+    )?;
+    if let Some(file) = args.json {
+        let document = json!({"machine": machine, "rounds": extent.rounds, "figures": figures, "failed": failed});
+        fs::write(&file, format!("{document:#}\n")).with_context(|| format!("writing {}", file.display()))?;
     }
+    Ok(failed.is_empty())
+}
 
-    /// Each row once in every round, so that a change of the machine's mood meets a row and its floor alike.
-    async fn measure(&self, bounds: Bounds, rounds: usize) -> anyhow::Result<Vec<Row>> {
-        let mut scenarios = self.scenarios();
-        for _ in 0..rounds {
-            for (row, call) in &mut scenarios {
-                let before = self.upstream.calls();
-                let measured = load::run(call, bounds).await?;
-                let provider_calls = self.upstream.calls() - before;
-                row.rounds.push(Round {
-                    measured,
-                    provider_calls,
-                });
-            }
+/// The figures, and what failed: a part that fails has none, and the others go on.
+async fn measure(bed: &mut Bed, only: &[String]) -> (Vec<Figure>, Vec<String>) {
+    let (mut figures, mut failed) = (Vec::new(), Vec::new());
+    let wanted = |name: &str, always: bool| only.iter().any(|one| one == name) || (only.is_empty() && always);
+    for part in PARTS.iter().filter(|part| wanted(part.name, part.always)) {
+        drop(writeln!(io::stderr(), "{} ...", part.name));
+        match (part.run)(bed).await {
+            Ok(more) => figures.extend(more),
+            Err(error) => failed.push(format!(
+                "{}: {error:#}; the service's log ends: {}",
+                part.name,
+                bed.service.log()
+            )),
         }
-        Ok(scenarios.into_iter().map(|(row, _)| row).collect())
     }
+    (figures, failed)
+}
+
+/// `captions-http`, as its own program starts it.
+async fn serve(set: Vec<String>) -> anyhow::Result<()> {
+    let flags = set.iter().filter_map(|pair| pair.split_once('='));
+    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    captions_http::start::run(flags.collect(), None).await?;
+    Ok(())
+}
+
+/// A server of the bench, until it is killed.
+async fn play(part: &str, address: SocketAddr, ground: PathBuf) -> anyhow::Result<()> {
+    let ground = fs::read(ground)?;
+    let ready = Router::new().route("/readyz", get(|| async { StatusCode::OK }));
+    let router = match part {
+        "upstream" => upstream::router().merge(ready),
+        "floor" => floor::router(serde_json::from_slice(&ground)?).await?.merge(ready),
+        unknown => anyhow::bail!("there is no part {unknown}"),
+    };
+    let listener = TcpListener::bind(address).await?.tap_io(|stream| {
+        // Left out, the delay of small packets would only lengthen the floor.
+        drop(stream.set_nodelay(true));
+    });
+    Ok(axum::serve(listener, router).await?)
 }
 
 #[cfg(test)]

@@ -1,85 +1,181 @@
-//! The figures as one table, each service row beside its floor of the same run.
+//! The figures: one line each, beside what it is compared with in the same run.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
-use crate::load::{Bounds, Measured, percentile};
+use serde::Serialize;
 
-/// One scenario of the run and what came of it.
-pub(crate) struct Row {
-    pub(crate) what: &'static str,
-    /// The place of the row that this one is compared with.
-    pub(crate) floor: Option<usize>,
-    /// Whether every request has to reach the provider; if not, none may.
-    pub(crate) asks_provider: bool,
-    pub(crate) rounds: Vec<Round>,
+/// What a figure has to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
 }
 
-#[derive(Default)]
-pub(crate) struct Round {
-    pub(crate) measured: Measured,
-    /// Requests that reached the provider.
-    pub(crate) provider_calls: usize,
-}
-
-impl Row {
-    /// Why the row's figures say nothing, if so: a wrong answer, or another path than the one to be measured.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.rounds.iter().find_map(
-            |Round {
-                 measured,
-                 provider_calls,
-             }| {
-                if measured.failed > 0 {
-                    let first = measured.first_failure.as_deref().unwrap_or_default();
-                    return Some(format!("{} of {} failed: {first}", measured.failed, measured.sent));
-                }
-                if measured.latencies.is_empty() {
-                    return Some("no request was answered within the time".to_owned());
-                }
-                let expected = if self.asks_provider { measured.sent } else { 0 };
-                (*provider_calls != expected)
-                    .then(|| format!("the provider was asked {provider_calls} times instead of {expected}"))
-            },
-        )
+impl Bound {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
+        }
     }
 
-    /// All rounds together.
-    fn total(&self) -> Total {
-        let mut latencies: Vec<_> = self
-            .rounds
-            .iter()
-            .flat_map(|round| &round.measured.latencies)
-            .copied()
-            .collect();
-        latencies.sort_unstable();
-        let elapsed: Duration = self.rounds.iter().map(|round| round.measured.elapsed).sum();
-        let all = Measured {
-            latencies,
-            elapsed,
-            ..Measured::default()
-        };
-        Total {
-            rate: all.rate(),
-            p50: percentile(&all.latencies, 0.5),
-            p99: percentile(&all.latencies, 0.99),
-            max: percentile(&all.latencies, 1.0),
-            answered: all.latencies.len(),
+    fn text(self) -> String {
+        match self {
+            Self::AtLeast(least) => format!(">= {}", number(least)),
+            Self::AtMost(most) => format!("<= {}", number(most)),
         }
     }
 }
 
-struct Total {
-    /// Answers a second.
-    rate: f64,
-    p50: Duration,
-    p99: Duration,
-    max: Duration,
-    answered: usize,
+/// One figure of the service.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) scenario: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    /// The median over the rounds.
+    pub(crate) service: f64,
+    pub(crate) beside: Option<Beside>,
+    pub(crate) target: Option<Bound>,
 }
 
-/// What ran, where, in one paragraph. `load` is the machine's load average before the run.
-pub(crate) fn machine(bounds: Bounds, rounds: usize, smoke: bool, load: &str) -> String {
+/// What a figure is compared with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Beside {
+    pub(crate) name: &'static str,
+    /// The median over the rounds.
+    pub(crate) value: f64,
+    /// What the target is about, one of each round: the service's value divided by the other's, or less it.
+    pub(crate) compared: Vec<f64>,
+    pub(crate) how: Comparison,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Comparison {
+    Ratio,
+    Difference,
+}
+
+impl Figure {
+    /// A figure that stands for itself: the median of its rounds.
+    pub(crate) fn alone(scenario: &'static str, what: &'static str, unit: &'static str, rounds: &[f64]) -> Self {
+        Self {
+            scenario,
+            what,
+            unit,
+            service: median(rounds),
+            beside: None,
+            target: None,
+        }
+    }
+
+    /// The same beside another one, taken in the same rounds.
+    #[must_use]
+    pub(crate) fn beside(mut self, name: &'static str, how: Comparison, service: &[f64], other: &[f64]) -> Self {
+        let compared = std::iter::zip(service, other).map(|(one, other)| match how {
+            Comparison::Ratio => one / other,
+            Comparison::Difference => one - other,
+        });
+        self.beside = Some(Beside {
+            name,
+            value: median(other),
+            compared: compared.collect(),
+            how,
+        });
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn target(mut self, bound: Bound) -> Self {
+        self.target = Some(bound);
+        self
+    }
+
+    /// What the target is about.
+    fn judged(&self) -> f64 {
+        self.beside
+            .as_ref()
+            .map_or(self.service, |beside| median(&beside.compared))
+    }
+
+    pub(crate) fn met(&self) -> Option<bool> {
+        self.target.map(|bound| bound.holds(self.judged()))
+    }
+}
+
+/// The one in the middle; the upper of two. Not a number if there is none.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// As many digits as mean something.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 || size == 0.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// The table, in Markdown.
+pub(crate) fn table(figures: &[Figure]) -> String {
+    let mut text = String::from(
+        "| scenario | figure | service | beside | ratio or difference (rounds) | target | met |\n|---|---|---|---|---|---|---|\n",
+    );
+    for figure in figures {
+        let (beside, compared) = match &figure.beside {
+            None => (String::new(), String::new()),
+            Some(beside) => (
+                format!("{} {}", beside.name, number(beside.value)),
+                spread(&beside.compared, beside.how, figure.unit),
+            ),
+        };
+        let met = match figure.met() {
+            None => "",
+            Some(true) => "yes",
+            Some(false) => "NO",
+        };
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} {} | {beside} | {compared} | {} | {met} |",
+            figure.scenario,
+            figure.what,
+            number(figure.service),
+            figure.unit,
+            figure.target.map(Bound::text).unwrap_or_default(),
+        );
+    }
+    text
+}
+
+/// The median, with the lowest and the highest.
+fn spread(values: &[f64], how: Comparison, unit: &str) -> String {
+    let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let middle = number(median(values));
+    let shown = match how {
+        Comparison::Ratio => format!("{middle} x"),
+        Comparison::Difference => format!("{}{middle} {unit}", if middle.starts_with('-') { "" } else { "+" }),
+    };
+    if values.len() < 2 {
+        return shown;
+    }
+    format!("{shown} ({} to {})", number(lowest), number(highest))
+}
+
+/// The machine and the build, in one line. `load` is the machine's load average before the run.
+pub(crate) fn machine(smoke: bool, load: &str) -> String {
     let cores = std::thread::available_parallelism().map_or_else(|_| "unknown".to_owned(), |cores| cores.to_string());
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));
     let build = if cfg!(debug_assertions) { "debug" } else { "release" };
     let warning = if smoke {
         "SMOKE: too short to mean anything. "
@@ -87,71 +183,11 @@ pub(crate) fn machine(bounds: Bounds, rounds: usize, smoke: bool, load: &str) ->
         ""
     };
     format!(
-        "{warning}{build} build, {cores} cores ({} {}), load average {load} before the run. {} connections in a closed \
-         loop. Rounds: {rounds}; each row of a round ends after {} requests or {} s. Client, servers and provider share \
-         one process and these cores.\n",
+        "{warning}{build} build, {cores} cores ({}, {} {}), load average {load} before the run. Load generator, provider, \
+         floor, service, Postgres and Redis share these cores.",
+        cpu.unwrap_or("unknown").trim(),
         std::env::consts::OS,
         std::env::consts::ARCH,
-        bounds.connections,
-        bounds.requests,
-        bounds.time.as_secs_f64(),
-    )
-}
-
-/// The table, in Markdown, and a line for every row that failed.
-pub(crate) fn table(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "| # | what | floor | throughput / floor (rounds) | p50 / floor | added us per request | requests/s | p50 ms \
-         | p99 ms | max ms | answered |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
-    );
-    let mut troubles = String::new();
-    for (index, row) in rows.iter().enumerate() {
-        let number = index + 1;
-        let floor = row.floor.and_then(|floor| rows.get(floor));
-        let beside = row
-            .floor
-            .map_or_else(|| "-".to_owned(), |floor| format!("{}", floor + 1));
-        let failed = row.trouble();
-        let figures = if failed.is_some() {
-            "FAILED | - | - | - | - | - | - | -".to_owned()
-        } else {
-            let compared = match floor {
-                Some(floor) if floor.trouble().is_none() => compared(row, floor),
-                Some(_) => "its floor FAILED | - | -".to_owned(),
-                None => "- | - | -".to_owned(),
-            };
-            format!("{compared} | {}", absolute(&row.total()))
-        };
-        // Writing into a String cannot fail.
-        let _ = writeln!(text, "| {number} | {} | {beside} | {figures} |", row.what);
-        if let Some(failed) = failed {
-            let _ = writeln!(troubles, "FAILED: row {number} ({}): {failed}", row.what);
-        }
-    }
-    text + &troubles
-}
-
-fn absolute(total: &Total) -> String {
-    let [p50, p99, max] = [total.p50, total.p99, total.max].map(|time| time.as_secs_f64() * 1e3);
-    format!(
-        "{:.0} | {p50:.3} | {p99:.3} | {max:.1} | {}",
-        total.rate, total.answered
-    )
-}
-
-/// Ratios to the floor: of the throughputs the median over the rounds, with the lowest and the highest.
-fn compared(row: &Row, floor: &Row) -> String {
-    let mut ratios: Vec<f64> = std::iter::zip(&row.rounds, &floor.rounds)
-        .map(|(one, other)| one.measured.rate() / other.measured.rate())
-        .collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    let at = |place: usize| ratios.get(place).copied().unwrap_or(f64::NAN);
-    let (median, lowest, highest) = (at(ratios.len() / 2), at(0), at(ratios.len().saturating_sub(1)));
-    let (one, other) = (row.total(), floor.total());
-    format!(
-        "{median:.2} ({lowest:.2}-{highest:.2}) | {:.2} | {:+.0}",
-        one.p50.as_secs_f64() / other.p50.as_secs_f64(),
-        1e6 / one.rate - 1e6 / other.rate,
     )
 }
 

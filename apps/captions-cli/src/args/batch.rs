@@ -1,6 +1,6 @@
 //! The arguments of `captions batch`.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -8,7 +8,7 @@ use super::{HELP, Output, key_value};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BatchCommand {
-    /// Write the captions of a whole file here and now
+    /// Write the captions of a whole file here and now, or let a server write them
     #[command(help_template = HELP)]
     Run(RunArgs),
     /// Put a file into the queue; a server on the same store writes it, or captions batch wait
@@ -95,6 +95,9 @@ pub(crate) struct RunArgs {
     /// Go on, and try what has failed once more; OUT is written anew
     #[arg(long)]
     pub(crate) retry_failed: bool,
+    /// Begin no more items than this a minute, evenly, such as 30/min
+    #[arg(long, value_name = "N/min", value_parser = rate)]
+    pub(crate) rate: Option<NonZeroU32>,
     /// Stop when more items than this have failed
     #[arg(long, value_name = "N")]
     pub(crate) max_errors: Option<u32>,
@@ -116,10 +119,32 @@ pub(crate) struct Input {
     pub(crate) columns: Vec<(String, String)>,
 }
 
+fn rate(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.strip_suffix("/min").and_then(|number| number.trim().parse().ok());
+    number.ok_or_else(|| "write it as in 30/min".to_owned())
+}
+
 /// How much is done at a time.
 #[derive(Debug, Args)]
 pub(crate) struct Jobs {
     /// Items at a time [default: batches.workers of the settings]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) jobs: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("30/min", Some(30))]
+    #[case("30 /min", Some(30))]
+    #[case("0/min", None)]
+    #[case("30", None)]
+    #[case("30/h", None)]
+    fn a_rate_is_a_number_a_minute(#[case] text: &str, #[case] expected: Option<u32>) {
+        assert_eq!(rate(text).ok().map(NonZeroU32::get), expected);
+    }
 }

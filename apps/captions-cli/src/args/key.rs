@@ -27,6 +27,19 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
+    /// Show a key, without its secret
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions key show 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21 --json")]
+    Show {
+        /// The key's id, as captions key list shows it
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        tenant: Tenant,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Revoke a key for good
     #[command(help_template = HELP, before_help = "\
 Examples:
@@ -104,9 +117,9 @@ pub(crate) struct Limits {
 /// Whose keys.
 #[derive(Debug, Args)]
 pub(crate) struct Tenant {
-    /// Whose data it opens; local is the tenant of this command line
-    #[arg(long, value_name = "TENANT", default_value = "local")]
-    pub(crate) tenant: String,
+    /// Whose data it opens [default: local, the tenant of this command line; at a server that of the caller's key]
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Option<String>,
 }
 
 /// When a key ends.

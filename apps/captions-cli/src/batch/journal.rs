@@ -7,7 +7,7 @@ use std::{
 };
 
 use captions_api::batch::{Submission, result_line};
-use captions_domain::batch::{BatchId, Outcome};
+use captions_domain::batch::Outcome;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,15 +17,19 @@ use crate::{Surroundings, exit::Exit, failure::Failure};
 pub(super) struct Journal(PathBuf);
 
 #[derive(Serialize, Deserialize)]
-struct Entry {
-    batch: Uuid,
+pub(super) struct Entry {
+    /// The batch; at a server the key under which it is submitted.
+    pub(super) batch: Uuid,
     /// A digest of the items that it was begun with.
     input: String,
+    /// What the server calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) at_server: Option<Uuid>,
 }
 
 impl Journal {
-    /// The one of this output, in the state folder.
-    pub(super) fn of(out: &Path, surroundings: &Surroundings) -> Result<Self, Failure> {
+    /// The one of this output, in the state folder. Another server is another journal.
+    pub(super) fn of(out: &Path, server: Option<&str>, surroundings: &Surroundings) -> Result<Self, Failure> {
         let folder = |name: &str| {
             surroundings
                 .env
@@ -38,14 +42,19 @@ impl Journal {
             Failure::new(Exit::Settings, None, "there is no folder for what is being worked on")
                 .next("set HOME or XDG_STATE_HOME")
         })?;
-        let name = blake3::hash(out.as_os_str().as_encoded_bytes()).to_hex();
+        let mut name = blake3::Hasher::new();
+        name.update(out.as_os_str().as_encoded_bytes());
+        if let Some(server) = server {
+            name.update(b"\0").update(server.as_bytes());
+        }
+        let name = name.finalize().to_hex();
         Ok(Self(
             state.join("captions/batches").join(format!("{}.json", &name[..16])),
         ))
     }
 
     /// The batch to work on: the one that this output was begun with, or a new one.
-    pub(super) fn enter(&self, out: &Path, submission: &Submission, resumes: bool) -> Result<BatchId, Failure> {
+    pub(super) fn enter(&self, out: &Path, submission: &Submission, resumes: bool) -> Result<Entry, Failure> {
         let input = digest(submission);
         let shown = out.display();
         if out.exists() {
@@ -61,24 +70,29 @@ impl Journal {
                 return Err(Failure::usage(format!("{shown} was begun with other items"))
                     .next("go on with those, or name another output to begin anew"));
             }
-            return Ok(BatchId(entry.batch));
+            return Ok(entry);
         }
         // A run that was stopped before it had written anything.
         if let Some(entry) = self.read()?.filter(|entry| resumes && entry.input == input) {
-            return Ok(BatchId(entry.batch));
+            return Ok(entry);
         }
         let entry = Entry {
             batch: Uuid::now_v7(),
             input,
+            at_server: None,
         };
-        self.write(&entry).map_err(|error| {
+        self.keep(&entry)?;
+        Ok(entry)
+    }
+
+    pub(super) fn keep(&self, entry: &Entry) -> Result<(), Failure> {
+        self.write(entry).map_err(|error| {
             Failure::new(
                 Exit::Failure,
                 None,
                 format!("{} cannot be written: {error}", self.0.display()),
             )
-        })?;
-        Ok(BatchId(entry.batch))
+        })
     }
 
     fn read(&self) -> Result<Option<Entry>, Failure> {
@@ -158,6 +172,11 @@ impl Out {
             text.push_str(&result_line(outcome));
             text.push('\n');
         }
+        self.write(&text, outcomes.last().map(|outcome| outcome.index))
+    }
+
+    /// Adds these whole lines, of which the last has the index `last`.
+    pub(super) fn write(&mut self, text: &str, last: Option<u32>) -> Result<(), Failure> {
         self.file.write_all(text.as_bytes()).map_err(|error| {
             Failure::new(
                 Exit::Failure,
@@ -166,7 +185,7 @@ impl Out {
             )
             .next("next: make room, then --resume")
         })?;
-        self.last = outcomes.last().map(|outcome| outcome.index).or(self.last);
+        self.last = last.or(self.last);
         Ok(())
     }
 }

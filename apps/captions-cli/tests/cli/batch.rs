@@ -223,3 +223,40 @@ async fn a_run_that_was_killed_is_gone_on_with_and_nothing_is_lost_or_written_tw
         .ended_with(0);
     assert_eq!(fs::read(&out).unwrap(), after);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_batch_is_not_kept_any_more_is_not_paid_for_again() {
+    let llm = FakeLlm::start().await;
+    let home = home()
+        .with_provider(&llm.base_url())
+        .with("CAPTIONS_BATCHES__RETENTION", "1");
+    home.file("in.jsonl", items(2));
+    let run = ["run", "in.jsonl", "-o", "out.jsonl", "--resume", "--json"];
+    let written = batch(&home, &run).await.ended_with(0).document();
+    let id = written["id"].as_str().unwrap();
+    // Whoever works removes what was over long ago.
+    while batch(&home, &["wait", id]).await.code == 0 {}
+
+    let resumed = batch(&home, &run).await;
+
+    resumed.ended_with(1).said("is not kept any more");
+    assert_eq!(llm.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_keeps_to_the_pace_that_it_is_given() {
+    let llm = FakeLlm::start().await;
+    let home = home().with_provider(&llm.base_url());
+    home.file("in.jsonl", items(3));
+    let begun = std::time::Instant::now();
+
+    batch(&home, &["run", "in.jsonl", "-o", "out.jsonl", "--rate", "120/min"])
+        .await
+        .ended_with(0);
+
+    assert_eq!(llm.count(), 3);
+    assert!(begun.elapsed() >= Duration::from_secs(1), "two pauses of half a second");
+    batch(&home, &["run", "in.jsonl", "-o", "other.jsonl", "--rate", "fast"])
+        .await
+        .ended_with(2);
+}

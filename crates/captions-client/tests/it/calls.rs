@@ -284,3 +284,29 @@ async fn results_of_a_batch_that_break_off_go_on_behind_the_last_line() {
     assert!(asked[0].ends_with("/results HTTP/1.1"), "{asked:?}");
     assert!(asked[1].ends_with("/results?after=1 HTTP/1.1"), "{asked:?}");
 }
+
+#[tokio::test]
+async fn a_key_is_not_made_twice_because_its_answer_was_lost() {
+    let server = scripted(&[String::new(), answer("201 Created", "", &json!({}))]).await;
+
+    let error = client(&server).create_key(&json!({ "name": "ci" })).await.unwrap_err();
+
+    assert!(matches!(error, Error::Broken(_)), "{error:?}");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    assert!(!requests[0].headers.contains_key("idempotency-key"));
+}
+
+#[tokio::test]
+async fn a_batch_is_submitted_under_a_key_of_the_callers_own() {
+    let server = scripted(&[
+        String::new(),
+        answer("409 Conflict", "", &problem(409, "user_exists", false)),
+    ])
+    .await;
+
+    drop(client(&server).submit_batch_once(&json!({ "items": [] }), "mine").await);
+
+    let requests = server.requests();
+    assert_eq!(requests.iter().map(key_of).collect::<Vec<_>>(), ["mine", "mine"]);
+}

@@ -8,12 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use captions_domain::{
     batch::{
-        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, NewBatch, Notice, Outcome, Page,
-        Payer, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
+        Backlog, Batch, BatchId, BatchState, Change, Claimed, Counts, ItemStatus, MAX_ITEMS, NewBatch, Notice, Outcome,
+        Page, Payer, Receiver, Settlement, Taken, Ticket, Tidy, Turn,
     },
     caption::CaptionId,
     context::{Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
+    history::Extent,
     ports::BatchQueue,
     request::{Invalid, UserId},
 };
@@ -32,6 +33,8 @@ use super::{
 
 /// Receivers that one worker tells at a time.
 const NOTICES: i64 = 10;
+/// Batches that are removed at a time, at most.
+const OLD_AT_ONCE: i64 = 200;
 
 macro_rules! columns {
     () => {
@@ -217,12 +220,16 @@ impl SqliteStore {
                 let ends_as = if state == "cancelling" { "cancelled" } else { "expired" };
                 end_waiting(&mut all, id, ends_as, now).await?;
             }
-            // One at a time: its items go with it.
+            // Their items go with them: as many as the largest batch has, so that nobody waits long for the file, and many
+            // small batches, so that removing keeps up with submitting.
             let old = sqlx::query(
-                "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE finished_at <= ? AND notify_at IS NULL \
-                 ORDER BY finished_at LIMIT 1)",
+                "DELETE FROM batches WHERE id IN (SELECT id FROM (SELECT id, sum(total) OVER (ORDER BY finished_at, id) \
+                 AS items FROM (SELECT id, total, finished_at FROM batches WHERE finished_at <= ? AND notify_at IS NULL \
+                 ORDER BY finished_at, id LIMIT ?)) WHERE items <= ?)",
             );
-            old.bind(earlier(now, tidy.retention)).execute(&mut *all).await?;
+            let most = i64::try_from(MAX_ITEMS).unwrap_or(i64::MAX);
+            let old = old.bind(earlier(now, tidy.retention)).bind(OLD_AT_ONCE).bind(most);
+            old.execute(&mut *all).await?;
             let told = sqlx::query(concat!(
                 "UPDATE batches SET notify_at = ?1, notify_tries = notify_tries + 1 WHERE id IN (SELECT id FROM batches \
                  WHERE notify_at <= ?2 ORDER BY notify_at LIMIT ?3) RETURNING notify, notify_tries, ",
@@ -246,9 +253,31 @@ impl SqliteStore {
     }
 }
 
-/// A batch that has something due at `?1`, is not of the tenants `?2` and is `?3` if that is given.
+/// Removes what batches keep of the erased captions, and of their user: an item that is not over fails then, and what is
+/// being written of it is not kept.
+pub(super) async fn forget(store: &SqliteStore, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    let query = match extent {
+        Extent::One(id) => sqlx::query(
+            "UPDATE batch_items SET request = '', outcome = NULL WHERE caption = ?2 AND tenant = ?1 AND due_at IS NULL \
+             AND (request <> '' OR outcome IS NOT NULL)",
+        )
+        .bind(cx.tenant.as_str())
+        .bind(id.0),
+        Extent::OfUser(user) => sqlx::query(
+            "UPDATE batch_items SET request = '', outcome = NULL, lease = NULL, \
+             due_at = CASE WHEN lease IS NULL THEN due_at ELSE ?3 END WHERE tenant = ?1 AND user_id = ?2 \
+             AND (request <> '' OR outcome IS NOT NULL OR lease IS NOT NULL)",
+        )
+        .bind(cx.tenant.as_str())
+        .bind(user.as_str())
+        .bind(now()),
+    };
+    store.execute(query).await
+}
+
+/// A batch that has something due at `?1`, is none of `?2` and is `?3` if that is given.
 const DUE: &str = "SELECT id, payer FROM batches WHERE finished_at IS NULL AND state IN ('queued', 'in_progress') \
-     AND expires_at > ?1 AND tenant NOT IN (SELECT value FROM json_each(?2)) AND (?3 IS NULL OR id = ?3) \
+     AND expires_at > ?1 AND hex(id) NOT IN (SELECT value FROM json_each(?2)) AND (?3 IS NULL OR id = ?3) \
      AND EXISTS (SELECT 1 FROM batch_items WHERE batch = batches.id AND due_at <= ?1) ORDER BY random() LIMIT 1";
 
 /// Leases, until `?3`, what is due next of the batch `?1` at `?2`: `?4` items at most.
@@ -258,7 +287,8 @@ const LEASE: &str = "UPDATE batch_items SET reclaimed = reclaimed OR lease IS NO
      RETURNING batch, idx, tenant, caption, request, lease, tries, reclaimed";
 
 fn held(turn: &Turn) -> String {
-    json!(turn.held.iter().map(TenantId::as_str).collect::<Vec<_>>()).to_string()
+    let held = turn.held.iter().map(|id| format!("{:X}", id.0.simple()));
+    json!(held.collect::<Vec<_>>()).to_string()
 }
 
 async fn lease(all: &mut SqliteConnection, turn: &Turn, now: i64) -> Result<Vec<Claimed>, Error> {

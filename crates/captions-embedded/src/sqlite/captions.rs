@@ -14,7 +14,7 @@ use sqlx::{Error, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow, types::Json
 use time::OffsetDateTime;
 
 use super::{
-    SqliteStore,
+    SqliteStore, batches,
     fault::fault,
     more::{self, Added},
     once,
@@ -163,15 +163,7 @@ impl CaptionStore for SqliteStore {
         self.execute(query.bind(cx.tenant.as_str()).bind(&digest[..]).bind(until).bind(now))
             .await?;
         let calls = once::forget(self, cx, extent).await?;
-        let mut items = 0;
-        if let Extent::OfUser(user) = extent {
-            // What batches keep of the user goes with them: an item that was not begun fails then.
-            let kept = sqlx::query(
-                "UPDATE batch_items SET request = '', outcome = NULL WHERE tenant = ? AND user_id = ? \
-                 AND (request <> '' OR outcome IS NOT NULL)",
-            );
-            items = self.execute(kept.bind(cx.tenant.as_str()).bind(user.as_str())).await?;
-        }
+        let items = batches::forget(self, cx, extent).await?;
         let old = sqlx::query(
             "DELETE FROM erasures WHERE rowid IN (SELECT rowid FROM erasures WHERE marked_at < ? ORDER BY marked_at LIMIT 100)",
         );

@@ -26,7 +26,7 @@ async fn a_claim_follows_its_index_however_much_waits() {
     for look in ["SELECT 1", "ANALYZE batches, batch_items"] {
         store.pool.execute(sqlx::query(look)).await.unwrap();
         let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN {CLAIM}")))
-            .bind(Vec::<String>::new())
+            .bind(Vec::<Uuid>::new())
             .bind(None::<Uuid>)
             .bind(4_i64)
             .bind(15.0);

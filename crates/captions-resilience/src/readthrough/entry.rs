@@ -17,14 +17,11 @@
 //! how old they were before, so that no two clocks have to agree. The digest covers tenant and key, so that a value that
 //! was copied to another place does not pass for its own.
 
-use std::{
-    io::{Read, Write},
-    time::Duration,
-};
+use std::{cell::RefCell, io::Read, time::Duration};
 
 use bytes::Bytes;
 use captions_domain::{context::TenantId, ports::CacheKey};
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use flate2::{Compress, Compression, FlushCompress, Status, read::DeflateDecoder};
 
 const MAGIC: [u8; 2] = *b"CV";
 const VERSION: u8 = 1;
@@ -63,6 +60,9 @@ pub(super) struct Entry {
     is_deflated: bool,
     body: Bytes,
 }
+
+/// What an entry was checked by, which no other has: none of another place, time or value.
+pub(super) type Digest = [u8; DIGEST];
 
 impl Entry {
     /// A value just loaded; deflated if it is longer than `compress_over` bytes and that makes it shorter.
@@ -124,6 +124,12 @@ impl Entry {
         } else {
             Ok(json.into())
         }
+    }
+
+    /// The digest in what [`Entry::decode`] has read; zero for what is shorter than that.
+    pub(super) fn digest(encoded: &[u8]) -> Digest {
+        let digest = encoded.get(HEADER - DIGEST..HEADER);
+        digest.and_then(|digest| digest.try_into().ok()).unwrap_or_default()
     }
 
     pub(super) fn encode(&self, place: &Place, schema: u32) -> Bytes {
@@ -188,10 +194,21 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.min(LONGEST).as_millis()).unwrap_or(u64::MAX)
 }
 
+/// `None` if it would not become shorter.
 fn deflate(json: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(json).ok()?;
-    encoder.finish().ok()
+    thread_local! {
+        // Its tables are a third of a megabyte, more work to make than to use: made once a thread.
+        static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+    }
+    DEFLATE.with_borrow_mut(|compress| {
+        compress.reset();
+        let mut deflated = Vec::with_capacity(json.len());
+        let status = compress.compress_vec(json, &mut deflated, FlushCompress::Finish);
+        matches!(status, Ok(Status::StreamEnd)).then(|| {
+            deflated.shrink_to_fit();
+            deflated
+        })
+    })
 }
 
 fn digest(place: &Place, header: &[u8], body: &[u8]) -> [u8; DIGEST] {

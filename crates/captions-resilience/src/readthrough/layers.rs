@@ -33,7 +33,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::entry::{Entry, Place};
+use super::entry::{Digest, Entry, Place};
 use crate::tasks::Tasks;
 
 /// How long after a write nothing is put into the shared layer for its key.
@@ -103,6 +103,7 @@ pub(super) struct Copy {
     pub(super) age: Duration,
     /// How long this layer has had it.
     pub(super) held: Duration,
+    pub(super) digest: Digest,
 }
 
 /// What a put into the shared layer may replace.
@@ -537,6 +538,7 @@ pub(super) async fn look(layer: &dyn Cache, cx: &Context, place: &Place, schema:
         entry,
         age,
         held: found.age,
+        digest: Entry::digest(&found.bytes),
     };
     (Seen::Copy(copy), Some(found.bytes))
 }

@@ -453,7 +453,7 @@ where
         if copy.held >= self.options.memory_age {
             return None;
         }
-        self.read_copy(&copy)
+        self.read_again(&copy)
             .filter(|kept| kept.is_fresh && Some(kept.serial) != seen)
     }
 

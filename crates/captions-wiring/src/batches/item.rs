@@ -27,7 +27,7 @@ const TOKENS: u64 = 2000;
 /// How long an item waits for its tenant's limits with its lease in hand. Beyond it the item is given back, and other
 /// tenants come first.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest that a tenant is left out without being asked for again.
+/// The longest that a batch is left out without being asked for again.
 const LONGEST_HOLD: Duration = Duration::from_mins(1);
 /// The longest between two tries.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
@@ -49,7 +49,7 @@ impl Inner {
                 tracing::warn!(batch = %item.ticket.batch, index = item.ticket.index, "the lease of an item was lost");
                 return;
             }
-            () = self.left() => Settlement::Later { after: Duration::ZERO, counts: false },
+            () = self.left() => self.unfinished(&item, forms).await,
         };
         self.settle(&item.ticket, &settlement).await;
     }
@@ -77,7 +77,23 @@ impl Inner {
         sleep(self.leaving).await;
     }
 
-    async fn settle(&self, ticket: &Ticket, settlement: &Settlement) {
+    /// What to do with an item that the process has no time for any more. It may have got as far as storing the caption, and
+    /// nobody else would look for that: the item is not lost, but given back.
+    async fn unfinished(&self, item: &Claimed, forms: Forms) -> Settlement {
+        let cx = Context {
+            tenant: item.tenant.clone(),
+            ..self.context("batches")
+        };
+        match self.engine.captions.read(&cx, item.caption).await {
+            Ok(Some(record)) => Settlement::Succeeded((forms.record)(&record)),
+            Ok(None) | Err(_) => Settlement::Later {
+                after: Duration::ZERO,
+                counts: false,
+            },
+        }
+    }
+
+    pub(super) async fn settle(&self, ticket: &Ticket, settlement: &Settlement) {
         let counter = match settlement {
             Settlement::Succeeded(_) => &self.counts.succeeded,
             Settlement::Failed(_) => &self.counts.failed,
@@ -135,7 +151,7 @@ impl Inner {
         account(pass, &cx, generated.as_ref().ok());
         match generated {
             Ok(answer) => Settlement::Succeeded((forms.answer)(&answer, &name, begun.elapsed())),
-            Err(error) => self.failed(forms, item, &cx, &error, &name),
+            Err(error) => self.failed(forms, item, &request, &cx, &error),
         }
     }
 
@@ -163,18 +179,30 @@ impl Inner {
         }
     }
 
-    fn failed(&self, forms: Forms, item: &Claimed, cx: &Context, error: &GenerateError, name: &str) -> Settlement {
+    fn failed(
+        &self,
+        forms: Forms,
+        item: &Claimed,
+        request: &CaptionRequest,
+        cx: &Context,
+        error: &GenerateError,
+    ) -> Settlement {
         let was_tried = cx.attempts.begun() > 0;
         let is_last = item.tries >= self.settings.max_tries;
         if !is_worth_another_try(error) || (was_tried && is_last) {
-            return Settlement::Failed((forms.failure)(error, name));
+            return Settlement::Failed((forms.failure)(error, &cx.request_id));
         }
         let wait = match error {
             GenerateError::Provider { error, .. } => error.fault().and_then(Fault::retry_after),
             GenerateError::Invalid(_) => None,
         };
         if !was_tried {
-            self.pause(wait.unwrap_or(UNTOLD));
+            let wait = wait.unwrap_or(UNTOLD);
+            match request.provider {
+                // Others can do without the provider that this one names.
+                Some(_) => self.hold(item.ticket.batch, wait.min(LONGEST_HOLD)),
+                None => self.pause(wait),
+            }
         }
         self.later(item, wait, was_tried)
     }
@@ -213,7 +241,7 @@ impl Inner {
             }
             Err(refused) => {
                 let wait = refused.wait.clamp(Duration::from_millis(10), LONGEST_HOLD);
-                self.hold(&item.tenant, wait);
+                self.hold(item.ticket.batch, wait);
                 Err(Settlement::Later {
                     after: Duration::ZERO,
                     counts: false,
@@ -229,7 +257,7 @@ impl Inner {
             // The caption has this id whoever writes it.
             fresh_id: item.caption.0,
             now: OffsetDateTime::now_utc().truncate_to_microsecond(),
-            deadline: std::time::Instant::now() + self.settings.item_deadline,
+            deadline: (Instant::now() + self.settings.item_deadline).into_std(),
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
             ..self.context(name)
         }

@@ -320,3 +320,53 @@ async fn long_values_are_compressed_and_too_large_ones_not_kept() {
         assert_eq!(cache.counts().too_large, if kept.is_some() { 0 } else { 2 });
     }
 }
+
+/// A value that tells how often one of its kind was read from JSON.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+struct Counted(String);
+
+static READ: AtomicUsize = AtomicUsize::new(0);
+
+impl<'de> serde::Deserialize<'de> for Counted {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        READ.fetch_add(1, Ordering::SeqCst);
+        String::deserialize(input).map(Self)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_memory_has_is_checked_at_every_hit_and_read_once() {
+    let memory = Shelf::new();
+    let layers = Layers::new(Some(memory.side(1)), None, Tasks::new(100));
+    let cache: ReadThrough<Counted, LlmError> = ReadThrough::new(layers, plain(), Jitter::fixed(0.0));
+    let load = |text: &'static str| -> Load<Counted, LlmError> {
+        Box::new(move |_| {
+            Box::pin(async move {
+                Ok(Loaded {
+                    value: Counted(text.to_owned()),
+                    fresh_for: Some(TIME),
+                })
+            })
+        })
+    };
+    let read = async |text| match cache.read(&relaxed(), &key("a"), USE, load(text)).await {
+        Found::Hit { value, .. } => format!("hit {}", value.0),
+        Found::Loaded { value, .. } => format!("loaded {}", value.0),
+        other => format!("{other:?}"),
+    };
+
+    assert_eq!(read("one").await, "loaded one");
+    for _ in 0..3 {
+        assert_eq!(read("two").await, "hit one");
+    }
+    assert_eq!(READ.load(Ordering::SeqCst), 1);
+
+    memory.change(&key("a"), |bytes| {
+        let mut bytes = bytes.to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        bytes.into()
+    });
+    assert_eq!(read("three").await, "loaded three");
+    assert_eq!(read("four").await, "hit three");
+    assert_eq!((cache.counts().corrupt, READ.load(Ordering::SeqCst)), (1, 2));
+}

@@ -1,0 +1,2 @@
+-- For erasing one caption.
+CREATE INDEX batch_items_of_caption ON batch_items (caption);
