@@ -19,6 +19,14 @@ test *args:
 bench *args:
     cargo run --release -p captions-bench -- "$@"
 
+# The functions that every request passes, each alone (docs/BENCHMARKS.md).
+bench-micro *args:
+    cargo bench -p captions-domain -p captions-embedded -p captions-resilience -p captions-redis -p captions-api "$@"
+
+# Their instructions, compared with tests/instructions/baseline.json; --write: written there
+instructions *args:
+    cargo run --profile profiling -p captions-instructions -- "$@"
+
 # One caption: just run "a cat on a sofa"
 run *args:
     cargo run --release -- generate "$@"

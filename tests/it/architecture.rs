@@ -51,6 +51,8 @@ fn may_use(from: &str, to: &str) -> bool {
         _ if APPS.contains(&from) => ["captions-wiring", "captions-api", "captions-domain"].contains(&to),
         // Readers of strangers' bytes.
         "captions-fuzz" => to == "captions-api" || to == "captions-domain",
+        // Counts what the rules, the defaults and the safeguards cost, without building what else there is.
+        "captions-instructions" => ["captions-domain", "captions-embedded", "captions-resilience"].contains(&to),
         // It starts the whole as production does and measures it from outside.
         "captions-bench" => ["captions-cli", "captions-http", "captions-wiring", "captions-testkit"].contains(&to),
         _ => false,

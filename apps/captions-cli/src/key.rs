@@ -105,7 +105,8 @@ fn end(end: End, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, Failure>
     };
     match end {
         Some(end) if end <= now => Err(Failure::usage("--expires: the end of a key lies in the future")),
-        end => Ok(end),
+        // As it is kept.
+        end => Ok(end.map(OffsetDateTime::truncate_to_microsecond)),
     }
 }
 

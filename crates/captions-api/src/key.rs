@@ -184,7 +184,8 @@ fn end(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, Invalid> {
     if end <= now {
         return Err(Invalid::new("out_of_range", "the end of a key lies in the future"));
     }
-    Ok(end)
+    // As it is kept, so that whoever makes a key is told what others will be.
+    Ok(end.truncate_to_microsecond())
 }
 
 /// Reads the body that rotates a key: how long the one before goes on.

@@ -40,6 +40,8 @@ const TOLD: &[&str] = &[
 ];
 /// "Dot", as it is told.
 const DOTS: &[&str] = &["dot", "punkt", "punto", "ponto", "point", "ドット", "点"];
+/// What a dot or an at sign may stand in.
+const BRACKETS: [char; 8] = ['[', ']', '(', ')', '{', '}', '<', '>'];
 /// "At", where brackets make a sign of it.
 const ATS: &[&str] = &["at", "arroba", "arobase"];
 const SCHEMES: &[&str] = &[
@@ -102,6 +104,10 @@ pub fn untraced(text: &str, given: &str) -> Vec<Address> {
 /// A link, a handle or an e-mail address that stands in one word.
 fn in_one_word(skeleton: &Skeleton, word: &Range<usize>) -> Option<String> {
     let word = skeleton.text(word);
+    // No scheme, host or handle is without one of these.
+    if !word.contains([':', '.', '@']) {
+        return None;
+    }
     let lower = word.to_lowercase();
     let scheme = SCHEMES.iter().find_map(|scheme| {
         let at = lower.find(scheme)?;
@@ -169,6 +175,17 @@ fn names_a_host(piece: &str) -> bool {
 /// `evil dot com`, `evil [.] com`, `evil . com`, `name (at) evil dot com`.
 fn told(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize, String)> {
     const MOST: usize = 12;
+    // Most words are followed by a word, and hold no brackets that may stand for something.
+    let [first, next @ ..] = words else { return None };
+    let may_follow = |next: &str| {
+        let next = next.trim_start_matches(BRACKETS).to_lowercase();
+        next.starts_with(['.', '@']) || DOTS.iter().chain(ATS).any(|told| next.starts_with(told))
+    };
+    let first = skeleton.text(first);
+    let is_plain = !first.contains(BRACKETS) && !first.ends_with('.');
+    if is_plain && !next.first().is_some_and(|next| may_follow(skeleton.text(next))) {
+        return None;
+    }
     let words: Vec<&str> = words.iter().take(MOST).map(|word| skeleton.text(word)).collect();
     let first = bare(words.first()?);
     if first.is_empty() || NO_NAMES.contains(&first.to_lowercase().as_str()) {
@@ -180,9 +197,7 @@ fn told(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize, String)> 
     // What stands in the place of a dot or an at sign, and how many words it takes.
     while let Some(word) = words.get(at) {
         let ends_with_dot = words[at - 1].ends_with('.') && at == 1;
-        let inner = word
-            .trim_matches(['[', ']', '(', ')', '{', '}', '<', '>'])
-            .to_lowercase();
+        let inner = word.trim_matches(BRACKETS).to_lowercase();
         let is_bracketed = inner.len() < word.len() && !inner.is_empty();
         let next = words.get(at + 1).map(|next| bare(next).to_lowercase());
         if (inner == "." || DOTS.contains(&inner.as_str())) && next.is_some() {
@@ -268,6 +283,9 @@ fn telephone(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize, Stri
             && word.chars().any(|c| c.is_ascii_digit())
             && !is_date(word)
     };
+    if !words.first().is_some_and(|word| is_part(skeleton.text(word))) {
+        return None;
+    }
     let mut number = String::new();
     let mut parts = 0;
     for word in words.iter().take(MOST) {
@@ -317,7 +335,10 @@ fn digits_in_words(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize
     let count = words
         .iter()
         .take(15)
-        .take_while(|word| DIGITS.contains(&bare(skeleton.text(word)).to_lowercase().as_str()))
+        .take_while(|word| {
+            let word = bare(skeleton.text(word));
+            DIGITS.iter().any(|digit| digit.eq_ignore_ascii_case(word))
+        })
         .count();
     (count >= 7).then(|| {
         let told = words[..count]

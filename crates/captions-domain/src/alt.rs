@@ -8,6 +8,7 @@ use crate::{
     brief::Brief,
     choice::{ContentType, Platform},
     facts, injection,
+    lexicon::Tokens,
     polish::given_text,
     reply::language,
     text,
@@ -90,8 +91,7 @@ fn limit(brief: &Brief) -> Option<usize> {
 
 /// One line without what a screen reader stumbles over: a label, emoji, signs of hashtags, characters that nobody sees.
 fn plain(text: &str) -> String {
-    let visible: String = text
-        .graphemes(true)
+    let visible: String = text::clusters(text)
         .filter(|cluster| !text::is_emoji(cluster))
         .flat_map(str::chars)
         .filter(|c| !matches!(c, '#' | '＃' | '*' | '\u{200B}' | '\u{FEFF}' | '\u{00AD}'))
@@ -110,6 +110,8 @@ fn plain(text: &str) -> String {
 fn traced_sentences(text: &str, brief: &Brief) -> String {
     let is_seen = brief.image.is_some();
     let given = given_text(brief);
+    let tokens = Tokens::of(&given);
+    let known = facts::Given::of(&tokens, &given);
     let is_address = |piece: &str| text::has_url(piece) || piece.contains('@');
     let sentences = text::sentences(text).filter(|sentence| {
         if !address::untraced(sentence, &given).is_empty()
@@ -117,7 +119,7 @@ fn traced_sentences(text: &str, brief: &Brief) -> String {
         {
             return false;
         }
-        let untraced = facts::untraced(brief, sentence);
+        let untraced = facts::in_tokens(&Tokens::of(sentence), sentence, &known, &brief.language);
         untraced.iter().all(|piece| is_seen && !is_address(&piece.text))
     });
     sentences.collect::<Vec<_>>().join(" ")

@@ -7,7 +7,7 @@ use crate::{
     lexicon::{self, Kind, Lexicon, Tokens},
     request::Language,
     sentences,
-    text::Place,
+    text::{Place, Span},
 };
 
 /// The phrases of one language.
@@ -86,13 +86,17 @@ const LEADS: [&str; 34] = [
 /// The sentences of `text` that are bait in its language: English, Spanish, Portuguese, French, German or Italian. In other
 /// languages none is known.
 pub fn find(text: &str, language: &Language) -> Vec<Place> {
+    if !LANGUAGES.contains_key(language.primary()) {
+        return Vec::new();
+    }
+    in_tokens(&Tokens::of(text), &sentences::spans(text), language)
+}
+
+/// The same for a text that has been taken apart.
+pub(crate) fn in_tokens(tokens: &Tokens<'_>, sentences: &[Span<'_>], language: &Language) -> Vec<Place> {
     let Some(phrases) = LANGUAGES.get(language.primary()) else {
         return Vec::new();
     };
-    in_tokens(&Tokens::of(text), &sentences::spans(text), phrases)
-}
-
-fn in_tokens(tokens: &Tokens<'_>, sentences: &[crate::text::Span<'_>], phrases: &Phrases) -> Vec<Place> {
     sentences
         .iter()
         .filter(|sentence| {

@@ -11,6 +11,8 @@ mod words;
 
 use std::collections::HashSet;
 
+use foldhash::fast::FixedState;
+
 use self::{
     numbers::{Given as Numbers, Number},
     words::{DICTIONARY, Force, Said},
@@ -27,48 +29,41 @@ use crate::{
 /// The places in `caption` that nothing in the brief vouches for, in order.
 pub fn untraced(brief: &Brief, caption: &str) -> Vec<Place> {
     let given = given_text(brief);
+    let tokens = Tokens::of(&given);
     in_tokens(
         &Tokens::of(caption),
         caption,
-        &Tokens::of(&given),
-        &given,
+        &Given::of(&tokens, &given),
         &brief.language,
     )
 }
 
-pub(crate) fn in_tokens(
-    tokens: &Tokens<'_>,
-    caption: &str,
-    given_tokens: &Tokens<'_>,
-    given: &str,
-    language: &Language,
-) -> Vec<Place> {
-    let given = Given::of(given_tokens, given);
+pub(crate) fn in_tokens(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, language: &Language) -> Vec<Place> {
     let mut found = Found {
         places: Vec::new(),
         taken: vec![false; caption.chars().count()],
     };
-    strange_addresses(caption, &given, &mut found);
-    strange_numbers(tokens, caption, &given, &mut found);
-    strange_words(tokens, caption, &given, language, &mut found);
+    strange_addresses(caption, given, &mut found);
+    strange_numbers(tokens, caption, given, &mut found);
+    strange_words(tokens, caption, given, language, &mut found);
     // German writes every noun with a capital, so capitals tell nothing about names there.
     if language.primary() != "de" {
-        strange_names(tokens, &given, language, &mut found);
+        strange_names(tokens, given, language, &mut found);
     }
     found.places.sort_by_key(|place| place.start);
     found.places
 }
 
 /// What the user gave, in the forms in which it is looked up.
-struct Given<'a> {
+pub(crate) struct Given<'a> {
     numbers: Numbers,
     weekdays: HashSet<u64>,
     addresses: HashSet<String>,
-    words: HashSet<&'a str>,
+    words: HashSet<&'a str, FixedState>,
 }
 
 impl<'a> Given<'a> {
-    fn of(tokens: &'a Tokens<'_>, text: &str) -> Self {
+    pub(crate) fn of(tokens: &'a Tokens<'_>, text: &str) -> Self {
         let mut numbers = Numbers::of(text);
         let mut weekdays = HashSet::new();
         for word in words::read(tokens, &DICTIONARY.all) {

@@ -6,6 +6,8 @@
 
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
+
 use crate::{brief::Brief, caption::Warning, text};
 
 /// The most words from the verb to its object.
@@ -15,7 +17,12 @@ const REACH: usize = 7;
 struct Phrases {
     verbs: Vec<&'static str>,
     objects: Vec<&'static str>,
-    marks: Vec<&'static str>,
+    /// With a space for `_`.
+    marks: Vec<String>,
+    /// Marks of the head of a sentence.
+    heads: Vec<&'static str>,
+    /// Finds the letters of any verb or mark, wherever they stand; `None` if it could not be built.
+    any: Option<AhoCorasick>,
 }
 
 static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
@@ -24,10 +31,16 @@ static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
         match line.split_once('\t') {
             Some(("verb", phrase)) => phrases.verbs.push(phrase),
             Some(("object", phrase)) => phrases.objects.push(phrase),
-            Some(("mark", phrase)) => phrases.marks.push(phrase),
+            Some(("mark", phrase)) => match phrase.strip_prefix('^') {
+                Some(head) => phrases.heads.push(head),
+                None => phrases.marks.push(phrase.replace('_', " ")),
+            },
             _ => {}
         }
     }
+    let verbs = phrases.verbs.iter().map(|verb| verb.trim_end_matches('*'));
+    let marks = phrases.marks.iter().map(|mark| mark.trim());
+    phrases.any = AhoCorasick::new(verbs.chain(marks).chain(phrases.heads.iter().copied())).ok();
     phrases
 });
 
@@ -36,6 +49,10 @@ pub fn before(given: &str) -> &str {
     let mut at = 0;
     // Line by line, and in a line sentence by sentence: what was said before stays the user's.
     for line in given.split_inclusive('\n') {
+        if !may_speak(line) {
+            at += line.len();
+            continue;
+        }
         let mut start = 0;
         for sentence in text::sentences(line) {
             start += line[start..].find(sentence).unwrap_or(0);
@@ -66,15 +83,19 @@ pub fn warning(brief: &Brief) -> Option<Warning> {
     })
 }
 
+/// False if neither the text nor any sentence of it can be one: it has the letters of no verb and of no mark. So it is with
+/// nearly all that people write, and one look tells.
+fn may_speak(text: &str) -> bool {
+    PHRASES.any.as_ref().is_none_or(|any| any.is_match(&plain(text)))
+}
+
 /// True if the sentence holds a mark, or a verb with its object behind it.
 fn speaks_to_the_model(sentence: &str) -> bool {
     let plain = plain(sentence);
     let padded = format!(" {plain} ");
-    let is_there = |mark: &&str| match mark.strip_prefix('^') {
-        Some(head) => plain.starts_with(head),
-        None => padded.contains(&mark.replace('_', " ")),
-    };
-    if PHRASES.marks.iter().any(is_there) {
+    if PHRASES.heads.iter().any(|head| plain.starts_with(head))
+        || PHRASES.marks.iter().any(|mark| padded.contains(mark.as_str()))
+    {
         return true;
     }
     let words: Vec<&str> = plain

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use crate::text::{Place, is_tag_char};
 
 /// The most words that a gap (`…`) in a phrase stands for.
@@ -221,7 +223,7 @@ impl Step {
 pub(crate) struct Lexicon<T> {
     phrases: Vec<(Vec<Step>, T)>,
     /// The phrases by their first word; those that begin otherwise stand apart.
-    by_word: HashMap<String, Vec<usize>>,
+    by_word: HashMap<String, Vec<usize>, FixedState>,
     others: Vec<usize>,
 }
 
@@ -231,7 +233,7 @@ impl<T> Lexicon<T> {
     pub(crate) fn of<'a>(entries: impl Iterator<Item = (&'a str, T)>) -> Self {
         let mut lexicon = Self {
             phrases: Vec::new(),
-            by_word: HashMap::new(),
+            by_word: HashMap::default(),
             others: Vec::new(),
         };
         for (phrase, meaning) in entries {

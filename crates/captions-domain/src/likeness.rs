@@ -3,9 +3,11 @@
 //! Two captions are near duplicates if half of their rows of three words are the same, if they begin with the same four
 //! words, or if their first 40 characters are next to equal: readers see the beginning, and the rest says the same again.
 
-use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 
-use crate::text;
+use foldhash::fast::FixedState;
+
+use crate::{phrases::lowered, text};
 
 /// Words in a row that are compared as one.
 const ROW: usize = 3;
@@ -22,7 +24,8 @@ const NEAR_OPENING: f64 = 0.8;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Likeness {
     words: Vec<String>,
-    rows: BTreeSet<String>,
+    /// Digests of the rows of words, ascending, each once.
+    rows: Vec<u64>,
     opening: String,
 }
 
@@ -33,20 +36,28 @@ impl Likeness {
             .split_whitespace()
             .filter(|piece| !piece.starts_with(['#', '＃']))
             .flat_map(text::words)
-            .map(|word| word.to_lowercase().replace('’', "'"))
+            .map(lowered)
             .collect();
-        let rows = if words.len() < ROW {
-            words.first().map(|_| words.join(" ")).into_iter().collect()
+        let digest = |row: &[String]| FixedState::default().hash_one(row);
+        let mut rows: Vec<u64> = if words.len() < ROW {
+            words.first().map(|_| digest(&words)).into_iter().collect()
         } else {
-            words.windows(ROW).map(|row| row.join(" ")).collect()
+            words.windows(ROW).map(digest).collect()
         };
-        let opening = words.join(" ").chars().take(OPENING).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let begin = &words[..words.len().min(OPENING)];
+        let opening = begin.join(" ").chars().take(OPENING).collect();
         Self { words, rows, opening }
     }
 
     /// The share of rows of three words that both have, 0-1. Two texts without words are alike.
     pub fn shared(&self, other: &Self) -> f64 {
-        let common = self.rows.intersection(&other.rows).count();
+        let common = self
+            .rows
+            .iter()
+            .filter(|row| other.rows.binary_search(row).is_ok())
+            .count();
         let all = self.rows.len() + other.rows.len() - common;
         if all == 0 {
             return 1.0;

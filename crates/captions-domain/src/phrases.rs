@@ -1,17 +1,24 @@
 //! What a text is about: its content words and the phrases that they form. Shared by hashtags and score.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, HashSet},
     sync::LazyLock,
 };
 
+use foldhash::fast::{FixedState, RandomState};
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{request::Language, text::has_url};
+use crate::{
+    request::Language,
+    text::{self, has_url},
+};
+
+type Stops = HashSet<&'static str, FixedState>;
 
 /// The stop words of each language that has any, to be looked up in no time.
-static STOPS: LazyLock<HashMap<String, HashSet<&'static str>>> = LazyLock::new(|| {
+static STOPS: LazyLock<HashMap<String, Stops>> = LazyLock::new(|| {
     let letters = || 'a'..='z';
     letters()
         .flat_map(|first| letters().map(move |second| String::from_iter([first, second])))
@@ -19,10 +26,21 @@ static STOPS: LazyLock<HashMap<String, HashSet<&'static str>>> = LazyLock::new(|
         .collect()
 });
 
+/// The most stems of one language that a thread remembers, and the longest word of these in bytes: half a megabyte.
+const REMEMBERED: usize = 4096;
+const LONGEST_REMEMBERED: usize = 32;
+
+thread_local! {
+    /// Stems of words that were taken apart lately, by the number of the language. Taking a word apart takes a hundred times
+    /// as long as finding it, and people use the same words again and again.
+    static STEMS: RefCell<Vec<HashMap<String, String, RandomState>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Takes words apart from their endings, for one language.
 pub struct Words {
-    stemmer: Option<Stemmer>,
-    stops: Option<&'static HashSet<&'static str>>,
+    /// With the number of its language.
+    stemmer: Option<(usize, Stemmer)>,
+    stops: Option<&'static Stops>,
     negations: &'static [&'static str],
     more_stops: &'static [&'static str],
     /// What is written onto the end of words and belongs to the sentence.
@@ -67,7 +85,7 @@ impl Words {
             _ => None,
         };
         Self {
-            stemmer: algorithm.map(Stemmer::create),
+            stemmer: algorithm.map(|algorithm| (algorithm as usize, Stemmer::create(algorithm))),
             stops: STOPS.get(language.primary()),
             negations: negations(language.primary()),
             more_stops: more_stops(language.primary()),
@@ -89,7 +107,8 @@ impl Words {
     pub fn stem(&self, word: &str) -> String {
         let lower = self.without_ending(word).to_lowercase();
         match &self.stemmer {
-            Some(stemmer) => stemmer.stem(&lower).into_owned(),
+            Some((language, stemmer)) if lower.len() <= LONGEST_REMEMBERED => remembered(*language, stemmer, lower),
+            Some((_, stemmer)) => stemmer.stem(&lower).into_owned(),
             None => lower,
         }
     }
@@ -118,7 +137,7 @@ impl Words {
 
     /// True for words that carry meaning: no stop words, no lone letters, no bare numbers.
     pub fn is_content(&self, word: &str) -> bool {
-        let lower = word.to_lowercase().replace('’', "'");
+        let lower = lowered(word);
         let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
         letters >= if lower.is_ascii() { 2 } else { 1 }
             && !self.is_stop(&lower)
@@ -132,10 +151,10 @@ impl Words {
 
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
     pub fn stems(&self, text: &str) -> Vec<String> {
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<String, FixedState> = HashSet::default();
         let mut stems: Vec<String> = Vec::new();
-        let mut words = HashSet::new();
-        for word in text.unicode_words().flat_map(split_pascal_case) {
+        let mut words: HashSet<&str, FixedState> = HashSet::default();
+        for word in text::words(text).flat_map(split_pascal_case) {
             // Taking a word apart costs more than knowing that one has.
             if words.insert(word) && self.is_content(word) {
                 let stem = self.stem(word);
@@ -156,7 +175,7 @@ impl Words {
             .map(|word| if has_url(word) { "." } else { word })
             .collect();
         let text = addresses_out.join(" ");
-        let mut runs: Vec<Vec<(usize, &str)>> = vec![Vec::new()];
+        let mut runs: Vec<Vec<(usize, &str, String)>> = vec![Vec::new()];
         let mut is_denied = false;
         for (position, piece) in text.split_word_bounds().enumerate() {
             if piece.chars().all(char::is_whitespace) || piece == "-" {
@@ -170,7 +189,8 @@ impl Words {
             };
             if is_word && !is_denied && self.is_content(piece) && !piece.chars().any(is_unspaced) {
                 if let Some(run) = runs.last_mut() {
-                    run.push((position, piece));
+                    // A word is part of up to six phrases, and taking it apart costs more than knowing that.
+                    run.push((position, piece, self.stem(piece)));
                 }
             } else {
                 runs.push(Vec::new());
@@ -183,15 +203,42 @@ impl Words {
                     phrases.push(Phrase {
                         words: window
                             .iter()
-                            .map(|(_, word)| self.without_ending(word).to_owned())
+                            .map(|(_, word, _)| self.without_ending(word).to_owned())
                             .collect(),
-                        stems: window.iter().map(|(_, word)| self.stem(word)).collect(),
+                        stems: window.iter().map(|(.., stem)| stem.clone()).collect(),
                         position: window[0].0,
                     });
                 }
             }
         }
         phrases
+    }
+}
+
+fn remembered(language: usize, stemmer: &Stemmer, word: String) -> String {
+    STEMS.with_borrow_mut(|all| {
+        if all.len() <= language {
+            all.resize_with(language + 1, HashMap::default);
+        }
+        let known = &mut all[language];
+        if let Some(stem) = known.get(&word) {
+            return stem.clone();
+        }
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        let stem = stemmer.stem(&word).into_owned();
+        known.insert(word, stem.clone());
+        stem
+    })
+}
+
+/// In lower case, with one form of apostrophe.
+pub(crate) fn lowered(word: &str) -> String {
+    if word.is_ascii() {
+        word.to_ascii_lowercase()
+    } else {
+        word.to_lowercase().replace('’', "'")
     }
 }
 

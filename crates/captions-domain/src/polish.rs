@@ -158,8 +158,7 @@ pub(crate) fn judged_as(text: String, caption: String, hashtags: Vec<String>, br
 pub(crate) fn clean(text: &str) -> String {
     let mut signs = 0;
     let text = text::without_invisible(&text.replace("\r\n", "\n").replace('\t', " "));
-    let visible: String = text
-        .graphemes(true)
+    let visible: String = text::clusters(&text)
         .filter(|cluster| *cluster == "\n" || !cluster.starts_with(char::is_control))
         .filter(|cluster| {
             signs = match cluster.chars().count() {
@@ -277,7 +276,7 @@ fn without_hashtags(text: &str) -> (String, Vec<String>) {
 
 /// Without `#`, but with the emoji of the key that has it.
 fn without_hash_signs(word: &str) -> String {
-    word.graphemes(true)
+    text::clusters(word)
         .map(|cluster| {
             if text::is_emoji(cluster) {
                 cluster
@@ -328,8 +327,7 @@ fn without(text: &str, places: impl Iterator<Item = Range<usize>>) -> String {
 pub(crate) fn with_emoji_at_most(text: &str, most: usize, language: &str) -> String {
     let mut left = most;
     let mut removed = false;
-    let kept: String = text
-        .graphemes(true)
+    let kept: String = text::clusters(text)
         .filter(|cluster| {
             if !text::is_emoji(cluster) {
                 return true;

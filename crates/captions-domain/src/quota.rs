@@ -70,13 +70,32 @@ impl Window {
             Unit::Requests => amount.requests,
             Unit::Tokens => amount.tokens,
         };
+        // Nearly always it fits; dividing wider numbers takes many times as long.
+        if let Some(exact) = units.checked_mul(self.capacity) {
+            return exact.div_ceil(self.limit);
+        }
         let exact = u128::from(units) * u128::from(self.capacity);
         u64::try_from(exact.div_ceil(u128::from(self.limit))).unwrap_or(u64::MAX)
     }
 
+    /// What a take costs in it.
+    fn costs(&self, take: &Take) -> Cost {
+        Cost {
+            capacity: self.capacity,
+            cost: self.cost(take.amount).min(self.capacity),
+            // More than this makes no difference.
+            refund: self.cost(take.correction.refund).min(2 * self.capacity),
+            charge: self.cost(take.correction.charge).min(2 * self.capacity),
+        }
+    }
+
     /// Whole units that are left in a window which is full again in `ahead` microseconds.
     fn left(&self, ahead: u64) -> u64 {
-        let room = u128::from(self.capacity.saturating_sub(ahead)) * u128::from(self.limit);
+        let free = self.capacity.saturating_sub(ahead);
+        if let Some(room) = free.checked_mul(self.limit) {
+            return room / self.capacity;
+        }
+        let room = u128::from(free) * u128::from(self.limit);
         u64::try_from(room / u128::from(self.capacity)).unwrap_or(self.limit)
     }
 }
@@ -249,14 +268,7 @@ impl Plan {
 
     /// What a take costs in each window.
     pub fn costs(&self, take: &Take) -> Vec<Cost> {
-        let of = |window: &Window| Cost {
-            capacity: window.capacity,
-            cost: window.cost(take.amount).min(window.capacity),
-            // More than this makes no difference.
-            refund: window.cost(take.correction.refund).min(2 * window.capacity),
-            charge: window.cost(take.correction.charge).min(2 * window.capacity),
-        };
-        self.0.iter().map(of).collect()
+        self.0.iter().map(|window| window.costs(take)).collect()
     }
 
     /// The decision of a meter that stands, after it, so many microseconds `ahead` of now in each window.
@@ -275,7 +287,7 @@ impl Plan {
 }
 
 /// A take in one window, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// How far ahead of now the window may get.
     pub capacity: u64,
@@ -311,10 +323,15 @@ impl Meter {
     /// Takes from every window of the plan or from none. `now` is in microseconds since whenever, and never goes back.
     /// The plan must be the same every time.
     pub fn take(&mut self, plan: &Plan, take: &Take, now: u64) -> Decision {
-        let costs = plan.costs(take);
+        // Not in a vector: this is asked for every request, and no plan has more windows.
+        let mut costs = [Cost::default(); MOST_WINDOWS];
+        for (cost, window) in costs.iter_mut().zip(&plan.0) {
+            *cost = window.costs(take);
+        }
+        let costs = &costs[..plan.0.len().min(MOST_WINDOWS)];
         self.0.resize(costs.len(), 0);
         let mut wait = 0;
-        for (full_at, cost) in self.0.iter_mut().zip(&costs) {
+        for (full_at, cost) in self.0.iter_mut().zip(costs) {
             let mut at = (*full_at).max(now);
             at = at.saturating_sub(cost.refund).max(now);
             at = at.max((at + cost.charge).min(now + 2 * cost.capacity));
@@ -325,12 +342,15 @@ impl Meter {
         if is_taken {
             // The taker comes back at this instant, to a window that may be full by then.
             let turn = now + wait;
-            for (full_at, cost) in self.0.iter_mut().zip(&costs) {
+            for (full_at, cost) in self.0.iter_mut().zip(costs) {
                 *full_at = (*full_at).max(turn) + cost.cost;
             }
         }
-        let ahead: Vec<u64> = self.0.iter().map(|full_at| full_at - now).collect();
-        plan.decision(&costs, is_taken, wait, &ahead)
+        let mut ahead = [0; MOST_WINDOWS];
+        for (ahead, full_at) in ahead.iter_mut().zip(&self.0) {
+            *ahead = full_at - now;
+        }
+        plan.decision(costs, is_taken, wait, &ahead)
     }
 
     /// The instant from which on this meter is as good as a new one.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,6 +14,7 @@ use captions_domain::{
     ports::{Quota, QuotaKey},
     quota::{Decision, Meter, Plan, Take},
 };
+use foldhash::fast::RandomState;
 // Not the standard library's: tests turn this one's clock.
 use tokio::time::Instant;
 
@@ -26,7 +27,8 @@ const SHARDS: usize = 16;
 /// good as new ones. Where there are more at work than there is room for, those that are full the soonest go, and what
 /// they counted is forgiven.
 pub struct MemoryQuota {
-    shards: Vec<Mutex<HashMap<Name, Meter>>>,
+    shards: Vec<Mutex<Shard>>,
+    /// Quick, because nobody can choose keys that meet: they are digests.
     hasher: RandomState,
     /// What time is counted from.
     start: Instant,
@@ -34,15 +36,21 @@ pub struct MemoryQuota {
     room: usize,
 }
 
-/// Meters of different plans have nothing to do with each other.
-type Name = (QuotaKey, Plan);
+/// The meters of one part. Those of different plans have nothing to do with each other; a key has one plan, or two while
+/// its limits change.
+#[derive(Default)]
+struct Shard {
+    meters: HashMap<QuotaKey, Vec<(Plan, Meter)>, RandomState>,
+    /// Of all keys and plans.
+    count: usize,
+}
 
 impl MemoryQuota {
     /// No meter yet; room for at least `max_keys` at the same time.
     pub fn new(max_keys: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             start: Instant::now(),
             // Keys do not spread evenly.
             room: max_keys.div_ceil(SHARDS).saturating_mul(2).max(2),
@@ -51,7 +59,7 @@ impl MemoryQuota {
 
     /// Meters that are held now.
     pub fn keys(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
+        self.shards.iter().map(|shard| lock(shard).count).sum()
     }
 
     fn now(&self) -> u64 {
@@ -71,40 +79,54 @@ impl fmt::Debug for MemoryQuota {
 impl Quota for MemoryQuota {
     async fn take(&self, _: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
         let place = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
-        let name = (key.clone(), plan.clone());
         let mut shard = lock(&self.shards[place]);
         // Asked for under the lock: a meter must not see time go back.
         let now = self.now();
-        if let Some(meter) = shard.get_mut(&name) {
+        if let Some(meters) = shard.meters.get_mut(key)
+            && let Some((_, meter)) = meters.iter_mut().find(|(of, _)| of == plan)
+        {
             return Ok(meter.take(plan, take, now));
         }
         let mut meter = Meter::default();
         let decision = meter.take(plan, take, now);
         if meter.full_at() > now {
-            if shard.len() >= self.room {
-                make_room(&mut shard, now);
+            if shard.count >= self.room {
+                shard.make_room(now);
             }
-            shard.insert(name, meter);
+            shard.meters.entry(key.clone()).or_default().push((plan.clone(), meter));
+            shard.count += 1;
         }
         Ok(decision)
     }
 }
 
-/// Forgets the full meters or, if there are none to speak of, the half that is full the soonest. Either way half of the
-/// room is free after it, so that it is seldom needed.
-fn make_room(meters: &mut HashMap<Name, Meter>, now: u64) {
-    let before = meters.len();
-    meters.retain(|_, meter| meter.full_at() > now);
-    if meters.len() > before / 2 {
-        let mut times: Vec<u64> = meters.values().map(Meter::full_at).collect();
-        let middle = times.len() / 2;
-        let (_, &mut middle, _) = times.select_nth_unstable(middle);
-        meters.retain(|_, meter| meter.full_at() > middle);
+impl Shard {
+    /// Forgets the full meters or, if there are none to speak of, the half that is full the soonest. Either way half of the
+    /// room is free after it, so that it is seldom needed.
+    fn make_room(&mut self, now: u64) {
+        let before = self.count;
+        self.retain_after(now);
+        if self.count > before / 2 {
+            let all = self.meters.values().flatten();
+            let mut times: Vec<u64> = all.map(|(_, meter)| meter.full_at()).collect();
+            let middle = times.len() / 2;
+            let (_, &mut middle, _) = times.select_nth_unstable(middle);
+            self.retain_after(middle);
+        }
+    }
+
+    /// Only those that are full later than this.
+    fn retain_after(&mut self, time: u64) {
+        self.meters.retain(|_, meters| {
+            meters.retain(|(_, meter)| meter.full_at() > time);
+            !meters.is_empty()
+        });
+        self.count = self.meters.values().map(Vec::len).sum();
     }
 }
 
 /// Nothing in there can panic half way.
-fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -44,6 +44,11 @@ fn migrator() -> Migrator {
             "more variants, and marks that go",
             include_str!("../migrations/0009_more_and_marks.sql"),
         ),
+        (
+            10,
+            "captions of items",
+            include_str!("../migrations/0010_captions_of_items.sql"),
+        ),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -105,4 +110,22 @@ async fn taken(connection: &mut PgConnection) -> Result<HashMap<i64, Vec<u8>>, s
         .fetch_all(connection)
         .await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_step() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        let names = names.filter_map(|name| name.into_string().unwrap().strip_suffix(".sql").map(str::to_owned));
+        let mut files: Vec<i64> = names.map(|name| name[..4].parse().unwrap()).collect();
+        files.sort_unstable();
+
+        let steps: Vec<i64> = migrator().iter().map(|step| step.version).collect();
+
+        assert_eq!(steps, files);
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     monitor::Recorder,
     rate::Rate,
     retry::{Budget, BudgetSettings, Reserved, RetrySettings},
-    slots::{Crowd, SlotSettings, Slots},
+    slots::{Crowd, Slot, SlotSettings, Slots},
 };
 
 /// Which steps a policy has. `None` and `false` leave a step out.
@@ -483,9 +483,8 @@ impl Policy {
             token.spend();
         }
         // 6. Attempt timeout, innermost: it measures the other side alone, and no waiting of ours.
-        held.count(self.watch.as_ref());
         let begun = Instant::now();
-        held.begin();
+        held.begin(begun, self.watch.as_ref());
         let until = earlier(limit.and_then(|limit| begun.checked_add(limit)), deadline);
         let answer = match until {
             None => call().await,
@@ -510,10 +509,11 @@ impl Policy {
     async fn enter<E: Send>(&self, bounds: &Bounds<'_, E>, room: Room) -> Result<Held, Miss<E>> {
         let Bounds { cx, deadline, .. } = *bounds;
         // An answer to an expired request is for nobody, so nothing is taken for it.
-        expired(deadline)?;
+        let now = Instant::now();
+        expired(deadline, now)?;
         // 3. Breaker, before the slot: while the dependency is out, callers are turned away at once instead of queueing.
         let mut permit = match &self.breaker {
-            Some(breaker) => Some(breaker.admit().map_err(Miss::NotMade)?),
+            Some(breaker) => Some(breaker.admit_at(now).map_err(Miss::NotMade)?),
             None => None,
         };
         // 4. Slot, inside the breaker: only calls that will be made take one. A full queue is our own overload: the
@@ -534,7 +534,8 @@ impl Policy {
         {
             permit = Some(breaker.admit().map_err(Miss::NotMade)?);
         }
-        expired(deadline)?;
+        // Only for the slot was anything waited.
+        expired(deadline, slot.as_ref().map_or(now, Slot::given))?;
         Ok(Held::new(permit, slot))
     }
 
@@ -553,8 +554,8 @@ fn slowness(limit: Option<Duration>, given: Duration) -> Verdict {
     }
 }
 
-fn expired<E>(deadline: Option<Instant>) -> Result<(), Miss<E>> {
-    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+fn expired<E>(deadline: Option<Instant>, now: Instant) -> Result<(), Miss<E>> {
+    if deadline.is_some_and(|deadline| now >= deadline) {
         let why = "the request's deadline had passed";
         return Err(Miss::NotMade(Fault::because(FaultKind::Timeout, why)));
     }

@@ -1,7 +1,7 @@
 //! When a failed call is tried again: how often, how long after, and out of which budget.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -97,7 +97,13 @@ impl Budget {
 
     /// A call came in.
     pub(crate) fn deposit(&self) {
-        self.with(|tokens| tokens.count = (tokens.count + self.settings.ratio).min(self.settings.floor + SAVINGS));
+        let most = self.settings.floor + SAVINGS;
+        let mut tokens = self.tokens();
+        // Nothing comes back by time up there, so the clock need not be asked; whoever takes a token down asks it.
+        if tokens.count < self.settings.floor {
+            self.catch_up(&mut tokens);
+        }
+        tokens.count = (tokens.count + self.settings.ratio).min(most);
     }
 
     /// Takes a token for a further try, or says that none is left.
@@ -117,7 +123,17 @@ impl Budget {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Tokens) -> T) -> T {
-        let mut tokens = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens();
+        self.catch_up(&mut tokens);
+        act(&mut tokens)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what has come back by time.
+    fn catch_up(&self, tokens: &mut Tokens) {
         let now = Instant::now();
         let grown = now.saturating_duration_since(tokens.as_of).as_secs_f64() * self.settings.per_second;
         // Time fills up to the floor only; what calls have saved beyond it stays.
@@ -125,7 +141,6 @@ impl Budget {
             tokens.count = (tokens.count + grown).min(self.settings.floor);
         }
         tokens.as_of = now;
-        act(&mut tokens)
     }
 }
 

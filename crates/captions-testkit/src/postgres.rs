@@ -318,7 +318,8 @@ impl Server {
         self.folder.path().join("postgres.log")
     }
 
-    fn log(&self) -> String {
+    /// What the server has told since its last start.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 }

@@ -19,7 +19,6 @@ use crate::{
     context::{Context, Notes},
     fault::LlmError,
     hashtags,
-    likeness::Likeness,
     more::Wishes,
     platform::RULES_AS_OF,
     ports::{CacheKey, CaptionStore, Credit, LlmProvider},
@@ -151,10 +150,7 @@ impl Desk {
             let detail = "nobody who looks at pictures answered; this is written from the description alone";
             warnings.push(Warning::new("image_not_seen", detail));
         }
-        let is_seen = |variant: &Variant| {
-            let likeness = Likeness::of(&variant.caption);
-            self.past.get().is_some_and(|past| past.has_seen(&likeness))
-        };
+        let is_seen = |variant: &Variant| self.past.get().is_some_and(|past| past.has_seen(&variant.caption));
         if variants.iter().any(is_seen) {
             warnings.push(Warning::new(
                 "like_an_earlier_one",

@@ -30,7 +30,12 @@ pub(super) struct Past {
 
 impl Past {
     /// True if the user has seen this caption, or one that is next to the same.
-    pub(super) fn has_seen(&self, caption: &Likeness) -> bool {
+    pub(super) fn has_seen(&self, caption: &str) -> bool {
+        !self.seen.is_empty() && self.has_seen_like(&Likeness::of(caption))
+    }
+
+    /// The same of one that has been taken apart.
+    pub(super) fn has_seen_like(&self, caption: &Likeness) -> bool {
         self.seen.iter().any(|seen| seen.is_near(caption))
     }
 

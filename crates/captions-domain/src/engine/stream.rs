@@ -26,7 +26,6 @@ use crate::{
     caption::Variant,
     context::{Class, Context},
     fault::{Fault, FaultKind, LlmError},
-    likeness::Likeness,
     polish::{polish, reads_as},
     ports::{Chunk, Credit, Grade},
     prompt::{self, Format, Prompt},
@@ -221,7 +220,7 @@ impl Desk {
         credit: Credit,
     ) -> Result<(Vec<Variant>, Credit), LlmError> {
         let past = self.past(cx).await;
-        let is_seen = past.is_refused && past.has_seen(&Likeness::of(&variant.caption));
+        let is_seen = past.is_refused && past.has_seen(&variant.caption);
         if variant.publishable && !is_seen {
             return Ok((chosen(vec![variant], &self.one(), past, &[])?, credit));
         }

@@ -53,7 +53,7 @@ impl Desk {
             Err(error) => return Err(error),
         };
         let first = choose(all.clone(), brief, past, taken);
-        let fine = |variant: &&Variant| variant.publishable && !past.has_seen(&Likeness::of(&variant.caption));
+        let fine = |variant: &&Variant| variant.publishable && !past.has_seen(&variant.caption);
         let fine = first.iter().filter(fine).count();
         if fine < brief.variants.get().into() && may_do_better(credit.grade, past) {
             let broken = all
@@ -212,7 +212,7 @@ fn choose(mut variants: Vec<Variant>, brief: &Brief, past: &Past, taken: &[Varia
         .into_iter()
         .map(|variant| {
             let likeness = Likeness::of(&variant.caption);
-            let is_new = !past.has_seen(&likeness);
+            let is_new = !past.has_seen_like(&likeness);
             (likeness, is_new, variant)
         })
         .filter(|(_, is_new, _)| *is_new || !past.is_refused)

@@ -220,7 +220,7 @@ impl Candidate {
     /// The same tag to a reader: in another case, in the plural, or misspelt by a letter.
     pub(super) fn is_duplicate_of(&self, other: &Self) -> bool {
         self.folded == other.folded
-            || (digits(&self.folded) == digits(&other.folded)
+            || (digits(&self.folded).eq(digits(&other.folded))
                 && ((!self.stems.is_empty() && self.stems == other.stems) || is_near(&self.folded, &other.folded)))
     }
 
@@ -234,8 +234,8 @@ impl Candidate {
 }
 
 /// Other digits are another thing: no plural and no slip.
-fn digits(text: &str) -> String {
-    text.chars().filter(|c| c.is_numeric()).collect()
+fn digits(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| c.is_numeric())
 }
 
 /// One slip in eight letters or more.

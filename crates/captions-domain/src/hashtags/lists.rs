@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use foldhash::fast::FixedState;
+
 const DENYLIST: &str = include_str!("../../data/hashtags/denylist.txt");
 const GENERIC: &str = include_str!("../../data/hashtags/generic.txt");
 const COMMON: &str = include_str!("../../data/hashtags/common.txt");
@@ -17,19 +19,19 @@ pub fn denylist_as_of() -> &'static str {
 
 /// True if the tag, without its sign, is on the denylist, whatever its case.
 pub fn is_denied(body: &str) -> bool {
-    static LIST: LazyLock<HashSet<&str>> = LazyLock::new(|| entries(DENYLIST).collect());
+    static LIST: LazyLock<HashSet<&str, FixedState>> = LazyLock::new(|| entries(DENYLIST).collect());
     LIST.contains(plain(body).as_str())
 }
 
 /// True for tags so broad that they help nobody find anything.
 pub(super) fn is_generic(body: &str) -> bool {
-    static LIST: LazyLock<HashSet<&str>> = LazyLock::new(|| entries(GENERIC).collect());
+    static LIST: LazyLock<HashSet<&str, FixedState>> = LazyLock::new(|| entries(GENERIC).collect());
     LIST.contains(plain(body).as_str())
 }
 
 /// True for words that very many posts are about.
 pub(super) fn is_common(body: &str) -> bool {
-    static LIST: LazyLock<HashSet<&str>> = LazyLock::new(|| entries(COMMON).collect());
+    static LIST: LazyLock<HashSet<&str, FixedState>> = LazyLock::new(|| entries(COMMON).collect());
     LIST.contains(plain(body).as_str())
 }
 

@@ -1,11 +1,10 @@
 //! Where a tag comes from: the place in what the user gave, or in the caption, that it names.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
+use crate::{brief::Brief, injection, phrases::Words, phrases::is_unspaced, text};
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
-use unicode_segmentation::UnicodeSegmentation;
-
-use crate::{brief::Brief, injection, phrases::Words, phrases::is_unspaced};
 
 /// A place in a field of the request, or in the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,25 +46,45 @@ pub(super) struct Field<'a> {
     pub(super) name: String,
     pub(super) text: &'a str,
     words: Vec<(Range<usize>, String)>,
+    /// The numbers of the words that have a stem, ascending.
+    by_stem: HashMap<String, Vec<usize>, FixedState>,
 }
 
 impl<'a> Field<'a> {
     pub(super) fn new(name: impl Into<String>, text: &'a str, words: &Words) -> Self {
         let stemmed = |(at, word): (usize, &str)| (at..at + word.len(), words.stem(word));
+        let words: Vec<(Range<usize>, String)> = text::word_indices(text).map(stemmed).collect();
+        let mut by_stem: HashMap<String, Vec<usize>, FixedState> = HashMap::default();
+        for (number, (_, stem)) in words.iter().enumerate() {
+            match by_stem.get_mut(stem) {
+                Some(numbers) => numbers.push(number),
+                None => {
+                    by_stem.insert(stem.clone(), vec![number]);
+                }
+            }
+        }
         Self {
             name: name.into(),
             text,
-            words: text.unicode_word_indices().map(stemmed).collect(),
+            words,
+            by_stem,
         }
     }
 
     /// The words at neighbouring places whose letters together are `joined`, which has no capitals: `goldenretriever`.
     pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {
         (2..=4).find_map(|size| {
-            let mut runs = self.words.windows(size).map(|run| {
+            let texts = |run: &[(Range<usize>, String)]| -> Vec<String> {
                 let texts = run.iter().map(|(range, _)| &self.text[range.clone()]);
-                texts.map(str::to_owned).collect::<Vec<_>>()
-            });
+                texts.map(str::to_owned).collect()
+            };
+            // Letters of ASCII keep their number in lower case, and no run of another length need be written out.
+            let may_be = |run: &[(Range<usize>, String)]| {
+                let length: usize = run.iter().map(|(range, _)| range.len()).sum();
+                let mut texts = run.iter().map(|(range, _)| &self.text[range.clone()]);
+                length == joined.len() || !texts.all(str::is_ascii)
+            };
+            let mut runs = self.words.windows(size).filter(|run| may_be(run)).map(texts);
             runs.find(|run| run.concat().to_lowercase() == joined)
         })
     }
@@ -80,20 +99,22 @@ impl<'a> Field<'a> {
         if row.is_some() {
             return row;
         }
-        let names = |stem: &String| stems.contains(stem);
+        let mut named: Vec<usize> = stems
+            .iter()
+            .filter_map(|stem| self.by_stem.get(stem))
+            .flatten()
+            .copied()
+            .collect();
+        named.sort_unstable();
+        named.dedup();
         let mut best: Option<(usize, Range<usize>)> = None;
-        let mut at = 0;
-        while at < self.words.len() {
-            let row = self.words[at..].iter().take_while(|(_, stem)| names(stem)).count();
-            if row > 0 {
-                let range = self.words[at].0.start..self.words[at + row - 1].0.end;
-                // One sign of a script that puts no spaces is no word.
-                let is_word = row > 1 || !self.text[range.clone()].chars().all(is_unspaced) || stems.len() == 1;
-                if is_word && best.as_ref().is_none_or(|(longest, _)| row > *longest) {
-                    best = Some((row, range));
-                }
+        for row in named.chunk_by(|one, next| one + 1 == *next) {
+            let range = self.words[row[0]].0.start..self.words[row[row.len() - 1]].0.end;
+            // One sign of a script that puts no spaces is no word.
+            let is_word = row.len() > 1 || !self.text[range.clone()].chars().all(is_unspaced) || stems.len() == 1;
+            if is_word && best.as_ref().is_none_or(|(longest, _)| row.len() > *longest) {
+                best = Some((row.len(), range));
             }
-            at += row.max(1);
         }
         best.map(|(_, range)| range).or_else(|| {
             let held = self.words.iter().find(|(_, stem)| {
@@ -144,9 +165,7 @@ impl<'a> Sources<'a> {
     /// True if the word stands in the user's own fields (`given`) or in the caption.
     pub(super) fn holds(&self, given: bool, word: &str) -> bool {
         let mut fields = self.0.iter().filter(|field| (field.name != "text") == given);
-        fields.any(|field| {
-            (is_row(word) && field.text.contains(word)) || field.words.iter().any(|(_, stem)| stem == word)
-        })
+        fields.any(|field| (is_row(word) && field.text.contains(word)) || field.by_stem.contains_key(word))
     }
 
     pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {

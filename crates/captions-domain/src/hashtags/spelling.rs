@@ -13,6 +13,10 @@ const LONGEST_ACRONYM: usize = 5;
 /// The words of a proposal: without its sign, in compatibility form, taken apart at everything that no tag may hold, at
 /// underscores, and where small letters meet capitals.
 pub(super) fn pieces(proposal: &str) -> Vec<String> {
+    // A word of letters that have no other form.
+    if proposal.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return humps(proposal);
+    }
     let plain = compatible(&without_invisible(proposal));
     let plain = plain.trim().trim_start_matches('#');
     plain
@@ -24,6 +28,9 @@ pub(super) fn pieces(proposal: &str) -> Vec<String> {
 /// Compatibility composition (NFKC): wide and styled letters become plain ones. Thai and Lao AM would fall apart into
 /// signs that nobody types, so they stay.
 fn compatible(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
     let mut composed = String::with_capacity(text.len());
     for part in text.split_inclusive(['\u{0E33}', '\u{0EB3}']) {
         let am = part
@@ -43,6 +50,9 @@ fn is_apostrophe(c: char) -> bool {
 
 /// `goldenRetriever` is two words, `NASALaunch` too; `NASA`, `iPhone` and `paris` are one.
 fn humps(word: &str) -> Vec<String> {
+    if !word.is_empty() && !word.chars().skip(1).any(char::is_uppercase) {
+        return vec![word.to_owned()];
+    }
     let chars: Vec<char> = word.chars().collect();
     let mut humps: Vec<String> = Vec::new();
     let mut start = 0;

@@ -48,7 +48,7 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
             "disclose the partnership at the very beginning, such as 'Ad:'".to_owned(),
         ));
     }
-    let bait = bait::find(reading.caption, &reading.brief.language);
+    let bait = bait::in_tokens(&reading.tokens, &reading.sentences, &reading.brief.language);
     if !bait.is_empty() {
         let fix = "ask an honest question instead of begging for reactions: platforms demote it";
         wishes.push((false, bait, fix.to_owned()));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{
     Finding,
     curve::{decay, number},
-    reading::{Reading, keys},
+    reading::Reading,
 };
 use crate::{phrases::is_unspaced, reply::language, text};
 
@@ -48,10 +48,10 @@ fn coverage(reading: &Reading<'_>, description: &str) -> (f64, Vec<String>) {
         .collect();
     let german = reading.brief.language.primary() == "de";
     let (mut all, mut covered) = (0, 0);
-    for key in keys(&reading.words, description) {
-        let weight = if names.contains(&key) && !german { 2 } else { 1 };
+    for key in &reading.described {
+        let weight = if names.contains(key) && !german { 2 } else { 1 };
         all += weight;
-        covered += if reading.said.contains(&key) { weight } else { 0 };
+        covered += if reading.said.contains(key) { weight } else { 0 };
     }
     let missing = text::words(description)
         .filter(|word| {

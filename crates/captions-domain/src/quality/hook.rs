@@ -3,6 +3,8 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use foldhash::fast::FixedState;
+
 use super::{
     Finding,
     curve::{interpolate, number},
@@ -17,7 +19,7 @@ static OPENERS: LazyLock<Lexicon<()>> =
     LazyLock::new(|| Lexicon::of(lexicon::lines(include_str!("../../data/openers.txt")).map(|line| (line, ()))));
 
 /// A language and one of its words for the first person.
-static FIRST_PERSON: LazyLock<HashSet<(&str, &str)>> = LazyLock::new(|| {
+static FIRST_PERSON: LazyLock<HashSet<(&str, &str), FixedState>> = LazyLock::new(|| {
     lexicon::lines(include_str!("../../data/first_person.txt"))
         .filter_map(|line| line.split_once(' '))
         .collect()
@@ -62,10 +64,9 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
         interpolate(number(length), &FOLD)
     };
 
-    let description = keys(&reading.words, reading.brief.description.as_str());
     let names_it = keys(&reading.words, first.text)
         .iter()
-        .any(|key| description.contains(key));
+        .any(|key| reading.described.contains(key));
     let signs = [
         first.text.chars().any(char::is_numeric),
         names_it,

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
+
 use super::{Finding, curve::number, reading::Reading};
 use crate::{
     cliche::{self, Manner},
@@ -61,7 +63,7 @@ fn stuffed(reading: &Reading<'_>) -> Vec<Place> {
     let words: Vec<usize> = (0..reading.tokens.all.len())
         .filter(|at| matches!(reading.tokens.all[*at].kind, Kind::Word | Kind::Shout))
         .collect();
-    let mut counts: HashMap<&str, (usize, usize)> = HashMap::new();
+    let mut counts: HashMap<&str, (usize, usize), FixedState> = HashMap::default();
     for at in &words {
         let word = reading.tokens.all[*at].word.as_str();
         if word.chars().count() > 3 && !word.contains(is_unspaced) {
@@ -88,7 +90,7 @@ fn stuffed(reading: &Reading<'_>) -> Vec<Place> {
 /// Where three words in a row begin that come back and back.
 fn repeated(reading: &Reading<'_>, words: &[usize]) -> Option<usize> {
     let word = |at: usize| reading.tokens.all[at].word.as_str();
-    let mut rows: HashMap<[&str; 3], usize> = HashMap::new();
+    let mut rows: HashMap<[&str; 3], usize, FixedState> = HashMap::default();
     words.windows(3).find_map(|row| {
         let count = rows.entry([word(row[0]), word(row[1]), word(row[2])]).or_default();
         *count += 1;

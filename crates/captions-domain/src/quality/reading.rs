@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::FixedState;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Wished;
 use crate::{
     brief::Brief,
     check::Violation,
+    facts,
     lexicon::Tokens,
     phrases::{Words, is_unspaced},
     polish::given_text,
@@ -29,8 +31,9 @@ pub(super) struct Reading<'a> {
     pub(super) emoji: Vec<Span<'a>>,
     /// All that the user gave.
     pub(super) given: String,
-    /// What the caption can be recognised by.
-    pub(super) said: HashSet<String>,
+    /// What the description can be recognised by, and what the caption can.
+    pub(super) described: Vec<String>,
+    pub(super) said: HashSet<String, FixedState>,
     pub(super) untraced: Vec<Place>,
 }
 
@@ -40,7 +43,10 @@ impl<'a> Reading<'a> {
         let words = Words::of(&brief.language);
         let tokens = Tokens::of(caption);
         let given = given_text(brief);
-        let untraced = crate::facts::in_tokens(&tokens, caption, &Tokens::of(&given), &given, &brief.language);
+        let given_tokens = Tokens::of(&given);
+        let known = facts::Given::of(&given_tokens, &given);
+        let untraced = facts::in_tokens(&tokens, caption, &known, &brief.language);
+        let described = keys(&words, brief.description.as_str());
         let said = keys(&words, caption).into_iter().collect();
         Self {
             brief,
@@ -60,6 +66,7 @@ impl<'a> Reading<'a> {
             emoji: emoji(caption),
             tokens,
             given,
+            described,
             said,
             untraced,
         }

@@ -11,6 +11,8 @@ use std::{
     sync::LazyLock,
 };
 
+use foldhash::fast::FixedState;
+
 use crate::{
     phrases::is_unspaced,
     request::Language,
@@ -189,6 +191,9 @@ fn speaks_another(sentence: &str, wanted: &Language) -> bool {
             continue;
         }
         let languages = languages_of(word);
+        if languages == 0 {
+            continue;
+        }
         let is_own = languages & (1 << own) != 0;
         for other in 0..KNOWN.len() {
             let is_other = languages & (1 << other) != 0;
@@ -221,8 +226,8 @@ fn is_nordic_pair(one: usize, other: usize) -> bool {
 }
 
 /// Each small word, with a bit for each of the languages that have it.
-static SMALL_WORDS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
-    let mut known: HashMap<&'static str, u32> = HashMap::new();
+static SMALL_WORDS: LazyLock<HashMap<&'static str, u32, FixedState>> = LazyLock::new(|| {
+    let mut known: HashMap<&'static str, u32, FixedState> = HashMap::default();
     for (bit, language) in KNOWN.iter().enumerate() {
         for word in stop_words::lookup(language).unwrap_or_default() {
             *known.entry(word).or_default() |= 1 << bit;
@@ -253,6 +258,9 @@ fn small_words(text: &str) -> (usize, [usize; KNOWN.len()]) {
     for word in spoken(text).flat_map(text::words) {
         words += 1;
         let languages = languages_of(word);
+        if languages == 0 {
+            continue;
+        }
         for (bit, count) in small.iter_mut().enumerate() {
             *count += usize::from(languages & (1 << bit) != 0);
         }

@@ -3,10 +3,16 @@
 //!
 //! What the user's own texts say is no leak, as long as they speak to readers and not to the model.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::{injection, polish, prompt::Prompt, text};
 
 /// So many letters in a row, without spaces and signs, are a quotation: five or six words.
 const QUOTATION: usize = 30;
+/// Of every such row, one of these steps holds half of it.
+const STEP: usize = QUOTATION / 2;
 /// A word of so many signs of code, with digits or capitals inside, is in code.
 const CODE: usize = 24;
 /// So many things that our instructions speak of, in one text, are our instructions in other words.
@@ -147,6 +153,10 @@ const TALK: &[&str] = &[
     "ignore all previous",
 ];
 
+/// Finds the letters of anything in the two lists above; `None` if it could not be built.
+static ANY: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(SUBJECTS.iter().copied().flatten().chain(TALK)).ok());
+
 /// What a text is compared with, made once for each answer.
 pub(super) struct Secrets {
     /// Our words, squeezed.
@@ -180,7 +190,14 @@ impl Secrets {
     /// True if the text tells what only we and the model know.
     pub(super) fn are_told_in(&self, text: &str) -> bool {
         let lower = text.to_lowercase().replace('’', "'");
-        let is_new = |phrase: &&&str| lower.contains(**phrase) && !self.given.contains(**phrase);
+        // Nearly all texts speak of none of it, and one look tells.
+        let speaks_of_it = ANY.as_ref().is_none_or(|any| any.is_match(&lower));
+        (speaks_of_it && self.are_spoken_of_in(&lower)) || self.are_quoted_in(text) || self.is_in_code(text)
+    }
+
+    /// True for talk of the instructions, or for many of the things that they speak of. In lower case.
+    fn are_spoken_of_in(&self, text: &str) -> bool {
+        let is_new = |phrase: &&&str| text.contains(**phrase) && !self.given.contains(**phrase);
         if TALK.iter().any(|phrase| is_new(&phrase)) {
             return true;
         }
@@ -188,7 +205,7 @@ impl Secrets {
             .iter()
             .filter(|names| names.iter().any(|name| is_new(&name)))
             .count();
-        subjects >= CONTENTS || self.are_quoted_in(text) || self.is_in_code(text)
+        subjects >= CONTENTS
     }
 
     fn are_quoted_in(&self, text: &str) -> bool {
@@ -201,29 +218,35 @@ impl Secrets {
                 other => *other,
             })
             .collect();
-        [plain, reversed, shifted]
-            .iter()
-            .any(|text| self.ours.iter().any(|ours| self.quotes(ours, text)))
-    }
-
-    /// True if both have a long enough row in common that the user did not say as well.
-    fn quotes(&self, ours: &[u8], text: &[u8]) -> bool {
-        // Of every long row, one of these steps holds half of it.
-        const STEP: usize = QUOTATION / 2;
-        (0..text.len().saturating_sub(STEP)).step_by(STEP).any(|at| {
-            let half = &text[at..at + STEP];
+        let texts = [plain, reversed, shifted];
+        let steps = |text: &Vec<u8>| (0..text.len().saturating_sub(STEP)).step_by(STEP);
+        // The first letters of all of them: few places of ours begin so.
+        let mut begins = [false; 1 << 10];
+        for text in &texts {
+            steps(text).for_each(|at| begins[two_letters(&text[at..])] = true);
+        }
+        self.ours.iter().any(|ours| {
             ours.windows(STEP)
                 .enumerate()
-                .filter(|(_, row)| *row == half)
-                .any(|(place, _)| {
-                    let before = ours[..place].iter().rev().zip(text[..at].iter().rev());
-                    let before = before.take_while(|(one, other)| one == other).count();
-                    let after = ours[place..].iter().zip(&text[at..]);
-                    let after = after.take_while(|(one, other)| one == other).count();
-                    let row = &text[at - before..at + after];
-                    row.len() >= QUOTATION && !holds(&self.squeezed, row)
+                .filter(|(_, row)| begins[two_letters(row)])
+                .any(|(place, row)| {
+                    texts.iter().any(|text| {
+                        steps(text).any(|at| {
+                            text[at..at + STEP] == *row && self.quotes((ours.as_slice(), place), (text.as_slice(), at))
+                        })
+                    })
                 })
         })
+    }
+
+    /// True if what stands around these two equal places is a long enough row that the user did not say as well.
+    fn quotes(&self, (ours, place): (&[u8], usize), (text, at): (&[u8], usize)) -> bool {
+        let before = ours[..place].iter().rev().zip(text[..at].iter().rev());
+        let before = before.take_while(|(one, other)| one == other).count();
+        let after = ours[place..].iter().zip(&text[at..]);
+        let after = after.take_while(|(one, other)| one == other).count();
+        let row = &text[at - before..at + after];
+        row.len() >= QUOTATION && !holds(&self.squeezed, row)
     }
 
     fn is_in_code(&self, text: &str) -> bool {
@@ -239,6 +262,11 @@ impl Secrets {
                 && !self.given.contains(&word.to_lowercase())
         })
     }
+}
+
+/// A number for the first two bytes of at least two: another one for every pair of small letters.
+fn two_letters(row: &[u8]) -> usize {
+    usize::from(row[0] & 31) << 5 | usize::from(row[1] & 31)
 }
 
 fn holds(text: &[u8], row: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::is_emoji;
+use super::{clusters, is_emoji};
 
 /// A piece of a text with its place in code points, end exclusive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +14,13 @@ pub struct Span<'a> {
 
 /// True if `body` (without `#`) can be a hashtag: letters and marks of any script, digits and `_`, at least one letter.
 pub fn is_tag_body(body: &str) -> bool {
-    body.chars().any(char::is_alphabetic) && body.graphemes(true).all(is_tag_cluster)
+    body.chars().any(char::is_alphabetic) && clusters(body).all(is_tag_cluster)
 }
 
 /// What of `text` can stand in a hashtag, whole graphemes only. Marks that stand alone are left out: what they came after is
 /// gone, and they would make something else of the letter before.
 pub fn tag_text(text: &str) -> String {
-    text.graphemes(true)
+    clusters(text)
         .filter(|cluster| is_tag_cluster(cluster) && !cluster.starts_with(is_mark))
         .collect()
 }
@@ -59,7 +59,7 @@ pub fn hashtags(text: &str) -> Vec<Span<'_>> {
                 return 0;
             }
             let mut end = 0;
-            for cluster in rest.graphemes(true) {
+            for cluster in clusters(rest) {
                 if !(is_tag_cluster(cluster) || (is_emoji(cluster) && !cluster.starts_with('#'))) {
                     break;
                 }
@@ -166,6 +166,9 @@ fn ends_address(c: char) -> bool {
 
 /// Where an address begins: at its scheme, or at a host name that no scheme stands before.
 fn address_start(piece: &str) -> Option<usize> {
+    if !may_hold_address(piece) {
+        return None;
+    }
     let lower = piece.to_ascii_lowercase();
     let schemes = ["https://", "http://"];
     let scheme = schemes
@@ -195,6 +198,9 @@ pub fn is_url(word: &str) -> bool {
 
 /// True if a web address stands anywhere in the word, also glued to other signs or without a scheme (`anna-bakery.com`).
 pub fn has_url(word: &str) -> bool {
+    if !may_hold_address(word) {
+        return false;
+    }
     let lower = word.to_lowercase();
     ["http://", "https://", "www."]
         .iter()
@@ -202,6 +208,11 @@ pub fn has_url(word: &str) -> bool {
         || lower
             .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-')))
             .any(names_a_host)
+}
+
+/// False for what has no sign of an address in it, as nearly all words have not.
+fn may_hold_address(word: &str) -> bool {
+    word.bytes().any(|byte| matches!(byte, b'.' | b':'))
 }
 
 /// True for a name such as `anna-bakery.com`, in lower case.

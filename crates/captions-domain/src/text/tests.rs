@@ -139,3 +139,35 @@ proptest::proptest! {
         }
     }
 }
+
+const ANY_TEXT: &str = "[a-zA-Z0-9 .,'_#@\r\n\t\u{A0}\u{202F}\u{AD}\u{300}\u{301}\u{200D}\u{FE0F}\u{20E3}é日本กำ🇩🇪👨👩👧🐶©®ℹ\u{600}\u{915}\u{94D}]{0,40}";
+
+proptest::proptest! {
+    #[test]
+    fn clusters_are_the_graphemes_of_the_text(text in ANY_TEXT) {
+        proptest::prop_assert_eq!(clusters(&text).collect::<Vec<_>>(), text.graphemes(true).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn words_are_those_of_unicode_and_stand_where_they_say(text in ANY_TEXT) {
+        proptest::prop_assert_eq!(words(&text).collect::<Vec<_>>(), text.unicode_words().collect::<Vec<_>>());
+        for (at, word) in word_indices(&text) {
+            proptest::prop_assert_eq!(&text[at..at + word.len()], word);
+        }
+    }
+
+    #[test]
+    fn the_quick_look_misses_no_emoji(text in ANY_TEXT) {
+        for cluster in text.graphemes(true) {
+            let is_listed = emojis::get(cluster).is_some();
+            proptest::prop_assert!(!is_listed || is_emoji(cluster), "{cluster:?}");
+        }
+    }
+}
+
+#[test]
+fn every_emoji_that_is_listed_is_one() {
+    for emoji in emojis::iter() {
+        assert!(is_emoji(emoji.as_str()), "{emoji}");
+    }
+}

@@ -47,6 +47,11 @@ pub(super) fn migrator() -> Migrator {
             "more variants, and marks that go",
             include_str!("../../migrations/0009_more_and_marks.sql"),
         ),
+        (
+            10,
+            "captions of items",
+            include_str!("../../migrations/0010_captions_of_items.sql"),
+        ),
     ])
 }
 
@@ -147,5 +152,23 @@ async fn connect(path: &Path) -> Result<SqliteConnection, Fault> {
             Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => sleep(Duration::from_millis(20)).await,
             connected => return connected.map_err(fault),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_step() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        let names = names.filter_map(|name| name.into_string().unwrap().strip_suffix(".sql").map(str::to_owned));
+        let mut files: Vec<i64> = names.map(|name| name[..4].parse().unwrap()).collect();
+        files.sort_unstable();
+
+        let steps: Vec<i64> = migrator().iter().map(|step| step.version).collect();
+
+        assert_eq!(steps, files);
     }
 }

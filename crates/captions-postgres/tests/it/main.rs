@@ -5,6 +5,7 @@ mod contract;
 mod limits;
 mod migrations;
 mod outages;
+mod plans;
 mod relay;
 mod silence;
 

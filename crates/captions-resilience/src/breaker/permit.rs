@@ -42,7 +42,11 @@ impl Breaker {
 
     /// Asks to make one call. A refusal is a [`FaultKind::CircuitOpen`] fault with the time until the next probe.
     pub fn admit(self: &Arc<Self>) -> Result<Permit, Fault> {
-        let now = Instant::now();
+        self.admit_at(Instant::now())
+    }
+
+    /// The same of somebody who has just looked at the clock.
+    pub(crate) fn admit_at(self: &Arc<Self>, now: Instant) -> Result<Permit, Fault> {
         let (admitted, change) = self.machine().admit(now);
         self.tell(change);
         match admitted {
@@ -143,9 +147,9 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The call begins now: what its caller waited for since the permit was given is not its time.
-    pub(crate) fn begin(&mut self) {
-        self.begun = Instant::now();
+    /// The call begins: what its caller waited for since the permit was given is not its time.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.begun = now;
     }
 
     /// The other side has answered; what follows goes at the reader's pace too and is not its time.
@@ -161,7 +165,12 @@ impl Permit {
     }
 
     /// Tells how the call went. It took the time since the permit was given.
-    pub fn settle(mut self, verdict: Verdict) {
+    pub fn settle(self, verdict: Verdict) {
+        self.settle_at(verdict, Instant::now());
+    }
+
+    /// The same of somebody who has just looked at the clock.
+    pub(crate) fn settle_at(mut self, verdict: Verdict, now: Instant) {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
@@ -173,7 +182,6 @@ impl Permit {
                 return;
             }
         };
-        let now = Instant::now();
         let took = self.took.unwrap_or_else(|| now.saturating_duration_since(self.begun));
         let done = Done { failed, took };
         let change = self

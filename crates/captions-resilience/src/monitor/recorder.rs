@@ -45,10 +45,15 @@ impl Recorder {
 
     /// Something begins now.
     pub(crate) fn begin(self: &Arc<Self>) -> Timer {
+        self.begin_at(Instant::now())
+    }
+
+    /// The same of somebody who has just looked at the clock.
+    pub(crate) fn begin_at(self: &Arc<Self>, now: Instant) -> Timer {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Timer {
             recorder: Some(Arc::clone(self)),
-            begun: Instant::now(),
+            begun: now,
         }
     }
 
@@ -111,15 +116,19 @@ pub struct Timer {
 
 impl Timer {
     /// It ends now, with this outcome.
-    pub fn end(mut self, outcome: Outcome) {
-        self.finish(outcome);
+    pub fn end(self, outcome: Outcome) {
+        self.end_at(Instant::now(), outcome);
     }
 
-    fn finish(&mut self, outcome: Outcome) {
+    /// The same of somebody who has just looked at the clock.
+    pub(crate) fn end_at(mut self, now: Instant, outcome: Outcome) {
+        self.finish(now, outcome);
+    }
+
+    fn finish(&mut self, now: Instant, outcome: Outcome) {
         let Some(recorder) = self.recorder.take() else {
             return;
         };
-        let now = Instant::now();
         recorder.in_flight.fetch_sub(1, Ordering::Relaxed);
         recorder.with(|record| record.end(now, outcome, now.saturating_duration_since(self.begun)));
     }
@@ -127,10 +136,15 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.finish(if std::thread::panicking() {
+        // Most have ended by now, and need no clock.
+        if self.recorder.is_none() {
+            return;
+        }
+        let outcome = if std::thread::panicking() {
             Outcome::Failed
         } else {
             Outcome::Cancelled
-        });
+        };
+        self.finish(Instant::now(), outcome);
     }
 }

@@ -6,6 +6,7 @@ use captions_domain::{
     caption::Usage,
     fault::{Fault, FaultKind},
 };
+use tokio::time::Instant;
 
 use crate::{
     breaker::{Permit, Verdict},
@@ -49,18 +50,14 @@ impl Held {
         }
     }
 
-    /// The call begins now.
-    pub(super) fn count(&mut self, calls: Option<&Arc<Recorder>>) {
-        self.timer = calls.map(Recorder::begin);
-    }
-
-    /// The call begins now: waiting for the slot was not its time.
-    pub(super) fn begin(&mut self) {
+    /// The call begins, counted there: waiting for the slot was not its time.
+    pub(super) fn begin(&mut self, now: Instant, calls: Option<&Arc<Recorder>>) {
+        self.timer = calls.map(|calls| calls.begin_at(now));
         if let Some(permit) = &mut self.permit {
-            permit.begin();
+            permit.begin(now);
         }
         if let Some(slot) = &mut self.slot {
-            slot.begin();
+            slot.begin(now);
         }
         if let Some(leave) = &mut self.leave {
             leave.begin();
@@ -97,11 +94,12 @@ impl Held {
         if let Some(slot) = &mut self.slot {
             slot.ended(load);
         }
+        let now = Instant::now();
         if let Some(timer) = self.timer.take() {
-            timer.end(outcome);
+            timer.end_at(now, outcome);
         }
         if let Some(permit) = self.permit.take() {
-            permit.settle(verdict);
+            permit.settle_at(verdict, now);
         }
     }
 }

@@ -216,9 +216,14 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// The call begins now: what its caller waited for since it has the slot was not the other side's time.
-    pub(crate) fn begin(&mut self) {
-        self.begun = Instant::now();
+    /// When it was given.
+    pub(crate) const fn given(&self) -> Instant {
+        self.begun
+    }
+
+    /// The call begins: what its caller waited for since it has the slot was not the other side's time.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.begun = now;
     }
 
     /// How the call ended, told to an adaptive limit when the slot becomes free.
