@@ -227,7 +227,7 @@ async fn every_address_has_a_method_or_a_reason_to_have_none() {
     service.stop().await;
     let refusing =
         Receiver::answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
-    call_everything(&Client::new(&Options::new(refusing.url(""))).unwrap()).await;
+    Box::pin(call_everything(&Client::new(&Options::new(refusing.url(""))).unwrap())).await;
 
     // `POST /v1/captions/0193.../variants` as the document writes it.
     let asked: BTreeSet<String> = refusing

@@ -245,7 +245,6 @@ pub struct Receipt {
 }
 
 /// What there was, and is not any more.
-#[expect(clippy::struct_excessive_bools, reason = "of each part it says whether it was there")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Erased {
     /// Name, dates and version.
