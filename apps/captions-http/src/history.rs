@@ -22,7 +22,6 @@ use captions_domain::{
     request::{Invalid, UserId},
 };
 use http::{HeaderMap, HeaderValue, header};
-use utoipa::IntoParams;
 
 use crate::{
     call::{Call, UserPath},
@@ -34,7 +33,7 @@ use crate::{
 pub(crate) type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// The filters that all lists have, as the document tells them; they are read by [`history::read`].
-#[derive(IntoParams)]
+#[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its description is used")]
 struct Filters {
@@ -62,7 +61,7 @@ struct Filters {
 }
 
 /// Which page of a list, as the document tells it; it is read by [`page`] and [`history::read`].
-#[derive(IntoParams)]
+#[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(crate) struct Paging {
