@@ -161,7 +161,7 @@ pub(crate) async fn read(
     tag = "captions",
     params(
         ("id" = uuid::Uuid, Path, description = "The caption's id."),
-        ("If-Match" = Option<String>, Header, description = "The caption's present `ETag`, or `*` for whatever it is. Without it: 428.")
+        ("If-Match" = String, Header, description = "The caption's present `ETag`, or `*` for whatever it is. Without it: 428.")
     ),
     request_body(content((SelectionBody = "application/merge-patch+json"), (SelectionBody = "application/json"))),
     responses(

@@ -141,7 +141,9 @@ pub(crate) async fn of_user(
         ("format" = Option<String>, Query, description = "`jsonl` or `csv`; else what `Accept` names, else JSON lines.", example = "jsonl")
     ),
     responses(
-        (status = 200, description = "The captions, one a line: documents, or fields under a row of names", content((String = "application/jsonl"), (String = "text/csv"))),
+        (status = 200, description = "The captions, one a line: documents, or fields under a row of names", content((CaptionDocument = "application/jsonl"), (String = "text/csv")), headers(
+            ("Content-Disposition" = String, description = "A name for the file")
+        )),
         Exporting
     )
 )]

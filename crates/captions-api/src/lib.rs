@@ -29,5 +29,6 @@ pub mod schema;
 pub mod score;
 pub mod selection;
 pub mod stream;
+pub mod strict;
 pub mod user;
 pub mod voice;

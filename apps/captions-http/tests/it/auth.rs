@@ -181,6 +181,7 @@ async fn every_address_needs_a_key_and_a_scope_unless_it_is_a_probe_or_a_documen
         "/docs",
         "/errors",
         "/errors/{code}",
+        "/healthz",
         "/livez",
         "/openapi.json",
         "/readyz",
@@ -350,6 +351,24 @@ async fn where_no_key_is_needed_one_that_is_presented_counts_all_the_same() {
     assert_eq!(read(&server, None).await.status, 200);
     assert_eq!(ask(&server, "POST", "/v1/captions", Some(&reader)).await.status, 403);
     assert_eq!(read(&server, Some("Bearer captions_wrong")).await.status, 401);
+}
+
+/// Also of an answer that is refused for it; and nothing is told of a key that nobody had.
+#[tokio::test]
+async fn how_long_it_took_to_look_at_the_key_is_told_if_there_was_one() {
+    let (server, rack) = with_keys(false).await;
+    let reader = bearer(&rack.issue("acme", &[Scope::Read], |_| {}));
+
+    for (key, is_told) in [
+        (Some(&*reader), true),
+        (Some("Bearer captions_wrong"), true),
+        (None, false),
+    ] {
+        let reply = read(&server, key).await;
+        let timing = reply.header("server-timing").unwrap();
+        assert_eq!(timing.starts_with("auth;dur="), is_told, "{key:?}: {timing}");
+        assert!(timing.contains("total;dur="), "{timing}");
+    }
 }
 
 #[tokio::test]
