@@ -69,7 +69,7 @@ impl From<Code> for Exit {
             | Code::ProviderUnavailable
             | Code::ProviderCircuitOpen
             | Code::ProviderTimeout => Self::Provider,
-            Code::RateLimited | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
+            Code::RateLimited | Code::BudgetExceeded | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
             Code::RouteNotFound
             | Code::CaptionNotFound
             | Code::BatchNotFound

@@ -1,7 +1,7 @@
 //! Who calls, and whether they may: a key is asked for, and what an address needs stands in one table. What is not in the
 //! table is closed.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -10,6 +10,7 @@ use axum::{
 };
 use captions_api::problem::{Code, Problem};
 use captions_domain::{
+    budget::{Budget, Payer},
     context::TenantId,
     fault::{FaultKind, StoreError},
     keys::{By, Key, Scope, Scopes, Secret, Standing},
@@ -105,10 +106,16 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+<<<<<<< HEAD
     /// Whether it is whoever runs the service: with the scope admin, of the tenant of its command line. Others are told nothing
     /// of what all tenants do together.
     pub(crate) fn is_operator(&self) -> bool {
         self.tenant == TenantId::local() && self.scopes.has(Scope::Admin)
+=======
+    /// Who pays for what it asks. `usual` is what each tenant may spend.
+    pub(crate) fn payers(&self, usual: Option<Budget>) -> Arc<[Payer]> {
+        Payer::all(self.key.as_ref().and_then(Key::own_budget), usual)
+>>>>>>> main
     }
 
     /// Whoever reaches a server that asks for no keys.

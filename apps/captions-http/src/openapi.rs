@@ -98,6 +98,7 @@ const STORE: &[Code] = &[Code::StoreUnavailable, Code::StoreCorrupt, Code::Overl
 const PROVIDER: &[Code] = &[
     Code::ContentRefused,
     Code::PromptTooLong,
+    Code::BudgetExceeded,
     Code::ProviderAuth,
     Code::ProviderBilling,
     Code::ProviderRejected,

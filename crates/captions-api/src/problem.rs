@@ -5,9 +5,14 @@ mod code;
 use std::time::Duration;
 
 use captions_domain::{
+<<<<<<< HEAD
     engine::{GenerateError, MoreError},
     fault::{Fault, FaultKind, LlmError, PortError, Rejection, StoreError},
     more::Unwritable,
+=======
+    engine::GenerateError,
+    fault::{Fault, FaultKind, LlmError, PortError, Rejection, StoreError, Unpaid},
+>>>>>>> main
     request::Invalid,
 };
 use serde::{Deserialize, Serialize};
@@ -125,6 +130,12 @@ impl Problem {
         self
     }
 
+    /// Names the end of the period that a budget is for.
+    fn in_period(mut self, ends_in: Duration) -> Self {
+        self.retry_after_ms = Some(millis(ends_in));
+        self
+    }
+
     /// Names the provider calls begun.
     #[must_use]
     pub const fn after(mut self, attempts: u32) -> Self {
@@ -228,6 +239,10 @@ impl From<&LlmError> for Problem {
                 ..
             } => Code::ProviderRejected,
             LlmError::Unusable { .. } => Code::ProviderBadOutput,
+            LlmError::Unpaid(Unpaid::OverBudget { ends_in, .. }) => {
+                return Self::new(Code::BudgetExceeded, format!("no caption: {error}")).in_period(*ends_in);
+            }
+            LlmError::Unpaid(Unpaid::Uncounted(_)) => Code::StoreUnavailable,
             LlmError::Fault(fault) => match fault.kind {
                 FaultKind::Timeout => Code::ProviderTimeout,
                 FaultKind::Unavailable => Code::ProviderUnavailable,

@@ -22,7 +22,7 @@ use crate::{
     choice::{CacheUse, nearest},
     context::Context,
     engagement::{Results, Unknown},
-    fault::{LlmError, StoreError},
+    fault::{LlmError, StoreError, Unpaid},
     injection,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
@@ -148,9 +148,20 @@ impl Engine {
         Ok(None)
     }
 
-    /// Who asks for another caption than those seen cannot share one that was being written for somebody who did not.
+    /// Who asks for another caption than those seen cannot share one that was being written for somebody who did not, and
+    /// nobody shares the end of somebody else's budget.
     async fn own(&self, cx: &Context, job: &Job, found: Found<Written, Unwritten>) -> Found<Written, Unwritten> {
-        if !(job.desk.request.regenerate && matches!(found, Found::Loaded { shared: true, .. })) {
+        let is_other_s = match &found {
+            Found::Loaded { shared, .. } => *shared && job.desk.request.regenerate,
+            Found::Failed { error, .. } => match &error.error {
+                LlmError::Unpaid(Unpaid::OverBudget { account, .. }) => {
+                    !cx.payers.iter().any(|payer| payer.account == *account)
+                }
+                _ => false,
+            },
+            Found::Hit { .. } | Found::Stale { .. } => false,
+        };
+        if !is_other_s {
             return found;
         }
         let wish = Wish {
@@ -321,7 +332,7 @@ impl Engine {
         let attempts = failure.attempts.max(cx.attempts.begun());
         let error = failure.error;
         // A refusal is an answer. Asking somebody else would be a way around it.
-        if !desk.request.allow_fallback || matches!(error, LlmError::Refused) {
+        if !desk.request.allow_fallback || error.is_final() {
             return Err(GenerateError::Provider { error, attempts });
         }
         if let Some((value, age)) = stale {

@@ -8,7 +8,7 @@
 //! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`facts`], [`injection`], [`sentences`].
 //! What the engine needs from outside are the [`ports`]; how they fail is in [`fault`]. Limits of rate are in
 //! [`quota`], and how one asks for leave in [`limiter`]; who may call at all, in [`keys`]. Many requests that nobody waits
-//! for are a [`batch`]; what tokens cost is [`money`]; what is done once, however often it is asked for, is in [`once`].
+//! for are a [`batch`]; what tokens cost is [`money`], and how much of it one may spend a [`budget`]; what is done once, however often it is asked for, is in [`once`].
 
 pub mod address;
 pub mod alt;
@@ -16,6 +16,7 @@ pub mod answers;
 pub mod bait;
 pub mod batch;
 pub mod brief;
+pub mod budget;
 pub mod caption;
 pub mod check;
 pub mod choice;

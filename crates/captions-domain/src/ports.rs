@@ -14,11 +14,17 @@ use time::OffsetDateTime;
 
 use crate::{
     batch::{Batch, BatchId, Change, NewBatch, Outcome, Page, Settlement, Taken, Ticket, Turn},
+    budget::{Spend, Spent},
     caption::{CaptionId, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
+<<<<<<< HEAD
     history::{Amendment, Extent, Filter, Removed},
     keys::{By, Key, KeyId},
+=======
+    history::{Amendment, Extent, Filter},
+    keys::{By, Change as KeyChange, Key, KeyId},
+>>>>>>> main
     once::{Standing, Step},
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},
@@ -266,7 +272,7 @@ pub trait Quota: Send + Sync {
     async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault>;
 }
 
-/// API keys. Times are kept to the microsecond.
+/// API keys, and the money that is spent with them. Times are kept to the microsecond.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait KeyStore: Send + Sync {
@@ -280,23 +286,17 @@ pub trait KeyStore: Send + Sync {
     /// Keys of this tenant, newest first, at most `limit`, older than `before` if given.
     async fn list(&self, cx: &Context, before: Option<KeyId>, limit: u32) -> Result<Vec<Key>, StoreError>;
 
-    /// Puts `successor` beside the key `old` of this tenant, which ends at `until` or as it would have, whichever is first:
-    /// both or neither. `false`, and nothing done, if there is no such key that is active at the time of
-    /// `successor.created_at`.
-    async fn rotate(
-        &self,
-        cx: &Context,
-        old: KeyId,
-        successor: &Key,
-        until: OffsetDateTime,
-    ) -> Result<bool, StoreError>;
-
-    /// Revokes a key of this tenant for good, at this time unless it was before, and returns it as it is then; `None` if
-    /// there is none.
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError>;
+    /// Changes a key of this tenant, and returns it as it is then; `None`, and nothing done, if there is none to which the
+    /// change applies.
+    async fn change(&self, cx: &Context, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError>;
 
     /// Notes when keys of whichever tenants were used last. Never sets a time back.
     async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError>;
+
+    /// Takes a step with an account of this tenant (see [`budget`](crate::budget)). MUST be atomic: of all who reserve at the
+    /// same time together no more is granted than fits. The id of a reservation that is open is refused a second time, or is
+    /// an error, and takes nothing.
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError>;
 }
 
 /// What kind of writer a provider is. Callers are told, and nothing lower is swapped in silently.

@@ -277,6 +277,7 @@ impl SpooledCaptions {
             attempts: Arc::new(Attempts::up_to(0)),
             class: Class::Batch,
             notes: Arc::default(),
+            payers: Arc::default(),
         };
         self.inner.append(&cx, &record).await?;
         // A caption that the store had all the same, because only its answer was lost, keeps its first form.

@@ -1,6 +1,7 @@
 //! [`SqliteStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` in one file of this machine.
 
 mod batches;
+mod budgets;
 mod captions;
 pub(crate) mod fault;
 mod keys;

@@ -12,11 +12,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use captions_domain::{
     batch::{Batch, BatchId, Change, NewBatch, Outcome, Page, Settlement, Taken, Ticket, Turn},
+    budget::{self, Spend, Spent},
     caption::{CaptionId, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
+<<<<<<< HEAD
     history::{Amendment, Extent, Filter, Removed},
     keys::{By, Key, KeyId},
+=======
+    history::{Amendment, Extent, Filter},
+    keys::{By, Change as KeyChange, Key, KeyId},
+>>>>>>> main
     once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
@@ -278,30 +284,32 @@ impl<P: KeyStore + ?Sized> KeyStore for Guarded<P> {
             .await
     }
 
-    async fn rotate(
-        &self,
-        cx: &Context,
-        old: KeyId,
-        successor: &Key,
-        until: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        // A second try after a lost answer would meet its own successor.
+    async fn change(&self, cx: &Context, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
+        let repeat = match change {
+            // A second try after a lost answer would meet its own successor.
+            KeyChange::Rotate { .. } => Repeat::Never,
+            KeyChange::Revoke { .. } => Repeat::Safe,
+        };
         self.policy
-            .run(cx, "keys.rotate", Repeat::Never, || {
-                self.inner.rotate(cx, old, successor, until)
-            })
-            .await
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        self.policy
-            .run(cx, "keys.revoke", Repeat::Safe, || self.inner.revoke(cx, id, at))
+            .run(cx, "keys.change", repeat, || self.inner.change(cx, id, change))
             .await
     }
 
     async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         self.policy
             .run(cx, "keys.used", Repeat::Safe, || self.inner.used(cx, uses))
+            .await
+    }
+
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        let repeat = match spend.step {
+            // A second try after a lost answer would meet its own reservation.
+            budget::Step::Reserve { .. } => Repeat::Never,
+            budget::Step::Settle { .. } => Repeat::Safe,
+            budget::Step::Look => Repeat::Read,
+        };
+        self.policy
+            .run(cx, "keys.spend", repeat, || self.inner.spend(cx, spend))
             .await
     }
 }
@@ -346,7 +354,7 @@ impl<P: LlmProvider + ?Sized> LlmProvider for Guarded<P> {
 fn judge(error: &LlmError) -> Verdict {
     match error {
         LlmError::Unusable { .. } => Verdict::Sick,
-        LlmError::Refused | LlmError::TooLong | LlmError::Rejected { .. } => Verdict::Neutral,
+        LlmError::Refused | LlmError::TooLong | LlmError::Rejected { .. } | LlmError::Unpaid(_) => Verdict::Neutral,
         LlmError::Fault(fault) => Verdict::of(fault),
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use captions_domain::{
     alt::{AltSource, AltText},
+    budget::{Budget, Period},
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source, Usage, Variant, Verdict, Warning},
     check::{self, Report, Standing, Violation},
     choice::{Audience, ContentType, Cta, Emoji, Length, Platform, Profile, Style, Tone},
@@ -48,6 +49,7 @@ pub fn context_of(tenant: &str) -> Context {
         attempts: Arc::new(Attempts::up_to(3)),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }
 
@@ -461,6 +463,10 @@ pub fn key_full(tenant: &TenantId, secret: &Secret) -> Key {
             requests_per_hour: Some(0),
             tokens_per_minute: Some(u64::from(u32::MAX)),
             concurrent_requests: Some(8),
+            budget: Some(Budget {
+                limit: Money::from_micros(25_000_001),
+                per: Period::Day,
+            }),
         },
         expires_at: Some(datetime!(2027-03-02 23:59:59.999_999 +05:30)),
         revoked_at: Some(datetime!(2026-12-01 00:00:00.000_001 UTC)),

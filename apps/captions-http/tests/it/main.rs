@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod budgets;
 mod captions;
 mod check;
 mod client;

@@ -171,6 +171,9 @@ codes! {
     RateLimited = "rate_limited", 429, After(1000), "Too many requests",
         "Try again after the wait; RateLimit tells what is left of each limit.",
         "More was asked for than the limits of this server allow at once.";
+    BudgetExceeded = "budget_exceeded", 429, After(3_600_000), "The budget is spent",
+        "Wait for the next period, or ask whoever runs the server for a larger budget; GET /v1/limits shows both.",
+        "What the calls for this request may cost does not fit into what is left of the budget of the caller's key or tenant for the day or the month. No call was made; retry_after_ms is the time until the next period.";
     HeadersTooLarge = "headers_too_large", 431, Never, "The headers are too large",
         "Send fewer or shorter headers; the detail names the limit.",
         "The headers of the request are more, or longer together, than the server takes: often cookies of another service, which this one has no use for.";

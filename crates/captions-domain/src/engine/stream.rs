@@ -191,7 +191,7 @@ impl Desk {
                         shown.show(Chunk::Text(variants[0].caption.clone()));
                         (variants, credit)
                     }
-                    Err(LlmError::Refused) => return Err(LlmError::Refused),
+                    Err(last) if last.is_final() => return Err(last),
                     Err(_) => return Err(error),
                 }
             }
