@@ -106,16 +106,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-<<<<<<< HEAD
     /// Whether it is whoever runs the service: with the scope admin, of the tenant of its command line. Others are told nothing
     /// of what all tenants do together.
     pub(crate) fn is_operator(&self) -> bool {
         self.tenant == TenantId::local() && self.scopes.has(Scope::Admin)
-=======
+    }
+
     /// Who pays for what it asks. `usual` is what each tenant may spend.
     pub(crate) fn payers(&self, usual: Option<Budget>) -> Arc<[Payer]> {
         Payer::all(self.key.as_ref().and_then(Key::own_budget), usual)
->>>>>>> main
     }
 
     /// Whoever reaches a server that asks for no keys.

@@ -5,14 +5,9 @@ mod code;
 use std::time::Duration;
 
 use captions_domain::{
-<<<<<<< HEAD
     engine::{GenerateError, MoreError},
-    fault::{Fault, FaultKind, LlmError, PortError, Rejection, StoreError},
-    more::Unwritable,
-=======
-    engine::GenerateError,
     fault::{Fault, FaultKind, LlmError, PortError, Rejection, StoreError, Unpaid},
->>>>>>> main
+    more::Unwritable,
     request::Invalid,
 };
 use serde::{Deserialize, Serialize};

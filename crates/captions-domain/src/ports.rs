@@ -18,13 +18,8 @@ use crate::{
     caption::{CaptionId, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
-<<<<<<< HEAD
     history::{Amendment, Extent, Filter, Removed},
-    keys::{By, Key, KeyId},
-=======
-    history::{Amendment, Extent, Filter},
     keys::{By, Change as KeyChange, Key, KeyId},
->>>>>>> main
     once::{Standing, Step},
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Take},

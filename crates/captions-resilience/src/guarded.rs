@@ -16,13 +16,8 @@ use captions_domain::{
     caption::{CaptionId, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
-<<<<<<< HEAD
     history::{Amendment, Extent, Filter, Removed},
-    keys::{By, Key, KeyId},
-=======
-    history::{Amendment, Extent, Filter},
     keys::{By, Change as KeyChange, Key, KeyId},
->>>>>>> main
     once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,

@@ -19,13 +19,8 @@ use captions_domain::{
     choice::CacheUse,
     context::{Context, Notes, Part},
     fault::{Fault, LlmError, PortError, StoreError},
-<<<<<<< HEAD
     history::{Amendment, Extent, Filter, Removed},
-    keys::{By, Key, KeyId},
-=======
-    history::{Amendment, Extent, Filter},
     keys::{By, Change as KeyChange, Key, KeyId},
->>>>>>> main
     once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
