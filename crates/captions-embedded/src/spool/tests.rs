@@ -722,7 +722,7 @@ async fn variants_that_come_while_a_caption_waits_arrive_with_it_once() {
     inner.becomes(AWAY);
     spooled.append(&cx, &record).await.unwrap();
     let mut more = build::more();
-    more.addition.id = uuid::Uuid::now_v7();
+    more.addition.id = Uuid::now_v7();
     let amendment = Amendment::More(Box::new(more.clone()));
     let before = spooled.snapshot().await.unwrap().bytes;
 

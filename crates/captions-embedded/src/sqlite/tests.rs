@@ -1,7 +1,7 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Instant};
 
 use captions_domain::{
-    history::Filter,
+    history::{Extent, Filter},
     ports::{CaptionStore, Expect, UserStore},
 };
 use captions_testkit::{build, contract};
@@ -435,7 +435,7 @@ async fn marks_that_nothing_can_be_older_than_go_by_and_by() {
 
     let folder = folder();
     let store = store(&folder).await;
-    let (cx, ann) = (build::context(), build::user_id("ann"));
+    let (cx, extent) = (build::context(), Extent::OfUser(build::user_id("ann")));
     let mut file = raw(&options(&folder).path).await;
     sqlx::raw_sql(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 130) \
@@ -448,7 +448,7 @@ async fn marks_that_nothing_can_be_older_than_go_by_and_by() {
     let mut left = Vec::new();
 
     for _ in 0..2 {
-        store.erase_history(&cx, &ann).await;
+        CaptionStore::erase(&*store, &cx, &extent).await.unwrap();
         let counted = "SELECT count(*) FILTER (WHERE tenant = 'of old'), count(*) FROM erasures";
         let row = sqlx::query(counted).fetch_one(&mut file).await.unwrap();
         left.push((row.get::<i64, _>(0), row.get::<i64, _>(1)));
@@ -458,11 +458,4 @@ async fn marks_that_nothing_can_be_older_than_go_by_and_by() {
     let plan = "EXPLAIN QUERY PLAN SELECT rowid FROM erasures WHERE marked_at < 9 ORDER BY marked_at LIMIT 100";
     let plan: String = sqlx::query(plan).fetch_one(&mut file).await.unwrap().get("detail");
     assert!(plan.contains("USING COVERING INDEX erasures_in_order"), "{plan}");
-}
-
-impl SqliteStore {
-    async fn erase_history(&self, cx: &captions_domain::context::Context, user: &captions_domain::request::UserId) {
-        let extent = captions_domain::history::Extent::OfUser(user.clone());
-        CaptionStore::erase(self, cx, &extent).await.unwrap();
-    }
 }
