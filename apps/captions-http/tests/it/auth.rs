@@ -227,6 +227,26 @@ async fn every_address_needs_a_key_and_a_scope_unless_it_is_a_probe_or_a_documen
     assert_eq!(server.writer.prompts.lock().unwrap().len(), 0);
 }
 
+#[tokio::test]
+async fn what_all_tenants_do_together_is_shown_to_the_operator_alone() {
+    let (server, rack) = with_keys(true).await;
+    let key = |tenant, scopes: &[Scope]| bearer(&rack.issue(tenant, scopes, |_| {}));
+    let both = [Scope::Admin, Scope::Read];
+
+    for (tenant, scopes, status) in [
+        ("local", &both[..], 200),
+        ("acme", &both, 403),
+        ("local", &[Scope::Read], 403),
+    ] {
+        let stats = ask(&server, "GET", "/v1/stats", Some(&key(tenant, scopes))).await;
+        assert_eq!(stats.status, status, "{tenant} {scopes:?}");
+        let providers = ask(&server, "GET", "/v1/providers", Some(&key(tenant, scopes))).await;
+        assert_eq!(providers.status, 200, "{tenant} {scopes:?}");
+    }
+    let (keyless, _) = with_keys(false).await;
+    assert_eq!(ask(&keyless, "GET", "/v1/stats", None).await.status, 200);
+}
+
 /// So that what is told of all of them holds for all there are.
 #[test]
 fn no_address_is_outside_of_the_document() {
