@@ -65,13 +65,28 @@ async fn asked_until(services: &[&Service], receiver: &Receiver, count: usize) -
     receiver.requests()
 }
 
+/// The block of this kind in the documentation.
+fn block(kind: &str) -> &'static str {
+    let (_, rest) = README.split_once(&format!("```{kind}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+/// The names and kinds of all that an event has.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, field)| (name.clone(), shape(field)))
+            .collect(),
+        Value::String(_) => "text".into(),
+        Value::Number(_) => "number".into(),
+        other => other.clone(),
+    }
+}
+
 /// What the function of the documentation makes of it.
 fn verified(received: &Received, secret: &str) -> Result<Value, String> {
-    let code = README
-        .split_once("```python\n")
-        .and_then(|(_, rest)| rest.split_once("```"))
-        .unwrap()
-        .0;
+    let code = block("python");
     let main = "\nimport sys\ngiven = json.load(sys.stdin)\n\
                 print(json.dumps(verify(given['secret'], given['headers'], given['body'].encode())))\n";
     let given = json!({
@@ -148,6 +163,8 @@ async fn a_store_that_goes_away_is_told_once_signed_and_told_to_be_back_and_not_
     assert!(figure["value"].as_f64().unwrap() > 0.5, "{figure}");
     assert_eq!(events[1]["data"]["runbook"], "docs/runbooks/breaker-open.md");
     assert!(requests[0].line.starts_with("POST /hook "));
+    let shown: Value = serde_json::from_str(block("json")).unwrap();
+    assert_eq!(shape(&shown), shape(&events[1]), "the event of the documentation");
 
     // Every way of being false is noticed.
     let refused = |change: fn(&mut Received)| {

@@ -118,7 +118,7 @@ async fn the_time_is_told_where_it_was_spent() {
     let written = timing(&ask(&service, &body).await.0);
     let found = timing(&ask(&service, &body).await.0);
 
-    for part in ["prefs", "cache", "llm", "store", "total"] {
+    for part in ["prefs", "cache", "llm", "hashtags", "score", "store", "total"] {
         assert!(written.contains_key(part), "{part} of {written:?}");
     }
     assert!(written["llm"] >= 400.0, "{written:?}");
@@ -130,7 +130,13 @@ async fn the_time_is_told_where_it_was_spent() {
     // Rounding may add a tenth for each.
     assert!(parts <= written["total"] + 1.0, "{written:?}");
     assert!(written["cache"] < 400.0, "the writing is not the look-up: {written:?}");
-    assert!(found.contains_key("cache") && !found.contains_key("llm"), "{found:?}");
+    // What did not happen is not told: no key was looked at, and what was found was not written again.
+    assert!(!written.contains_key("auth"), "{written:?}");
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        ["cache", "prefs", "total"],
+        "{found:?}"
+    );
     service.stop().await;
 }
 

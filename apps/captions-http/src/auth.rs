@@ -1,6 +1,8 @@
 //! Who calls, and whether they may: a key is asked for, and what an address needs stands in one table. What is not in the
 //! table is closed.
 
+use std::{sync::Arc, time::Instant};
+
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
@@ -8,23 +10,26 @@ use axum::{
 };
 use captions_api::problem::{Code, Problem};
 use captions_domain::{
+    budget::{Budget, Payer},
     context::TenantId,
     fault::{FaultKind, StoreError},
     keys::{By, Key, Scope, Scopes, Secret, Standing},
 };
 use http::{HeaderMap, HeaderValue, Method, header, request::Parts};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::{
     OpenApi,
     security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
 };
 
-use crate::{call::Call, failure::Failure, state::AppState};
+use crate::{call::Call, failure::Failure, openapi::operation_mut, state::AppState, told::KeyLookedAt};
 
 /// Every address of the router: method, path, and the scope that it needs. `None`: free for everybody, which only probes
 /// and documents are. `write` is whatever changes something or costs something.
 pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/livez", None),
     (Method::GET, "/readyz", None),
+    (Method::GET, "/healthz", None),
     (Method::GET, "/openapi.json", None),
     (Method::GET, "/docs", None),
     (Method::GET, "/errors", None),
@@ -36,12 +41,14 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/captions/{id}", Some(Scope::Read)),
     (Method::PATCH, "/v1/captions/{id}", Some(Scope::Write)),
     (Method::DELETE, "/v1/captions/{id}", Some(Scope::Write)),
+    (Method::POST, "/v1/captions/{id}/variants", Some(Scope::Write)),
     (Method::POST, "/v1/captions/{id}/rewrites", Some(Scope::Write)),
     (Method::PUT, "/v1/captions/{id}/feedback", Some(Scope::Write)),
     (Method::POST, "/v1/rewrites", Some(Scope::Write)),
     (Method::POST, "/v1/check", Some(Scope::Read)),
     (Method::POST, "/v1/scores", Some(Scope::Read)),
     (Method::POST, "/v1/hashtags", Some(Scope::Read)),
+    (Method::GET, "/v1/users", Some(Scope::Read)),
     (Method::POST, "/v1/users", Some(Scope::Write)),
     (Method::GET, "/v1/users/{id}", Some(Scope::Read)),
     (Method::PATCH, "/v1/users/{id}", Some(Scope::Write)),
@@ -73,7 +80,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/batches/{id}", Some(Scope::Read)),
     (Method::POST, "/v1/batches/{id}/cancel", Some(Scope::Write)),
     (Method::GET, "/v1/batches/{id}/results", Some(Scope::Read)),
-    (Method::GET, "/v1/stats", Some(Scope::Read)),
+    (Method::GET, "/v1/stats", Some(Scope::Admin)),
     (Method::GET, "/v1/options", Some(Scope::Read)),
     (Method::GET, "/v1/models", Some(Scope::Read)),
     (Method::GET, "/v1/providers", Some(Scope::Read)),
@@ -99,6 +106,17 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whether it is whoever runs the service: with the scope admin, of the tenant of its command line. Others are told nothing
+    /// of what all tenants do together.
+    pub(crate) fn is_operator(&self) -> bool {
+        self.tenant == TenantId::local() && self.scopes.has(Scope::Admin)
+    }
+
+    /// Who pays for what it asks. `usual` is what each tenant may spend.
+    pub(crate) fn payers(&self, usual: Option<Budget>) -> Arc<[Payer]> {
+        Payer::all(self.key.as_ref().and_then(Key::own_budget), usual)
+    }
+
     /// Whoever reaches a server that asks for no keys.
     pub(crate) fn local() -> Self {
         Self {
@@ -135,15 +153,22 @@ pub(crate) async fn require(State(state): State<AppState>, request: Request, nex
         return next.run(request).await;
     };
     let (mut parts, body) = request.into_parts();
-    let caller = match identify(&mut parts, &state).await {
-        Ok(caller) => caller,
-        Err(refused) => return refused,
+    let is_looked_at = state.keys.is_some() && parts.headers.contains_key(header::AUTHORIZATION);
+    let begun = Instant::now();
+    let caller = identify(&mut parts, &state).await;
+    let looked = is_looked_at.then(|| KeyLookedAt(begun.elapsed()));
+    let mut response = match caller {
+        Ok(caller) if caller.scopes.has(scope) => {
+            parts.extensions.insert(caller);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Ok(_) => lacking(scope),
+        Err(refused) => refused,
     };
-    if !caller.scopes.has(scope) {
-        return lacking(scope);
+    if let Some(looked) = looked {
+        response.extensions_mut().insert(looked);
     }
-    parts.extensions.insert(caller);
-    next.run(Request::from_parts(parts, body)).await
+    response
 }
 
 /// Who sends this. What is presented is looked at wherever it is not needed too: a key that counts for nothing must not seem
@@ -264,19 +289,74 @@ pub(crate) fn describe(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
     for (method, path, scope) in ROUTES {
-        let (Some(scope), Some(item)) = (scope, document.paths.paths.get_mut(*path)) else {
-            continue;
-        };
-        let operation = match *method {
-            Method::GET => &mut item.get,
-            Method::POST => &mut item.post,
-            Method::PUT => &mut item.put,
-            Method::PATCH => &mut item.patch,
-            Method::DELETE => &mut item.delete,
-            _ => continue,
-        };
-        if let Some(operation) = operation {
+        let Some(scope) = scope else { continue };
+        if let Some(operation) = operation_mut(document, method, path) {
             operation.security = Some(vec![SecurityRequirement::new(SCHEME, [scope.as_str()])]);
         }
+    }
+}
+
+/// Says in the OpenAPI document that keys may be left out. One that is presented counts all the same.
+pub(crate) fn make_optional(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for operation in paths
+        .filter_map(|(_, item)| item.as_object_mut())
+        .flat_map(Map::values_mut)
+    {
+        if let Some(ways) = operation.get_mut("security").and_then(Value::as_array_mut) {
+            ways.insert(0, json!({}));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+    /// The addresses in the first column of the page's first table: `GET`, `PUT /path?query` are two of one path.
+    fn named_by_the_page(page: &str) -> BTreeSet<String> {
+        let table = page.lines().skip_while(|line| !line.starts_with("| method and path"));
+        let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+        let mut named = BTreeSet::new();
+        for row in rows {
+            let mut methods = Vec::new();
+            for code in row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2) {
+                let (method, path) = code.split_once(' ').unwrap_or((code, ""));
+                if !METHODS.contains(&method) {
+                    continue;
+                }
+                methods.push(method);
+                if !path.is_empty() {
+                    let path = path.split('?').next().unwrap();
+                    named.extend(methods.drain(..).map(|method| format!("{method} {path}")));
+                }
+            }
+        }
+        named
+    }
+
+    /// The inventory. The document is made from the routes of the router, and from nothing else.
+    #[test]
+    fn every_address_of_the_router_is_in_the_table_of_scopes_and_in_the_documents_and_nothing_else_is() {
+        let document = crate::openapi();
+        let paths = document["paths"].as_object().unwrap().iter();
+        let routed: BTreeSet<String> = paths
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys();
+                methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+            })
+            .collect();
+        let rows: Vec<String> = ROUTES
+            .iter()
+            .map(|(method, path, _)| format!("{method} {path}"))
+            .collect();
+
+        assert_eq!(rows.iter().cloned().collect::<BTreeSet<_>>(), routed);
+        assert_eq!(rows.len(), routed.len(), "a row stands twice");
+        assert_eq!(named_by_the_page(include_str!("../../../docs/API.md")), routed);
     }
 }

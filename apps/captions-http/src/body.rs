@@ -5,8 +5,8 @@ use bytes::BytesMut;
 use captions_api::{
     batch::{self, Submission},
     image::MAX_DATA,
-    problem::Code,
-    results,
+    problem::{Code, Problem},
+    results, strict,
 };
 use captions_domain::engagement::Post;
 use http::{HeaderMap, Method, header};
@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use crate::{
     failure::Failure,
-    json,
     state::{AppState, Limits},
 };
 
@@ -88,13 +87,14 @@ impl FromRequest<AppState> for BatchBody {
             return Err(Failure::new(Code::UnsupportedMediaType, detail));
         }
         let bytes = batch_bytes(&parts.headers, body, state).await?;
+        let depth = state.limits.json_depth;
         // Megabytes of text take longer to read than others should wait.
         let read = tokio::task::spawn_blocking(move || {
             let text = utf8(&bytes)?;
             let read = if is_lines {
-                batch::parse_lines(text)
+                batch::parse_lines(text, depth)
             } else {
-                batch::parse(text)
+                batch::parse(text, depth)
             };
             Ok(Self(read?))
         });
@@ -186,7 +186,7 @@ async fn declared(request: Request, state: &AppState, bound: Bound) -> Result<By
 }
 
 fn json(bytes: &[u8], limits: &Limits) -> Result<Value, Failure> {
-    json::read(utf8(bytes)?, limits.json_depth)
+    strict::read(utf8(bytes)?, limits.json_depth).map_err(|why| Problem::from(why).into())
 }
 
 /// Text, and some of it.

@@ -10,7 +10,7 @@ use captions_api::problem::{Code, Problem};
 use captions_domain::{
     batch::BatchId,
     caption::CaptionId,
-    context::{Attempts, Class, Context},
+    context::{Attempts, Class, Context, Notes},
     keys::KeyId,
     request::UserId,
 };
@@ -99,7 +99,8 @@ impl Call {
                 deadline: started + allowed,
                 attempts: Arc::new(Attempts::up_to(state.limits.max_attempts)),
                 class: Class::Interactive,
-                notes: Arc::default(),
+                notes: Arc::new(Notes::timed(Instant::now)),
+                payers: caller.payers(state.budget),
             },
             started,
             admission: Admission::default(),

@@ -30,9 +30,10 @@ use crate::{auth::Caller, call::Call, failure::Failure, state::AppState};
 /// What is limited: everything with a version. Probes and documents are free.
 const LIMITED: &str = "/v1/";
 /// The addresses that cost tokens, and what is counted there.
-const WRITERS: [(&str, Operation); 4] = [
+const WRITERS: [(&str, Operation); 5] = [
     ("/v1/captions", Operation::CaptionGeneration),
     ("/v1/captions/stream", Operation::CaptionStream),
+    ("/v1/captions/{id}/variants", Operation::CaptionGeneration),
     ("/v1/rewrites", Operation::Rewrite),
     ("/v1/captions/{id}/rewrites", Operation::Rewrite),
 ];

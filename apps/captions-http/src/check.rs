@@ -3,7 +3,7 @@
 use axum::Json;
 use captions_api::check::{self, CheckBody, CheckDocument};
 
-use crate::{body::JsonBody, failure::Failure, openapi::Judging};
+use crate::{body::JsonBody, call::Call, failure::Failure, openapi::Judging};
 
 /// Check a text
 ///
@@ -17,6 +17,6 @@ use crate::{body::JsonBody, failure::Failure, openapi::Judging};
     request_body(content = CheckBody, content_type = "application/json"),
     responses((status = 200, description = "What the rules say; a text that breaks one is an answer, too", body = CheckDocument), Judging)
 )]
-pub(crate) async fn create(JsonBody(body): JsonBody) -> Result<Json<CheckDocument>, Failure> {
+pub(crate) async fn create(_call: Call, JsonBody(body): JsonBody) -> Result<Json<CheckDocument>, Failure> {
     Ok(Json(CheckDocument::of(&check::parse(&body)?)))
 }

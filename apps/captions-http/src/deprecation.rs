@@ -1,12 +1,30 @@
-//! How callers learn that an address will go: `Deprecation` (RFC 9745), `Sunset` (RFC 8594), and a link to what to do.
+//! Addresses that will go. Callers learn it from every answer: `Deprecation` (RFC 9745), `Sunset` (RFC 8594), and a link to
+//! what to do; readers of the OpenAPI document by its mark.
 
-use axum::{Router, middleware, response::Response};
-use http::{HeaderValue, header};
-use time::{Date, Time, UtcDateTime, format_description::well_known::Rfc2822};
+use axum::{
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderMap, HeaderValue, Method, header};
+use time::{Date, Time, UtcDateTime, format_description::well_known::Rfc2822, macros::date};
+use utoipa::openapi::{Deprecated, OpenApi};
+
+use crate::openapi::operation_mut;
+
+/// An address that is outdated: method, path, and when.
+pub(crate) type Row = (Method, &'static str, Deprecation);
+
+/// Every one that there is.
+pub(crate) const OUTDATED: &[Row] = &[(
+    Method::GET,
+    "/healthz",
+    Deprecation::new(date!(2026 - 11 - 30), date!(2027 - 11 - 30), "/docs#healthz"),
+)];
 
 /// When an address became outdated, when it goes, and where that is explained.
 #[derive(Debug, Clone, Copy)]
-pub struct Deprecation {
+pub(crate) struct Deprecation {
     since: Date,
     sunset: Date,
     page: &'static str,
@@ -15,7 +33,7 @@ pub struct Deprecation {
 impl Deprecation {
     /// Both days begin at midnight UTC; `page` is the address of the explanation. In a constant, an end that is not after
     /// the beginning does not compile; elsewhere it panics.
-    pub const fn new(since: Date, sunset: Date, page: &'static str) -> Self {
+    pub(crate) const fn new(since: Date, sunset: Date, page: &'static str) -> Self {
         assert!(
             since.to_julian_day() < sunset.to_julian_day(),
             "an address cannot go before it is outdated"
@@ -23,14 +41,7 @@ impl Deprecation {
         Self { since, sunset, page }
     }
 
-    /// The addresses of `router`, each of whose answers says so.
-    pub fn of<S: Clone + Send + Sync + 'static>(self, router: Router<S>) -> Router<S> {
-        router.layer(middleware::map_response(
-            move |response| async move { self.tell(response) },
-        ))
-    }
-
-    fn tell(self, mut response: Response) -> Response {
+    fn tell(self, headers: &mut HeaderMap) {
         let midnight = |day: Date| UtcDateTime::new(day, Time::MIDNIGHT);
         let since = format!("@{}", midnight(self.since).unix_timestamp());
         // An HTTP date has its zone as a name and not as a number.
@@ -44,43 +55,55 @@ impl Deprecation {
         ] {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 // There may be links of other kinds.
-                response.headers_mut().append(name, value);
+                headers.append(name, value);
             }
         }
-        response
+    }
+}
+
+/// Has the answers of outdated addresses say so.
+pub(crate) async fn tell(request: Request, next: Next) -> Response {
+    let method = match request.method() {
+        // Answered by what answers GET.
+        &Method::HEAD => Method::GET,
+        method => method.clone(),
+    };
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    let row = OUTDATED
+        .iter()
+        .find(|(known, path, _)| *known == method && route.as_ref().is_some_and(|route| route.as_str() == *path));
+    if let Some((.., deprecation)) = row {
+        deprecation.tell(response.headers_mut());
+    }
+    response
+}
+
+/// Marks them in the OpenAPI document.
+pub(crate) fn describe(document: &mut OpenApi) {
+    for (method, path, _) in OUTDATED {
+        if let Some(operation) = operation_mut(document, method, path) {
+            operation.deprecated = Some(Deprecated::True);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, routing::get};
-    use time::macros::date;
-    use tower::ServiceExt as _;
-
     use super::*;
 
-    const OLD: Deprecation = Deprecation::new(date!(2026 - 11 - 30), date!(2027 - 05 - 31), "/docs#old");
+    #[test]
+    fn an_outdated_address_says_since_when_it_is_and_when_it_goes() {
+        let mut told = HeaderMap::new();
 
-    #[tokio::test]
-    async fn every_answer_of_an_outdated_address_says_when_it_goes_and_others_do_not() {
-        let old = OLD.of(Router::new().route("/old", get(|| async { "old" })));
-        let app: Router = old.route("/new", get(|| async { "new" }));
-        let ask = |path: &str| {
-            let request = http::Request::get(path).body(Body::empty()).unwrap();
-            app.clone().oneshot(request)
-        };
+        OUTDATED[0].2.tell(&mut told);
 
-        let told = ask("/old").await.unwrap();
-        let header = |name: &str| told.headers().get(name).unwrap().to_str().unwrap().to_owned();
-
-        assert_eq!(header("deprecation"), "@1795996800");
-        assert_eq!(header("sunset"), "Mon, 31 May 2027 00:00:00 GMT");
+        assert_eq!(told["deprecation"], "@1795996800");
+        assert_eq!(told["sunset"], "Tue, 30 Nov 2027 00:00:00 GMT");
         assert_eq!(
-            header("link"),
-            "</docs#old>; rel=\"deprecation\", </docs#old>; rel=\"sunset\""
+            told["link"],
+            "</docs#healthz>; rel=\"deprecation\", </docs#healthz>; rel=\"sunset\""
         );
-        let silent = ask("/new").await.unwrap();
-        assert!(!silent.headers().contains_key("deprecation") && !silent.headers().contains_key("sunset"));
     }
 
     #[test]

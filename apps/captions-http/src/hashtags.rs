@@ -2,8 +2,10 @@
 
 use axum::Json;
 use captions_api::hashtags::{self, HashtagsBody, HashtagsDocument};
+use captions_domain::context::Part;
+use http::HeaderMap;
 
-use crate::{body::JsonBody, call::Call, failure::Failure, openapi::Judging};
+use crate::{body::JsonBody, call::Call, failure::Failure, openapi::Judging, told};
 
 /// Choose hashtags
 ///
@@ -17,7 +19,11 @@ use crate::{body::JsonBody, call::Call, failure::Failure, openapi::Judging};
     request_body(content = HashtagsBody, content_type = "application/json"),
     responses((status = 200, description = "The hashtags", body = HashtagsDocument), Judging)
 )]
-pub(crate) async fn choose(_call: Call, JsonBody(body): JsonBody) -> Result<Json<HashtagsDocument>, Failure> {
+pub(crate) async fn choose(
+    call: Call,
+    JsonBody(body): JsonBody,
+) -> Result<(HeaderMap, Json<HashtagsDocument>), Failure> {
     let request = hashtags::parse(&body)?;
-    Ok(Json(HashtagsDocument::of(&request)))
+    let document = call.cx.notes.measure(Part::Hashtags, || HashtagsDocument::of(&request));
+    Ok((told::of_parts(&call), Json(document)))
 }

@@ -42,6 +42,14 @@ pub(crate) async fn livez() -> &'static str {
     "ok"
 }
 
+/// Alive, under the name that it had elsewhere
+///
+/// For probes that know no other name. It will go; `/livez` stays.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, description = "Alive", body = String, content_type = "text/plain")))]
+pub(crate) async fn healthz() -> &'static str {
+    livez().await
+}
+
 /// Ready
 ///
 /// 503 only while the server starts or stops. An outage of a provider, the store or the cache makes it `degraded`, not unready:

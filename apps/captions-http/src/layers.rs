@@ -33,7 +33,7 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
     if let Some(parent) = text(request.headers(), "traceparent") {
         telemetry::adopt(&span, parent, text(request.headers(), "tracestate"));
     }
-    let is_probe = matches!(route.as_str(), "/livez" | "/readyz");
+    let is_probe = matches!(route.as_str(), "/livez" | "/readyz" | "/healthz");
 
     async move {
         let started = std::time::Instant::now();
@@ -54,8 +54,12 @@ pub(crate) async fn request(State(lifecycle): State<Lifecycle>, mut request: Req
         }
         // A stream has its end still before it.
         let is_stream = response.headers().get(header::CONTENT_TYPE) == Some(&EVENTS);
-        if !is_stream && let Ok(value) = HeaderValue::from_str(&told::whole(started.elapsed())) {
-            response.headers_mut().entry(told::SERVER_TIMING).or_insert(value);
+        if !is_stream {
+            let looked = response.extensions().get::<told::KeyLookedAt>().copied();
+            let parts = text(response.headers(), "server-timing");
+            if let Ok(value) = HeaderValue::from_str(&told::server_timing(looked, parts, started.elapsed())) {
+                response.headers_mut().insert(told::SERVER_TIMING, value);
+            }
         }
         // Captions and users are personal data; what may be kept says so itself.
         response

@@ -19,10 +19,10 @@ mod guard;
 mod hashtags;
 mod health;
 mod history;
-mod json;
 mod keys;
 mod layers;
 mod limits;
+mod more;
 mod once;
 mod openapi;
 mod options;
@@ -51,7 +51,6 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
-pub use deprecation::Deprecation;
 pub use once::Once;
 pub use replay::{Keeping, Streams};
 pub use serve::{serve, serve_admin, serve_starting};
@@ -78,6 +77,7 @@ pub fn router(state: AppState) -> Router {
         None => router,
     };
     router
+        .layer(middleware::from_fn(deprecation::tell))
         .layer(middleware::from_fn_with_state(state.lifecycle.clone(), layers::request))
         .with_state(state)
 }
@@ -91,9 +91,16 @@ pub fn starting_router() -> Router {
         .layer(middleware::from_fn_with_state(Lifecycle::default(), layers::request))
 }
 
-/// The OpenAPI 3.1 document.
+/// The OpenAPI 3.1 document of a server that asks for keys.
 pub fn openapi() -> serde_json::Value {
     openapi::complete(&operations().into_openapi())
+}
+
+/// The same of a server that answers without a key, too.
+fn openapi_without_keys() -> serde_json::Value {
+    let mut document = openapi();
+    auth::make_optional(&mut document);
+    document
 }
 
 fn operations() -> OpenApiRouter<AppState> {
@@ -103,6 +110,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(history::list))
         .routes(routes!(history::export))
         .routes(routes!(captions::read, captions::pick, captions::erase))
+        .routes(routes!(more::create))
         .routes(routes!(history::of_user))
         .routes(routes!(hashtags::choose))
         .routes(routes!(rewrites::create))
@@ -110,7 +118,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(check::create))
         .routes(routes!(scores::create))
         .routes(routes!(feedback::replace))
-        .routes(routes!(users::create))
+        .routes(routes!(users::create, users::list))
         .routes(routes!(users::read, users::patch, users::erase))
         .routes(routes!(
             preferences::read,
@@ -138,11 +146,13 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(providers::probe))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(health::healthz))
         .routes(routes!(pages::errors::list))
         .routes(routes!(pages::errors::explain))
         .routes(routes!(pages::reference::document))
         .routes(routes!(pages::reference::page));
     openapi::tell_keys(router.get_openapi_mut());
     auth::describe(router.get_openapi_mut());
+    deprecation::describe(router.get_openapi_mut());
     router
 }

@@ -54,7 +54,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// What takes part: everything with a version.
 const VERSIONED: &str = "/v1/";
 /// What takes no part all the same: its answers hold secrets, which are kept nowhere.
-const SECRETS: &str = "/v1/keys";
+pub(crate) const SECRETS: &str = "/v1/keys";
 /// Where a caption is written, and found again by its id if it was.
 const CAPTIONS: &str = "/v1/captions";
 const STREAM: &str = "/v1/captions/stream";

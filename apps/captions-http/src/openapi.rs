@@ -3,19 +3,45 @@
 
 mod complete;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use captions_api::problem::{Code, Problem};
+use http::Method;
+use serde_json::Value;
 use utoipa::{
     IntoResponses, OpenApi, ToSchema,
     openapi::{
         ContentBuilder, HeaderBuilder, Object, Ref, RefOr, Required, Response, ResponseBuilder, Type,
         example::ExampleBuilder,
-        path::{ParameterBuilder, ParameterIn},
+        path::{Operation, ParameterBuilder, ParameterIn},
     },
 };
 
 pub(crate) use complete::complete;
+
+use crate::once::SECRETS;
+
+/// A request and an answer by operation, status and media type, and problems by code, as far as they
+/// were recorded from a server.
+static EXAMPLES: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("openapi/examples.json")).unwrap_or_default());
+
+/// The operation of an address, if the document has it.
+pub(crate) fn operation_mut<'d>(
+    document: &'d mut utoipa::openapi::OpenApi,
+    method: &Method,
+    path: &str,
+) -> Option<&'d mut Operation> {
+    let item = document.paths.paths.get_mut(path)?;
+    match *method {
+        Method::GET => item.get.as_mut(),
+        Method::POST => item.post.as_mut(),
+        Method::PUT => item.put.as_mut(),
+        Method::PATCH => item.patch.as_mut(),
+        Method::DELETE => item.delete.as_mut(),
+        _ => None,
+    }
+}
 
 /// The document without its operations, which the router adds.
 #[derive(OpenApi)]
@@ -72,6 +98,7 @@ const STORE: &[Code] = &[Code::StoreUnavailable, Code::StoreCorrupt, Code::Overl
 const PROVIDER: &[Code] = &[
     Code::ContentRefused,
     Code::PromptTooLong,
+    Code::BudgetExceeded,
     Code::ProviderAuth,
     Code::ProviderBilling,
     Code::ProviderRejected,
@@ -117,6 +144,8 @@ problems! {
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that picks a variant.
     PickingVariant = ALWAYS, LIMITED, BODY, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::PreconditionRequired];
+    /// Of an operation that writes more variants.
+    WritingMore = ALWAYS, LIMITED, BODY, PROVIDER, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::Conflict, Code::BriefUnknown, Code::VariantsFull];
     /// Of an operation that erases a caption.
     ErasingCaption = ALWAYS, LIMITED, STORE, &[Code::VersionMismatch];
     /// Of an operation that sends all captions.
@@ -127,6 +156,8 @@ problems! {
     ReadingHistory = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
     /// Of an operation that creates a user.
     CreatingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserExists];
+    /// Of an operation that lists users.
+    ListingUsers = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
     /// Of an operation that reads of a user.
     ReadingUser = ALWAYS, LIMITED, STORE, &[Code::UserNotFound];
     /// Of an operation that removes of a user.
@@ -165,10 +196,7 @@ problems! {
 
 /// Adds to everything that may be sent again with a key how that is done and how it is answered.
 pub(crate) fn tell_keys(document: &mut utoipa::openapi::OpenApi) {
-    let key = Object::builder()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(600));
+    let key = Object::builder().schema_type(Type::String);
     let key = ParameterBuilder::new()
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
@@ -192,7 +220,8 @@ pub(crate) fn tell_keys(document: &mut utoipa::openapi::OpenApi) {
         .paths
         .paths
         .iter_mut()
-        .filter(|(path, _)| path.starts_with("/v1/"));
+        // What holds a secret is not kept.
+        .filter(|(path, _)| path.starts_with("/v1/") && !path.starts_with(SECRETS));
     for operation in versioned.filter_map(|(_, item)| item.post.as_mut()) {
         operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
         for (status, response) in &mut operation.responses.responses {
@@ -249,12 +278,21 @@ fn by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
         .collect()
 }
 
+/// One that was recorded, else one like it.
+fn example_of(code: Code) -> Value {
+    let recorded = &EXAMPLES["problems"][code.as_str()];
+    if !recorded.is_null() {
+        return recorded.clone();
+    }
+    let problem = Problem::new(code, format!("{}: what happened this time", code.title()));
+    let problem = problem.of_request("req_01890000000070008000000000000001", "/v1/...");
+    serde_json::to_value(problem).unwrap_or_default()
+}
+
 fn response(codes: &[Code]) -> Response {
     let described: Vec<String> = codes.iter().map(|code| described(*code)).collect();
     let examples = codes.iter().map(|code| {
-        let problem = Problem::new(*code, format!("{}: what happened this time", code.title()));
-        let problem = problem.of_request("req_01890000000070008000000000000001", "/v1/...");
-        let example = ExampleBuilder::new().value(serde_json::to_value(problem).ok());
+        let example = ExampleBuilder::new().value(Some(example_of(*code)));
         (code.as_str(), example.build())
     });
     let content = ContentBuilder::new()

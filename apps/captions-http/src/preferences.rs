@@ -93,7 +93,7 @@ pub(crate) async fn patch(
     tag = "users",
     params(
         ("id" = String, Path, description = "The user's id."),
-        ("If-Match" = Option<String>, Header, description = "The present `ETag`, or `*` for whatever it is. Without it: 428.")
+        ("If-Match" = String, Header, description = "The present `ETag`, or `*` for whatever it is. Without it: 428.")
     ),
     request_body(content = PreferencesBody, content_type = "application/json"),
     responses(

@@ -5,9 +5,10 @@ use captions_api::{
     problem::Code,
     score::{self, ScoreBody, ScoreDocument},
 };
-use captions_domain::user::Preferences;
+use captions_domain::{context::Part, user::Preferences};
+use http::HeaderMap;
 
-use crate::{body::JsonBody, call::Call, failure::Failure, openapi::Scoring, state::AppState};
+use crate::{body::JsonBody, call::Call, failure::Failure, openapi::Scoring, state::AppState, told};
 
 /// Score a text
 ///
@@ -25,7 +26,7 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     call: Call,
     JsonBody(body): JsonBody,
-) -> Result<Json<ScoreDocument>, Failure> {
+) -> Result<(HeaderMap, Json<ScoreDocument>), Failure> {
     let asked = score::parse(&body)?;
     let preferences = match asked.user() {
         Some(user) => {
@@ -35,5 +36,9 @@ pub(crate) async fn create(
         }
         None => Preferences::default(),
     };
-    Ok(Json(ScoreDocument::of(&asked, &preferences)))
+    let document = call
+        .cx
+        .notes
+        .measure(Part::Score, || ScoreDocument::of(&asked, &preferences));
+    Ok((told::of_parts(&call), Json(document)))
 }

@@ -153,6 +153,8 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
         required: assembled.keys_required,
     });
     state.callers = Some(assembled.callers.clone());
+    state.budget = assembled.budget;
+    state.currency = Some(assembled.currency);
     state.concurrency.limit = settings.limits.concurrent_requests;
     state.concurrency.replicas = settings.limits.replicas.into();
     state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());

@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
+    budget::Budget,
     engine::Engine,
     limiter::Limiter,
+    money::Currency,
     ports::{KeyStore, UserStore},
 };
 use captions_wiring::{Batches, Providers, monitor::Monitor};
@@ -26,6 +28,10 @@ pub struct AppState {
     pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// What each tenant may spend; `None`: as much as it likes.
+    pub budget: Option<Budget>,
+    /// The currency of the prices.
+    pub currency: Option<Currency>,
     /// How many requests of each caller are answered at the same moment.
     pub concurrency: Concurrency,
     /// `None`: there are no batches.
@@ -54,6 +60,8 @@ impl AppState {
             limits,
             keys: None,
             callers: None,
+            budget: None,
+            currency: None,
             concurrency: Concurrency::default(),
             batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),

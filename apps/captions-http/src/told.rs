@@ -40,10 +40,7 @@ pub(crate) fn of_answer(call: &Call, answer: &Answer) -> HeaderMap {
         (DEGRADED, degraded(&answer.degraded)),
         (CACHE_STATUS, call.cx.notes.look_up().map(cache_status)),
         (header::AGE, answer.age.map(|age| age.as_secs().to_string())),
-        (
-            SERVER_TIMING,
-            Some(server_timing(&call.cx.notes, call.started.elapsed())),
-        ),
+        (SERVER_TIMING, parts(&call.cx.notes)),
     ])
 }
 
@@ -60,11 +57,13 @@ pub(crate) fn of_rewrite(call: &Call, done: &Rewritten) -> HeaderMap {
         (ATTEMPTS, Some(done.attempts.to_string())),
         (FALLBACK, Some(fallback)),
         (DEGRADED, degraded(&done.degraded)),
-        (
-            SERVER_TIMING,
-            Some(server_timing(&call.cx.notes, call.started.elapsed())),
-        ),
+        (SERVER_TIMING, parts(&call.cx.notes)),
     ])
+}
+
+/// Of what has nothing to tell but where its time went.
+pub(crate) fn of_parts(call: &Call) -> HeaderMap {
+    headers([(SERVER_TIMING, parts(&call.cx.notes))])
 }
 
 /// Of a caption that is still being written: only what is known already.
@@ -112,20 +111,27 @@ fn cache_status(how: LookUp) -> String {
     told
 }
 
-/// The parts that were measured, and the whole, in milliseconds.
-pub(crate) fn server_timing(notes: &Notes, total: Duration) -> String {
-    let mut told = String::new();
-    for (part, time) in notes.times() {
-        // Writing to a string cannot fail.
-        let _ = write!(told, "{};dur={:.1}, ", part.as_str(), time.as_secs_f64() * 1e3);
-    }
-    told + &whole(total)
+/// `Server-Timing`: milliseconds of the parts that were measured, as handlers tell them; `None` where none was.
+fn parts(notes: &Notes) -> Option<String> {
+    let parts = notes.times().into_iter().map(|(part, time)| took(part.as_str(), time));
+    let parts = parts.collect::<Vec<_>>().join(", ");
+    (!parts.is_empty()).then_some(parts)
 }
 
-/// Only the whole, where nobody measured its parts.
-pub(crate) fn whole(total: Duration) -> String {
-    format!("total;dur={:.1}", total.as_secs_f64() * 1e3)
+/// The whole header: looking at the key, if there was one, the handler's parts, if it has some, and the total.
+pub(crate) fn server_timing(looked: Option<KeyLookedAt>, parts: Option<&str>, total: Duration) -> String {
+    let looked = looked.map(|KeyLookedAt(time)| took("auth", time));
+    let told = [looked, parts.map(str::to_owned), Some(took("total", total))];
+    told.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
+
+fn took(name: &str, time: Duration) -> String {
+    format!("{name};dur={:.1}", time.as_secs_f64() * 1e3)
+}
+
+/// How long it took to know the key of a request. An extension of its response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyLookedAt(pub(crate) Duration);
 
 #[cfg(test)]
 mod tests {
@@ -157,13 +163,13 @@ mod tests {
         notes.spent(Part::Llm, Duration::from_millis(812));
         notes.spent(Part::Preferences, Duration::from_micros(240));
 
+        let told = parts(&notes).unwrap();
+        let looked = KeyLookedAt(Duration::from_micros(110));
         assert_eq!(
-            server_timing(&notes, Duration::from_millis(815)),
-            "prefs;dur=0.2, llm;dur=812.0, total;dur=815.0"
+            server_timing(Some(looked), Some(&told), Duration::from_millis(815)),
+            "auth;dur=0.1, prefs;dur=0.2, llm;dur=812.0, total;dur=815.0"
         );
-        assert_eq!(
-            server_timing(&Notes::default(), Duration::from_millis(2)),
-            "total;dur=2.0"
-        );
+        assert_eq!(parts(&Notes::default()), None);
+        assert_eq!(server_timing(None, None, Duration::from_millis(2)), "total;dur=2.0");
     }
 }

@@ -3,7 +3,11 @@
 //! An item is the body of a request for one caption with a `custom_id` beside its fields. It is kept as it came, without
 //! that name, and read again by whoever works on it ([`FORMS`]).
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use captions_domain::{
     batch::{
@@ -13,7 +17,10 @@ use captions_domain::{
     caption::CaptionId,
     request::{CaptionRequest, Invalid, UserId},
 };
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
 use serde_json::{Value, value::RawValue};
 use time::OffsetDateTime;
 use utoipa::{
@@ -27,10 +34,13 @@ use crate::{
     generate,
     problem::{Code, Problem},
     schema::{list, one_of, text},
+    strict::{self, Unreadable},
 };
 
 /// The most problems that one submission is told about.
 const MAX_BROKEN: usize = 100;
+/// How deep an item of a file may be nested.
+const FILE_DEPTH: usize = 100;
 /// The most characters of an address.
 const MAX_URL: usize = 2000;
 
@@ -75,48 +85,77 @@ impl Submission {
     }
 }
 
-/// Reads `{"items": [...], "webhook": {...}}`. Every broken rule of every item is told, up to a hundred of them.
-pub fn parse(body: &str) -> Result<Submission, Box<Problem>> {
+/// Reads `{"items": [...], "webhook": {...}}`, each item nested at most `depth` deep. Every broken rule of every item is
+/// told, up to a hundred of them.
+pub fn parse(body: &str, depth: usize) -> Result<Submission, Box<Problem>> {
     // Item by item: as one tree, the largest body would take ten times its size.
-    let fields: BTreeMap<Cow<'_, str>, &RawValue> =
-        read(body).map_err(|error| Box::new(not_json(&error, "the body")))?;
+    let Fields(fields) = read(body).map_err(|error| Box::new(not_json(&error, "the body")))?;
     let mut broken = Broken::default();
     let mut items = Vec::new();
     let mut webhook = None;
+    let mut seen = BTreeSet::new();
     for (name, value) in &fields {
-        match name.as_ref() {
+        if !seen.insert(name) {
+            let pointer = pointer(name);
+            broken.add(Unreadable::Twice { pointer }.into());
+            continue;
+        }
+        match name.as_str() {
             "items" => match serde_json::from_str::<Vec<&RawValue>>(value.get()) {
                 Ok(list) => items = list,
                 Err(_) => broken.add(Invalid::new("wrong_type", "items is a list of objects").at("/items")),
             },
             "webhook" if value.get() == "null" => {}
-            "webhook" => webhook = receiver(value, &mut broken),
-            _ => broken.add(
-                Invalid::new("unknown_field", "there are items and webhook, not this").at(format!(
-                    "/{}",
-                    name.chars()
-                        .take(MAX_CUSTOM_ID)
-                        .collect::<String>()
-                        .replace('~', "~0")
-                        .replace('/', "~1")
-                )),
-            ),
+            "webhook" => webhook = receiver(value, depth, &mut broken),
+            _ => broken.add(Invalid::new("unknown_field", "there are items and webhook, not this").at(pointer(name))),
         }
     }
     let numbered = items.into_iter().map(RawValue::get).enumerate();
-    let items = parse_items(numbered.map(|(index, text)| (index + 1, text)), "item", &mut broken)?;
+    let numbered = numbered.map(|(index, text)| (index + 1, text));
+    let items = parse_items(numbered, "item", depth, &mut broken)?;
     broken.or(Submission { items, webhook })
 }
 
+/// Where a field of the body stands; of a long name only how it begins.
+fn pointer(name: &str) -> String {
+    let name: String = name.chars().take(MAX_CUSTOM_ID).collect();
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The fields of an object as they stand, so that one that stands twice is seen.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(entry) = entries.next_entry::<String, &'de RawValue>()? {
+                    fields.push(entry);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        source.deserialize_map(Reader)
+    }
+}
+
 /// Reads JSON Lines: one item a line; empty lines are left out, and counted.
-pub fn parse_lines(body: &str) -> Result<Submission, Box<Problem>> {
+pub fn parse_lines(body: &str, depth: usize) -> Result<Submission, Box<Problem>> {
     let mut broken = Broken::default();
     let lines = body
         .lines()
         .enumerate()
         .map(|(index, line)| (index + 1, line.trim()))
         .filter(|(_, line)| !line.is_empty());
-    let items = parse_items(lines, "line", &mut broken)?;
+    let items = parse_items(lines, "line", depth, &mut broken)?;
     broken.or(Submission { items, webhook: None })
 }
 
@@ -132,13 +171,13 @@ pub fn parse_file(text: &str, columns: &[(String, String)]) -> Result<Submission
     };
     let mut broken = Broken::default();
     let rows = rows.iter().map(|(number, text)| (*number, text.as_str()));
-    let items = parse_items(rows, "line", &mut broken)?;
+    let items = parse_items(rows, "line", FILE_DEPTH, &mut broken)?;
     broken.or(Submission { items, webhook: None })
 }
 
 /// The item with a name; what is no object is left for others to complain about.
 fn named(line: &str, number: usize) -> String {
-    match serde_json::from_str(line) {
+    match strict::read(line, FILE_DEPTH) {
         Ok(Value::Object(mut fields)) if !fields.contains_key("custom_id") => {
             fields.insert("custom_id".to_owned(), number.to_string().into());
             Value::Object(fields).to_string()
@@ -208,6 +247,7 @@ fn not_json(error: &serde_json::Error, what: &str) -> Problem {
 fn parse_items<'a>(
     numbered: impl Iterator<Item = (usize, &'a str)>,
     what: &str,
+    depth: usize,
     broken: &mut Broken,
 ) -> Result<Vec<Item>, Box<Problem>> {
     let mut items = Vec::new();
@@ -223,7 +263,7 @@ fn parse_items<'a>(
             let rule = format!("{what} {number}: {}", invalid.rule);
             Invalid { rule, ..invalid }.at(pointer)
         };
-        match read_item(text) {
+        match read_item(text, depth) {
             Ok(item) => {
                 if let Some(first) = seen.get(&item.custom_id) {
                     let rule = format!("the custom_id of {what} {first} again");
@@ -244,9 +284,8 @@ fn parse_items<'a>(
 }
 
 /// Reads one item; pointers start from it.
-pub fn read_item(text: &str) -> Result<Item, Vec<Invalid>> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| vec![Invalid::new("bad_format", format!("no JSON: {error}"))])?;
+fn read_item(text: &str, depth: usize) -> Result<Item, Vec<Invalid>> {
+    let value = strict::read(text, depth).map_err(|why| vec![why.into()])?;
     let Value::Object(mut fields) = value else {
         return Err(vec![Invalid::new("wrong_type", "an item is an object")]);
     };
@@ -281,18 +320,26 @@ fn custom_id(value: Option<&Value>) -> Result<String, Invalid> {
     Ok(id.clone())
 }
 
-fn receiver(value: &RawValue, broken: &mut Broken) -> Option<Receiver> {
+fn receiver(value: &RawValue, depth: usize, broken: &mut Broken) -> Option<Receiver> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Webhook {
         url: String,
         secret: String,
     }
-    match serde_json::from_str::<Webhook>(value.get()) {
-        Ok(Webhook { url, secret }) if url.chars().count() <= MAX_URL => Some(Receiver { url, secret }),
-        Ok(_) | Err(_) => {
+    let read = strict::read(value.get(), depth)
+        .map_err(Invalid::from)
+        .and_then(|value| {
+            let webhook: Option<Webhook> = serde_json::from_value(value).ok();
+            let webhook = webhook.filter(|webhook| webhook.url.chars().count() <= MAX_URL);
             let rule = "webhook is an object of url (https) and secret (whsec_ and the base64 of 24 to 64 bytes)";
-            broken.add(Invalid::new("wrong_type", rule).at("/webhook"));
+            webhook.ok_or_else(|| Invalid::new("wrong_type", rule))
+        });
+    match read {
+        Ok(Webhook { url, secret }) => Some(Receiver { url, secret }),
+        Err(why) => {
+            let pointer = format!("/webhook{}", why.pointer);
+            broken.add(why.at(pointer));
             None
         }
     }

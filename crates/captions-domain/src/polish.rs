@@ -16,6 +16,7 @@ use crate::{
     caption::Variant,
     check,
     choice::Emoji,
+    context::{Notes, Part},
     hashtags, quality,
     reply::{self, Draft, language},
     request::Language,
@@ -29,6 +30,11 @@ const MAX_SIGNS: usize = 80;
 
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
+    polish_noting(draft, brief, &Notes::default())
+}
+
+/// The same, with notes of where the time went.
+pub(crate) fn polish_noting(draft: &Draft, brief: &Brief, notes: &Notes) -> Variant {
     let mut repairs: Vec<String> = draft.repairs.iter().map(|repair| (*repair).to_owned()).collect();
     let mut proposed: Vec<String> = draft.hashtags.iter().map(|proposed| proposed.tag.clone()).collect();
     let mut caption = clean(&draft.text());
@@ -90,7 +96,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
     mend("dropped sentences beyond the wished length", &mut caption, fitted);
 
     proposed.truncate(MAX_PROPOSED);
-    let mut details = hashtags::pick(brief, &caption, &proposed);
+    let mut details = notes.measure(Part::Hashtags, || hashtags::pick(brief, &caption, &proposed));
     let mut tags: Vec<String> = details.iter().map(|tag| tag.tag.clone()).collect();
     // A number such as "#1" in the text counts as a tag where platforms count.
     tags.truncate(
@@ -113,7 +119,7 @@ pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
 
     let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
 
-    let variant = judged(caption, tags, brief);
+    let variant = notes.measure(Part::Score, || judged(caption, tags, brief));
     Variant {
         angle: angle(&draft.angle, &given),
         repairs,

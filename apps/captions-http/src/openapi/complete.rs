@@ -3,19 +3,32 @@
 use std::collections::BTreeSet;
 
 use captions_api::problem::Code;
+use captions_domain::choice::Platform;
 use serde_json::{Map, Value, json};
 
-/// A request and an answer by operation, status and media type, as far as they were recorded.
-const EXAMPLES: &str = include_str!("examples.json");
+use super::EXAMPLES;
 
 /// Operations whose answers tell who answered. The first two also tell of the cache.
-const CREDITED: [&str; 4] = ["create_caption", "stream_caption", "rewrite", "rewrite_caption"];
-const CACHED: [&str; 2] = ["create_caption", "stream_caption"];
+const CREDITED: [&str; 5] = [
+    "create_caption",
+    "stream_caption",
+    "write_variants",
+    "rewrite",
+    "rewrite_caption",
+];
+const CACHED: [&str; 3] = ["create_caption", "stream_caption", "write_variants"];
 
 /// A header or parameter: name, description, type, example.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
-const HEADERS: [Row; 17] = [
+/// What names of users and providers look like.
+const NAME: &str = "^[A-Za-z0-9_-]{1,100}$";
+
+/// A key bare, or as a string of RFC 8941: 1 to 255 visible characters, with spaces only between them.
+const IDEMPOTENCY_KEY: &str =
+    r#"^([!#-~]([ -~]{0,253}[!-~])?|"([!#-\[\]-~]|\\["\\])(([ !#-\[\]-~]|\\["\\]){0,253}([!#-\[\]-~]|\\["\\]))?")$"#;
+
+const HEADERS: [Row; 20] = [
     (
         "x-request-id",
         "The name of the request: the caller's, if it can stand in a log, else a new one",
@@ -26,7 +39,7 @@ const HEADERS: [Row; 17] = [
         "server-timing",
         "Milliseconds spent in the parts that were measured, and in total",
         "string",
-        "prefs;dur=0.3, cache;dur=0.2, llm;dur=812.4, total;dur=815.0",
+        "auth;dur=0.1, prefs;dur=0.3, cache;dur=0.2, llm;dur=812.4, hashtags;dur=0.2, score;dur=0.9, store;dur=1.1, total;dur=815.0",
     ),
     (
         "cache-control",
@@ -87,6 +100,24 @@ const HEADERS: [Row; 17] = [
         "string",
         "Bearer",
     ),
+    (
+        "deprecation",
+        "Since when the address is outdated (RFC 9745)",
+        "string",
+        "@1795996800",
+    ),
+    (
+        "sunset",
+        "When it goes (RFC 8594)",
+        "string",
+        "Tue, 30 Nov 2027 00:00:00 GMT",
+    ),
+    (
+        "link",
+        "Where that is explained",
+        "string",
+        "</docs#healthz>; rel=\"deprecation\", </docs#healthz>; rel=\"sunset\"",
+    ),
     ("Allow", "The methods that the address has", "string", "GET, POST"),
 ];
 
@@ -122,12 +153,11 @@ pub(crate) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
         })
         .into_iter()
         .collect();
-    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     absent_may_be_null(&mut document);
     let paths = document["paths"].as_object_mut();
     for (path, item) in paths.into_iter().flatten() {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            complete_operation(path, operation, &examples);
+            complete_operation(path, operation);
         }
     }
     document
@@ -167,16 +197,40 @@ fn allow_null(schema: &mut Value) {
     }
 }
 
-/// What strings of the address and the headers have to look like.
+/// What the values of the address and the headers have to look like. There they are never `null`.
 fn refine(path: &str, parameter: &mut Value) {
-    let pattern = match (parameter["in"].as_str(), parameter["name"].as_str()) {
-        (Some("path"), Some("id")) if path.starts_with("/v1/users/") => "^[A-Za-z0-9_-]{1,100}$",
-        (Some("header"), Some("If-Match")) => "^(\\*|(W/)?\"[0-9]{1,18}\")$",
-        (Some("query"), Some("cursor")) => "^c[0-9a-f]{32}$",
+    if parameter["name"] == "If-Match" {
+        parameter["example"] = "*".into();
+    }
+    let schema = &mut parameter["schema"];
+    if let Some(kinds) = schema["type"].as_array() {
+        schema["type"] = kinds.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
+    }
+    if !schema["format"].is_null() {
+        return;
+    }
+    let rules = match (parameter["in"].as_str(), parameter["name"].as_str()) {
+        (Some("path"), Some("id")) if path.starts_with("/v1/users/") => json!({ "pattern": NAME }),
+        (Some("query"), Some("user_id" | "provider")) => json!({ "pattern": NAME }),
+        (Some("query"), Some("since" | "until")) => json!({ "format": "date-time" }),
+        (Some("query"), Some("platform")) => {
+            json!({ "enum": Platform::NAMES })
+        }
+        (Some("query"), Some("language")) => json!({ "pattern": "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$" }),
+        (Some("query"), Some("format")) => json!({ "enum": ["jsonl", "csv"] }),
+        (Some("query"), Some("q")) => json!({ "minLength": 1, "maxLength": 200, "pattern": "\\S" }),
+        (Some("query"), Some("cursor")) => json!({ "pattern": match path {
+            "/v1/batches" => "^b[0-9a-f]{32}$",
+            "/v1/keys" => "^k[0-9a-f]{32}$",
+            _ => "^c[0-9a-f]{48}$",
+        } }),
+        (Some("header"), Some("If-Match")) => json!({ "pattern": "^(\\*|(W/)?\"[0-9a-f]{1,32}\")$" }),
+        (Some("header"), Some("Idempotency-Key")) => json!({ "pattern": IDEMPOTENCY_KEY }),
         _ => return,
     };
-    if parameter["schema"]["format"].is_null() {
-        parameter["schema"]["pattern"] = pattern.into();
+    let rules = rules.as_object().into_iter().flatten();
+    for (rule, value) in rules {
+        parameter["schema"][rule] = value.clone();
     }
 }
 
@@ -208,7 +262,7 @@ fn value((name, description, kind, example): Row) -> Value {
     json!({ "description": description, "schema": schema, "example": example })
 }
 
-fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
+fn complete_operation(path: &str, operation: &mut Value) {
     let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
     let is_limited = path.starts_with("/v1/");
     let mut parameters = vec!["x-request-id"];
@@ -229,7 +283,8 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
                 .map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })),
         );
     }
-    let own = &examples[&id];
+    let own = &EXAMPLES[&id];
+    let is_outdated = operation["deprecated"] == true;
     for (media_type, content) in members(operation.pointer_mut("/requestBody/content")) {
         set_example(content, &own["request"][media_type]);
     }
@@ -255,6 +310,9 @@ fn complete_operation(path: &str, operation: &mut Value, examples: &Value) {
             {
                 told.extend(["Retry-After", "retry-after-ms"]);
             }
+        }
+        if is_outdated {
+            told.extend(["deprecation", "sunset", "link"]);
         }
         if status == "405" {
             told.push("Allow");

@@ -2,21 +2,25 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
 use http::header;
 use serde_json::{Map, Value};
 
 use super::escape;
-use crate::openapi::Explaining;
+use crate::{openapi::Explaining, state::AppState};
 
-/// Made once: neither changes while the program runs.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| serde_json::to_vec(&crate::openapi()).unwrap_or_default().into());
+/// Made once: none changes while the program runs.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| bytes(&crate::openapi()));
+static DOCUMENT_WITHOUT_KEYS: LazyLock<Bytes> = LazyLock::new(|| bytes(&crate::openapi_without_keys()));
 static PAGE: LazyLock<String> = LazyLock::new(|| body(&crate::openapi()));
 
 /// Describe the API
 ///
-/// This OpenAPI 3.1 document.
+/// This OpenAPI 3.1 document. Where the server asks for no keys, they are optional in it.
 #[utoipa::path(
     get,
     path = "/openapi.json",
@@ -24,8 +28,17 @@ static PAGE: LazyLock<String> = LazyLock::new(|| body(&crate::openapi()));
     tag = "health",
     responses((status = 200, description = "The document", body = Object), Explaining)
 )]
-pub(crate) async fn document() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+pub(crate) async fn document(State(state): State<AppState>) -> Response {
+    let document = if state.keys.is_some_and(|keys| keys.required) {
+        &DOCUMENT
+    } else {
+        &DOCUMENT_WITHOUT_KEYS
+    };
+    ([(header::CONTENT_TYPE, "application/json")], (*document).clone()).into_response()
+}
+
+fn bytes(document: &Value) -> Bytes {
+    serde_json::to_vec(document).unwrap_or_default().into()
 }
 
 /// Describe the API to people

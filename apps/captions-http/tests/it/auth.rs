@@ -7,9 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 use captions_domain::{
+    budget::{Balance, Spend, Spent, Step},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
-    keys::{By, Key, KeyId, Scope, Scopes, Secret},
+    keys::{By, Change, Key, KeyId, Scope, Scopes, Secret},
+    money::Money,
     ports::KeyStore,
 };
 use captions_http::{Keys, Limits};
@@ -17,6 +19,7 @@ use captions_testkit::build;
 use rstest::rstest;
 use serde_json::json;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     client::{Connection, Reply, send},
@@ -28,6 +31,8 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct KeyRack {
     keys: Mutex<HashMap<KeyId, Key>>,
+    /// Amounts, and whether they are only reserved.
+    book: Mutex<HashMap<Uuid, (Money, bool)>>,
     pub(crate) broken: Mutex<Option<FaultKind>>,
 }
 
@@ -80,27 +85,59 @@ impl KeyStore for KeyRack {
         Ok(all)
     }
 
-    async fn rotate(&self, cx: &Context, old: KeyId, new: &Key, until: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn change(&self, cx: &Context, id: KeyId, change: &Change) -> Result<Option<Key>, StoreError> {
         let mut keys = self.open()?;
-        let Some(key) = keys.get_mut(&old).filter(|key| key.tenant == cx.tenant) else {
-            return Ok(false);
+        let Some(key) = keys.get_mut(&id).filter(|key| key.tenant == cx.tenant) else {
+            return Ok(None);
         };
-        key.expires_at = Some(key.expires_at.map_or(until, |end| end.min(until)));
-        keys.insert(new.id, new.clone());
-        Ok(true)
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        let mut keys = self.open()?;
-        let key = keys.get_mut(&id).filter(|key| key.tenant == cx.tenant);
-        Ok(key.map(|key| {
-            key.revoked_at.get_or_insert(at);
-            key.clone()
-        }))
+        match change {
+            Change::Rotate { until, .. } => {
+                key.expires_at = Some(key.expires_at.map_or(*until, |end| end.min(*until)));
+            }
+            Change::Revoke { at } => {
+                key.revoked_at.get_or_insert(*at);
+            }
+        }
+        let changed = key.clone();
+        if let Change::Rotate { successor, .. } = change {
+            keys.insert(successor.id, (**successor).clone());
+        }
+        Ok(Some(changed))
     }
 
     async fn used(&self, _: &Context, _: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// A book with one page: what is committed, of whichever account.
+    async fn spend(&self, _: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        drop(self.open()?);
+        let mut book = self.book.lock().unwrap();
+        let committed =
+            |book: &HashMap<Uuid, (Money, bool)>| book.values().map(|(amount, _)| amount.micros()).sum::<u64>();
+        Ok(match spend.step {
+            Step::Reserve { amount, .. } if committed(&book) + amount.micros() > spend.limit.micros() => Spent::Refused,
+            Step::Reserve { id, amount, .. } => {
+                book.insert(id, (amount, true));
+                Spent::Granted
+            }
+            Step::Settle { id, amount } => {
+                book.insert(id, (amount, false));
+                Spent::Settled
+            }
+            Step::Look => {
+                let sum = |open: bool| {
+                    book.values()
+                        .filter(|one| one.1 == open)
+                        .map(|one| one.0.micros())
+                        .sum()
+                };
+                Spent::Stands(Balance {
+                    spent: Money::from_micros(sum(false)),
+                    reserved: Money::from_micros(sum(true)),
+                })
+            }
+        })
     }
 }
 
@@ -181,12 +218,33 @@ async fn every_address_needs_a_key_and_a_scope_unless_it_is_a_probe_or_a_documen
         "/docs",
         "/errors",
         "/errors/{code}",
+        "/healthz",
         "/livez",
         "/openapi.json",
         "/readyz",
     ];
     assert_eq!(free.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(server.writer.prompts.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn what_all_tenants_do_together_is_shown_to_the_operator_alone() {
+    let (server, rack) = with_keys(true).await;
+    let key = |tenant, scopes: &[Scope]| bearer(&rack.issue(tenant, scopes, |_| {}));
+    let both = [Scope::Admin, Scope::Read];
+
+    for (tenant, scopes, status) in [
+        ("local", &both[..], 200),
+        ("acme", &both, 403),
+        ("local", &[Scope::Read], 403),
+    ] {
+        let stats = ask(&server, "GET", "/v1/stats", Some(&key(tenant, scopes))).await;
+        assert_eq!(stats.status, status, "{tenant} {scopes:?}");
+        let providers = ask(&server, "GET", "/v1/providers", Some(&key(tenant, scopes))).await;
+        assert_eq!(providers.status, 200, "{tenant} {scopes:?}");
+    }
+    let (keyless, _) = with_keys(false).await;
+    assert_eq!(ask(&keyless, "GET", "/v1/stats", None).await.status, 200);
 }
 
 /// So that what is told of all of them holds for all there are.
@@ -332,6 +390,24 @@ async fn where_no_key_is_needed_one_that_is_presented_counts_all_the_same() {
     assert_eq!(read(&server, Some("Bearer captions_wrong")).await.status, 401);
 }
 
+/// Also of an answer that is refused for it; and nothing is told of a key that nobody had.
+#[tokio::test]
+async fn how_long_it_took_to_look_at_the_key_is_told_if_there_was_one() {
+    let (server, rack) = with_keys(false).await;
+    let reader = bearer(&rack.issue("acme", &[Scope::Read], |_| {}));
+
+    for (key, is_told) in [
+        (Some(&*reader), true),
+        (Some("Bearer captions_wrong"), true),
+        (None, false),
+    ] {
+        let reply = read(&server, key).await;
+        let timing = reply.header("server-timing").unwrap();
+        assert_eq!(timing.starts_with("auth;dur="), is_told, "{key:?}: {timing}");
+        assert!(timing.contains("total;dur="), "{timing}");
+    }
+}
+
 #[tokio::test]
 async fn the_tenant_is_that_of_the_key() {
     let (server, rack) = with_keys(false).await;
@@ -403,7 +479,7 @@ async fn keys_of_a_tenant_share_its_limit_and_one_with_its_own_counts_alone() {
 #[tokio::test]
 async fn a_rotation_starts_no_limit_anew() {
     let (server, rack) = with_limits(0).await;
-    let family = KeyId(uuid::Uuid::now_v7());
+    let family = KeyId(Uuid::now_v7());
     let limited = |key: &mut Key| {
         key.family = family;
         key.limits.requests_per_hour = Some(5);

@@ -1,5 +1,15 @@
 use super::*;
 
+const DEPTH: usize = 10;
+
+fn parse(body: &str) -> Result<Submission, Box<Problem>> {
+    super::parse(body, DEPTH)
+}
+
+fn parse_lines(body: &str) -> Result<Submission, Box<Problem>> {
+    super::parse_lines(body, DEPTH)
+}
+
 fn item(custom_id: &str) -> String {
     format!(r#"{{"custom_id":"{custom_id}","content_description":"a cat asleep on the sill","user_id":"ann"}}"#)
 }
@@ -81,6 +91,56 @@ fn every_broken_item_is_told_with_its_place() {
         broken.iter().all(|(_, _, rule)| rule.starts_with("line ")),
         "{broken:?}"
     );
+}
+
+/// Readers that disagree on which of two values counts could be played off against each other.
+#[test]
+fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
+    let twice = r#"{"custom_id":"b","content_description":"a cat asleep","tone":"calm","\u0074one":"warm"}"#;
+    let of_webhook = r#"{"url":"https://h.example","url":"https://g.example","secret":"whsec_x"}"#;
+    let good = item("a");
+
+    for (told, pointer, rule) in [
+        (
+            parse(&format!(r#"{{"items":[{good},{twice}]}}"#)),
+            "/items/1/tone",
+            "item 2: ",
+        ),
+        (parse_lines(&format!("{good}\n\n{twice}")), "/items/1/tone", "line 3: "),
+        (
+            parse_file(&format!("{good}\n{twice}"), &[]),
+            "/items/1/tone",
+            "line 2: ",
+        ),
+        (
+            parse_file(&twice.replace(r#""custom_id":"b","#, ""), &[]),
+            "/items/0/tone",
+            "line 1: ",
+        ),
+        (parse(&format!(r#"{{"items":[{good}],"items":[]}}"#)), "/items", ""),
+        (
+            parse(&format!(r#"{{"items":[{good}],"webhook":{of_webhook}}}"#)),
+            "/webhook/url",
+            "",
+        ),
+    ] {
+        let rule = format!("{rule}each key stands once in an object");
+        let expected = (pointer.to_owned(), "duplicate_key".to_owned(), rule);
+        assert!(broken(told).contains(&expected), "{expected:?}");
+    }
+}
+
+#[test]
+fn items_are_nested_no_deeper_than_other_bodies() {
+    let deep = format!(
+        r#"{{"custom_id":"a","content_description":{}1{}}}"#,
+        "[".repeat(DEPTH),
+        "]".repeat(DEPTH)
+    );
+
+    let broken = broken(parse_lines(&deep));
+
+    assert_eq!(broken[0].1, "too_deep", "{broken:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::caption::Degraded;
@@ -16,15 +16,25 @@ use crate::caption::Degraded;
 pub struct Notes {
     degraded: AtomicU32,
     times: Arc<Times>,
+    clock: Option<fn() -> Instant>,
     look_up: Mutex<Option<LookUp>>,
 }
 
 impl Notes {
+    /// Notes that also know how long the domain's own work takes. The domain has no clock: it is lent one.
+    pub fn timed(clock: fn() -> Instant) -> Self {
+        Self {
+            clock: Some(clock),
+            ..Self::default()
+        }
+    }
+
     /// Notes of a part of the request: what goes less well there is told apart, the time that it takes is the request's.
     #[must_use]
     pub fn of_a_part(&self) -> Self {
         Self {
             times: Arc::clone(&self.times),
+            clock: self.clock,
             ..Self::default()
         }
     }
@@ -43,7 +53,16 @@ impl Notes {
             .collect()
     }
 
-    /// So much time went there. The domain has no clock: whoever stands around a port measures.
+    /// Does the work, and takes note of its time if there is a clock.
+    pub fn measure<T>(&self, part: Part, work: impl FnOnce() -> T) -> T {
+        let Some(clock) = self.clock else { return work() };
+        let begun = clock();
+        let done = work();
+        self.spent(part, clock().saturating_duration_since(begun));
+        done
+    }
+
+    /// So much time went there, as whoever stands around a port has measured.
     pub fn spent(&self, part: Part, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.times.0[part as usize].fetch_add(micros.saturating_add(1), Ordering::Relaxed);
@@ -81,12 +100,23 @@ pub enum Part {
     Cache,
     /// The model.
     Llm,
+    /// Choosing hashtags.
+    Hashtags,
+    /// Holding texts against the rules, and scoring them.
+    Score,
     /// The history of captions.
     Store,
 }
 
 impl Part {
-    pub const ALL: [Self; 4] = [Self::Preferences, Self::Cache, Self::Llm, Self::Store];
+    pub const ALL: [Self; 6] = [
+        Self::Preferences,
+        Self::Cache,
+        Self::Llm,
+        Self::Hashtags,
+        Self::Score,
+        Self::Store,
+    ];
 
     /// The name in `Server-Timing`.
     pub const fn as_str(self) -> &'static str {
@@ -94,6 +124,8 @@ impl Part {
             Self::Preferences => "prefs",
             Self::Cache => "cache",
             Self::Llm => "llm",
+            Self::Hashtags => "hashtags",
+            Self::Score => "score",
             Self::Store => "store",
         }
     }
@@ -163,5 +195,17 @@ mod tests {
         );
         assert_eq!(times[1].1.as_millis(), 7);
         assert_eq!(notes.all(), []);
+    }
+
+    #[test]
+    fn own_work_is_measured_by_the_clock_that_was_lent_and_not_without_one() {
+        let timed = Notes::timed(Instant::now);
+
+        assert_eq!(timed.of_a_part().measure(Part::Score, || 7), 7);
+        assert_eq!(Notes::default().measure(Part::Score, || 7), 7);
+
+        let parts = |notes: &Notes| notes.times().into_iter().map(|(part, _)| part).collect::<Vec<_>>();
+        assert_eq!(parts(&timed), [Part::Score]);
+        assert_eq!(parts(&Notes::default()), []);
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     caption::Variant,
     context::{Class, Context},
     fault::{Fault, FaultKind, LlmError},
-    polish::{polish, reads_as},
+    polish::{polish_noting, reads_as},
     ports::{Chunk, Credit, Grade},
     prompt::{self, Format, Prompt},
     reply,
@@ -43,7 +43,7 @@ impl Engine {
     /// ones come with [`Event::Completed`].
     pub fn generate_stream(self: Arc<Self>, cx: Context, request: CaptionRequest) -> EventStream {
         Box::pin(async_stream::try_stream! {
-            let job = self.prepare(&cx, &request).await?;
+            let job = self.prepare(&cx, &request, None).await?;
             // Not bounded: a slow reader must not hold up others who wait for the same caption, and no writer gives more
             // than one answer's text.
             let (show, mut shown) = mpsc::unbounded();
@@ -191,7 +191,7 @@ impl Desk {
                         shown.show(Chunk::Text(variants[0].caption.clone()));
                         (variants, credit)
                     }
-                    Err(LlmError::Refused) => return Err(LlmError::Refused),
+                    Err(last) if last.is_final() => return Err(last),
                     Err(_) => return Err(error),
                 }
             }
@@ -275,7 +275,7 @@ impl Desk {
                 None => return Err(Fault::new(FaultKind::Unavailable).into()),
             }
         };
-        let variant = first_variant(&text, prompt, credit.grade)?;
+        let variant = first_variant(cx, &text, prompt, credit.grade)?;
         if !reads_as(&variant, &text) {
             shown.show(Chunk::Withdrawn { code: MENDED });
             if variant.publishable {
@@ -296,9 +296,11 @@ impl Desk {
     }
 }
 
-fn first_variant(text: &str, prompt: &Prompt, grade: Grade) -> Result<Variant, LlmError> {
+fn first_variant(cx: &Context, text: &str, prompt: &Prompt, grade: Grade) -> Result<Variant, LlmError> {
     let drafts = reply::read(text, prompt, grade)?;
-    let variant = drafts.first().map(|draft| polish(draft, &prompt.brief));
+    let variant = drafts
+        .first()
+        .map(|draft| polish_noting(draft, &prompt.brief, &cx.notes));
     variant
         .filter(|variant| !variant.caption.trim().is_empty())
         .ok_or_else(|| LlmError::unusable("nothing is left of the answer after the rules"))

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     fault::LlmError,
     likeness::Likeness,
-    polish::{given_text, may_be_given, polish},
+    polish::{given_text, may_be_given, polish_noting},
     ports::{Completion, Credit, Grade, LlmProvider},
     prompt::{self, Format, Prompt, Question},
     reply,
@@ -40,7 +40,7 @@ impl Desk {
                     prompt
                 };
                 let second = ask(cx, &simpler, llm).await.map_err(|second| match second {
-                    LlmError::Refused => second,
+                    LlmError::Refused | LlmError::Unpaid(_) => second,
                     _ => LlmError::Unusable { detail },
                 });
                 let (mut variants, credit) = second?;
@@ -143,7 +143,10 @@ pub(super) async fn ask(
     let mut drafts = reply::read(&text, prompt, credit.grade)?;
     // A flood of them is not worth the time.
     drafts.truncate(usize::from(prompt.brief.variants.get()) + MORE_DRAFTS);
-    let mut variants: Vec<Variant> = drafts.iter().map(|draft| polish(draft, &prompt.brief)).collect();
+    let polished = drafts
+        .iter()
+        .map(|draft| polish_noting(draft, &prompt.brief, &cx.notes));
+    let mut variants: Vec<Variant> = polished.collect();
     variants.retain(|variant| !variant.caption.trim().is_empty());
     if variants.is_empty() {
         return Err(LlmError::unusable("nothing is left of the answer after the rules"));

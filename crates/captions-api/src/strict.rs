@@ -3,14 +3,56 @@
 
 use std::fmt;
 
-use captions_api::problem::{Code, FieldProblem, Problem};
+use captions_domain::request::Invalid;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::failure::Failure;
+use crate::problem::{Code, FieldProblem, Problem};
+
+/// Why a text was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is JSON in which this key stands twice in its object.
+    Twice {
+        pointer: String,
+    },
+    /// It goes deeper than it may, here.
+    Deep {
+        pointer: String,
+        most: usize,
+    },
+    NotJson(String),
+}
+
+impl From<Unreadable> for Invalid {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::Twice { pointer } => {
+                Self::new("duplicate_key", "each key stands once in an object").at(pointer)
+            }
+            Unreadable::Deep { pointer, most } => {
+                Self::new("too_deep", format!("nested at most {most} deep")).at(pointer)
+            }
+            Unreadable::NotJson(why) => Self::new("bad_format", format!("no JSON: {why}")),
+        }
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::NotJson(why) => Self::new(Code::InvalidJson, format!("the body is not JSON: {why}")),
+            Unreadable::Deep { most, .. } => Self {
+                errors: vec![FieldProblem::from(Invalid::from(why))],
+                ..Self::new(Code::InvalidJson, format!("the body is nested more than {most} deep"))
+            },
+            Unreadable::Twice { .. } => Invalid::from(why).into(),
+        }
+    }
+}
 
 /// The value of `text`, nested at most `depth` deep.
-pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Failure> {
+pub fn read(text: &str, depth: usize) -> Result<Value, Unreadable> {
     let mut walk = Walk {
         path: Vec::new(),
         depth,
@@ -20,37 +62,15 @@ pub(crate) fn read(text: &str, depth: usize) -> Result<Value, Failure> {
     let read = Node(&mut walk).deserialize(&mut source);
     let read = read.and_then(|value| source.end().map(|()| value));
     read.map_err(|error| match walk.wrong {
-        Some(Wrong::Twice) => at(
-            Problem::new(
-                Code::InvalidRequest,
-                format!("{}: the key stands there twice", walk.pointer()),
-            ),
-            walk.pointer(),
-            "duplicate_key",
-            "each key stands once in an object".to_owned(),
-        ),
-        Some(Wrong::Deep) => at(
-            Problem::new(Code::InvalidJson, format!("the body is nested more than {depth} deep")),
-            walk.pointer(),
-            "too_deep",
-            format!("nested at most {depth} deep"),
-        ),
-        None => Failure::new(Code::InvalidJson, format!("the body is not JSON: {error}")),
+        Some(Wrong::Twice) => Unreadable::Twice {
+            pointer: walk.pointer(),
+        },
+        Some(Wrong::Deep) => Unreadable::Deep {
+            pointer: walk.pointer(),
+            most: depth,
+        },
+        None => Unreadable::NotJson(error.to_string()),
     })
-}
-
-fn at(problem: Problem, pointer: String, code: &str, detail: String) -> Failure {
-    let field = FieldProblem {
-        pointer,
-        code: code.to_owned(),
-        detail,
-        nearest: None,
-    };
-    Problem {
-        errors: vec![field],
-        ..problem
-    }
-    .into()
 }
 
 /// Where the reader is.
@@ -178,7 +198,7 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> (String, String, String) {
-        let Failure(problem) = read(text, 5).unwrap_err();
+        let problem = Problem::from(read(text, 5).unwrap_err());
         let error = problem.errors.first();
         let (pointer, rule) = error
             .map(|error| (error.pointer.clone(), error.code.clone()))
