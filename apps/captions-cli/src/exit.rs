@@ -69,7 +69,7 @@ impl From<Code> for Exit {
             | Code::ProviderUnavailable
             | Code::ProviderCircuitOpen
             | Code::ProviderTimeout => Self::Provider,
-            Code::RateLimited | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
+            Code::RateLimited | Code::BudgetExceeded | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
             Code::RouteNotFound
             | Code::CaptionNotFound
             | Code::BatchNotFound
@@ -82,6 +82,8 @@ impl From<Code> for Exit {
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists
+            | Code::BriefUnknown
+            | Code::VariantsFull
             | Code::Conflict
             | Code::IdempotencyInFlight
             | Code::IdempotencyKeyReused

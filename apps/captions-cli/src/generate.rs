@@ -48,7 +48,7 @@ pub(crate) async fn run(
             };
             written.map_err(|error| Failure::of_server(error, flag_of))?
         }
-        None => here(args, request, surroundings, screen).await?,
+        None => Box::pin(here(args, request, surroundings, screen)).await?,
     };
     if args.json {
         screen.document(&document)?;

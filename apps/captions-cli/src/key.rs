@@ -8,8 +8,9 @@ use captions_api::{
     problem::Code,
 };
 use captions_domain::{
+    budget::Budget,
     context::{Context, TenantId},
-    keys::{By, Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
+    keys::{By, Change, Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
     request::Invalid,
 };
 use captions_wiring::fresh_secret;
@@ -74,6 +75,10 @@ async fn create(args: &CreateArgs, surroundings: &Surroundings, screen: &mut Scr
                 requests_per_hour: limits.requests_per_hour,
                 tokens_per_minute: limits.tokens_per_minute,
                 concurrent_requests: limits.concurrent_requests,
+                budget: limits.budget.map(|limit| Budget {
+                    limit,
+                    per: limits.budget_period,
+                }),
             },
             digest: secret.digest(),
             last_four: secret.last_four(),
@@ -187,7 +192,7 @@ async fn revoke(
     let (id, tenant) = (id.parse::<KeyId>()?, tenant_of(tenant)?);
     let session = Session::of_store(surroundings, screen).await?;
     let cx = context(&session, tenant);
-    let revoked = session.keys().revoke(&cx, id, cx.now).await;
+    let revoked = session.keys().change(&cx, id, &Change::Revoke { at: cx.now }).await;
     session.close().await;
     let key = revoked?.ok_or_else(|| not_found(id, &cx))?;
     show_revoked(&KeyDocument::of(&key, cx.now), output, screen)
@@ -220,7 +225,11 @@ async fn rotate(
         let old = old.ok_or_else(|| not_found(id, &cx))?;
         let secret = secret()?;
         let successor = old.successor(KeyId(cx.fresh_id), &secret, cx.now);
-        if !session.keys().rotate(&cx, id, &successor, until).await? {
+        let change = Change::Rotate {
+            successor: Box::new(successor.clone()),
+            until,
+        };
+        if session.keys().change(&cx, id, &change).await?.is_none() {
             return Err(inactive(id));
         }
         Ok((successor, secret))

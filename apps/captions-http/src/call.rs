@@ -100,6 +100,7 @@ impl Call {
                 attempts: Arc::new(Attempts::up_to(state.limits.max_attempts)),
                 class: Class::Interactive,
                 notes: Arc::new(Notes::timed(Instant::now)),
+                payers: caller.payers(state.budget),
             },
             started,
             admission: Admission::default(),

@@ -12,7 +12,7 @@ use captions_api::{
 };
 use captions_domain::{
     fault::StoreError,
-    keys::{By, Key, KeyId, KeyLimits, Secret},
+    keys::{By, Change, Key, KeyId, KeyLimits, Secret},
     ports::KeyStore,
 };
 use captions_wiring::fresh_secret;
@@ -22,14 +22,14 @@ use crate::{
     body::JsonBody,
     call::{Call, KeyPath},
     failure::Failure,
-    history::page,
+    history::{Paging, page},
     openapi::{ChangingKey, CreatingKey, ListingKeys, ReadingKey},
     state::AppState,
 };
 
 /// Create a key
 ///
-/// A key of the caller's tenant. Its limits are those of the tenant.
+/// A key of the caller's tenant. Its limits are those of the tenant, and beside them a budget of its own if it says so.
 #[utoipa::path(
     post,
     path = "/v1/keys",
@@ -57,7 +57,10 @@ pub(crate) async fn create(
         tenant: call.cx.tenant.clone(),
         name: new.name,
         scopes: new.scopes,
-        limits: KeyLimits::default(),
+        limits: KeyLimits {
+            budget: new.budget,
+            ..KeyLimits::default()
+        },
         digest: secret.digest(),
         last_four: secret.last_four(),
         created_at: call.cx.now,
@@ -81,8 +84,7 @@ pub(crate) async fn create(
     operation_id = "list_keys",
     tag = "keys",
     params(
-        ("limit" = Option<u32>, Query, description = "How many, 1-100; 20 if not said.", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")
+        Paging
     ),
     responses((status = 200, description = "One page", body = KeyPage), ListingKeys)
 )]
@@ -132,7 +134,8 @@ pub(crate) async fn revoke(
     call: Call,
     KeyPath(id): KeyPath,
 ) -> Result<Json<KeyDocument>, Failure> {
-    let work = store(&state)?.revoke(&call.cx, id, call.cx.now);
+    let change = Change::Revoke { at: call.cx.now };
+    let work = store(&state)?.change(&call.cx, id, &change);
     let revoked = call.within(&state, Code::StoreUnavailable, work).await??;
     let key = revoked.ok_or_else(not_found)?;
     tracing::info!(key = %key.id, "key revoked");
@@ -167,9 +170,12 @@ pub(crate) async fn rotate(
     let secret = secret()?;
     let old = known(&state, &call, id).await?;
     let successor = old.successor(KeyId(call.cx.fresh_id), &secret, call.cx.now);
-    let until = call.cx.now.saturating_add(grace);
-    let work = store(&state)?.rotate(&call.cx, id, &successor, until);
-    if !call.within(&state, Code::StoreUnavailable, work).await?? {
+    let change = Change::Rotate {
+        successor: Box::new(successor.clone()),
+        until: call.cx.now.saturating_add(grace),
+    };
+    let work = store(&state)?.change(&call.cx, id, &change);
+    if call.within(&state, Code::StoreUnavailable, work).await??.is_none() {
         let detail = "only an active key is rotated; this one has expired or was revoked";
         return Err(Failure::new(Code::KeyInactive, detail));
     }

@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
+    budget::Budget,
     engine::Engine,
     limiter::Limiter,
+    money::Currency,
     ports::{KeyStore, UserStore},
 };
 use captions_wiring::{Batches, Providers, monitor::Monitor};
@@ -26,6 +28,10 @@ pub struct AppState {
     pub keys: Option<Keys>,
     /// How much each caller may ask; `None`: as much as it likes.
     pub callers: Option<Limiter>,
+    /// What each tenant may spend; `None`: as much as it likes.
+    pub budget: Option<Budget>,
+    /// The currency of the prices.
+    pub currency: Option<Currency>,
     /// How many requests of each caller are answered at the same moment.
     pub concurrency: Concurrency,
     /// `None`: there are no batches.
@@ -54,6 +60,8 @@ impl AppState {
             limits,
             keys: None,
             callers: None,
+            budget: None,
+            currency: None,
             concurrency: Concurrency::default(),
             batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),
@@ -80,19 +88,7 @@ pub struct Keys {
 pub struct Concurrency {
     /// For callers whose key says nothing else; 0: as many as like.
     pub limit: u64,
-    /// Servers that share the callers, each of which allows its part; 0 is 1.
-    pub replicas: u64,
     pub turns: Turns,
-}
-
-impl Concurrency {
-    /// What this server allows of a limit, of the usual one if a key has none of its own: at least one of each.
-    pub fn share(&self, own: Option<u64>) -> u64 {
-        match own.unwrap_or(self.limit) {
-            0 => 0,
-            limit => (limit / self.replicas.max(1)).max(1),
-        }
-    }
 }
 
 /// How long and how often.

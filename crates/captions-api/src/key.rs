@@ -1,7 +1,9 @@
 //! API keys on the wire.
 
 use captions_domain::{
+    budget::{Budget, Period},
     keys::{Key, KeyId, KeyLimits, KeyName, LONGEST_GRACE, Scope, Scopes, Secret, Standing},
+    money::Money,
     request::Invalid,
 };
 use serde::{Deserialize, Serialize};
@@ -15,11 +17,13 @@ use uuid::Uuid;
 
 use crate::{
     fields::Fields,
-    schema::{list, one_of, or_null, text, whole},
+    schema::{amount, list, one_of, or_null, text, whole},
 };
 
 /// What a key is for where nothing is said.
 pub const DEFAULT_SCOPES: [Scope; 2] = [Scope::Read, Scope::Write];
+/// The period of a budget where nothing is said.
+pub const DEFAULT_PERIOD: Period = Period::Month;
 /// How long the key before goes on after a rotation where nothing is said.
 pub const DEFAULT_GRACE: Duration = Duration::DAY;
 
@@ -59,7 +63,7 @@ pub struct KeyDocument {
 }
 
 /// Limits of a key's family; null: as the server has it for everybody, 0: none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitsDocument {
     #[schema(required)]
     pub requests_per_minute: Option<u64>,
@@ -70,6 +74,12 @@ pub struct LimitsDocument {
     /// Requests that are being answered at the same moment.
     #[schema(required)]
     pub concurrent_requests: Option<u64>,
+    /// What may be spent in each period, a decimal number.
+    #[schema(required)]
+    pub budget: Option<String>,
+    /// day or month, in UTC; null without a budget of its own.
+    #[schema(required)]
+    pub budget_period: Option<String>,
 }
 
 impl From<KeyLimits> for LimitsDocument {
@@ -79,6 +89,8 @@ impl From<KeyLimits> for LimitsDocument {
             requests_per_hour: limits.requests_per_hour,
             tokens_per_minute: limits.tokens_per_minute,
             concurrent_requests: limits.concurrent_requests,
+            budget: limits.budget.map(|budget| budget.limit.to_string()),
+            budget_period: limits.budget.map(|budget| budget.per.as_str().to_owned()),
         }
     }
 }
@@ -151,6 +163,7 @@ pub struct NewKey {
     pub name: KeyName,
     pub scopes: Scopes,
     pub expires_at: Option<OffsetDateTime>,
+    pub budget: Option<Budget>,
 }
 
 /// Reads the body that makes a key, `now`. `Err` names every broken rule.
@@ -162,6 +175,12 @@ pub fn parse_new(body: &Value, now: OffsetDateTime) -> Result<NewKey, Vec<Invali
         .list("scopes", Scope::ALL.len(), |scope| Ok(scope.parse::<Scope>()?))
         .value();
     let expires_at = fields.text("expires_at", |text| end(text, now)).value();
+    let limit = fields.text("budget", str::parse::<Money>).value();
+    let per = fields.text("budget_period", str::parse::<Period>).value();
+    if per.is_some() && limit.is_none() {
+        let rule = "a period says nothing without a budget";
+        fields.refuse("budget_period", Invalid::new("not_supported", rule));
+    }
     let scopes = Scopes::new(scopes.unwrap_or_else(|| DEFAULT_SCOPES.to_vec()));
     if scopes.is_empty() {
         fields.refuse("scopes", Invalid::new("too_short", "a key has at least 1 scope"));
@@ -174,6 +193,10 @@ pub fn parse_new(body: &Value, now: OffsetDateTime) -> Result<NewKey, Vec<Invali
         name,
         scopes,
         expires_at,
+        budget: limit.map(|limit| Budget {
+            limit,
+            per: per.unwrap_or(DEFAULT_PERIOD),
+        }),
     })
 }
 
@@ -220,6 +243,19 @@ impl PartialSchema for NewKeyBody {
                     "When it ends, as in 2027-01-31T12:00:00Z; never if not said.",
                     20,
                     40,
+                )),
+            )
+            .property(
+                "budget",
+                or_null(amount(
+                    "What it and its successors may spend in each period, as in 25.00, beside what the tenant may; 0 or not said: no budget of its own.",
+                )),
+            )
+            .property(
+                "budget_period",
+                or_null(one_of(
+                    "The period of the calendar, in UTC; only with budget, and month if not said.",
+                    Period::NAMES.iter().copied(),
                 )),
             )
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))

@@ -5,8 +5,9 @@ mod code;
 use std::time::Duration;
 
 use captions_domain::{
-    engine::GenerateError,
-    fault::{Fault, FaultKind, LlmError, PortError, Rejection, StoreError},
+    engine::{GenerateError, MoreError},
+    fault::{Fault, FaultKind, LlmError, PortError, Rejection, StoreError, Unpaid},
+    more::Unwritable,
     request::Invalid,
 };
 use serde::{Deserialize, Serialize};
@@ -124,6 +125,12 @@ impl Problem {
         self
     }
 
+    /// Names the end of the period that a budget is for.
+    fn in_period(mut self, ends_in: Duration) -> Self {
+        self.retry_after_ms = Some(millis(ends_in));
+        self
+    }
+
     /// Names the provider calls begun.
     #[must_use]
     pub const fn after(mut self, attempts: u32) -> Self {
@@ -197,6 +204,19 @@ impl From<&GenerateError> for Problem {
     }
 }
 
+impl From<&MoreError> for Problem {
+    fn from(error: &MoreError) -> Self {
+        let code = match error {
+            MoreError::Generate(error) => return error.into(),
+            MoreError::Unwritable(Unwritable::NoBrief) => Code::BriefUnknown,
+            MoreError::Unwritable(Unwritable::Full) => Code::VariantsFull,
+            MoreError::Gone => Code::CaptionNotFound,
+            MoreError::Changed => Code::Conflict,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 impl From<&LlmError> for Problem {
     fn from(error: &LlmError) -> Self {
         let code = match error {
@@ -214,6 +234,10 @@ impl From<&LlmError> for Problem {
                 ..
             } => Code::ProviderRejected,
             LlmError::Unusable { .. } => Code::ProviderBadOutput,
+            LlmError::Unpaid(Unpaid::OverBudget { ends_in, .. }) => {
+                return Self::new(Code::BudgetExceeded, format!("no caption: {error}")).in_period(*ends_in);
+            }
+            LlmError::Unpaid(Unpaid::Uncounted(_)) => Code::StoreUnavailable,
             LlmError::Fault(fault) => match fault.kind {
                 FaultKind::Timeout => Code::ProviderTimeout,
                 FaultKind::Unavailable => Code::ProviderUnavailable,

@@ -24,6 +24,12 @@ pub fn identifier(description: &str) -> Schema {
     string(description).pattern(Some("^[A-Za-z0-9_-]{1,100}$")).into()
 }
 
+/// An amount of money, a decimal number.
+pub fn amount(description: &str) -> Schema {
+    let pattern = "^(1000000000(\\.0{1,6})?|[0-9]{1,9}(\\.[0-9]{1,6})?)$";
+    string(description).pattern(Some(pattern)).examples(["25.00"]).into()
+}
+
 /// A BCP 47 language tag.
 pub fn language(description: &str) -> Schema {
     string(description).examples(["en", "pt-BR", "zh-Hant"]).into()

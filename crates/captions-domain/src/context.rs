@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::request::Invalid;
+use crate::{budget::Payer, request::Invalid};
 
 mod notes;
 
@@ -88,6 +88,11 @@ impl Attempts {
         self.begun() >= self.limit
     }
 
+    /// How many more may be begun.
+    pub fn left(&self) -> u32 {
+        self.limit.saturating_sub(self.begun())
+    }
+
     /// Calls begun so far.
     pub fn begun(&self) -> u32 {
         self.begun.load(Ordering::Relaxed)
@@ -123,6 +128,8 @@ pub struct Context {
     pub class: Class,
     /// What went less well so far, and what is to be told of how it went.
     pub notes: Arc<Notes>,
+    /// Whose budgets the calls of this request count against, every one of them; empty: nobody's.
+    pub payers: Arc<[Payer]>,
 }
 
 impl Context {

@@ -13,6 +13,7 @@ use std::{
 use futures_util::stream::BoxStream;
 
 use self::desk::{Desk, beside};
+pub use self::more::{Grown, MoreError};
 
 use crate::{
     answers::{AnswerCache, Found, Unwritten, Wish, Written},
@@ -21,7 +22,7 @@ use crate::{
     choice::{CacheUse, nearest},
     context::Context,
     engagement::{Results, Unknown},
-    fault::{LlmError, StoreError},
+    fault::{LlmError, StoreError, Unpaid},
     injection,
     key::{caption_key, edition_key},
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
@@ -31,6 +32,7 @@ use crate::{
 };
 
 mod desk;
+mod more;
 mod past;
 mod rewrite;
 mod stream;
@@ -126,7 +128,7 @@ impl Job {
 impl Engine {
     /// Answers one request. `cx` is this request's own: what its notes hold at the end is the answer's `degraded`.
     pub async fn generate(&self, cx: &Context, request: &CaptionRequest) -> Result<Answer, GenerateError> {
-        let job = self.prepare(cx, request).await?;
+        let job = self.prepare(cx, request, None).await?;
         let reading = job.reading(cx);
         let found = self
             .answers
@@ -146,9 +148,20 @@ impl Engine {
         Ok(None)
     }
 
-    /// Who asks for another caption than those seen cannot share one that was being written for somebody who did not.
+    /// Who asks for another caption than those seen cannot share one that was being written for somebody who did not, and
+    /// nobody shares the end of somebody else's budget.
     async fn own(&self, cx: &Context, job: &Job, found: Found<Written, Unwritten>) -> Found<Written, Unwritten> {
-        if !(job.desk.request.regenerate && matches!(found, Found::Loaded { shared: true, .. })) {
+        let is_other_s = match &found {
+            Found::Loaded { shared, .. } => *shared && job.desk.request.regenerate,
+            Found::Failed { error, .. } => match &error.error {
+                LlmError::Unpaid(Unpaid::OverBudget { account, .. }) => {
+                    !cx.payers.iter().any(|payer| payer.account == *account)
+                }
+                _ => false,
+            },
+            Found::Hit { .. } | Found::Stale { .. } => false,
+        };
+        if !is_other_s {
             return found;
         }
         let wish = Wish {
@@ -158,8 +171,13 @@ impl Engine {
         self.answers.read(cx, &job.key, wish, job.desk.whole()).await
     }
 
-    /// Preferences, then the brief and the key that both make.
-    async fn prepare(&self, cx: &Context, request: &CaptionRequest) -> Result<Job, GenerateError> {
+    /// Preferences, then the brief and the key that both make. `shown`: what there is already for the same question.
+    async fn prepare(
+        &self,
+        cx: &Context,
+        request: &CaptionRequest,
+        shown: Option<Written>,
+    ) -> Result<Job, GenerateError> {
         let chain = self.llm.describe();
         self.knows(request.provider.as_ref())?;
         if self.rungs.is_empty() || !request.allow_fallback {
@@ -191,7 +209,9 @@ impl Engine {
             stale: request.allow_fallback && self.options.stale && !request.regenerate,
             owner: request.user.as_ref().map(|user| edition_key(&cx.tenant, user)),
         };
-        let kept = if request.regenerate && wish.cache != CacheUse::Bypass {
+        let kept = if shown.is_some() {
+            shown
+        } else if request.regenerate && wish.cache != CacheUse::Bypass {
             self.answers.kept(cx, &key, wish.owner.as_ref()).await
         } else {
             None
@@ -312,7 +332,7 @@ impl Engine {
         let attempts = failure.attempts.max(cx.attempts.begun());
         let error = failure.error;
         // A refusal is an answer. Asking somebody else would be a way around it.
-        if !desk.request.allow_fallback || matches!(error, LlmError::Refused) {
+        if !desk.request.allow_fallback || error.is_final() {
             return Err(GenerateError::Provider { error, attempts });
         }
         if let Some((value, age)) = stale {

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
+use crate::budget::Account;
+
 /// What happened to a call to a store, a cache or a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
@@ -201,11 +203,35 @@ pub enum LlmError {
         /// Short, free of user text.
         detail: String,
     },
+    /// The call was not made, because nobody pays for it.
+    #[error(transparent)]
+    Unpaid(#[from] Unpaid),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
+/// Why a call is not paid for.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unpaid {
+    /// What it may cost does not fit into what is left of the budget.
+    #[error("the budget does not cover what the call may cost")]
+    OverBudget {
+        /// Whose it is.
+        account: Account,
+        /// Until the next period begins.
+        ends_in: Duration,
+    },
+    /// Where budgets are counted is away, and nothing is spent uncounted. What costs nothing may still answer.
+    #[error("the budget cannot be counted at the moment: {0}")]
+    Uncounted(Fault),
+}
+
 impl LlmError {
+    /// True if it is the answer to the request, so that nobody else is asked in the place of who gave it.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Refused | Self::Unpaid(Unpaid::OverBudget { .. }))
+    }
+
     /// An answer that cannot be used.
     pub fn unusable(detail: impl Into<String>) -> Self {
         Self::Unusable { detail: detail.into() }
@@ -218,6 +244,8 @@ impl LlmError {
             Self::TooLong => "too_long",
             Self::Rejected { .. } => "rejected",
             Self::Unusable { .. } => "unusable",
+            Self::Unpaid(Unpaid::OverBudget { .. }) => "over_budget",
+            Self::Unpaid(Unpaid::Uncounted(_)) => "budget_uncounted",
             Self::Fault(fault) => fault.kind.as_str(),
         }
     }
@@ -226,7 +254,8 @@ impl LlmError {
 impl PortError for LlmError {
     fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Refused | Self::TooLong | Self::Rejected { .. } | Self::Unusable { .. } => None,
+            // A budget says nothing about the provider.
+            Self::Refused | Self::TooLong | Self::Rejected { .. } | Self::Unusable { .. } | Self::Unpaid(_) => None,
             Self::Fault(fault) => Some(fault),
         }
     }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 pub use self::text::{NotAKey, PREFIX};
 use crate::{
+    budget::Budget,
     choice::Unknown,
     context::TenantId,
     quota::{Plan, Unit, Window},
@@ -236,12 +237,16 @@ pub struct KeyLimits {
     /// Requests that are being answered at the same moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrent_requests: Option<u64>,
+    /// Money in a period of the calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 impl KeyLimits {
-    /// True if nothing differs from the settings.
+    /// True if no limit of rate differs from the settings. Money is counted apart.
     pub fn is_default(&self) -> bool {
-        *self == Self::default()
+        let rates = Self { budget: None, ..*self };
+        rates == Self::default()
     }
 
     /// The windows that count for the family: its own, and where it has none those of `default`.
@@ -318,6 +323,11 @@ impl Key {
         }
     }
 
+    /// Its family with the budget that this has of its own.
+    pub fn own_budget(&self) -> Option<(String, Budget)> {
+        self.limits.budget.map(|budget| (self.family.to_string(), budget))
+    }
+
     /// The key that takes this one's place: another secret, the same rights. One that ends gets as long a life as this one
     /// had.
     #[must_use]
@@ -334,6 +344,16 @@ impl Key {
             ..self.clone()
         }
     }
+}
+
+/// What becomes of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Puts `successor` beside it, and ends it at `until` or as it would have ended, whichever is first: both or neither.
+    /// Only a key that is active at the time of `successor.created_at`.
+    Rotate { successor: Box<Key>, until: OffsetDateTime },
+    /// For good, at this time unless it was revoked before.
+    Revoke { at: OffsetDateTime },
 }
 
 /// By what a key is looked for.

@@ -193,6 +193,7 @@ mod tests {
             attempts: Arc::new(Attempts::up_to(3)),
             class: Class::Interactive,
             notes: Arc::default(),
+            payers: Arc::default(),
         }
     }
 

@@ -30,6 +30,11 @@ impl Money {
     }
 
     #[must_use]
+    pub const fn times(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(count as u64))
+    }
+
+    #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
@@ -154,6 +159,11 @@ impl Prices {
             output: Money::ZERO,
             currency,
         }
+    }
+
+    /// True if no tokens cost anything.
+    pub const fn is_free(&self) -> bool {
+        self.input.0 == 0 && self.output.0 == 0
     }
 
     /// What so many tokens cost. Less than a millionth counts as one.

@@ -14,16 +14,17 @@ use time::OffsetDateTime;
 
 use crate::{
     batch::{Batch, BatchId, Change, NewBatch, Outcome, Page, Settlement, Taken, Ticket, Turn},
+    budget::{Spend, Spent},
     caption::{CaptionId, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
-    history::{Amendment, Extent, Filter},
-    keys::{By, Key, KeyId},
+    history::{Amendment, Extent, Filter, Removed},
+    keys::{By, Change as KeyChange, Key, KeyId},
     once::{Standing, Step},
     prompt::{Prompt, Task},
-    quota::{Decision, Plan, Take},
+    quota::{Decision, Plan, Presence, Take},
     request::{Language, ProviderName, UserId},
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 
 /// What a writer expects to find.
@@ -45,6 +46,10 @@ pub trait UserStore: Send + Sync {
     /// Only the preferences, for the path of every request; `None` if there is no such user. An older copy, served because
     /// the store is away, is noted as [`Degraded::PreferencesStale`](crate::caption::Degraded) in [`Context::notes`].
     async fn preferences(&self, cx: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError>;
+
+    /// Users of this tenant without their preferences, in the order of the bytes of their ids, at most `limit`, behind
+    /// `after` if given. How long it takes MUST NOT depend on how many there are.
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError>;
 
     /// Writes the user as given, except for `version`, which becomes 1 or the expected version + 1 and is returned.
     /// MUST be atomic and MUST return [`StoreError::Conflict`] if the expectation does not hold.
@@ -88,9 +93,9 @@ pub trait CaptionStore: Send + Sync {
         expect: Option<u64>,
     ) -> Result<Option<u64>, StoreError>;
 
-    /// Removes captions, for good ([`CaptionStore::append`]), and returns how many there were; with a user's go what
-    /// is kept of calls about the user.
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError>;
+    /// Removes captions, for good ([`CaptionStore::append`]); with a user's go what is kept of calls about the user, and in
+    /// batches. Returns what there was. Whatever begins after the first of it is gone knows that it is erased.
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError>;
 
     /// Takes a step with the record of a call that was given a key (see [`once`](crate::once)), by one clock for all who
     /// share the store. MUST be atomic: of all who claim the same call at the same time one holds it. Only
@@ -260,9 +265,14 @@ impl QuotaKey {
 pub trait Quota: Send + Sync {
     /// Decides as [`Meter::take`](crate::quota::Meter::take) does, in one step and by one clock for all who share the key.
     async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault>;
+
+    /// Counts those who are there at the same moment, in one step and by one clock for all who share the key. `Some`: the one
+    /// is in, and so many more could be; `None`: there are as many as may be, and nothing is changed. Who leaves without
+    /// being there, or twice, is no error. Has nothing to do with what is taken under the same key.
+    async fn attend(&self, cx: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault>;
 }
 
-/// API keys. Times are kept to the microsecond.
+/// API keys, and the money that is spent with them. Times are kept to the microsecond.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait KeyStore: Send + Sync {
@@ -276,23 +286,17 @@ pub trait KeyStore: Send + Sync {
     /// Keys of this tenant, newest first, at most `limit`, older than `before` if given.
     async fn list(&self, cx: &Context, before: Option<KeyId>, limit: u32) -> Result<Vec<Key>, StoreError>;
 
-    /// Puts `successor` beside the key `old` of this tenant, which ends at `until` or as it would have, whichever is first:
-    /// both or neither. `false`, and nothing done, if there is no such key that is active at the time of
-    /// `successor.created_at`.
-    async fn rotate(
-        &self,
-        cx: &Context,
-        old: KeyId,
-        successor: &Key,
-        until: OffsetDateTime,
-    ) -> Result<bool, StoreError>;
-
-    /// Revokes a key of this tenant for good, at this time unless it was before, and returns it as it is then; `None` if
-    /// there is none.
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError>;
+    /// Changes a key of this tenant, and returns it as it is then; `None`, and nothing done, if there is none to which the
+    /// change applies.
+    async fn change(&self, cx: &Context, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError>;
 
     /// Notes when keys of whichever tenants were used last. Never sets a time back.
     async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError>;
+
+    /// Takes a step with an account of this tenant (see [`budget`](crate::budget)). MUST be atomic: of all who reserve at the
+    /// same time together no more is granted than fits. The id of a reservation that is open is refused a second time, or is
+    /// an error, and takes nothing.
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError>;
 }
 
 /// What kind of writer a provider is. Callers are told, and nothing lower is swapped in silently.

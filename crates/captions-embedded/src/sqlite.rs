@@ -1,10 +1,12 @@
 //! [`SqliteStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` in one file of this machine.
 
 mod batches;
+mod budgets;
 mod captions;
 pub(crate) mod fault;
 mod keys;
 pub(crate) mod migrations;
+pub(crate) mod more;
 mod once;
 pub(crate) mod users;
 

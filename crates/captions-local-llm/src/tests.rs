@@ -50,6 +50,7 @@ pub(crate) fn context() -> Context {
         attempts: Attempts::up_to(3).into(),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }
 

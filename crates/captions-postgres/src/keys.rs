@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use captions_domain::{
+    budget::{Spend, Spent},
     context::{Context, TenantId},
     fault::StoreError,
-    keys::{By, Key, KeyDigest, KeyId, KeyName},
+    keys::{By, Change, Key, KeyDigest, KeyId, KeyName},
     ports::KeyStore,
     request::Invalid,
 };
@@ -85,33 +86,31 @@ impl KeyStore for PgStore {
         Ok(rows.iter().map(key_of).collect::<Result<_, _>>().map_err(fault)?)
     }
 
-    async fn rotate(
-        &self,
-        cx: &Context,
-        old: KeyId,
-        successor: &Key,
-        until: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        // One statement, and so both or neither.
-        let query = sqlx::query(with_columns!(
-            "WITH before AS (UPDATE api_keys SET expires_at = LEAST(expires_at, $13) \
-             WHERE id = $14 AND tenant = $15 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9) \
-             RETURNING id) INSERT INTO api_keys (",
-            ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM before"
-        ));
-        let query = bind(query, successor)
-            .bind(to_microsecond(until))
-            .bind(old.0)
-            .bind(cx.tenant.as_str());
-        Ok(self.pool.execute(query).await? > 0)
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        let query = sqlx::query(with_columns!(
-            "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE id = $1 AND tenant = $2 RETURNING ",
-            ""
-        ));
-        let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(to_microsecond(at));
+    async fn change(&self, cx: &Context, id: KeyId, change: &Change) -> Result<Option<Key>, StoreError> {
+        let query = match change {
+            // One statement, and so both or neither.
+            Change::Rotate { successor, until } => {
+                let query = sqlx::query(concat!(
+                    "WITH before AS (UPDATE api_keys SET expires_at = LEAST(expires_at, $13) \
+                     WHERE id = $14 AND tenant = $15 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9) \
+                     RETURNING *), ",
+                    with_columns!("after AS (INSERT INTO api_keys (", ") "),
+                    "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM before) ",
+                    with_columns!("SELECT ", " FROM before")
+                ));
+                bind(query, successor)
+                    .bind(to_microsecond(*until))
+                    .bind(id.0)
+                    .bind(cx.tenant.as_str())
+            }
+            Change::Revoke { at } => sqlx::query(with_columns!(
+                "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3) WHERE id = $1 AND tenant = $2 RETURNING ",
+                ""
+            ))
+            .bind(id.0)
+            .bind(cx.tenant.as_str())
+            .bind(to_microsecond(*at)),
+        };
         let row = self.pool.fetch_optional(query).await?;
         Ok(row.map(|row| key_of(&row)).transpose().map_err(fault)?)
     }
@@ -126,6 +125,10 @@ impl KeyStore for PgStore {
         );
         self.pool.execute(query.bind(ids).bind(times)).await?;
         Ok(())
+    }
+
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        self.step(cx, spend).await
     }
 }
 

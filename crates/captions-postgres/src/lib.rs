@@ -1,6 +1,7 @@
 //! [`PgStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` on Postgres.
 
 mod batches;
+mod budgets;
 mod captions;
 mod fault;
 mod keys;

@@ -12,20 +12,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use captions_domain::{
     batch::{Batch, BatchId, Change, NewBatch, Outcome, Page, Settlement, Taken, Ticket, Turn},
+    budget::{self, Spend, Spent},
     caption::{CaptionId, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
-    history::{Amendment, Extent, Filter},
-    keys::{By, Key, KeyId},
+    history::{Amendment, Extent, Filter, Removed},
+    keys::{By, Change as KeyChange, Key, KeyId},
     once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
         KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
-    quota::{Decision, Plan, Take},
+    quota::{Decision, Plan, Presence, Take},
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use time::OffsetDateTime;
 
@@ -67,6 +68,14 @@ impl<P: UserStore + ?Sized> UserStore for Guarded<P> {
         self.policy
             .run(cx, "users.preferences", Repeat::Read, || {
                 self.inner.preferences(cx, user)
+            })
+            .await
+    }
+
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.policy
+            .run(cx, "users.list", Repeat::Read, || {
+                self.inner.list(cx, after.clone(), limit)
             })
             .await
     }
@@ -122,7 +131,13 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
         expect: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
         // A change whose answer was lost would meet its own version and report a conflict that nobody caused.
-        let repeat = if expect.is_some() { Repeat::Never } else { Repeat::Safe };
+        // Variants are known by the call that added them.
+        let is_known = matches!(amendment, Amendment::More(_));
+        let repeat = if expect.is_some() && !is_known {
+            Repeat::Never
+        } else {
+            Repeat::Safe
+        };
         self.policy
             .run(cx, "captions.amend", repeat, || {
                 self.inner.amend(cx, id, amendment, expect)
@@ -130,7 +145,7 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
             .await
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         self.policy
             .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, extent))
             .await
@@ -241,6 +256,14 @@ impl<P: Quota + ?Sized> Quota for Guarded<P> {
             .run(cx, "quota.take", Repeat::Never, || self.inner.take(cx, key, plan, take))
             .await
     }
+
+    async fn attend(&self, cx: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault> {
+        self.policy
+            .run(cx, "quota.attend", Repeat::Safe, || {
+                self.inner.attend(cx, key, presence)
+            })
+            .await
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -264,30 +287,32 @@ impl<P: KeyStore + ?Sized> KeyStore for Guarded<P> {
             .await
     }
 
-    async fn rotate(
-        &self,
-        cx: &Context,
-        old: KeyId,
-        successor: &Key,
-        until: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        // A second try after a lost answer would meet its own successor.
+    async fn change(&self, cx: &Context, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
+        let repeat = match change {
+            // A second try after a lost answer would meet its own successor.
+            KeyChange::Rotate { .. } => Repeat::Never,
+            KeyChange::Revoke { .. } => Repeat::Safe,
+        };
         self.policy
-            .run(cx, "keys.rotate", Repeat::Never, || {
-                self.inner.rotate(cx, old, successor, until)
-            })
-            .await
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        self.policy
-            .run(cx, "keys.revoke", Repeat::Safe, || self.inner.revoke(cx, id, at))
+            .run(cx, "keys.change", repeat, || self.inner.change(cx, id, change))
             .await
     }
 
     async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         self.policy
             .run(cx, "keys.used", Repeat::Safe, || self.inner.used(cx, uses))
+            .await
+    }
+
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        let repeat = match spend.step {
+            // A second try after a lost answer would meet its own reservation.
+            budget::Step::Reserve { .. } => Repeat::Never,
+            budget::Step::Settle { .. } => Repeat::Safe,
+            budget::Step::Look => Repeat::Read,
+        };
+        self.policy
+            .run(cx, "keys.spend", repeat, || self.inner.spend(cx, spend))
             .await
     }
 }
@@ -332,7 +357,7 @@ impl<P: LlmProvider + ?Sized> LlmProvider for Guarded<P> {
 fn judge(error: &LlmError) -> Verdict {
     match error {
         LlmError::Unusable { .. } => Verdict::Sick,
-        LlmError::Refused | LlmError::TooLong | LlmError::Rejected { .. } => Verdict::Neutral,
+        LlmError::Refused | LlmError::TooLong | LlmError::Rejected { .. } | LlmError::Unpaid(_) => Verdict::Neutral,
         LlmError::Fault(fault) => Verdict::of(fault),
     }
 }

@@ -24,9 +24,10 @@ use std::{
 
 use async_trait::async_trait;
 use captions_domain::{
+    budget::{Spend, Spent},
     context::{Attempts, Class, Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
-    keys::{By, Key, KeyDigest, KeyId, Standing},
+    keys::{By, Change, Key, KeyDigest, KeyId, Standing},
     ports::{Cache, CacheKey, Invalidation, Invalidations, KeyStore},
     quota::{Amount, Meter, Plan, Take, Unit, Window},
 };
@@ -351,6 +352,7 @@ fn housekeeping() -> Context {
         attempts: Arc::new(Attempts::up_to(0)),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }
 
@@ -379,35 +381,21 @@ impl KeyStore for CachedKeys {
         self.0.store.list(cx, before, limit).await
     }
 
-    async fn rotate(
-        &self,
-        cx: &Context,
-        old: KeyId,
-        successor: &Key,
-        until: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        let is_done = self.0.store.rotate(cx, old, successor, until).await?;
-        if is_done {
-            match self.0.store.find(cx, By::Id(old)).await {
-                Ok(Some(old)) => self.0.changed(cx, old.digest).await,
-                Ok(None) => {}
-                // It is done all the same, and the new secret must not be lost for that.
-                Err(_) => self.0.hear(&Invalidation::Everything),
-            }
-        }
-        Ok(is_done)
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        let revoked = self.0.store.revoke(cx, id, at).await?;
-        if let Some(key) = &revoked {
+    async fn change(&self, cx: &Context, id: KeyId, change: &Change) -> Result<Option<Key>, StoreError> {
+        let changed = self.0.store.change(cx, id, change).await?;
+        if let Some(key) = &changed {
             self.0.changed(cx, key.digest).await;
         }
-        Ok(revoked)
+        Ok(changed)
     }
 
     async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         self.0.store.used(cx, uses).await
+    }
+
+    /// Never from memory.
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        self.0.store.spend(cx, spend).await
     }
 }
 

@@ -77,6 +77,7 @@ pub enum Operation {
     KeysRotate,
     KeysRevoke,
     KeysUsed,
+    KeysSpend,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -89,7 +90,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::Rewrite,
@@ -115,6 +116,7 @@ impl Operation {
         Self::KeysRotate,
         Self::KeysRevoke,
         Self::KeysUsed,
+        Self::KeysSpend,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -156,6 +158,7 @@ impl Operation {
             Self::KeysRotate => "keys.rotate",
             Self::KeysRevoke => "keys.revoke",
             Self::KeysUsed => "keys.used",
+            Self::KeysSpend => "keys.spend",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

@@ -37,6 +37,7 @@ pub(crate) fn context(time: Duration, attempts: u32) -> Context {
         attempts: Arc::new(Attempts::up_to(attempts)),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }
 

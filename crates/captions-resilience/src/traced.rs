@@ -87,6 +87,7 @@ const fn error_type(error: &LlmError) -> &'static str {
         LlmError::Refused => "refused",
         LlmError::TooLong => "too_long",
         LlmError::Unusable { .. } => "unusable",
+        LlmError::Unpaid(_) => "unpaid",
         LlmError::Fault(fault) => match fault.kind {
             FaultKind::Timeout => "timeout",
             kind => kind.as_str(),

@@ -1,6 +1,7 @@
 //! The contract suites: one per port, run on every implementation.
 
 pub mod batches;
+pub mod budgets;
 pub mod cache;
 pub mod captions;
 mod cut;

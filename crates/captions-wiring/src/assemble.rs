@@ -7,11 +7,14 @@ use std::{
 };
 
 use captions_domain::{
+    budget::{Budget, Payer},
     context::{Attempts, Class, Context, TenantId},
     engine::{Engine, Options},
     fault::{Fault, LlmError},
     limiter::Limiter,
-    ports::{KeyStore, UserStore},
+    money::Currency,
+    ports::{KeyStore, Quota, UserStore},
+    prompt::Templates,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
@@ -21,6 +24,7 @@ use captions_resilience::{
     keys::CachedKeys,
     monitor::{Dependency, Monitor, watch_event_loop, watched::Watched},
     policy::Policy,
+    priced::Ledger,
     tasks::Tasks,
 };
 use time::OffsetDateTime;
@@ -106,6 +110,12 @@ pub struct Assembled {
     pub keys_required: bool,
     /// How much each caller may ask whose key says nothing else. The app knows who asks.
     pub callers: Limiter,
+    /// Where limits are counted, together with other replicas where that can be.
+    pub quota: Arc<dyn Quota>,
+    /// What each tenant may spend; `None`: as much as it likes.
+    pub budget: Option<Budget>,
+    /// The currency of the prices.
+    pub currency: Currency,
     /// The users for those who only show them: a copy of a moment ago will do.
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
@@ -139,6 +149,7 @@ impl Assembled {
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
             class: Class::Interactive,
             notes: Arc::default(),
+            payers: Payer::all(None, self.budget),
         }
     }
 
@@ -218,6 +229,32 @@ pub async fn assemble(settings: &Settings) -> Result<Assembled, AssembleError> {
     assembled
 }
 
+/// The policy of all that goes to the store, and its figures.
+fn store_policy(settings: &Settings, cpus: u32, store: &Store, monitor: &Monitor) -> Policy {
+    let policy = Policy::new(policies::store(&settings.database, cpus));
+    let policy = monitor.watch(Dependency::Database, policy);
+    let (pool, queue) = (store.clone(), policy.clone());
+    monitor.pool(move || gauges::pool(&pool, &queue));
+    policy
+}
+
+/// Where budgets are counted.
+fn ledger(settings: &Settings, keys: &Arc<dyn KeyStore>, monitor: &Monitor, tasks: &Tasks) -> Ledger {
+    Ledger {
+        keys: Arc::new(Watched::new(Arc::clone(keys), monitor.clone())),
+        tasks: tasks.clone(),
+        lease: settings.budgets.lease,
+    }
+}
+
+fn options(settings: &Settings, templates: Templates) -> Options {
+    Options {
+        caption_ttl: settings.cache.caption(),
+        stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
+        templates,
+    }
+}
+
 async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, AssembleError> {
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     let templates = prompts::templates(settings)?;
@@ -226,9 +263,17 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     watch_process(&monitor);
     let (layers, cache_component) = caches::layers(settings, cpus, tasks, &monitor)?;
     let quota = limits::quota(settings, cpus, &cache_component)?;
+    let policy = store_policy(settings, cpus, &store, &monitor);
+    let Ports {
+        users,
+        captions,
+        keys,
+        batches,
+    } = store.guarded(&policy);
+    let ledger = ledger(settings, &keys, &monitor, tasks);
     let (tables, writers, ()) = tokio::join!(
         Tables::prepare(&store, settings.database.migrate, tasks),
-        writers(settings, &quota, &monitor),
+        writers(settings, &quota, &monitor, &ledger),
         cache_component.greet()
     );
     let tables = tables?;
@@ -240,16 +285,6 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         cold,
     } = writers?;
 
-    let policy = Policy::new(policies::store(&settings.database, cpus));
-    let policy = monitor.watch(Dependency::Database, policy);
-    let (pool, queue) = (store.clone(), policy.clone());
-    monitor.pool(move || gauges::pool(&pool, &queue));
-    let Ports {
-        users,
-        captions,
-        keys,
-        batches,
-    } = store.guarded(&policy);
     let known_keys = keys::cached(keys, layers.as_ref(), &settings.auth, tasks);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
@@ -277,14 +312,12 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         answers: caches.answers(&monitor),
         llm: Arc::new(Watched::new(chain, monitor.clone())),
         rungs,
-        options: Options {
-            caption_ttl: settings.cache.caption(),
-            stale: settings.fallback.stale && !settings.cache.stale.is_zero(),
-            templates,
-        },
+        options: options(settings, templates),
     });
     let callers = limits::callers(&settings.limits, &quota);
+    let budget = limits::budget(&settings.budgets);
     let batches = Batches::new(Parts {
+        budget,
         queue: Arc::new(Watched::new(batches, monitor.clone())),
         shared: caches::told_by(layers.as_ref()),
         engine: Arc::clone(&engine),
@@ -303,6 +336,9 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
         keys_required: settings.auth.is_required(settings.server.listen),
         callers,
+        quota,
+        budget,
+        currency: settings.budgets.currency,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
         replays: caches::replays(layers.as_ref()),

@@ -19,6 +19,7 @@ use std::{
 
 use captions_domain::{
     batch::{Backlog, BatchId, Claimed, Forms, NewBatch, Settlement, Tidy, Turn},
+    budget::Budget,
     context::{Attempts, Class, Context, TenantId},
     engine::Engine,
     fault::StoreError,
@@ -65,6 +66,7 @@ struct Inner {
     engine: Arc<Engine>,
     /// Without the limits that keys have of their own.
     callers: Limiter,
+    budget: Option<Budget>,
     settings: settings::Batches,
     /// Provider calls that one try of an item may begin.
     max_attempts: u32,
@@ -109,6 +111,8 @@ pub(crate) struct Parts {
     pub(crate) shared: Option<(Arc<dyn Cache>, Invalidations)>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) callers: Limiter,
+    /// What each tenant may spend.
+    pub(crate) budget: Option<Budget>,
     pub(crate) settings: settings::Batches,
     pub(crate) max_attempts: u32,
     /// What the background work has in all once the process is to end.
@@ -124,6 +128,7 @@ impl Batches {
             shared,
             engine: parts.engine,
             callers: parts.callers,
+            budget: parts.budget,
             settings: parts.settings,
             max_attempts: parts.max_attempts,
             // The rest is for giving the items back.
@@ -396,6 +401,7 @@ impl Inner {
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
             class: Class::Batch,
             notes: Arc::default(),
+            payers: Arc::default(),
         }
     }
 }

@@ -19,7 +19,7 @@ use captions_resilience::{
     guarded::Guarded,
     monitor::{Dependency, LimiterStats, Monitor},
     policy::Policy,
-    priced::Priced,
+    priced::{Ledger, Priced},
     rate::shared::SharedQuota,
     remembered::Remembered,
     traced::Traced,
@@ -90,6 +90,7 @@ pub(crate) async fn writers(
     settings: &Settings,
     quota: &Arc<SharedQuota>,
     monitor: &Monitor,
+    ledger: &Ledger,
 ) -> Result<Writers, AssembleError> {
     let listed = &settings.llm.providers;
     let mut members: Vec<Arc<dyn LlmProvider>> = Vec::new();
@@ -132,15 +133,13 @@ pub(crate) async fn writers(
                 components.push(component.clone());
                 let traced = Traced::new(Arc::new(openai), host, port);
                 let guarded: Arc<dyn LlmProvider> = Arc::new(Guarded::new(Arc::new(traced), policy));
-                match prices(provider, settings.budgets.currency) {
-                    Some(prices) => Arc::new(Priced::new(guarded, prices)),
-                    None => guarded,
-                }
+                let prices = prices(provider, settings.budgets.currency);
+                Arc::new(Priced::new(guarded, prices, ledger.clone()))
             }
             ProviderKind::Local => {
                 component = Component::new(name, None, Probe::model(settings));
                 components.push(component.clone());
-                let local = local(settings, name, true)?;
+                let local = local(settings, name, true, ledger)?;
                 cold = local.cold;
                 local.guarded
             }
@@ -155,7 +154,7 @@ pub(crate) async fn writers(
     if settings.fallback.local && !listed.iter().any(|provider| provider.kind == ProviderKind::Local) {
         let component = Component::new(LOCAL_RUNG, None, Probe::model(settings));
         components.push(component.clone());
-        let llm = Arc::new(Remembered::new(local(settings, LOCAL_RUNG, false)?.guarded));
+        let llm = Arc::new(Remembered::new(local(settings, LOCAL_RUNG, false, ledger)?.guarded));
         rungs.push(Rung {
             source: Source::Local,
             llm: Arc::clone(&llm) as _,
@@ -216,7 +215,7 @@ fn template(name: &str, is_member: bool) -> Arc<dyn LlmProvider> {
 }
 
 #[cfg(feature = "local-llm")]
-fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Started, AssembleError> {
+fn local(settings: &Settings, name: &str, is_member: bool, ledger: &Ledger) -> Result<Started, AssembleError> {
     use captions_local_llm::{LocalLlm, LocalOptions};
 
     let files = crate::model::files(settings).ok_or(AssembleError::NoModelFolder)?;
@@ -233,14 +232,15 @@ fn local(settings: &Settings, name: &str, is_member: bool) -> Result<Started, As
     Ok(Started {
         guarded: Arc::new(Priced::new(
             Arc::new(Guarded::new(Arc::new(traced), policy)),
-            Prices::free(settings.budgets.currency),
+            Some(Prices::free(settings.budgets.currency)),
+            ledger.clone(),
         )),
         cold: crate::model::path(settings).map(|_| Cold(local)),
     })
 }
 
 #[cfg(not(feature = "local-llm"))]
-fn local(_: &Settings, _: &str, _: bool) -> Result<Started, AssembleError> {
+fn local(_: &Settings, _: &str, _: bool, _: &Ledger) -> Result<Started, AssembleError> {
     Err(AssembleError::NoLocalModel)
 }
 

@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
+    budget::Budget,
     context::TenantId,
     limiter::Limiter,
+    money::Money,
     ports::{Quota, QuotaKey},
     quota::Plan,
 };
@@ -20,7 +22,7 @@ use crate::{
     assemble::{self, AssembleError},
     policies,
     readiness::Component,
-    settings::{Api, Limits, Provider, SecretUrl, Settings},
+    settings::{Api, Budgets, Limits, Provider, SecretUrl, Settings},
 };
 
 /// Callers and hosts that are counted in memory at the same time.
@@ -97,6 +99,14 @@ fn host(provider: &Provider) -> String {
 /// Whose limits count for a caller of this tenant.
 pub fn caller(tenant: &TenantId) -> QuotaKey {
     QuotaKey::new("caller", tenant.as_str())
+}
+
+/// What each tenant may spend; `None`: as much as it likes.
+pub(crate) fn budget(budgets: &Budgets) -> Option<Budget> {
+    (budgets.limit > Money::ZERO).then_some(Budget {
+        limit: budgets.limit,
+        per: budgets.period,
+    })
 }
 
 /// The limits of callers, for those whose keys have none of their own.

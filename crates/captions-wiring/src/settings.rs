@@ -16,7 +16,10 @@ mod tests;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use captions_domain::money::Currency;
+use captions_domain::{
+    budget::Period,
+    money::{Currency, Money},
+};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
@@ -426,6 +429,10 @@ pub struct Limits {
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
     pub currency: Currency,
+    pub limit: Money,
+    pub period: Period,
+    #[serde(deserialize_with = "seconds")]
+    pub lease: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]

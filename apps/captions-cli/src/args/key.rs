@@ -1,5 +1,6 @@
 //! The arguments of `captions key`.
 
+use captions_domain::{budget::Period, money::Money};
 use clap::{Args, Subcommand};
 use time::{Date, Duration, OffsetDateTime, Time, format_description::well_known::Rfc3339, macros::format_description};
 
@@ -112,6 +113,12 @@ pub(crate) struct Limits {
     /// Requests that are being answered at the same moment
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=65_536))]
     pub(crate) concurrent_requests: Option<u64>,
+    /// Money for calls of providers in each period, as in 25.00, in budgets.currency
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) budget: Option<Money>,
+    /// The period of the budget, in UTC
+    #[arg(long, value_name = "PERIOD", default_value = "month", requires = "budget")]
+    pub(crate) budget_period: Period,
 }
 
 /// Whose keys.

@@ -78,6 +78,10 @@ async fn create(args: &CreateArgs, client: &Client, screen: &mut Screen<'_>) -> 
     let name = KeyName::new(&args.name)?;
     let scopes: Vec<&str> = scopes(args)?.into_iter().map(Scope::as_str).collect();
     let mut body = json!({ "name": name.as_str(), "scopes": scopes });
+    if let Some(budget) = limits.budget {
+        body["budget"] = budget.to_string().into();
+        body["budget_period"] = limits.budget_period.as_str().into();
+    }
     if let Some(end) = end(args.expires, OffsetDateTime::now_utc())? {
         let end = end.format(&Rfc3339);
         body["expires_at"] = end

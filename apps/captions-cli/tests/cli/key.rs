@@ -48,6 +48,10 @@ async fn everything_that_a_key_may_have_is_kept() {
         "5000",
         "--concurrent-requests",
         "4",
+        "--budget",
+        "25.5",
+        "--budget-period",
+        "day",
         "--json",
     ];
 
@@ -66,7 +70,8 @@ async fn everything_that_a_key_may_have_is_kept() {
         (&json!("acme"), &json!("ci"), &json!(["read", "admin"]))
     );
     let limits = json!({
-        "requests_per_minute": 60, "requests_per_hour": 0, "tokens_per_minute": 5000, "concurrent_requests": 4
+        "requests_per_minute": 60, "requests_per_hour": 0, "tokens_per_minute": 5000, "concurrent_requests": 4,
+        "budget": "25.50", "budget_period": "day"
     });
     assert_eq!(made["limits"], limits);
     assert!(made["expires_at"].is_string());

@@ -16,7 +16,7 @@ const CREDITED: [&str; 5] = [
     "rewrite",
     "rewrite_caption",
 ];
-const CACHED: [&str; 2] = ["create_caption", "stream_caption"];
+const CACHED: [&str; 3] = ["create_caption", "stream_caption", "write_variants"];
 
 /// A header or parameter: name, description, type, example.
 type Row = (&'static str, &'static str, &'static str, &'static str);

@@ -7,9 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 use captions_domain::{
+    budget::{Balance, Spend, Spent, Step},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
-    keys::{By, Key, KeyId, Scope, Scopes, Secret},
+    keys::{By, Change, Key, KeyId, Scope, Scopes, Secret},
+    money::Money,
     ports::KeyStore,
 };
 use captions_http::{Keys, Limits};
@@ -17,6 +19,7 @@ use captions_testkit::build;
 use rstest::rstest;
 use serde_json::json;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     client::{Connection, Reply, send},
@@ -28,6 +31,8 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct KeyRack {
     keys: Mutex<HashMap<KeyId, Key>>,
+    /// Amounts, and whether they are only reserved.
+    book: Mutex<HashMap<Uuid, (Money, bool)>>,
     pub(crate) broken: Mutex<Option<FaultKind>>,
 }
 
@@ -80,27 +85,59 @@ impl KeyStore for KeyRack {
         Ok(all)
     }
 
-    async fn rotate(&self, cx: &Context, old: KeyId, new: &Key, until: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn change(&self, cx: &Context, id: KeyId, change: &Change) -> Result<Option<Key>, StoreError> {
         let mut keys = self.open()?;
-        let Some(key) = keys.get_mut(&old).filter(|key| key.tenant == cx.tenant) else {
-            return Ok(false);
+        let Some(key) = keys.get_mut(&id).filter(|key| key.tenant == cx.tenant) else {
+            return Ok(None);
         };
-        key.expires_at = Some(key.expires_at.map_or(until, |end| end.min(until)));
-        keys.insert(new.id, new.clone());
-        Ok(true)
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        let mut keys = self.open()?;
-        let key = keys.get_mut(&id).filter(|key| key.tenant == cx.tenant);
-        Ok(key.map(|key| {
-            key.revoked_at.get_or_insert(at);
-            key.clone()
-        }))
+        match change {
+            Change::Rotate { until, .. } => {
+                key.expires_at = Some(key.expires_at.map_or(*until, |end| end.min(*until)));
+            }
+            Change::Revoke { at } => {
+                key.revoked_at.get_or_insert(*at);
+            }
+        }
+        let changed = key.clone();
+        if let Change::Rotate { successor, .. } = change {
+            keys.insert(successor.id, (**successor).clone());
+        }
+        Ok(Some(changed))
     }
 
     async fn used(&self, _: &Context, _: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// A book with one page: what is committed, of whichever account.
+    async fn spend(&self, _: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        drop(self.open()?);
+        let mut book = self.book.lock().unwrap();
+        let committed =
+            |book: &HashMap<Uuid, (Money, bool)>| book.values().map(|(amount, _)| amount.micros()).sum::<u64>();
+        Ok(match spend.step {
+            Step::Reserve { amount, .. } if committed(&book) + amount.micros() > spend.limit.micros() => Spent::Refused,
+            Step::Reserve { id, amount, .. } => {
+                book.insert(id, (amount, true));
+                Spent::Granted
+            }
+            Step::Settle { id, amount } => {
+                book.insert(id, (amount, false));
+                Spent::Settled
+            }
+            Step::Look => {
+                let sum = |open: bool| {
+                    book.values()
+                        .filter(|one| one.1 == open)
+                        .map(|one| one.0.micros())
+                        .sum()
+                };
+                Spent::Stands(Balance {
+                    spent: Money::from_micros(sum(false)),
+                    reserved: Money::from_micros(sum(true)),
+                })
+            }
+        })
     }
 }
 
@@ -188,6 +225,26 @@ async fn every_address_needs_a_key_and_a_scope_unless_it_is_a_probe_or_a_documen
     ];
     assert_eq!(free.into_iter().collect::<Vec<_>>(), expected);
     assert_eq!(server.writer.prompts.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn what_all_tenants_do_together_is_shown_to_the_operator_alone() {
+    let (server, rack) = with_keys(true).await;
+    let key = |tenant, scopes: &[Scope]| bearer(&rack.issue(tenant, scopes, |_| {}));
+    let both = [Scope::Admin, Scope::Read];
+
+    for (tenant, scopes, status) in [
+        ("local", &both[..], 200),
+        ("acme", &both, 403),
+        ("local", &[Scope::Read], 403),
+    ] {
+        let stats = ask(&server, "GET", "/v1/stats", Some(&key(tenant, scopes))).await;
+        assert_eq!(stats.status, status, "{tenant} {scopes:?}");
+        let providers = ask(&server, "GET", "/v1/providers", Some(&key(tenant, scopes))).await;
+        assert_eq!(providers.status, 200, "{tenant} {scopes:?}");
+    }
+    let (keyless, _) = with_keys(false).await;
+    assert_eq!(ask(&keyless, "GET", "/v1/stats", None).await.status, 200);
 }
 
 /// So that what is told of all of them holds for all there are.
@@ -377,6 +434,7 @@ async fn with_limits(concurrent: u64) -> (Server, Arc<KeyRack>) {
         state.keys = Some(Keys { store, required: true });
         state.callers = Some(crate::limits::hourly(2));
         state.concurrency.limit = concurrent;
+        state.concurrency.turns = crate::limits::turns();
         state
     })
     .await;
@@ -422,7 +480,7 @@ async fn keys_of_a_tenant_share_its_limit_and_one_with_its_own_counts_alone() {
 #[tokio::test]
 async fn a_rotation_starts_no_limit_anew() {
     let (server, rack) = with_limits(0).await;
-    let family = KeyId(uuid::Uuid::now_v7());
+    let family = KeyId(Uuid::now_v7());
     let limited = |key: &mut Key| {
         key.family = family;
         key.limits.requests_per_hour = Some(5);
@@ -492,22 +550,4 @@ async fn a_flood_of_one_key_leaves_room_for_another() {
         [("concurrent-requests".to_owned(), 4, 3)],
         "nothing is held after its end"
     );
-}
-
-#[tokio::test]
-async fn each_replica_allows_its_part_of_the_requests_at_the_same_moment() {
-    let concurrency = |limit, replicas| captions_http::Concurrency {
-        limit,
-        replicas,
-        ..captions_http::Concurrency::default()
-    };
-    for (limit, replicas, own, expected) in [
-        (9, 3, None, 3),
-        (2, 3, None, 1),
-        (0, 3, None, 0),
-        (9, 0, Some(4), 4),
-        (9, 3, Some(0), 0),
-    ] {
-        assert_eq!(concurrency(limit, replicas).share(own), expected);
-    }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod budgets;
 mod captions;
 mod check;
 mod client;
@@ -18,6 +19,7 @@ mod history;
 mod input;
 mod keys;
 mod limits;
+mod more;
 mod once;
 mod openapi;
 mod pictures;

@@ -1,4 +1,8 @@
 use captions_domain::context::TenantId;
+use captions_domain::{
+    budget::{Budget, Period},
+    money::Money,
+};
 use serde_json::json;
 use time::macros::datetime;
 
@@ -16,6 +20,10 @@ fn key(number: u128) -> Key {
         scopes: Scopes::new([Scope::Read, Scope::Admin]),
         limits: KeyLimits {
             requests_per_minute: Some(60),
+            budget: Some(Budget {
+                limit: Money::from_micros(25_500_000),
+                per: Period::Month,
+            }),
             ..KeyLimits::default()
         },
         digest: secret.digest(),
@@ -41,7 +49,8 @@ fn a_key_is_shown_without_its_secret_unless_it_was_just_made() {
         "status": "expired",
         "last_four": secret.last_four(),
         "limits": {
-            "requests_per_minute": 60, "requests_per_hour": null, "tokens_per_minute": null, "concurrent_requests": null
+            "requests_per_minute": 60, "requests_per_hour": null, "tokens_per_minute": null, "concurrent_requests": null,
+            "budget": "25.50", "budget_period": "month"
         },
         "created_at": "2026-11-30T12:00:00Z",
         "expires_at": "2026-11-30T12:00:00Z",
@@ -66,6 +75,41 @@ fn a_body_says_name_scopes_and_end() {
     assert_eq!(new.expires_at, Some(datetime!(2026-11-30 23:00 UTC)));
     let least = parse_new(&json!({"name": "ci", "expires_at": null}), NOW).unwrap();
     assert_eq!((least.scopes, least.expires_at), (Scopes::new(DEFAULT_SCOPES), None));
+    assert_eq!(least.budget, None);
+}
+
+#[test]
+fn a_body_says_a_budget() {
+    let budget = |body: Value| parse_new(&body, NOW).map(|new| new.budget.unwrap());
+    let limit = Money::from_micros(25_500_000);
+
+    let daily = budget(json!({"name": "ci", "budget": "25.5", "budget_period": "day"}));
+    assert_eq!(
+        daily.unwrap(),
+        Budget {
+            limit,
+            per: Period::Day
+        }
+    );
+    let usual = budget(json!({"name": "ci", "budget": "25.5"}));
+    assert_eq!(
+        usual.unwrap(),
+        Budget {
+            limit,
+            per: Period::Month
+        }
+    );
+
+    let told = |body| {
+        let broken = budget(body).unwrap_err();
+        (broken[0].pointer.clone(), broken[0].code)
+    };
+    let wrong = json!({"name": "ci", "budget": "-1"});
+    assert_eq!(told(wrong), ("/budget".into(), "bad_format"));
+    let unknown = json!({"name": "ci", "budget": "1", "budget_period": "week"});
+    assert_eq!(told(unknown), ("/budget_period".into(), "unknown_choice"));
+    let idle = json!({"name": "ci", "budget_period": "day"});
+    assert_eq!(told(idle), ("/budget_period".into(), "not_supported"));
 }
 
 #[test]

@@ -126,6 +126,12 @@ codes! {
     KeyInactive = "key_inactive", 409, Never, "The key opens nothing any more",
         "Create a new key.",
         "Only an active key can be replaced by a successor; this one has expired or was revoked.";
+    BriefUnknown = "brief_unknown", 409, Never, "What the caption was asked for with is not known",
+        "Write a new caption with POST /v1/captions.",
+        "The caption was stored by a version that kept no requests with captions. More like it might lack a disclosure or have a word that was to be avoided, so none are written.";
+    VariantsFull = "variants_full", 409, Never, "The caption has all the variants that it can have",
+        "Pick one of them, or write a new caption with regenerate: true.",
+        "A stored caption has at most 30 variants.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.",
         "Between reading and writing, another request changed the same thing, more than once in a row.";
@@ -165,6 +171,9 @@ codes! {
     RateLimited = "rate_limited", 429, After(1000), "Too many requests",
         "Try again after the wait; RateLimit tells what is left of each limit.",
         "More was asked for than the limits of this server allow at once.";
+    BudgetExceeded = "budget_exceeded", 429, After(3_600_000), "The budget is spent",
+        "Wait for the next period, or ask whoever runs the server for a larger budget; GET /v1/limits shows both.",
+        "What the calls for this request may cost does not fit into what is left of the budget of the caller's key or tenant for the day or the month. No call was made; retry_after_ms is the time until the next period.";
     HeadersTooLarge = "headers_too_large", 431, Never, "The headers are too large",
         "Send fewer or shorter headers; the detail names the limit.",
         "The headers of the request are more, or longer together, than the server takes: often cookies of another service, which this one has no use for.";

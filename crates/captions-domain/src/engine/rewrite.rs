@@ -33,7 +33,7 @@ impl Engine {
             };
             match self.edited(&time, &edit).await {
                 Ok((edited, credit)) => (edited, Some(credit)),
-                Err(error) if may_fall_back && !matches!(error, LlmError::Refused) => {
+                Err(error) if may_fall_back && !error.is_final() => {
                     cx.notes.add(Degraded::RulesFallback);
                     (edit.by_rules(), None)
                 }

@@ -43,7 +43,7 @@ impl Engine {
     /// ones come with [`Event::Completed`].
     pub fn generate_stream(self: Arc<Self>, cx: Context, request: CaptionRequest) -> EventStream {
         Box::pin(async_stream::try_stream! {
-            let job = self.prepare(&cx, &request).await?;
+            let job = self.prepare(&cx, &request, None).await?;
             // Not bounded: a slow reader must not hold up others who wait for the same caption, and no writer gives more
             // than one answer's text.
             let (show, mut shown) = mpsc::unbounded();
@@ -191,7 +191,7 @@ impl Desk {
                         shown.show(Chunk::Text(variants[0].caption.clone()));
                         (variants, credit)
                     }
-                    Err(LlmError::Refused) => return Err(LlmError::Refused),
+                    Err(last) if last.is_final() => return Err(last),
                     Err(_) => return Err(error),
                 }
             }

@@ -30,6 +30,7 @@ use crate::{
 
 mod again;
 mod hostile;
+mod more;
 mod rewritten;
 mod shared;
 mod streamed;
@@ -48,6 +49,7 @@ fn context() -> Context {
         attempts: Arc::new(Attempts::up_to(3)),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }
 

@@ -40,7 +40,7 @@ impl Desk {
                     prompt
                 };
                 let second = ask(cx, &simpler, llm).await.map_err(|second| match second {
-                    LlmError::Refused => second,
+                    LlmError::Refused | LlmError::Unpaid(_) => second,
                     _ => LlmError::Unusable { detail },
                 });
                 let (mut variants, credit) = second?;

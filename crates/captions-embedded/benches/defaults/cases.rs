@@ -42,6 +42,7 @@ fn context() -> Context {
         attempts: Arc::new(Attempts::up_to(3)),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use captions_domain::{
+    budget::{Spend, Spent},
     context::{Context, TenantId},
     fault::StoreError,
-    keys::{By, Key, KeyDigest, KeyId, KeyName},
+    keys::{By, Change, Key, KeyDigest, KeyId, KeyName},
     ports::KeyStore,
     request::Invalid,
 };
@@ -90,6 +91,40 @@ impl KeyStore for SqliteStore {
         Ok(rows.iter().map(key_of).collect::<Result<_, _>>().map_err(fault)?)
     }
 
+    async fn change(&self, cx: &Context, id: KeyId, change: &Change) -> Result<Option<Key>, StoreError> {
+        let is_done = match change {
+            Change::Rotate { successor, until } => self.rotate(cx, id, successor, *until).await?,
+            Change::Revoke { at } => {
+                let query = sqlx::query(
+                    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND tenant = ?2",
+                );
+                let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(microseconds(*at));
+                self.execute(query).await? > 0
+            }
+        };
+        // Nothing takes either back, so what is read now is what it became.
+        if is_done {
+            self.find(cx, By::Id(id)).await
+        } else {
+            Ok(None)
+        }
+    }
+
+    async fn used(&self, _: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
+        for (id, at) in uses {
+            let query =
+                sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1");
+            self.execute(query.bind(id.0).bind(microseconds(*at))).await?;
+        }
+        Ok(())
+    }
+
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        self.step(cx, spend).await
+    }
+}
+
+impl SqliteStore {
     async fn rotate(
         &self,
         cx: &Context,
@@ -111,26 +146,6 @@ impl KeyStore for SqliteStore {
             ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
         ));
         self.execute_both(end, bind(begin, successor)).await
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        let query =
-            sqlx::query("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND tenant = ?2");
-        let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(microseconds(at));
-        match self.execute(query).await? {
-            0 => Ok(None),
-            // Nothing takes a revocation back, so what is read now is what it became.
-            _ => self.find(cx, By::Id(id)).await,
-        }
-    }
-
-    async fn used(&self, _: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
-        for (id, at) in uses {
-            let query =
-                sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1");
-            self.execute(query.bind(id.0).bind(microseconds(*at))).await?;
-        }
-        Ok(())
     }
 }
 

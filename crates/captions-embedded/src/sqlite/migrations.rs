@@ -42,6 +42,12 @@ pub(super) fn migrator() -> Migrator {
             "payers of batches",
             include_str!("../../migrations/0007_payers_of_batches.sql"),
         ),
+        (8, "budgets", include_str!("../../migrations/0008_budgets.sql")),
+        (
+            9,
+            "more variants, and marks that go",
+            include_str!("../../migrations/0009_more_and_marks.sql"),
+        ),
         (
             10,
             "captions of items",

@@ -32,6 +32,7 @@ fn outcome(error: &LlmError) -> &'static str {
             ..
         } => "request",
         LlmError::Unusable { .. } => "unusable",
+        LlmError::Unpaid(_) => "unpaid",
         LlmError::Fault(fault) => fault.kind.as_str(),
     }
 }

@@ -117,6 +117,7 @@ fn name(error: &LlmError) -> &'static str {
             ..
         } => "request",
         LlmError::Unusable { .. } => "unusable",
+        LlmError::Unpaid(_) => "unpaid",
         LlmError::Fault(fault) => fault.kind.as_str(),
     }
 }

@@ -98,13 +98,13 @@ impl Turns {
 
     /// Takes note of a failure. `Err` if it is the answer to the request, so that nobody else is asked.
     pub(super) fn failed(&mut self, turn: &Turn, error: LlmError) -> Result<(), LlmError> {
-        if matches!(error, LlmError::Refused) {
+        if error.is_final() {
             return Err(error);
         }
         let provider = turn.member.describe().provider.as_str();
         let left = self.waiting.len();
         // A fault has had its line where its policy gave up, an open circuit when it opened.
-        if matches!(error, LlmError::Fault(_)) {
+        if matches!(error, LlmError::Fault(_) | LlmError::Unpaid(_)) {
             tracing::debug!(provider, code = error.code(), left, "provider passed over");
         } else {
             tracing::warn!(provider, code = error.code(), %error, left, "provider gave no answer");
@@ -165,7 +165,7 @@ fn rejected(detail: &str) -> LlmError {
 /// and last what only the operator can mend and that we did not ask at all.
 fn weight(error: &LlmError) -> u8 {
     match error {
-        LlmError::Refused => 4,
+        LlmError::Refused | LlmError::Unpaid(_) => 4,
         LlmError::Unusable { .. } => 3,
         LlmError::TooLong => 2,
         LlmError::Rejected { .. } => 0,

@@ -69,28 +69,29 @@ impl KeyStore for Store {
         Ok(self.open().await?.clone())
     }
 
-    async fn rotate(&self, _: &Context, old: KeyId, new: &Key, until: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn change(&self, _: &Context, id: KeyId, change: &Change) -> Result<Option<Key>, StoreError> {
         let mut keys = self.open().await?;
-        for key in keys.iter_mut().filter(|key| key.id == old) {
-            key.expires_at = Some(until);
-        }
-        keys.push(new.clone());
-        Ok(true)
-    }
-
-    async fn revoke(&self, _: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        let mut keys = self.open().await?;
-        let key = keys.iter_mut().find(|key| key.id == id);
-        Ok(key.map(|key| {
-            key.revoked_at = Some(at);
+        let changed = keys.iter_mut().find(|key| key.id == id).map(|key| {
+            match change {
+                Change::Rotate { until, .. } => key.expires_at = Some(*until),
+                Change::Revoke { at } => key.revoked_at = Some(*at),
+            }
             key.clone()
-        }))
+        });
+        if let Change::Rotate { successor, .. } = change {
+            keys.push((**successor).clone());
+        }
+        Ok(changed)
     }
 
     async fn used(&self, _: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         drop(self.open().await?);
         lock(&self.written).extend_from_slice(uses);
         Ok(())
+    }
+
+    async fn spend(&self, _: &Context, _: &Spend) -> Result<Spent, StoreError> {
+        unreachable!("nothing is spent here")
     }
 }
 
@@ -326,9 +327,20 @@ async fn what_is_changed_here_counts_here_at_once() {
     ask(&keys, 1).await.unwrap();
     let now = OffsetDateTime::UNIX_EPOCH;
 
-    keys.rotate(&relaxed(), key(1).id, &key(2), now).await.unwrap();
+    keys.change(
+        &relaxed(),
+        key(1).id,
+        &Change::Rotate {
+            successor: Box::new(key(2)),
+            until: now,
+        },
+    )
+    .await
+    .unwrap();
     let rotated = ask(&keys, 1).await.unwrap().unwrap();
-    keys.revoke(&relaxed(), key(1).id, now).await.unwrap();
+    keys.change(&relaxed(), key(1).id, &Change::Revoke { at: now })
+        .await
+        .unwrap();
     let revoked = ask(&keys, 1).await.unwrap().unwrap();
 
     assert_eq!((rotated.expires_at, revoked.revoked_at), (Some(now), Some(now)));
@@ -342,7 +354,14 @@ async fn an_answer_from_before_a_change_is_not_kept() {
     let (early, _) = tokio::join!(ask(&keys, 1), async {
         later(1).await;
         store.is_slow.store(false, Ordering::SeqCst);
-        keys.revoke(&relaxed(), key(1).id, OffsetDateTime::UNIX_EPOCH).await
+        keys.change(
+            &relaxed(),
+            key(1).id,
+            &Change::Revoke {
+                at: OffsetDateTime::UNIX_EPOCH,
+            },
+        )
+        .await
     });
 
     assert_eq!(early.unwrap().unwrap().revoked_at, None);
@@ -358,9 +377,15 @@ async fn other_replicas_are_told_and_doubt_everything_after_a_gap() {
     let (here, there) = (cached(&store, shared()), cached(&store, shared()));
     ask(&there, 1).await.unwrap();
 
-    here.revoke(&relaxed(), key(1).id, OffsetDateTime::UNIX_EPOCH)
-        .await
-        .unwrap();
+    here.change(
+        &relaxed(),
+        key(1).id,
+        &Change::Revoke {
+            at: OffsetDateTime::UNIX_EPOCH,
+        },
+    )
+    .await
+    .unwrap();
     sleep(Duration::from_millis(1)).await;
     assert!(ask(&there, 1).await.unwrap().unwrap().revoked_at.is_some());
 
@@ -384,9 +409,15 @@ async fn without_messages_a_revocation_counts_once_the_copy_is_not_fresh() {
     let there = cached(&store, None);
     ask(&there, 1).await.unwrap();
 
-    here.revoke(&relaxed(), key(1).id, OffsetDateTime::UNIX_EPOCH)
-        .await
-        .unwrap();
+    here.change(
+        &relaxed(),
+        key(1).id,
+        &Change::Revoke {
+            at: OffsetDateTime::UNIX_EPOCH,
+        },
+    )
+    .await
+    .unwrap();
 
     later(29).await;
     assert_eq!(ask(&there, 1).await.unwrap().unwrap().revoked_at, None);

@@ -14,12 +14,13 @@ use bytes::Bytes;
 use captions_domain::{
     answers::{AnswerCache, Found, Load, Unwritten, Wish, Written},
     batch::{Batch, BatchId, Change, NewBatch, Outcome as ItemOutcome, Page, Settlement, Taken, Ticket, Turn},
+    budget::{Spend, Spent},
     caption::{CaptionId, Degraded, Record},
     choice::CacheUse,
     context::{Context, Notes, Part},
     fault::{Fault, LlmError, PortError, StoreError},
-    history::{Amendment, Extent, Filter},
-    keys::{By, Key, KeyId},
+    history::{Amendment, Extent, Filter, Removed},
+    keys::{By, Change as KeyChange, Key, KeyId},
     once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
@@ -27,7 +28,7 @@ use captions_domain::{
     },
     prompt::Prompt,
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use futures_util::StreamExt;
 use time::OffsetDateTime;
@@ -97,6 +98,11 @@ impl<P: UserStore + ?Sized> UserStore for Watched<P> {
         timed(&cx.notes, Part::Preferences, work).await
     }
 
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.count(Operation::UsersRead, done, self.inner.list(cx, after, limit))
+            .await
+    }
+
     async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
         self.count(Operation::UsersWrite, done, self.inner.write(cx, user, expect))
             .await
@@ -143,7 +149,7 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
         self.count(Operation::CaptionsAmend, done, work).await
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         self.count(Operation::CaptionsErase, done, self.inner.erase(cx, extent))
             .await
     }
@@ -209,24 +215,21 @@ impl<P: KeyStore + ?Sized> KeyStore for Watched<P> {
             .await
     }
 
-    async fn rotate(
-        &self,
-        cx: &Context,
-        old: KeyId,
-        successor: &Key,
-        until: OffsetDateTime,
-    ) -> Result<bool, StoreError> {
-        let work = self.inner.rotate(cx, old, successor, until);
-        self.count(Operation::KeysRotate, done, work).await
-    }
-
-    async fn revoke(&self, cx: &Context, id: KeyId, at: OffsetDateTime) -> Result<Option<Key>, StoreError> {
-        self.count(Operation::KeysRevoke, done, self.inner.revoke(cx, id, at))
-            .await
+    async fn change(&self, cx: &Context, id: KeyId, change: &KeyChange) -> Result<Option<Key>, StoreError> {
+        let operation = match change {
+            KeyChange::Rotate { .. } => Operation::KeysRotate,
+            KeyChange::Revoke { .. } => Operation::KeysRevoke,
+        };
+        self.count(operation, done, self.inner.change(cx, id, change)).await
     }
 
     async fn used(&self, cx: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         self.count(Operation::KeysUsed, done, self.inner.used(cx, uses)).await
+    }
+
+    async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
+        self.count(Operation::KeysSpend, done, self.inner.spend(cx, spend))
+            .await
     }
 }
 
@@ -340,7 +343,7 @@ fn written(monitor: &Monitor, credit: &Credit) -> Outcome {
 fn not_written(error: &LlmError) -> Outcome {
     match error {
         LlmError::Unusable { .. } | LlmError::Rejected { .. } => Outcome::Failed,
-        LlmError::Refused | LlmError::TooLong | LlmError::Fault(_) => Outcome::of_error(error),
+        LlmError::Refused | LlmError::TooLong | LlmError::Unpaid(_) | LlmError::Fault(_) => Outcome::of_error(error),
     }
 }
 

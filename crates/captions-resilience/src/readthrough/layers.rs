@@ -562,5 +562,6 @@ pub(super) fn housekeeping(place: &Place) -> Context {
         attempts: Arc::new(Attempts::up_to(0)),
         class: Class::Batch,
         notes: Arc::default(),
+        payers: Arc::default(),
     }
 }

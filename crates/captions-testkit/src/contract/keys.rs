@@ -10,7 +10,7 @@ use std::sync::Arc;
 use captions_domain::{
     context::Context,
     fault::StoreError,
-    keys::{By, Key, KeyId},
+    keys::{By, Change, Key, KeyId},
     ports::KeyStore,
 };
 use time::{Duration, OffsetDateTime};
@@ -57,9 +57,22 @@ pub async fn an_unknown_key_is_none(store: &dyn KeyStore) {
     );
     assert_eq!(by_id(store, &cx, id).await, None);
     assert_eq!(store.list(&cx, None, 10).await.unwrap(), []);
-    assert_eq!(store.revoke(&cx, id, now).await.unwrap(), None);
+    assert_eq!(store.change(&cx, id, &Change::Revoke { at: now }).await.unwrap(), None);
     let successor = build::key_bare(&cx.tenant, &build::secret());
-    assert!(!store.rotate(&cx, id, &successor, now).await.unwrap());
+    assert!(
+        store
+            .change(
+                &cx,
+                id,
+                &Change::Rotate {
+                    successor: Box::new(successor.clone()),
+                    until: now
+                }
+            )
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert_eq!(by_id(store, &cx, successor.id).await, None);
     store.used(&cx, &[(id, now)]).await.unwrap();
     store.used(&cx, &[]).await.unwrap();
@@ -82,7 +95,10 @@ pub async fn every_field_comes_back_as_written(store: &dyn KeyStore) {
 pub async fn adding_again_changes_nothing(store: &dyn KeyStore) {
     let cx = build::context();
     let key = added(store, &cx).await;
-    store.revoke(&cx, key.id, key.created_at).await.unwrap();
+    store
+        .change(&cx, key.id, &Change::Revoke { at: key.created_at })
+        .await
+        .unwrap();
 
     store.add(&cx, &key).await.unwrap();
 
@@ -123,9 +139,19 @@ pub async fn a_revoked_key_stays_revoked(store: &dyn KeyStore) {
     let key = added(store, &cx).await;
     let first = key.created_at + Duration::HOUR;
 
-    let revoked = store.revoke(&cx, key.id, first).await.unwrap().unwrap();
+    let revoked = store
+        .change(&cx, key.id, &Change::Revoke { at: first })
+        .await
+        .unwrap()
+        .unwrap();
     let again = store
-        .revoke(&cx, key.id, first + Duration::HOUR)
+        .change(
+            &cx,
+            key.id,
+            &Change::Revoke {
+                at: first + Duration::HOUR,
+            },
+        )
         .await
         .unwrap()
         .unwrap();
@@ -142,7 +168,20 @@ pub async fn a_rotation_ends_the_old_key_and_begins_the_new(store: &dyn KeyStore
     let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
     let until = now + Duration::DAY;
 
-    assert!(store.rotate(&cx, old.id, &successor, until).await.unwrap());
+    assert!(
+        store
+            .change(
+                &cx,
+                old.id,
+                &Change::Rotate {
+                    successor: Box::new(successor.clone()),
+                    until
+                }
+            )
+            .await
+            .unwrap()
+            .is_some()
+    );
 
     assert_eq!(by_id(store, &cx, successor.id).await, Some(successor));
     let expected = Key {
@@ -163,9 +202,17 @@ pub async fn a_rotation_never_lengthens_a_life(store: &dyn KeyStore) {
 
     assert!(
         store
-            .rotate(&cx, old.id, &successor, now + Duration::DAY)
+            .change(
+                &cx,
+                old.id,
+                &Change::Rotate {
+                    successor: Box::new(successor.clone()),
+                    until: now + Duration::DAY
+                }
+            )
             .await
             .unwrap()
+            .is_some()
     );
 
     assert_eq!(by_id(store, &cx, old.id).await.unwrap().expires_at, Some(end));
@@ -178,13 +225,29 @@ pub async fn only_an_active_key_is_rotated(store: &dyn KeyStore) {
     expired.expires_at = Some(now);
     store.add(&cx, &expired).await.unwrap();
     let revoked = added(store, &cx).await;
-    store.revoke(&cx, revoked.id, now).await.unwrap();
+    store
+        .change(&cx, revoked.id, &Change::Revoke { at: now })
+        .await
+        .unwrap();
 
     for old in [expired, revoked] {
         let before = by_id(store, &cx, old.id).await;
         let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
 
-        assert!(!store.rotate(&cx, old.id, &successor, now).await.unwrap());
+        assert!(
+            store
+                .change(
+                    &cx,
+                    old.id,
+                    &Change::Rotate {
+                        successor: Box::new(successor.clone()),
+                        until: now
+                    }
+                )
+                .await
+                .unwrap()
+                .is_none()
+        );
 
         assert_eq!(by_id(store, &cx, successor.id).await, None);
         assert_eq!(by_id(store, &cx, old.id).await, before);
@@ -200,7 +263,18 @@ pub async fn of_concurrent_rotations_each_is_whole(store: Arc<dyn KeyStore>) {
             let (store, cx, old) = (Arc::clone(&store), cx.clone(), old.clone());
             tokio::spawn(async move {
                 let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
-                store.rotate(&cx, old.id, &successor, now).await.unwrap()
+                store
+                    .change(
+                        &cx,
+                        old.id,
+                        &Change::Rotate {
+                            successor: Box::new(successor.clone()),
+                            until: now,
+                        },
+                    )
+                    .await
+                    .unwrap()
+                    .is_some()
             })
         })
         .collect();
@@ -237,8 +311,27 @@ pub async fn tenants_never_see_each_other(store: &dyn KeyStore) {
 
     assert_eq!(by_id(store, &theirs, key.id).await, None);
     assert_eq!(store.list(&theirs, None, 10).await.unwrap(), []);
-    assert_eq!(store.revoke(&theirs, key.id, now).await.unwrap(), None);
-    assert!(!store.rotate(&theirs, key.id, &successor, now).await.unwrap());
+    assert_eq!(
+        store
+            .change(&theirs, key.id, &Change::Revoke { at: now })
+            .await
+            .unwrap(),
+        None
+    );
+    assert!(
+        store
+            .change(
+                &theirs,
+                key.id,
+                &Change::Rotate {
+                    successor: Box::new(successor.clone()),
+                    until: now
+                }
+            )
+            .await
+            .unwrap()
+            .is_none()
+    );
 
     assert_eq!(by_id(store, &ours, key.id).await, Some(key));
 }
@@ -252,7 +345,18 @@ pub async fn a_call_cut_off_midway_leaves_the_store_usable(store: &dyn KeyStore)
         let successor = key.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
         cut_after(polls, store.find(&cx, By::Digest(key.digest))).await;
         cut_after(polls, store.used(&cx, &[(key.id, now)])).await;
-        cut_after(polls, store.rotate(&cx, key.id, &successor, now + Duration::DAY)).await;
+        cut_after(
+            polls,
+            store.change(
+                &cx,
+                key.id,
+                &Change::Rotate {
+                    successor: Box::new(successor.clone()),
+                    until: now + Duration::DAY,
+                },
+            ),
+        )
+        .await;
         cut_after(polls, store.add(&cx, &build::key_bare(&cx.tenant, &build::secret()))).await;
 
         // Of a rotation that was cut off both is done or neither; it may be done between the two looks.
@@ -261,7 +365,7 @@ pub async fn a_call_cut_off_midway_leaves_the_store_usable(store: &dyn KeyStore)
         assert!(!is_there || found.expires_at == Some(now + Duration::DAY));
     }
 
-    let revoked = match store.revoke(&cx, key.id, now).await {
+    let revoked = match store.change(&cx, key.id, &Change::Revoke { at: now }).await {
         Ok(revoked) => revoked,
         Err(fault) => panic!("after calls that were cut off: {fault:?}"),
     };

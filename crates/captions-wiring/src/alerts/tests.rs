@@ -131,6 +131,7 @@ async fn call(policy: &Policy, took: Duration, ended: Result<(), FaultKind>) {
         attempts: Arc::new(Attempts::up_to(1)),
         class: Class::Interactive,
         notes: Arc::default(),
+        payers: Arc::default(),
     };
     let call = || async move {
         sleep(took).await;

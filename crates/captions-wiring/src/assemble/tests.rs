@@ -1,5 +1,6 @@
 //! The whole thing put together, over real parts.
 
+mod budgets;
 mod caches;
 mod counts;
 mod limits;

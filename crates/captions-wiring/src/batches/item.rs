@@ -7,10 +7,11 @@ use std::{
 
 use captions_domain::{
     batch::{Claimed, Forms, Settlement, Ticket},
+    budget::{Budget, Payer},
     caption::{Answer, Source},
     context::{Attempts, Context},
     engine::GenerateError,
-    fault::{Fault, FaultKind, LlmError, PortError, Rejection},
+    fault::{Fault, FaultKind, LlmError, PortError, Rejection, Unpaid},
     limiter::Pass,
     ports::QuotaKey,
     quota::Amount,
@@ -223,11 +224,11 @@ impl Inner {
     /// Leave by the tenant's own limits, waited for if it comes soon. `Err`: what to do with the item instead.
     async fn admitted(&self, item: &Claimed, name: &Arc<str>) -> Result<Option<Pass>, Settlement> {
         let (callers, key) = match &item.payer {
-            Some(payer) => (
+            Some(payer) if !payer.limits.is_default() => (
                 self.callers.with_plan(payer.limits.plan(self.callers.plan())),
                 QuotaKey::new("key", &payer.family),
             ),
-            None => (self.callers.clone(), limits::caller(&item.tenant)),
+            Some(_) | None => (self.callers.clone(), limits::caller(&item.tenant)),
         };
         if callers.plan().is_unlimited() {
             return Ok(None);
@@ -259,9 +260,19 @@ impl Inner {
             now: OffsetDateTime::now_utc().truncate_to_microsecond(),
             deadline: (Instant::now() + self.settings.item_deadline).into_std(),
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
+            payers: payers(item, self.budget),
             ..self.context(name)
         }
     }
+}
+
+/// Who pays for it.
+fn payers(item: &Claimed, usual: Option<Budget>) -> Arc<[Payer]> {
+    let own = item.payer.as_ref().and_then(|payer| {
+        let budget = payer.limits.budget?;
+        Some((payer.family.clone(), budget))
+    });
+    Payer::all(own, usual)
 }
 
 /// Settles the tenant's account. What others have paid for costs nothing; where a provider does not tell what it used, the
@@ -288,9 +299,9 @@ fn is_worth_another_try(error: &GenerateError) -> bool {
         return false;
     };
     match error {
-        LlmError::Unusable { .. } => true,
+        LlmError::Unusable { .. } | LlmError::Unpaid(Unpaid::Uncounted(_)) => true,
         LlmError::Rejected { kind, .. } => matches!(kind, Rejection::Auth | Rejection::Billing),
-        LlmError::Refused | LlmError::TooLong => false,
+        LlmError::Refused | LlmError::TooLong | LlmError::Unpaid(Unpaid::OverBudget { .. }) => false,
         LlmError::Fault(fault) => match fault.kind {
             FaultKind::Timeout
             | FaultKind::Unavailable

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use captions_domain::{
     answers::Uncached,
     batch::{Batch, Change, Claimed, Outcome, Page, Payer, Settlement, Taken, Ticket},
+    budget::{Account, Budget, Period},
     caption::CaptionId,
     engine::Options,
-    fault::{Fault, FaultKind, LlmError},
+    fault::{Fault, FaultKind, LlmError, Unpaid},
     keys::KeyLimits,
     ports::{ChunkStream, Completion, Description, LlmProvider, MockCache, MockCaptionStore, MockUserStore},
     prompt::{Prompt, Templates},
@@ -23,6 +24,7 @@ use captions_resilience::{
     slots::SlotSettings,
 };
 use captions_testkit::build;
+use rstest::rstest;
 use tokio::time::timeout;
 
 use super::*;
@@ -164,7 +166,9 @@ impl BatchQueue for Shelf {
 /// Writes templates, each in the time that it is told to take or not at all, and notes who asked.
 struct Writer {
     takes: Duration,
-    fault: Option<FaultKind>,
+    error: Option<LlmError>,
+    /// Who paid for each call.
+    payers: Mutex<Vec<Vec<String>>>,
     calls: Mutex<Vec<(Instant, Class)>>,
     under_way: Mutex<(usize, usize)>,
     hand: TemplateWriter,
@@ -174,7 +178,8 @@ impl Writer {
     fn taking(takes: Duration) -> Arc<Self> {
         Arc::new(Self {
             takes,
-            fault: None,
+            error: None,
+            payers: Mutex::default(),
             calls: Mutex::default(),
             under_way: Mutex::default(),
             hand: TemplateWriter::new("writer"),
@@ -182,8 +187,12 @@ impl Writer {
     }
 
     fn failing() -> Arc<Self> {
+        Self::failing_with(Fault::new(FaultKind::Unavailable).into())
+    }
+
+    fn failing_with(error: LlmError) -> Arc<Self> {
         let mut writer = Self::taking(Duration::ZERO);
-        Arc::get_mut(&mut writer).unwrap().fault = Some(FaultKind::Unavailable);
+        Arc::get_mut(&mut writer).unwrap().error = Some(error);
         writer
     }
 
@@ -197,6 +206,8 @@ impl Writer {
 impl LlmProvider for Writer {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         lock(&self.calls).push((Instant::now(), cx.class));
+        let payers = cx.payers.iter().map(|payer| payer.account.to_string());
+        lock(&self.payers).push(payers.collect());
         {
             let (now, most) = &mut *lock(&self.under_way);
             *now += 1;
@@ -204,8 +215,8 @@ impl LlmProvider for Writer {
         }
         sleep(self.takes).await;
         lock(&self.under_way).0 -= 1;
-        match self.fault {
-            Some(kind) => Err(Fault::new(kind).into()),
+        match &self.error {
+            Some(error) => Err(error.clone()),
             None => self.hand.complete(cx, prompt).await,
         }
     }
@@ -297,6 +308,7 @@ fn parts(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: setti
         queue: Arc::<Shelf>::clone(shelf),
         shared: None,
         engine: Arc::new(engine),
+        budget: None,
         callers: Limiter::new(Arc::new(MemoryQuota::new(16)), Plan::default()),
         settings,
         max_attempts: 3,
@@ -363,6 +375,49 @@ async fn at_a_pace_items_are_begun_one_by_one_at_even_distances() {
 
     shelf.settles(5).await;
     assert_eq!(since_the_first(&writer.calls()), [0, 2000, 4000, 6000, 8000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_is_paid_by_its_tenant_and_by_the_key_that_submitted_it() {
+    let (shelf, writer) = (Shelf::of(2), Writer::taking(WRITING));
+    let budget = Budget {
+        limit: "25".parse().unwrap(),
+        per: Period::Day,
+    };
+    lock(&shelf.items)[1].0.payer = Some(Payer {
+        family: "f".to_owned(),
+        limits: KeyLimits {
+            budget: Some(budget),
+            ..KeyLimits::default()
+        },
+    });
+    let batches = Batches::new(Parts {
+        budget: Some(budget),
+        ..parts(&shelf, &writer, 1, Machine::new().loads().settings.batches)
+    });
+
+    batches.work(FORMS, 1, None);
+
+    shelf.settles(2).await;
+    assert_eq!(*lock(&writer.payers), [vec!["tenant"], vec!["key:f", "tenant"]]);
+}
+
+#[rstest]
+#[case::spent(Unpaid::OverBudget { account: Account::Tenant, ends_in: LONG }, true)]
+#[case::not_counted(Unpaid::Uncounted(Fault::new(FaultKind::Unavailable)), false)]
+#[tokio::test(start_paused = true)]
+async fn an_item_that_nobody_pays_for_fails_and_one_that_cannot_be_counted_waits(
+    #[case] why: Unpaid,
+    #[case] is_final: bool,
+) {
+    let (shelf, writer) = (Shelf::of(1), Writer::failing_with(why.into()));
+    let batches = batches(&shelf, &writer, 1, &[]);
+
+    batches.work(FORMS, 1, None);
+
+    let (_, _, how) = shelf.settles(1).await.remove(0);
+    let has_failed = matches!(how, Settlement::Failed(_));
+    assert_eq!(has_failed, is_final, "{how:?}");
 }
 
 #[tokio::test(start_paused = true)]

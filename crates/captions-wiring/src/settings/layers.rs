@@ -6,12 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use captions_domain::money::Money;
 use config::{Config, ConfigError, Map, Source};
 use toml::{Table, Value};
 
 use super::{
-    Admin, Loaded, Origin, Origins, Required, SecretUrl, Settings, SettingsError, Shown, Sources, defaults_toml,
-    providers,
+    Admin, Loaded, Origin, Origins, ProviderKind, Required, SecretUrl, Settings, SettingsError, Shown, Sources,
+    defaults_toml, providers,
     rule::{self, KEYS, Rule, SHORT_NAMES},
 };
 
@@ -116,6 +117,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
 
     check_admin(&settings.admin, &origins)?;
     check_auth(&settings, &origins)?;
+    check_budget(&settings, &origins)?;
 
     let shown = show(&config, &settings, &origins, &chain.shown)?;
     Ok(Loaded {
@@ -155,6 +157,25 @@ fn check_auth(settings: &Settings, origins: &Origins) -> Result<(), SettingsErro
         });
     }
     Ok(())
+}
+
+/// What has no price cannot be counted.
+fn check_budget(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
+    let providers = settings.llm.providers.iter();
+    let mut priceless =
+        providers.filter(|provider| provider.kind == ProviderKind::Openai && provider.price_input.is_none());
+    match priceless.next() {
+        Some(provider) if settings.budgets.limit > Money::ZERO => Err(SettingsError::Contradiction {
+            key: "budgets.limit".to_owned(),
+            what: format!(
+                "is set, and the provider {} has no price_input and price_output, so nobody knows what is spent; 0 is the \
+                 price of one that is free",
+                provider.name
+            ),
+            origin: origins.get("budgets.limit").cloned().unwrap_or(Origin::Default),
+        }),
+        _ => Ok(()),
+    }
 }
 
 struct Leaf {

@@ -3,7 +3,10 @@
 
 use std::{fmt, net::SocketAddr};
 
-use captions_domain::money::{Currency, Money};
+use captions_domain::{
+    budget::Period,
+    money::{Currency, Money},
+};
 use captions_openai::profile::Profile;
 use toml::Value;
 
@@ -356,6 +359,9 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.concurrent_requests", WAITING),
     ("limits.replicas", Rule::Whole(1, 1000)),
     ("budgets.currency", Rule::Currency),
+    ("budgets.limit", Rule::Money),
+    ("budgets.period", Rule::OneOf(Period::NAMES)),
+    ("budgets.lease", Rule::Seconds(1.0, 86_400.0)),
     ("idempotency.keep_for", Rule::Seconds(60.0, 2_592_000.0)),
     ("batches.workers", Rule::Whole(0, 256)),
     ("batches.item_deadline", Rule::Seconds(0.1, 600.0)),

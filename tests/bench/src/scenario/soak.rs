@@ -145,10 +145,13 @@ pub(super) async fn soak(bed: &mut Bed) -> anyhow::Result<Vec<Figure>> {
 async fn key(database: &str, tenant: &str) -> anyhow::Result<String> {
     let home = tempfile::tempdir()?;
     let (mut stdin, mut stdout, mut stderr) = (Cursor::new(Vec::new()), Vec::new(), Vec::new());
-    let args = ["captions", "key", "create", "soak", "--tenant", tenant, "--json"];
+    let args = ["captions", "key", "create", "--tenant", tenant, "--json"];
+    // A program without a model of its own wants a provider, also where none is asked.
     let variables = [
         ("HOME", home.path().display().to_string()),
         ("DATABASE_URL", database.to_owned()),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1".to_owned()),
+        ("OPENAI_MODEL", "none".to_owned()),
     ];
     let process = captions_cli::Process {
         args: args.map(Into::into).into(),

@@ -2,6 +2,7 @@
 
 use super::{hostile::record, *};
 use crate::{
+    budget::{Account, Budget, Payer, Period},
     caption::{Answer, Record, Variant},
     choice::Platform,
 };
@@ -19,7 +20,7 @@ fn wanting(variants: f64) -> CaptionRequest {
 }
 
 /// Answers call by call, and keeps the questions.
-fn scripted(answers: &'static [&'static [&'static str]]) -> (MockLlmProvider, Arc<Mutex<Vec<String>>>) {
+pub(super) fn scripted(answers: &'static [&'static [&'static str]]) -> (MockLlmProvider, Arc<Mutex<Vec<String>>>) {
     let mut llm = provider("primary");
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let questions = Arc::clone(&asked);
@@ -379,4 +380,47 @@ async fn what_breaks_a_rule_of_the_platform_never_leaves_and_the_ladder_goes_on(
     let answer = engine.generate(&context(), &request).await.unwrap();
 
     assert_eq!((answer.source, captions(&answer)), (Source::Template, vec![OTHER]));
+}
+
+/// The end of a budget is told to whom it belongs; who only waited for the same caption asks anew, at their own cost.
+#[rstest]
+#[case::somebody_else_s(Account::Family("other".to_owned()), true)]
+#[case::their_own(Account::Tenant, false)]
+#[tokio::test]
+async fn nobody_shares_the_end_of_somebody_else_s_budget(#[case] account: Account, #[case] is_written: bool) {
+    let over = Unpaid::OverBudget {
+        account,
+        ends_in: Duration::from_secs(60),
+    };
+    let cache = FakeAnswers::saying(Found::Failed {
+        error: LlmError::Unpaid(over).into(),
+        stale: None,
+    });
+    let limit = "1".parse().unwrap();
+    let budget = Budget {
+        limit,
+        per: Period::Day,
+    };
+    let cx = Context {
+        payers: Payer::all(None, Some(budget)),
+        ..context()
+    };
+
+    let answer = healthy(&cache, writing(OTHER, usize::from(is_written)))
+        .generate(&cx, &request())
+        .await;
+
+    match answer {
+        Ok(answer) => assert!(is_written && captions(&answer) == vec![OTHER]),
+        Err(error) => assert!(
+            !is_written
+                && matches!(
+                    error,
+                    GenerateError::Provider {
+                        error: LlmError::Unpaid(_),
+                        ..
+                    }
+                )
+        ),
+    }
 }

@@ -1,6 +1,7 @@
 //! Whole answers.
 
 use super::*;
+use crate::budget::{Account, Budget, Payer, Period};
 
 #[tokio::test]
 async fn a_miss_is_written_stored_and_cached_in_this_order() {
@@ -243,8 +244,44 @@ async fn a_refusal_is_an_answer_and_no_rung_gets_round_it() {
     ));
 }
 
+fn over_budget() -> LlmError {
+    let (account, ends_in) = (Account::Tenant, Duration::from_hours(1));
+    Unpaid::OverBudget { account, ends_in }.into()
+}
+
+fn uncounted() -> LlmError {
+    Unpaid::Uncounted(Fault::new(FaultKind::Unavailable)).into()
+}
+
+/// Whoever has spent it all is told so, also where something free or an older caption could stand in.
+#[tokio::test]
+async fn no_rung_gets_round_the_end_of_a_budget() {
+    let limit = "1".parse().unwrap();
+    let per = Period::Day;
+    let cx = Context {
+        payers: Payer::all(None, Some(Budget { limit, per })),
+        ..context()
+    };
+    let mut engine = healthy(&Arc::default(), failing(over_budget));
+    engine.rungs = vec![rung(Source::Template, CAPTION, None)];
+
+    let error = engine.generate(&cx, &request()).await.unwrap_err();
+
+    assert!(
+        matches!(
+            error,
+            GenerateError::Provider {
+                error: LlmError::Unpaid(Unpaid::OverBudget { .. }),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
 #[rstest]
 #[case::outage(down)]
+#[case::budget_that_cannot_be_counted(uncounted)]
 #[case::bad_key(|| LlmError::Rejected { kind: Rejection::Auth, detail: "401".into() })]
 #[case::too_long(|| LlmError::TooLong)]
 #[tokio::test]

@@ -175,3 +175,25 @@ fn a_list_that_contradicts_itself_is_refused(#[case] entry: &str, #[case] expect
 
     assert!(error.contains(expected) && error.contains("captions.toml"), "{error}");
 }
+
+#[rstest]
+#[case::no_prices("", Some("`budgets.limit` is set, and the provider a has no price_input"))]
+#[case::prices("price_input = 0.15\nprice_output = 0.6", None)]
+#[case::free("price_input = 0\nprice_output = 0", None)]
+fn a_budget_needs_prices(#[case] prices: &str, #[case] refused: Option<&str>) {
+    let listed = format!(
+        "[budgets]\nlimit = 25\nperiod = 'day'\n[[llm.providers]]\nname = 'a'\nkind = 'openai'\nbase_url = 'http://h/v1'\n{prices}"
+    );
+    let machine = Machine::new().file("here/captions.toml", &listed);
+
+    if let Some(expected) = refused {
+        let error = machine.fails();
+        assert!(error.contains(expected), "{error}");
+    } else {
+        let budgets = machine.loads().settings.budgets;
+        assert_eq!(
+            (budgets.limit.to_string(), budgets.period.as_str()),
+            ("25.00".to_owned(), "day")
+        );
+    }
+}
