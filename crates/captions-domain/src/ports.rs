@@ -22,7 +22,7 @@ use crate::{
     keys::{By, Change as KeyChange, Key, KeyId},
     once::{Standing, Step},
     prompt::{Prompt, Task},
-    quota::{Decision, Plan, Take},
+    quota::{Decision, Plan, Presence, Take},
     request::{Language, ProviderName, UserId},
     user::{Entry, Preferences, User},
 };
@@ -265,6 +265,11 @@ impl QuotaKey {
 pub trait Quota: Send + Sync {
     /// Decides as [`Meter::take`](crate::quota::Meter::take) does, in one step and by one clock for all who share the key.
     async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault>;
+
+    /// Counts those who are there at the same moment, in one step and by one clock for all who share the key. `Some`: the one
+    /// is in, and so many more could be; `None`: there are as many as may be, and nothing is changed. Who leaves without
+    /// being there, or twice, is no error. Has nothing to do with what is taken under the same key.
+    async fn attend(&self, cx: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault>;
 }
 
 /// API keys, and the money that is spent with them. Times are kept to the microsecond.

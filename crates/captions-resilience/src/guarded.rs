@@ -24,7 +24,7 @@ use captions_domain::{
         KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
-    quota::{Decision, Plan, Take},
+    quota::{Decision, Plan, Presence, Take},
     request::UserId,
     user::{Entry, Preferences, User},
 };
@@ -254,6 +254,14 @@ impl<P: Quota + ?Sized> Quota for Guarded<P> {
         // What a lost answer has taken would be taken once more.
         self.policy
             .run(cx, "quota.take", Repeat::Never, || self.inner.take(cx, key, plan, take))
+            .await
+    }
+
+    async fn attend(&self, cx: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault> {
+        self.policy
+            .run(cx, "quota.attend", Repeat::Safe, || {
+                self.inner.attend(cx, key, presence)
+            })
             .await
     }
 }

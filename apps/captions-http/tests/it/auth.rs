@@ -434,6 +434,7 @@ async fn with_limits(concurrent: u64) -> (Server, Arc<KeyRack>) {
         state.keys = Some(Keys { store, required: true });
         state.callers = Some(crate::limits::hourly(2));
         state.concurrency.limit = concurrent;
+        state.concurrency.turns = crate::limits::turns();
         state
     })
     .await;
@@ -549,22 +550,4 @@ async fn a_flood_of_one_key_leaves_room_for_another() {
         [("concurrent-requests".to_owned(), 4, 3)],
         "nothing is held after its end"
     );
-}
-
-#[tokio::test]
-async fn each_replica_allows_its_part_of_the_requests_at_the_same_moment() {
-    let concurrency = |limit, replicas| captions_http::Concurrency {
-        limit,
-        replicas,
-        ..captions_http::Concurrency::default()
-    };
-    for (limit, replicas, own, expected) in [
-        (9, 3, None, 3),
-        (2, 3, None, 1),
-        (0, 3, None, 0),
-        (9, 0, Some(4), 4),
-        (9, 3, Some(0), 0),
-    ] {
-        assert_eq!(concurrency(limit, replicas).share(own), expected);
-    }
 }
