@@ -9,10 +9,10 @@ import sys
 import httpx
 from captions import CaptionsError, Patient, connect, watch
 from captions_client import Client
-from captions_client.api.captions import create_caption, list_captions, read_caption
+from captions_client.api.captions import create_caption, list_captions, read_caption, write_variants
 from captions_client.api.texts import check_text
-from captions_client.api.users import change_preferences, create_user, erase_user
-from captions_client.models import CheckBody, GenerateBody, PreferencesBody, Problem, UserBody
+from captions_client.api.users import change_preferences, create_user, dismiss_suggestion, erase_user, list_users
+from captions_client.models import CheckBody, GenerateBody, MoreBody, PreferencesBody, Problem, UserBody
 
 url = sys.argv[1]
 client = connect(url)
@@ -32,6 +32,13 @@ assert not isinstance(written, Problem) and written.text, written
 assert read_caption.sync(written.id, client=client).text == written.text
 page = list_captions.sync(client=client, user_id=user, limit=5)
 assert len(page.data) == 1, page
+grown = write_variants.sync(written.id, client=client, body=MoreBody(count=2))
+assert not isinstance(grown, Problem), grown
+assert (grown.additions[0].first, len(grown.variants)) == (1, 1 + grown.additions[0].count), grown
+users = list_users.sync(client=client, limit=100)
+assert users.has_more or user in [one.id for one in users.data], users
+dismissed = dismiss_suggestion.sync(user, "emoji-none", client=client)
+assert isinstance(dismissed, Problem) and dismissed.code == "suggestion_not_found", dismissed
 
 judged = check_text.sync(client=client, body=CheckBody(text="#a1 #b1 #c1 #d1 #e1 #f1"))
 assert judged.publishable is False, judged

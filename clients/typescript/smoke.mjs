@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { CaptionsError, changePreferences, checkText, connect, createCaption, createUser, eraseUser, listCaptions, readCaption, watchCaption } from './dist/index.js';
+import { CaptionsError, changePreferences, checkText, connect, createCaption, createUser, dismissSuggestion, eraseUser, listCaptions, listUsers, readCaption, watchCaption, writeVariants } from './dist/index.js';
 
 const client = connect({ baseUrl: process.argv[2] });
 const id = `ts_${process.pid}_${Date.now()}`;
@@ -24,6 +24,13 @@ const read = await readCaption({ client, path: { id: written.data.id } });
 assert.equal(read.data?.text, written.data.text);
 const page = await listCaptions({ client, query: { user_id: id, limit: 5 } });
 assert.equal(page.data?.data.length, 1);
+const grown = await writeVariants({ client, path: { id: written.data.id }, body: { count: 2 } });
+const added = grown.data?.additions?.[0];
+assert.deepEqual([added?.first, grown.data?.variants.length], [1, 1 + (added?.count ?? 0)], JSON.stringify(grown.error));
+const users = await listUsers({ client, query: { limit: 100 } });
+assert.ok(users.data?.has_more || users.data?.data.some((one) => one.id === id), JSON.stringify(users.error));
+const dismissed = await dismissSuggestion({ client, path: { id, suggestion: 'emoji-none' } });
+assert.equal(dismissed.error?.code, 'suggestion_not_found', 'nothing was said yet that could suggest it');
 
 const judged = await checkText({ client, body: { text: '#a1 #b1 #c1 #d1 #e1 #f1' } });
 assert.equal(judged.data?.publishable, false);

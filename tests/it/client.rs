@@ -1,12 +1,18 @@
 //! The Rust client against the real server; what a server by script can show is in the client's own tests.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use captions_client::{
     Client, Options,
-    api::{batch, generate::GenerateBody, rewrite::RewriteBody, stream::StreamEvent},
+    api::{
+        batch, check::CheckBody, generate::GenerateBody, hashtags::HashtagsBody, more::MoreBody, rewrite::RewriteBody,
+        score::ScoreBody, stream::StreamEvent,
+    },
 };
-use captions_testkit::llm::{FakeLlm, Turn};
+use captions_testkit::{
+    llm::{FakeLlm, Turn},
+    receiver::Receiver,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
@@ -142,4 +148,116 @@ async fn a_batch_is_ordered_waited_for_and_read() {
     assert!(lines.iter().all(|line| line.caption.is_some()), "{lines:?}");
     assert_eq!(page.data.len(), 1);
     service.stop().await;
+}
+
+/// What the client has no method for, and why.
+const WITHOUT_METHOD: [(&str, &str); 7] = [
+    (
+        "GET /v1/captions/export",
+        "a transfer that breaks off cannot be taken up: `captions_page` reads the same",
+    ),
+    ("GET /livez", "for probes and balancers"),
+    ("GET /readyz", "for probes and balancers"),
+    ("GET /openapi.json", "a document for those who have no client"),
+    ("GET /docs", "a page to be read"),
+    ("GET /errors", "a page to be read"),
+    ("GET /errors/{code}", "a page to be read"),
+];
+
+/// A segment of a path that stands for whatever has no place of its own.
+const ID: &str = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21";
+
+/// Calls every method once. What comes of it is nobody's business here: only what was asked.
+async fn call_everything(client: &Client) {
+    let (id, none, any) = (ID.parse().unwrap(), None, json!({}));
+    drop(client.generate(&GenerateBody::default()).await);
+    drop(client.stream(&GenerateBody::default()).await);
+    drop(client.captions_page(&[("q", "bread")], 9, none).await);
+    drop(client.caption(id).await);
+    drop(client.pick_variant(id, Some(0), "*").await);
+    drop(client.erase_caption(id, none).await);
+    drop(client.more_variants(id, &MoreBody::default(), none).await);
+    drop(client.feedback(id, &any).await);
+    drop(client.rewrite(&RewriteBody::default()).await);
+    drop(client.rewrite_stored(id, &RewriteBody::default()).await);
+    drop(client.check(&CheckBody::default()).await);
+    drop(client.score(&ScoreBody::default()).await);
+    drop(client.hashtags(&HashtagsBody::default()).await);
+    drop(client.history_page(ID, 9, none).await);
+    drop(client.create_user(&any).await);
+    drop(client.users_page(9, none).await);
+    drop(client.user(ID).await);
+    drop(client.change_user(ID, &any, none).await);
+    drop(client.erase_user(ID).await);
+    drop(client.preferences(ID).await);
+    drop(client.replace_preferences(ID, &any, "*").await);
+    drop(client.change_preferences(ID, &any, none).await);
+    drop(client.remove_preferences(ID, none).await);
+    drop(client.voice(ID).await);
+    drop(client.learn_voice(ID, &[], none).await);
+    drop(client.forget_voice(ID, none).await);
+    drop(client.suggestions(ID).await);
+    drop(client.accept_suggestion(ID, ID, none).await);
+    drop(client.dismiss_suggestion(ID, ID, none).await);
+    drop(client.results(ID).await);
+    drop(client.import_results(ID, &any, none).await);
+    drop(client.forget_results(ID, none).await);
+    drop(client.submit_batch(&any).await);
+    drop(client.batches_page(9, none).await);
+    drop(client.batch(id, Duration::ZERO).await);
+    drop(client.cancel_batch(id).await);
+    drop(client.batch_results(id).boxed().next().await);
+    drop(client.options().await);
+    drop(client.models().await);
+    drop(client.providers().await);
+    drop(client.probe_provider(ID).await);
+    drop(client.limits().await);
+    drop(client.stats().await);
+    drop(client.create_key(&any).await);
+    drop(client.keys_page(9, none).await);
+    drop(client.key(ID).await);
+    drop(client.rotate_key(ID, 60).await);
+    drop(client.revoke_key(ID).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_address_has_a_method_or_a_reason_to_have_none() {
+    let service = Service::start(&[]).await;
+    let (_, document) = service.get("/openapi.json").await;
+    service.stop().await;
+    let refusing =
+        Receiver::answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    Box::pin(call_everything(&Client::new(&Options::new(refusing.url(""))).unwrap())).await;
+
+    // `POST /v1/captions/0193.../variants` as the document writes it.
+    let asked: BTreeSet<String> = refusing
+        .requests()
+        .iter()
+        .map(|request| {
+            let (method, target) = request.line.split_once(' ').unwrap();
+            let path = target.split([' ', '?']).next().unwrap();
+            format!("{method} {}", path.replace(ID, "{}"))
+        })
+        .collect();
+    let unnamed = |path: &str| {
+        let segments = path
+            .split('/')
+            .map(|segment| if segment.starts_with('{') { "{}" } else { segment });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|name| *name != "parameters") {
+            described.insert(format!("{} {}", method.to_uppercase(), unnamed(path)));
+        }
+    }
+    let without: BTreeSet<String> = WITHOUT_METHOD.iter().map(|(address, _)| unnamed(address)).collect();
+
+    let lacking: Vec<_> = described
+        .difference(&asked)
+        .filter(|address| !without.contains(*address))
+        .collect();
+    assert!(lacking.is_empty(), "no method for {lacking:?}");
+    assert_eq!(asked.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(without.intersection(&asked).collect::<Vec<_>>(), Vec::<&String>::new());
 }

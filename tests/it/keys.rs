@@ -91,7 +91,7 @@ async fn with_postgres_down_a_known_key_goes_on_and_an_unknown_one_is_told_of_th
     let open = async |key: &str| {
         let request = replica
             .client
-            .get(format!("{}/v1/stats", replica.base))
+            .get(format!("{}/v1/options", replica.base))
             .bearer_auth(key);
         request.send().await.unwrap().status().as_u16()
     };

@@ -18,6 +18,7 @@ mod prompt;
 mod results;
 mod rewrite;
 mod score;
+mod variants;
 mod voice;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -39,6 +40,7 @@ pub(crate) use self::{
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
     score::ScoreArgs,
+    variants::VariantsArgs,
     voice::VoiceCommand,
 };
 
@@ -119,6 +121,9 @@ pub(crate) enum Command {
     /// Write a caption for a post
     #[command(help_template = HELP)]
     Generate(Box<GenerateArgs>),
+    /// Write more variants of a stored caption
+    #[command(help_template = HELP)]
+    Variants(VariantsArgs),
     /// Choose hashtags for a post, without any model
     #[command(help_template = HELP)]
     Hashtags(HashtagsArgs),
@@ -137,7 +142,7 @@ pub(crate) enum Command {
     /// Score a text for what it is about, part by part, without any model
     #[command(help_template = HELP)]
     Score(Box<ScoreArgs>),
-    /// Create, show and delete users
+    /// Create, show, list and delete users
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:
   captions user create ana --name \"Ana's cafe\"
@@ -257,6 +262,21 @@ Examples:
         /// The user's id
         #[arg(value_name = "ID")]
         id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List the users, in the order of their ids
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions user list
+  captions user list --limit 100 --json | jq -r '.data[].id'")]
+    List {
+        /// How many at most: 1 to 100
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        /// Only those behind this one: a user's id, or the next_cursor of the page before
+        #[arg(long, value_name = "ID|CURSOR")]
+        after: Option<String>,
         #[command(flatten)]
         output: Output,
     },

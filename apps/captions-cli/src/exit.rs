@@ -82,6 +82,8 @@ impl From<Code> for Exit {
             | Code::MethodNotAllowed
             | Code::BodyTimeout
             | Code::UserExists
+            | Code::BriefUnknown
+            | Code::VariantsFull
             | Code::Conflict
             | Code::IdempotencyInFlight
             | Code::IdempotencyKeyReused

@@ -247,6 +247,8 @@ fn next_step(code: Code, wait: Option<Duration>) -> Option<String> {
             "captions batch wait ID waits for it; captions batch results ID --partial gives what there is"
         }
         Code::InvalidCursor => "give a caption's id, or the next_cursor of the page before",
+        Code::BriefUnknown => "write a new one: captions generate",
+        Code::VariantsFull => "pick one of them, or write a new caption: captions generate --regenerate",
         Code::BudgetExceeded => "wait for the next period, or raise limits.budget",
         Code::Conflict => "try again",
         Code::Internal | Code::StoreCorrupt => "this is a fault of ours: run again with -vv and report what it says",

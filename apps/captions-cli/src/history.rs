@@ -274,6 +274,7 @@ async fn erase_all(session: &Session, ids: &[CaptionId]) -> Result<u64, Failure>
             .captions()
             .erase(&session.context(), &Extent::One(*id))
             .await?
+            .all()
             .min(1);
     }
     Ok(erased)
@@ -291,7 +292,7 @@ fn local_only() -> Failure {
     Failure::usage("with a server this command knows `history USER` and `history show` only; the HTTP API has the rest")
 }
 
-fn not_found(id: CaptionId) -> Failure {
+pub(crate) fn not_found(id: CaptionId) -> Failure {
     Failure::broken(Code::CaptionNotFound, format!("there is no caption {id}"))
 }
 

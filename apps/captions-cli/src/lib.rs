@@ -36,6 +36,7 @@ mod score;
 mod screen;
 mod session;
 mod user;
+mod variants;
 mod voice;
 
 use std::{
@@ -141,6 +142,7 @@ async fn dispatch(
     remote::has_an_answer(&command, surroundings)?;
     match command {
         Command::Generate(args) => Box::pin(generate::run(&args, surroundings, stdin, screen)).await,
+        Command::Variants(args) => Box::pin(variants::run(&args, surroundings, screen)).await,
         Command::Hashtags(args) => Box::pin(hashtags::run(&args, surroundings, stdin, screen)).await,
         Command::Rewrite(args) => Box::pin(rewrite::run(&args, surroundings, stdin, screen)).await,
         Command::Translate(args) => Box::pin(rewrite::translate(&args, surroundings, stdin, screen)).await,

@@ -131,6 +131,7 @@ pub(crate) fn has_an_answer(command: &Command, surroundings: &Surroundings) -> R
         Command::Options(_) => ("options", true),
         Command::Provider(_) => ("provider", false),
         Command::Generate(_)
+        | Command::Variants(_)
         | Command::Hashtags(_)
         | Command::Rewrite(_)
         | Command::Translate(_)

@@ -2,7 +2,7 @@
 
 use captions_api::{
     problem::{Code, Problem},
-    user::{ErasedDocument, UserDocument, parse_new},
+    user::{EntryDocument, ErasedDocument, UserDocument, UserPage, cursor_after, parse_new, read_cursor},
 };
 use captions_domain::{
     context::Context, fault::StoreError, history::Extent, ports::Expect, request::UserId, user::User,
@@ -30,6 +30,9 @@ pub(crate) async fn run(
             Box::pin(create(id, name.as_deref(), *output, surroundings, screen)).await
         }
         UserCommand::Show { id, output } => show(id, *output, surroundings, screen).await,
+        UserCommand::List { limit, after, output } => {
+            list(*limit, after.as_deref(), *output, surroundings, screen).await
+        }
         UserCommand::Delete { id, output } => delete(id, *output, surroundings, screen).await,
     }
 }
@@ -116,6 +119,44 @@ async fn show(id: &str, output: Output, surroundings: &Surroundings, screen: &mu
     Ok(Exit::Done)
 }
 
+async fn list(
+    limit: u32,
+    after: Option<&str>,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let place = |given: &str| read_cursor(given).map_or_else(|| UserId::new(given), Ok);
+    let after = after.map(place).transpose()?;
+    let page = if let Some(remote) = Remote::of(surroundings, None)? {
+        let cursor = after.as_ref().map(cursor_after);
+        remote.client.users_page(limit, cursor.as_deref()).await?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let users = session.users().list(&session.context(), after, limit + 1).await;
+        session.close().await;
+        UserPage::of(&users?, limit as usize)
+    };
+    if output.json {
+        screen.document(&page)?;
+        return Ok(Exit::Done);
+    }
+    if page.data.is_empty() {
+        screen.note("no users");
+        return Ok(Exit::Done);
+    }
+    let line = |user: &EntryDocument| match &user.display_name {
+        Some(name) => format!("{}\t{name}", user.id),
+        None => user.id.clone(),
+    };
+    let lines: Vec<String> = page.data.iter().map(line).collect();
+    screen.result(&lines.join("\n"))?;
+    if let Some(last) = page.data.last().filter(|_| page.has_more) {
+        screen.note(&format!("more: captions user list --after {}", last.id));
+    }
+    Ok(Exit::Done)
+}
+
 async fn delete(
     id: &str,
     output: Output,
@@ -167,13 +208,13 @@ async fn erase(session: &Session, id: &UserId) -> Result<ErasedDocument, StoreEr
         now: session.context().now,
         ..cx
     };
-    let captions_erased = session.captions().erase(&cx, &Extent::OfUser(id.clone())).await?;
+    let removed = session.captions().erase(&cx, &Extent::OfUser(id.clone())).await?;
     let known = before.filter(|_| user_erased);
     Ok(ErasedDocument::new(
         cx.fresh_id,
         id,
         known.as_ref(),
-        captions_erased,
+        &removed,
         cx.notes.all(),
         cx.now,
     ))

@@ -41,12 +41,14 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/captions/{id}", Some(Scope::Read)),
     (Method::PATCH, "/v1/captions/{id}", Some(Scope::Write)),
     (Method::DELETE, "/v1/captions/{id}", Some(Scope::Write)),
+    (Method::POST, "/v1/captions/{id}/variants", Some(Scope::Write)),
     (Method::POST, "/v1/captions/{id}/rewrites", Some(Scope::Write)),
     (Method::PUT, "/v1/captions/{id}/feedback", Some(Scope::Write)),
     (Method::POST, "/v1/rewrites", Some(Scope::Write)),
     (Method::POST, "/v1/check", Some(Scope::Read)),
     (Method::POST, "/v1/scores", Some(Scope::Read)),
     (Method::POST, "/v1/hashtags", Some(Scope::Read)),
+    (Method::GET, "/v1/users", Some(Scope::Read)),
     (Method::POST, "/v1/users", Some(Scope::Write)),
     (Method::GET, "/v1/users/{id}", Some(Scope::Read)),
     (Method::PATCH, "/v1/users/{id}", Some(Scope::Write)),
@@ -78,7 +80,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/batches/{id}", Some(Scope::Read)),
     (Method::POST, "/v1/batches/{id}/cancel", Some(Scope::Write)),
     (Method::GET, "/v1/batches/{id}/results", Some(Scope::Read)),
-    (Method::GET, "/v1/stats", Some(Scope::Read)),
+    (Method::GET, "/v1/stats", Some(Scope::Admin)),
     (Method::GET, "/v1/options", Some(Scope::Read)),
     (Method::GET, "/v1/models", Some(Scope::Read)),
     (Method::GET, "/v1/providers", Some(Scope::Read)),
@@ -104,6 +106,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whether it is whoever runs the service: with the scope admin, of the tenant of its command line. Others are told nothing
+    /// of what all tenants do together.
+    pub(crate) fn is_operator(&self) -> bool {
+        self.tenant == TenantId::local() && self.scopes.has(Scope::Admin)
+    }
+
     /// Who pays for what it asks. `usual` is what each tenant may spend.
     pub(crate) fn payers(&self, usual: Option<Budget>) -> Arc<[Payer]> {
         Payer::all(self.key.as_ref().and_then(Key::own_budget), usual)

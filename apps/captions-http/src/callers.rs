@@ -30,9 +30,10 @@ use crate::{auth::Caller, call::Call, failure::Failure, state::AppState};
 /// What is limited: everything with a version. Probes and documents are free.
 const LIMITED: &str = "/v1/";
 /// The addresses that cost tokens, and what is counted there.
-const WRITERS: [(&str, Operation); 4] = [
+const WRITERS: [(&str, Operation); 5] = [
     ("/v1/captions", Operation::CaptionGeneration),
     ("/v1/captions/stream", Operation::CaptionStream),
+    ("/v1/captions/{id}/variants", Operation::CaptionGeneration),
     ("/v1/rewrites", Operation::Rewrite),
     ("/v1/captions/{id}/rewrites", Operation::Rewrite),
 ];
@@ -154,7 +155,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     });
     let limiter = limiter.filter(|limiter| !limiter.plan().is_unlimited());
     let at_once = own.and_then(|own| own.concurrent_requests);
-    let at_once = state.concurrency.share(at_once);
+    let at_once = at_once.unwrap_or(state.concurrency.limit);
     if limiter.is_none() && at_once == 0 {
         return next.run(request).await;
     }
@@ -164,7 +165,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
         Err(failure) => return failure.into_response(),
     };
     let key = key(&caller);
-    let Ok(turn) = state.concurrency.turns.begin(&key, at_once) else {
+    let Ok(turn) = state.concurrency.turns.begin(&call.cx, &key, at_once).await else {
         state.monitor.caller_turned_away(operation);
         return too_many_at_once(at_once);
     };
@@ -199,6 +200,11 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if !response.status().is_success() {
         call.settle_without_answer();
+    }
+    // Unless a stream holds it that is still being sent: over before the answer goes out, for the caller may come again at
+    // once, to another server.
+    if let Some(turn) = call.turn.take().and_then(Arc::into_inner) {
+        turn.end().await;
     }
     response.headers_mut().extend(told);
     response

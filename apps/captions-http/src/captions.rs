@@ -233,11 +233,11 @@ pub(crate) async fn erase(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn stored(state: &AppState, call: &Call, id: CaptionId) -> Result<Option<Record>, Failure> {
+pub(crate) async fn stored(state: &AppState, call: &Call, id: CaptionId) -> Result<Option<Record>, Failure> {
     let work = state.engine.captions.read(&call.cx, id);
     Ok(call.within(state, Code::StoreUnavailable, work).await??)
 }
 
-fn not_found() -> Failure {
+pub(crate) fn not_found() -> Failure {
     Failure::new(Code::CaptionNotFound, "no caption is stored under this id")
 }

@@ -32,6 +32,47 @@ use crate::{
 
 pub(crate) type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
+/// The filters that all lists have, as the document tells them; they are read by [`history::read`].
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+struct Filters {
+    /// Written then or later (RFC 3339).
+    #[param(nullable = false, example = "2026-11-01T00:00:00Z")]
+    since: Option<String>,
+    /// Written before then (RFC 3339).
+    #[param(nullable = false, example = "2026-12-01T00:00:00Z")]
+    until: Option<String>,
+    /// In this language or a variety of it: `pt` finds `pt-BR` as well.
+    #[param(nullable = false, example = "en")]
+    language: Option<String>,
+    /// By the provider of this name.
+    #[param(nullable = false, example = "primary")]
+    provider: Option<String>,
+    /// For this platform.
+    #[param(nullable = false, example = "instagram")]
+    platform: Option<String>,
+    /// With a quality score of at least this, 0-100.
+    #[param(nullable = false, minimum = 0, maximum = 100)]
+    min_score: Option<f64>,
+    /// The description or a variant has this text, in whatever case; 1-200 characters.
+    #[param(nullable = false)]
+    q: Option<String>,
+}
+
+/// Which page of a list, as the document tells it; it is read by [`page`] and [`history::read`].
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(crate) struct Paging {
+    /// How many, 1-100; 20 if not said.
+    #[param(nullable = false, minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(nullable = false)]
+    cursor: Option<String>,
+}
+
 /// So many captions are in memory at a time while an export is sent.
 const AT_ONCE: u32 = 100;
 
@@ -45,15 +86,8 @@ const AT_ONCE: u32 = 100;
     tag = "captions",
     params(
         ("user_id" = Option<String>, Query, description = "Written for this user."),
-        ("since" = Option<String>, Query, description = "Written then or later (RFC 3339).", example = "2026-11-01T00:00:00Z"),
-        ("until" = Option<String>, Query, description = "Written before then (RFC 3339).", example = "2026-12-01T00:00:00Z"),
-        ("language" = Option<String>, Query, description = "In this language or a variety of it: `pt` finds `pt-BR` as well.", example = "en"),
-        ("provider" = Option<String>, Query, description = "By the provider of this name.", example = "primary"),
-        ("platform" = Option<String>, Query, description = "For this platform.", example = "instagram"),
-        ("min_score" = Option<f64>, Query, description = "With a quality score of at least this, 0-100.", minimum = 0, maximum = 100),
-        ("q" = Option<String>, Query, description = "The description or a variant has this text, in whatever case; 1-200 characters."),
-        ("limit" = Option<u32>, Query, description = "How many, 1-100; 20 if not said.", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")
+        Filters,
+        Paging
     ),
     responses(
         (status = 200, description = "One page", body = HistoryPage, headers(("Link" = Option<String>, description = "The address of the next page, as `rel=\"next\"`"))),
@@ -74,15 +108,8 @@ pub(crate) async fn list(State(state): State<AppState>, call: Call, query: Param
     tag = "captions",
     params(
         ("id" = String, Path, description = "The user's id."),
-        ("since" = Option<String>, Query, description = "Written then or later (RFC 3339).", example = "2026-11-01T00:00:00Z"),
-        ("until" = Option<String>, Query, description = "Written before then (RFC 3339).", example = "2026-12-01T00:00:00Z"),
-        ("language" = Option<String>, Query, description = "In this language or a variety of it: `pt` finds `pt-BR` as well.", example = "en"),
-        ("provider" = Option<String>, Query, description = "By the provider of this name.", example = "primary"),
-        ("platform" = Option<String>, Query, description = "For this platform.", example = "instagram"),
-        ("min_score" = Option<f64>, Query, description = "With a quality score of at least this, 0-100.", minimum = 0, maximum = 100),
-        ("q" = Option<String>, Query, description = "The description or a variant has this text, in whatever case; 1-200 characters."),
-        ("limit" = Option<u32>, Query, description = "How many, 1-100; 20 if not said.", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")
+        Filters,
+        Paging
     ),
     responses(
         (status = 200, description = "One page", body = HistoryPage, headers(("Link" = Option<String>, description = "The address of the next page, as `rel=\"next\"`"))),
@@ -110,13 +137,7 @@ pub(crate) async fn of_user(
     tag = "captions",
     params(
         ("user_id" = Option<String>, Query, description = "Written for this user."),
-        ("since" = Option<String>, Query, description = "Written then or later (RFC 3339).", example = "2026-11-01T00:00:00Z"),
-        ("until" = Option<String>, Query, description = "Written before then (RFC 3339).", example = "2026-12-01T00:00:00Z"),
-        ("language" = Option<String>, Query, description = "In this language or a variety of it: `pt` finds `pt-BR` as well.", example = "en"),
-        ("provider" = Option<String>, Query, description = "By the provider of this name.", example = "primary"),
-        ("platform" = Option<String>, Query, description = "For this platform.", example = "instagram"),
-        ("min_score" = Option<f64>, Query, description = "With a quality score of at least this, 0-100.", minimum = 0, maximum = 100),
-        ("q" = Option<String>, Query, description = "The description or a variant has this text, in whatever case; 1-200 characters."),
+        Filters,
         ("format" = Option<String>, Query, description = "`jsonl` or `csv`; else what `Accept` names, else JSON lines.", example = "jsonl")
     ),
     responses(
@@ -270,7 +291,7 @@ fn place(search: &Search, tenant: &TenantId) -> Result<Option<CaptionId>, Failur
 }
 
 /// The same question for the page after (RFC 8288).
-fn link(path: &str, parameters: &[(String, String)], cursor: &str) -> String {
+pub(crate) fn link(path: &str, parameters: &[(String, String)], cursor: &str) -> String {
     let mut address = format!("<{path}?cursor={cursor}");
     for (name, value) in parameters.iter().filter(|(name, _)| name != "cursor") {
         // The names are ours. Writing to a string cannot fail.

@@ -22,7 +22,7 @@ use crate::{
     body::JsonBody,
     call::{Call, KeyPath},
     failure::Failure,
-    history::page,
+    history::{Paging, page},
     openapi::{ChangingKey, CreatingKey, ListingKeys, ReadingKey},
     state::AppState,
 };
@@ -84,8 +84,7 @@ pub(crate) async fn create(
     operation_id = "list_keys",
     tag = "keys",
     params(
-        ("limit" = Option<u32>, Query, description = "How many, 1-100; 20 if not said.", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")
+        Paging
     ),
     responses((status = 200, description = "One page", body = KeyPage), ListingKeys)
 )]

@@ -22,6 +22,7 @@ mod history;
 mod keys;
 mod layers;
 mod limits;
+mod more;
 mod once;
 mod openapi;
 mod options;
@@ -109,6 +110,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(history::list))
         .routes(routes!(history::export))
         .routes(routes!(captions::read, captions::pick, captions::erase))
+        .routes(routes!(more::create))
         .routes(routes!(history::of_user))
         .routes(routes!(hashtags::choose))
         .routes(routes!(rewrites::create))
@@ -116,7 +118,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(check::create))
         .routes(routes!(scores::create))
         .routes(routes!(feedback::replace))
-        .routes(routes!(users::create))
+        .routes(routes!(users::create, users::list))
         .routes(routes!(users::read, users::patch, users::erase))
         .routes(routes!(
             preferences::read,

@@ -144,6 +144,8 @@ problems! {
     ReadingCaption = ALWAYS, LIMITED, STORE, &[Code::CaptionNotFound];
     /// Of an operation that picks a variant.
     PickingVariant = ALWAYS, LIMITED, BODY, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::PreconditionRequired];
+    /// Of an operation that writes more variants.
+    WritingMore = ALWAYS, LIMITED, BODY, PROVIDER, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::Conflict, Code::BriefUnknown, Code::VariantsFull];
     /// Of an operation that erases a caption.
     ErasingCaption = ALWAYS, LIMITED, STORE, &[Code::VersionMismatch];
     /// Of an operation that sends all captions.
@@ -154,6 +156,8 @@ problems! {
     ReadingHistory = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
     /// Of an operation that creates a user.
     CreatingUser = ALWAYS, LIMITED, BODY, STORE, &[Code::UserExists];
+    /// Of an operation that lists users.
+    ListingUsers = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
     /// Of an operation that reads of a user.
     ReadingUser = ALWAYS, LIMITED, STORE, &[Code::UserNotFound];
     /// Of an operation that removes of a user.

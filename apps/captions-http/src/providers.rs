@@ -20,7 +20,8 @@ use crate::{
 /// List the providers
 ///
 /// In the order in which they are asked, each with its health as far as it is known without a call, its circuit breaker, what
-/// it can do, and what it last failed with. No addresses and no keys.
+/// it can do, and what it last failed with. No addresses and no keys. How it fares with the requests of all tenants (`detail`,
+/// `breaker`, `last_error`) is for the operator alone, a key of the tenant `local` with the scope admin; `null` for others.
 #[utoipa::path(
     get,
     path = "/v1/providers",
@@ -28,10 +29,16 @@ use crate::{
     tag = "health",
     responses((status = 200, description = "The providers", body = ProvidersDocument), ReadingStats)
 )]
-pub(crate) async fn list(State(state): State<AppState>, _call: Call) -> Json<ProvidersDocument> {
-    Json(ProvidersDocument {
-        data: documents(&state).await,
-    })
+pub(crate) async fn list(State(state): State<AppState>, call: Call) -> Json<ProvidersDocument> {
+    let mut data = documents(&state).await;
+    if !call.caller.is_operator() {
+        for provider in &mut data {
+            provider.detail = None;
+            provider.breaker = None;
+            provider.last_error = None;
+        }
+    }
+    Json(ProvidersDocument { data })
 }
 
 /// List the models

@@ -20,11 +20,14 @@ use captions_api::{
     stream::StreamEvent,
 };
 use captions_domain::{
+    caption::Degraded,
     context::{Context, TenantId},
     ports::{Cache, CacheExt, CacheKey},
+    request::UserId,
 };
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -125,6 +128,11 @@ impl From<&StreamEvent> for Told {
 struct Kept {
     /// Of what was asked: who asks something else does not take it up.
     asked: String,
+    /// Whom it is for, and when it was asked for, in microseconds since 1970: what is older than their erasure is not told.
+    #[serde(default)]
+    user: Option<UserId>,
+    #[serde(default)]
+    begun: i64,
     events: Vec<Told>,
     has_ended: bool,
 }
@@ -134,6 +142,8 @@ pub(crate) struct Live {
     id: Uuid,
     tenant: TenantId,
     asked: blake3::Hash,
+    user: Option<UserId>,
+    begun: i64,
     told: Mutex<Vec<Told>>,
     /// Whether all is told; changes with each event.
     has_ended: watch::Sender<bool>,
@@ -163,6 +173,8 @@ impl Live {
     fn kept(&self) -> Kept {
         Kept {
             asked: self.asked.to_hex().to_string(),
+            user: self.user.clone(),
+            begun: self.begun,
             events: self.after(0),
             has_ended: *self.has_ended.borrow(),
         }
@@ -223,11 +235,13 @@ impl Streams {
     }
 
     /// A new stream with its first reader.
-    pub(crate) fn begin(&self, tenant: &TenantId, asked: blake3::Hash) -> (Arc<Live>, Reader) {
+    pub(crate) fn begin(&self, cx: &Context, asked: blake3::Hash, user: Option<UserId>) -> (Arc<Live>, Reader) {
         let live = Arc::new(Live {
             id: Uuid::now_v7(),
-            tenant: tenant.clone(),
+            tenant: cx.tenant.clone(),
             asked,
+            user,
+            begun: microseconds(cx.now),
             told: Mutex::default(),
             has_ended: watch::Sender::new(false),
             readers: Mutex::new(1),
@@ -304,6 +318,21 @@ impl Streams {
         self.running().remove(&live.id);
     }
 
+    /// The user is erased: what was asked for until now is taken up by nobody any more, here or on another replica. `longest`:
+    /// how long a stream may run that has begun by now. Whoever reads one at this moment reads it to its end.
+    pub(crate) async fn forget(&self, cx: &Context, user: &UserId, longest: Duration) {
+        self.running().retain(|_, live| {
+            let is_theirs = |live: Arc<Live>| live.tenant == cx.tenant && live.user.as_ref() == Some(user);
+            !live.upgrade().is_some_and(is_theirs)
+        });
+        let Some(keeping) = &self.0.keeping else { return };
+        let (now, time) = (microseconds(cx.now), keeping.time + longest + CACHE_TIME);
+        let marked = keeping.cache.put_as(&in_time(cx), &mark(user), &now, time).await;
+        if marked.is_err() {
+            cx.notes.add(Degraded::CacheUnavailable);
+        }
+    }
+
     /// Everybody has left: what was told leads nowhere.
     pub(crate) async fn give_up(&self, cx: &Context, live: &Live) {
         self.running().remove(&live.id);
@@ -360,8 +389,16 @@ fn follow(
 }
 
 async fn look(keeping: &Keeping, cx: &Context, stream: Uuid) -> Option<Kept> {
-    let found = keeping.cache.get_as::<Kept>(&in_time(cx), &key(stream)).await;
-    found.ok().flatten().map(|(kept, _)| kept)
+    let cx = in_time(cx);
+    let (kept, _) = keeping.cache.get_as::<Kept>(&cx, &key(stream)).await.ok()??;
+    if let Some(user) = &kept.user {
+        // Where it cannot be known whether they were erased, the client begins anew.
+        let erased = keeping.cache.get_as::<i64>(&cx, &mark(user)).await.ok()?;
+        if erased.is_some_and(|(at, _)| kept.begun <= at) {
+            return None;
+        }
+    }
+    Some(kept)
 }
 
 async fn put(keeping: &Keeping, cx: &Context, live: &Live, time: Duration) {
@@ -378,6 +415,15 @@ fn key(stream: Uuid) -> CacheKey {
     CacheKey::new("stream", &blake3::hash(stream.as_bytes()))
 }
 
+/// Where it is noted when the user was erased.
+fn mark(user: &UserId) -> CacheKey {
+    CacheKey::new("stream-erased", &blake3::hash(user.as_str().as_bytes()))
+}
+
+fn microseconds(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
+}
+
 /// The stream's own time may be up.
 fn in_time(cx: &Context) -> Context {
     Context {
@@ -392,10 +438,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use captions_domain::context::{Attempts, Class};
-    use time::OffsetDateTime;
-
     use super::*;
+    use captions_domain::context::{Attempts, Class};
 
     fn cx(tenant: &str) -> Context {
         Context {
@@ -415,7 +459,7 @@ mod tests {
     async fn a_running_stream_belongs_to_its_tenant_and_to_what_was_asked() {
         let streams = Streams::default();
         let asked = blake3::hash(b"a cat");
-        let (live, reader) = streams.begin(&cx("ana").tenant, asked);
+        let (live, reader) = streams.begin(&cx("ana"), asked, None);
         live.tell(&StreamEvent::Created {
             request_id: "r-1".into(),
         });
@@ -440,7 +484,7 @@ mod tests {
     #[tokio::test]
     async fn a_writer_that_panics_leaves_nobody_waiting_for_an_end() {
         let streams = Streams::default();
-        let (live, reader) = streams.begin(&cx("ana").tenant, blake3::hash(b"a cat"));
+        let (live, reader) = streams.begin(&cx("ana"), blake3::hash(b"a cat"), None);
         let writing = Arc::clone(&live);
 
         streams.spawn(Arc::clone(&live), "r-1".into(), async move {
@@ -460,7 +504,7 @@ mod tests {
     async fn who_comes_back_before_an_ended_stream_is_kept_finds_it_all_the_same() {
         let streams = Streams::default();
         let asked = blake3::hash(b"a cat");
-        let (live, reader) = streams.begin(&cx("ana").tenant, asked);
+        let (live, reader) = streams.begin(&cx("ana"), asked, None);
         live.tell(&StreamEvent::Created {
             request_id: "r-1".into(),
         });

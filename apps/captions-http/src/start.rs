@@ -17,8 +17,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AppState, Component, ComponentStatus, Keeping, Keys, Limits, Once, Streams, serve, serve_admin, serve_starting,
-    warm_up,
+    AppState, Component, ComponentStatus, Keeping, Keys, Limits, Once, Streams, Turns, serve, serve_admin,
+    serve_starting, warm_up,
 };
 
 /// How the server came to its end.
@@ -156,7 +156,7 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     state.budget = assembled.budget;
     state.currency = Some(assembled.currency);
     state.concurrency.limit = settings.limits.concurrent_requests;
-    state.concurrency.replicas = settings.limits.replicas.into();
+    state.concurrency.turns = Turns::new(Arc::clone(&assembled.quota), assembled.tasks().clone());
     state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());
     state.batches = Some(assembled.batches.clone());
     let assembled = Arc::clone(assembled);

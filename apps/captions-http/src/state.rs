@@ -88,19 +88,7 @@ pub struct Keys {
 pub struct Concurrency {
     /// For callers whose key says nothing else; 0: as many as like.
     pub limit: u64,
-    /// Servers that share the callers, each of which allows its part; 0 is 1.
-    pub replicas: u64,
     pub turns: Turns,
-}
-
-impl Concurrency {
-    /// What this server allows of a limit, of the usual one if a key has none of its own: at least one of each.
-    pub fn share(&self, own: Option<u64>) -> u64 {
-        match own.unwrap_or(self.limit) {
-            0 => 0,
-            limit => (limit / self.replicas.max(1)).max(1),
-        }
-    }
 }
 
 /// How long and how often.

@@ -87,6 +87,7 @@ pub(crate) async fn create(
             return Err(invalid.into());
         }
     };
+    let user = request.user.clone();
     let mut events = Arc::clone(&state.engine).generate_stream(call.cx.clone(), request);
     let first = tokio::select! {
         biased;
@@ -102,7 +103,7 @@ pub(crate) async fn create(
         None => None,
     };
     let known = told::of_stream(&call);
-    let (live, reader) = state.streams.begin(&call.cx.tenant, asked);
+    let (live, reader) = state.streams.begin(&call.cx, asked, user);
     let streams = state.streams.clone();
     let mut response = sent(reader.events(0), &state);
     response.headers_mut().extend(known);

@@ -7,7 +7,7 @@ use axum::{
 };
 use captions_api::{
     problem::Code,
-    user::{self, ErasedDocument, UserBody, UserDocument, UserPatch},
+    user::{self, ErasedDocument, UserBody, UserDocument, UserPage, UserPatch},
 };
 use captions_domain::{
     context::Context,
@@ -24,7 +24,8 @@ use crate::{
     body::JsonBody,
     call::{Call, UserPath},
     failure::Failure,
-    openapi::{ChangingUser, CreatingUser, ErasingUser, ReadingUser},
+    history::{Paging, Parameters, link, page},
+    openapi::{ChangingUser, CreatingUser, ErasingUser, ListingUsers, ReadingUser},
     state::AppState,
     tags,
 };
@@ -96,6 +97,38 @@ async fn created_before(state: &AppState, call: &Call, user: &User) -> Result<Us
     there.filter(is_same).ok_or_else(exists)
 }
 
+/// List users
+///
+/// Those of the caller's tenant, in the order of their ids, without their preferences.
+#[utoipa::path(
+    get,
+    path = "/v1/users",
+    operation_id = "list_users",
+    tag = "users",
+    params(
+        Paging
+    ),
+    responses(
+        (status = 200, description = "One page", body = UserPage, headers(("Link" = Option<String>, description = "The address of the next page, as `rel=\"next\"`"))),
+        ListingUsers
+    )
+)]
+pub(crate) async fn list(State(state): State<AppState>, call: Call, query: Parameters) -> Result<Response, Failure> {
+    let (limit, after) = page(query, user::read_cursor)?;
+    let work = state.engine.users.list(&call.cx, after, limit + 1);
+    let users = call.within(&state, Code::StoreUnavailable, work).await??;
+    let page = UserPage::of(&users, limit as usize);
+    let next = page.next_cursor.as_ref().map(|cursor| {
+        let parameters = [("limit".to_owned(), limit.to_string())];
+        link("/v1/users", &parameters, cursor)
+    });
+    let mut response = Json(page).into_response();
+    if let Some(Ok(next)) = next.map(|next| HeaderValue::from_str(&next)) {
+        response.headers_mut().insert(header::LINK, next);
+    }
+    Ok(response)
+}
+
 /// Read a user
 #[utoipa::path(
     get,
@@ -165,6 +198,7 @@ pub(crate) async fn patch(
 ///
 /// Erases the user and every stored caption of theirs. Safe to repeat: if it broke off, the next call erases the rest.
 /// Cached captions of theirs are found by nobody any more; `degraded` says if other processes could not be told of that yet.
+/// Streams that were written for them cannot be taken up again.
 /// `If-Match` is looked at before anything is erased; a change that is made in that moment is erased with the rest. Captions
 /// that are being written meanwhile, or that wait on another machine for the history, do not come back. The answer has a
 /// `receipt` to be kept.
@@ -205,15 +239,17 @@ pub(crate) async fn erase(
         ..call.cx.clone()
     };
     let extent = Extent::OfUser(id.clone());
-    let captions_erased = call
+    let removed = call
         .within(&state, Code::StoreUnavailable, engine.captions.erase(&cx, &extent))
         .await??;
+    state.streams.forget(&cx, &id, state.limits.deadline).await;
+    let captions_erased = removed.all();
     if !user_erased && captions_erased == 0 {
         return Err(not_found());
     }
     let known = before.filter(|_| user_erased);
     let degraded = call.cx.notes.all();
-    let document = ErasedDocument::new(cx.fresh_id, &id, known.as_ref(), captions_erased, degraded, cx.now);
+    let document = ErasedDocument::new(cx.fresh_id, &id, known.as_ref(), &removed, degraded, cx.now);
     tracing::info!(captions_erased, receipt = %document.receipt.id, "user erased");
     Ok(Json(document))
 }

@@ -44,6 +44,7 @@ fn answer(variants: usize) -> Answer {
             created_at: time::OffsetDateTime::UNIX_EPOCH,
             rules_as_of: "2026-11-23".into(),
             warnings: Vec::new(),
+            additions: Vec::new(),
         },
         source: Source::Provider,
         attempts: 1,

@@ -18,9 +18,9 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{feedback::FeedbackDocument, hashtags::TagDetail, results::Engagement};
+use crate::{feedback::FeedbackDocument, hashtags::TagDetail, more::AdditionDocument, results::Engagement};
 
-/// A caption with all that is known of it. The top level repeats the best variant.
+/// A caption with all that is known of it. The top level repeats the best variant of those that it was made with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CaptionDocument {
     /// The request that made it.
@@ -86,8 +86,12 @@ pub struct CaptionDocument {
     #[serde(default)]
     #[schema(schema_with = crate::hashtags::details_schema, required)]
     pub hashtag_details: Vec<TagDetail>,
-    /// All variants, best first.
+    /// All variants, best first; behind them those that were written later, each time best first.
     pub variants: Vec<VariantDocument>,
+    /// What was written later, and how; left out as long as nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub additions: Vec<AdditionDocument>,
     /// 1 - the mean share of rows of three words that two variants have in common; null for one variant.
     #[serde(default)]
     #[schema(required)]
@@ -282,6 +286,7 @@ impl CaptionDocument {
             alt_text_source: shown.alt_text_source,
             hashtag_details: shown.hashtag_details,
             diversity: likeness::diversity(&texts),
+            additions: AdditionDocument::all(&caption.additions, variants.len()),
             variants,
             source,
             provider: caption.provider.clone(),

@@ -19,6 +19,7 @@ pub mod history;
 pub mod image;
 pub mod key;
 pub mod limits;
+pub mod more;
 pub mod options;
 pub mod problem;
 pub mod providers;

@@ -5,8 +5,9 @@ mod code;
 use std::time::Duration;
 
 use captions_domain::{
-    engine::GenerateError,
+    engine::{GenerateError, MoreError},
     fault::{Fault, FaultKind, LlmError, PortError, Rejection, StoreError, Unpaid},
+    more::Unwritable,
     request::Invalid,
 };
 use serde::{Deserialize, Serialize};
@@ -200,6 +201,19 @@ impl From<&GenerateError> for Problem {
             GenerateError::Invalid(broken) => Self::from(broken.clone()),
             GenerateError::Provider { error, attempts } => Self::from(error).after(*attempts),
         }
+    }
+}
+
+impl From<&MoreError> for Problem {
+    fn from(error: &MoreError) -> Self {
+        let code = match error {
+            MoreError::Generate(error) => return error.into(),
+            MoreError::Unwritable(Unwritable::NoBrief) => Code::BriefUnknown,
+            MoreError::Unwritable(Unwritable::Full) => Code::VariantsFull,
+            MoreError::Gone => Code::CaptionNotFound,
+            MoreError::Changed => Code::Conflict,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

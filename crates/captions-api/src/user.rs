@@ -3,10 +3,11 @@
 use captions_domain::{
     caption::Degraded,
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    history::Removed,
     request::{
         BrandTag, BrandVoice, HashtagCount, Invalid, Keyword, Language, MAX_KEYWORDS, MAX_SAMPLES, Sample, UserId,
     },
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use serde::{Deserialize, Serialize, Serializer, ser::Error};
 use serde_json::Value;
@@ -244,19 +245,30 @@ pub struct Receipt {
 }
 
 /// What there was, and is not any more.
-#[expect(clippy::struct_excessive_bools, reason = "of each part it says whether it was there")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Erased {
     /// Name, dates and version.
     pub profile: bool,
-    /// Any wish at all.
-    pub preferences: bool,
+    /// Wishes that were set.
+    pub preferences: usize,
     /// Captions that they wrote themselves, with what was measured in them.
     pub samples: usize,
     /// What was imported of their posts.
     pub results: bool,
-    /// Captions in the history, with their feedback, those that waited for it included.
+    /// Captions in the history, with their feedback.
     pub captions: u64,
+    /// Captions that waited for the history on this machine; null where nothing waits on disks (`spool.enabled`). What waits
+    /// on other machines is not known here: it is dropped when it comes.
+    #[schema(required)]
+    pub spooled: Option<u64>,
+    /// Entries of caches. They are told to be void and not looked for, so of a service that has a cache it is null: nobody
+    /// knows how many there were; 0 without one.
+    #[schema(required)]
+    pub cache_entries: Option<u64>,
+    /// What was kept of requests with an `Idempotency-Key` about them.
+    pub kept_answers: u64,
+    /// Items of batches whose request or answer was kept.
+    pub batch_items: u64,
     /// What caches have of them is found by nobody any more; false while other processes could not be told.
     pub cached: bool,
 }
@@ -267,7 +279,7 @@ impl ErasedDocument {
         id: Uuid,
         user: &UserId,
         known: Option<&User>,
-        captions: u64,
+        removed: &Removed,
         degraded: Vec<Degraded>,
         at: OffsetDateTime,
     ) -> Self {
@@ -282,16 +294,20 @@ impl ErasedDocument {
         Self {
             id: user.as_str().to_owned(),
             user_erased: known.is_some(),
-            captions_erased: captions,
+            captions_erased: removed.all(),
             receipt: Receipt {
                 id,
                 user_id: user.as_str().to_owned(),
                 erased: Erased {
                     profile: known.is_some(),
-                    preferences: wishes != Preferences::default(),
+                    preferences: count(&wishes),
                     samples,
                     results,
-                    captions,
+                    captions: removed.captions,
+                    spooled: removed.waiting,
+                    cache_entries: removed.cached,
+                    kept_answers: removed.calls,
+                    batch_items: removed.items,
                     cached: !degraded.contains(&Degraded::CacheUnavailable),
                 },
                 at,
@@ -299,6 +315,72 @@ impl ErasedDocument {
             degraded,
         }
     }
+}
+
+/// How many wishes are set: `null` and empty lists are none.
+fn count(wishes: &Preferences) -> usize {
+    let document = serde_json::to_value(PreferencesDocument(wishes.clone())).unwrap_or_default();
+    let is_set = |wish: &Value| !wish.is_null() && wish.as_array().is_none_or(|list| !list.is_empty());
+    document
+        .as_object()
+        .map_or(0, |wishes| wishes.values().filter(|wish| is_set(wish)).count())
+}
+
+/// A user in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EntryDocument {
+    pub id: String,
+    /// For people to recognise the user by.
+    #[schema(required)]
+    pub display_name: Option<String>,
+    /// Counts the writes, from 1. Also the `ETag`.
+    pub version: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// A page of users, in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UserPage {
+    pub data: Vec<EntryDocument>,
+    /// True if there are more.
+    pub has_more: bool,
+    /// Send it as `cursor` to get the next page; null on the last page.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+impl UserPage {
+    /// The page from users that were read with `limit + 1`: the one more tells whether there are more.
+    pub fn of(users: &[Entry], limit: usize) -> Self {
+        let shown = &users[..users.len().min(limit)];
+        let has_more = users.len() > limit;
+        let entry = |user: &Entry| EntryDocument {
+            id: user.id.as_str().to_owned(),
+            display_name: user.display_name.clone(),
+            version: user.version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        };
+        Self {
+            data: shown.iter().map(entry).collect(),
+            has_more,
+            next_cursor: shown.last().filter(|_| has_more).map(|last| cursor_after(&last.id)),
+        }
+    }
+}
+
+/// The cursor of what comes after the user `id`.
+pub fn cursor_after(id: &UserId) -> String {
+    // No id has a full stop.
+    format!("u.{id}")
+}
+
+/// The user that a cursor stands after, who need not be there any more; `None` if it is not one of ours.
+pub fn read_cursor(cursor: &str) -> Option<UserId> {
+    UserId::new(cursor.strip_prefix("u.")?).ok()
 }
 
 /// The body that creates a user, for the OpenAPI document; it is read by [`parse_new`].

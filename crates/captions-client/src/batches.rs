@@ -53,11 +53,7 @@ impl Client {
 
     /// One page of batches, newest first; `cursor` is the `next_cursor` of the page before.
     pub async fn batches_page(&self, limit: u32, cursor: Option<&str>) -> Result<Reply<BatchPage>, Error> {
-        let mut ask = self.line.ask(Method::GET, &["v1", "batches"]);
-        ask = ask.query("limit", &limit.to_string());
-        if let Some(cursor) = cursor {
-            ask = ask.query("cursor", cursor);
-        }
+        let ask = self.line.ask(Method::GET, &["v1", "batches"]).page(limit, cursor);
         self.line.document(&ask).await
     }
 

@@ -259,6 +259,15 @@ impl Ask {
         self
     }
 
+    /// One page of a list.
+    pub(crate) fn page(self, limit: u32, cursor: Option<&str>) -> Self {
+        let ask = self.query("limit", &limit.to_string());
+        match cursor {
+            Some(cursor) => ask.query("cursor", cursor),
+            None => ask,
+        }
+    }
+
     pub(crate) fn only_if(mut self, version: Option<&str>) -> Self {
         self.if_match = version.map(Into::into);
         self

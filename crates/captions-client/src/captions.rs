@@ -10,13 +10,14 @@ use captions_api::{
     generate::GenerateBody,
     hashtags::{HashtagsBody, HashtagsDocument},
     history::HistoryPage,
+    more::MoreBody,
     rewrite::{RewriteBody, RewriteDocument},
     score::{ScoreBody, ScoreDocument},
 };
 use futures_util::Stream;
 use reqwest::Method;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{CaptionStream, Client, Error, Reply};
@@ -40,6 +41,39 @@ impl Client {
     /// A stored caption.
     pub async fn caption(&self, id: Uuid) -> Result<Reply<CaptionDocument>, Error> {
         self.get(&["v1", "captions", &id.to_string()]).await
+    }
+
+    /// Picks a variant of a stored caption by its place, from 0; `None`: none any more. `version` is its
+    /// [`Reply::etag`](crate::Reply::etag), or `*` for whatever it is.
+    pub async fn pick_variant(
+        &self,
+        id: Uuid,
+        place: Option<u8>,
+        version: &str,
+    ) -> Result<Reply<CaptionDocument>, Error> {
+        let ask = self.change(Method::PATCH, &["v1", "captions", &id.to_string()], Some(version));
+        self.line
+            .document(&ask.with(&json!({ "selected_variant": place }))?)
+            .await
+    }
+
+    /// Erases a stored caption.
+    pub async fn erase_caption(&self, id: Uuid, version: Option<&str>) -> Result<Reply<()>, Error> {
+        let ask = self.change(Method::DELETE, &["v1", "captions", &id.to_string()], version);
+        self.line.document(&ask).await
+    }
+
+    /// Writes more variants of a stored caption, behind those that it has. `version` is its earlier
+    /// [`Reply::etag`](crate::Reply::etag): they are added to that version only.
+    pub async fn more_variants(
+        &self,
+        id: Uuid,
+        body: &MoreBody,
+        version: Option<&str>,
+    ) -> Result<Reply<CaptionDocument>, Error> {
+        let path = ["v1", "captions", &id.to_string(), "variants"];
+        let ask = self.change(Method::POST, &path, version).with(body)?;
+        self.line.document(&ask).await
     }
 
     /// Tells what became of a caption: `{"verdict": "edited", "rating": 4, "final_text": "...", "variant": 0}`.
@@ -87,10 +121,21 @@ impl Client {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Reply<HistoryPage>, Error> {
-        let mut ask = self.line.ask(Method::GET, &["v1", "users", user, "captions"]);
-        ask = ask.query("limit", &limit.to_string());
-        if let Some(cursor) = cursor {
-            ask = ask.query("cursor", cursor);
+        let ask = self.line.ask(Method::GET, &["v1", "users", user, "captions"]);
+        self.line.document(&ask.page(limit, cursor)).await
+    }
+
+    /// One page of the tenant's captions, newest first, narrowed down by filters such as `("since", "2026-11-01T00:00:00Z")`;
+    /// `cursor` is the `next_cursor` of the page before, with the same filters.
+    pub async fn captions_page(
+        &self,
+        filters: &[(&str, &str)],
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Reply<HistoryPage>, Error> {
+        let mut ask = self.line.ask(Method::GET, &["v1", "captions"]).page(limit, cursor);
+        for (name, value) in filters {
+            ask = ask.query(name, value);
         }
         self.line.document(&ask).await
     }
@@ -111,10 +156,5 @@ impl Client {
                 }
             }
         }
-    }
-
-    /// What the server has done so far, in figures.
-    pub async fn stats(&self) -> Result<Reply<Value>, Error> {
-        self.get(&["v1", "stats"]).await
     }
 }

@@ -17,11 +17,7 @@ impl Client {
 
     /// One page of keys, newest first; `cursor` is the `next_cursor` of the page before.
     pub async fn keys_page(&self, limit: u32, cursor: Option<&str>) -> Result<Reply<KeyPage>, Error> {
-        let mut ask = self.line.ask(Method::GET, &["v1", "keys"]);
-        ask = ask.query("limit", &limit.to_string());
-        if let Some(cursor) = cursor {
-            ask = ask.query("cursor", cursor);
-        }
+        let ask = self.line.ask(Method::GET, &["v1", "keys"]).page(limit, cursor);
         self.line.document(&ask).await
     }
 

@@ -54,6 +54,7 @@ mod keys;
 mod options;
 mod reply;
 mod retry;
+mod service;
 mod stream;
 mod users;
 

@@ -5,7 +5,7 @@
 
 use captions_api::{
     results::ResultsDocument,
-    user::{ErasedDocument, PreferencesDocument, UserDocument},
+    user::{ErasedDocument, PreferencesDocument, UserDocument, UserPage},
     voice::{SuggestionsDocument, VoiceDocument},
 };
 use reqwest::Method;
@@ -18,6 +18,12 @@ impl Client {
     /// Creates a user: `{"id": "ana", "display_name": "Ana", "preferences": {"tone": "warm"}}`.
     pub async fn create_user(&self, body: &(impl Serialize + Sync)) -> Result<Reply<UserDocument>, Error> {
         self.post(&["v1", "users"], body).await
+    }
+
+    /// One page of the users, in the order of their ids; `cursor` is the `next_cursor` of the page before.
+    pub async fn users_page(&self, limit: u32, cursor: Option<&str>) -> Result<Reply<UserPage>, Error> {
+        let ask = self.line.ask(Method::GET, &["v1", "users"]).page(limit, cursor);
+        self.line.document(&ask).await
     }
 
     /// A user with their preferences.

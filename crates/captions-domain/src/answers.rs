@@ -187,6 +187,7 @@ mod tests {
                 created_at: datetime!(2026-11-23 12:00 UTC),
                 rules_as_of: crate::platform::RULES_AS_OF.into(),
                 warnings: Vec::new(),
+                additions: Vec::new(),
             },
             attempts: 2,
             degraded: vec![Degraded::FallbackProvider],

@@ -14,6 +14,7 @@ use crate::{
     engagement::{Outlook, Unknown},
     hashtags::Tag,
     money::Cost,
+    more::{Addition, Wishes},
     ports::CacheKey,
     quality::Quality,
     request::{CampaignId, Description, Invalid, Language, UserId},
@@ -207,7 +208,7 @@ impl Variant {
 /// The content of an answer: all that may be cached and stored, and nothing of the request that caused it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Caption {
-    /// Best first, never empty.
+    /// Best first, never empty; behind them those that were written later.
     pub variants: Vec<Variant>,
     pub platform: Platform,
     pub language: Language,
@@ -225,6 +226,9 @@ pub struct Caption {
     /// The date of the platform rules that it was checked against.
     pub rules_as_of: String,
     pub warnings: Vec<Warning>,
+    /// What was added to `variants` later, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additions: Vec<Addition>,
 }
 
 /// The engine's answer to one request.
@@ -257,6 +261,8 @@ pub struct Record {
     pub user: Option<UserId>,
     pub campaign: Option<CampaignId>,
     pub description: Description,
+    /// What else was asked for; `None` for captions from before it was kept.
+    pub wishes: Option<Wishes>,
     pub caption: Caption,
     pub source: Source,
     pub attempts: u32,

@@ -13,6 +13,7 @@ use std::{
 use futures_util::stream::BoxStream;
 
 use self::desk::{Desk, beside};
+pub use self::more::{Grown, MoreError};
 
 use crate::{
     answers::{AnswerCache, Found, Unwritten, Wish, Written},
@@ -31,6 +32,7 @@ use crate::{
 };
 
 mod desk;
+mod more;
 mod past;
 mod rewrite;
 mod stream;
@@ -126,7 +128,7 @@ impl Job {
 impl Engine {
     /// Answers one request. `cx` is this request's own: what its notes hold at the end is the answer's `degraded`.
     pub async fn generate(&self, cx: &Context, request: &CaptionRequest) -> Result<Answer, GenerateError> {
-        let job = self.prepare(cx, request).await?;
+        let job = self.prepare(cx, request, None).await?;
         let reading = job.reading(cx);
         let found = self
             .answers
@@ -169,8 +171,13 @@ impl Engine {
         self.answers.read(cx, &job.key, wish, job.desk.whole()).await
     }
 
-    /// Preferences, then the brief and the key that both make.
-    async fn prepare(&self, cx: &Context, request: &CaptionRequest) -> Result<Job, GenerateError> {
+    /// Preferences, then the brief and the key that both make. `shown`: what there is already for the same question.
+    async fn prepare(
+        &self,
+        cx: &Context,
+        request: &CaptionRequest,
+        shown: Option<Written>,
+    ) -> Result<Job, GenerateError> {
         let chain = self.llm.describe();
         self.knows(request.provider.as_ref())?;
         if self.rungs.is_empty() || !request.allow_fallback {
@@ -202,7 +209,9 @@ impl Engine {
             stale: request.allow_fallback && self.options.stale && !request.regenerate,
             owner: request.user.as_ref().map(|user| edition_key(&cx.tenant, user)),
         };
-        let kept = if request.regenerate && wish.cache != CacheUse::Bypass {
+        let kept = if shown.is_some() {
+            shown
+        } else if request.regenerate && wish.cache != CacheUse::Bypass {
             self.answers.kept(cx, &key, wish.owner.as_ref()).await
         } else {
             None

@@ -9,11 +9,22 @@ use crate::{
     caption::{CaptionId, Feedback, Record, Variant},
     choice::Platform,
     context::TenantId,
+    fault::StoreError,
+    more::More,
     request::{Language, UserId},
 };
 
 /// An id is made within this time of the caption's `created_at`: what is looked for by time may be looked up by ids.
 pub const NEAR: Duration = Duration::from_mins(1);
+
+/// How long a store remembers what was erased. Nothing older may bring anything back: a request has its caption within its
+/// deadline, a batch is over and gone within weeks, and what waits on a disk for the store is not delivered any more a day
+/// before ([`LATEST`]).
+pub const MARKED: Duration = Duration::from_hours(90 * 24);
+
+/// The age at which a caption that waits for the store is too old to be delivered: nobody may know any more that it was
+/// erased. A day less than [`MARKED`], for clocks that differ.
+pub const LATEST: Duration = Duration::from_hours(89 * 24);
 
 /// Which captions of a tenant; what is left out holds for all.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -127,13 +138,29 @@ pub fn searched(record: &Record) -> String {
     all.join("\n").to_lowercase()
 }
 
-/// A change of a stored caption, whose texts never change.
+/// A change of a stored caption, whose texts never change: more may come.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Amendment {
     /// What became of it, in place of what was told before.
     Feedback(Feedback),
     /// The variant that was picked, by its place, from 0; `None`: no choice any more.
     Selection(Option<u8>),
+    /// Variants that it does not have yet, behind those it has; nothing is changed if [`Addition::id`](crate::more::Addition)
+    /// is among its additions already.
+    More(Box<More>),
+}
+
+impl Amendment {
+    /// The outcome for a store in which nothing was changed: the caption as it is there, if it is, has the variants already,
+    /// or another version than the one expected. Variants that were added are added, whatever the version is since.
+    pub fn made_before(&self, there: Option<&Record>, expect: Option<u64>) -> Result<Option<u64>, StoreError> {
+        let Some(record) = there else { return Ok(None) };
+        match self {
+            Self::More(more) if record.caption.has(more.addition.id) => Ok(Some(record.version)),
+            _ if expect.is_some() => Err(StoreError::Conflict),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// What is erased.
@@ -143,6 +170,29 @@ pub enum Extent {
     One(CaptionId),
     /// All of this user's.
     OfUser(UserId),
+}
+
+/// What an erasure has removed. Of what nobody can know there is no number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Captions from the history.
+    pub captions: u64,
+    /// Captions that waited on this machine for the history; `None` where nobody has looked. What waits elsewhere is never
+    /// counted: it is dropped when it comes.
+    pub waiting: Option<u64>,
+    /// What was kept of calls about them.
+    pub calls: u64,
+    /// Items of batches of which request or outcome was kept.
+    pub items: u64,
+    /// Entries of caches, which are told to be void and not looked for: `None` where there is a cache.
+    pub cached: Option<u64>,
+}
+
+impl Removed {
+    /// All captions. One that waits and is in the history as well, because an answer was lost, counts twice.
+    pub fn all(&self) -> u64 {
+        self.captions + self.waiting.unwrap_or_default()
+    }
 }
 
 impl Extent {

@@ -2,7 +2,7 @@
 //!
 //! Read it in the order of a request: [`request`] (what may be asked, the only validation), [`user`] (what is known
 //! of the asker), [`brief`] (both merged), [`prompt`] (what a model is told), [`reply`] (what it answered),
-//! [`caption`] (what people get), [`history`] (how it is found again), [`engine`] (the walk from the first to the last).
+//! [`caption`] (what people get), [`history`] (how it is found again), [`more`] (what is added to it later), [`engine`] (the walk from the first to the last).
 //! [`rewrite`] is about captions that there are already.
 //! The rules that judge a text are pure functions: [`platform`], [`text`], [`check`], [`phrases`], [`hashtags`], [`likeness`], [`polish`], [`quality`],
 //! [`voice`], with what they look for: [`address`], [`bait`], [`cliche`], [`facts`], [`injection`], [`sentences`].
@@ -37,6 +37,7 @@ mod lexicon;
 pub mod likeness;
 pub mod limiter;
 pub mod money;
+pub mod more;
 pub mod once;
 pub mod phrases;
 pub mod platform;

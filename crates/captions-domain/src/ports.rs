@@ -18,13 +18,13 @@ use crate::{
     caption::{CaptionId, Record, Usage},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, LlmError, StoreError},
-    history::{Amendment, Extent, Filter},
+    history::{Amendment, Extent, Filter, Removed},
     keys::{By, Change as KeyChange, Key, KeyId},
     once::{Standing, Step},
     prompt::{Prompt, Task},
-    quota::{Decision, Plan, Take},
+    quota::{Decision, Plan, Presence, Take},
     request::{Language, ProviderName, UserId},
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 
 /// What a writer expects to find.
@@ -46,6 +46,10 @@ pub trait UserStore: Send + Sync {
     /// Only the preferences, for the path of every request; `None` if there is no such user. An older copy, served because
     /// the store is away, is noted as [`Degraded::PreferencesStale`](crate::caption::Degraded) in [`Context::notes`].
     async fn preferences(&self, cx: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError>;
+
+    /// Users of this tenant without their preferences, in the order of the bytes of their ids, at most `limit`, behind
+    /// `after` if given. How long it takes MUST NOT depend on how many there are.
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError>;
 
     /// Writes the user as given, except for `version`, which becomes 1 or the expected version + 1 and is returned.
     /// MUST be atomic and MUST return [`StoreError::Conflict`] if the expectation does not hold.
@@ -89,9 +93,9 @@ pub trait CaptionStore: Send + Sync {
         expect: Option<u64>,
     ) -> Result<Option<u64>, StoreError>;
 
-    /// Removes captions, for good ([`CaptionStore::append`]), and returns how many there were; with a user's go what
-    /// is kept of calls about the user.
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError>;
+    /// Removes captions, for good ([`CaptionStore::append`]); with a user's go what is kept of calls about the user, and in
+    /// batches. Returns what there was. Whatever begins after the first of it is gone knows that it is erased.
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError>;
 
     /// Takes a step with the record of a call that was given a key (see [`once`](crate::once)), by one clock for all who
     /// share the store. MUST be atomic: of all who claim the same call at the same time one holds it. Only
@@ -261,6 +265,11 @@ impl QuotaKey {
 pub trait Quota: Send + Sync {
     /// Decides as [`Meter::take`](crate::quota::Meter::take) does, in one step and by one clock for all who share the key.
     async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault>;
+
+    /// Counts those who are there at the same moment, in one step and by one clock for all who share the key. `Some`: the one
+    /// is in, and so many more could be; `None`: there are as many as may be, and nothing is changed. Who leaves without
+    /// being there, or twice, is no error. Has nothing to do with what is taken under the same key.
+    async fn attend(&self, cx: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault>;
 }
 
 /// API keys, and the money that is spent with them. Times are kept to the microsecond.

@@ -11,6 +11,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use uuid::Uuid;
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unit {
@@ -194,6 +196,21 @@ pub struct Room {
     pub full_in: Duration,
     /// How long this very window has the taker wait.
     pub wait: Duration,
+}
+
+/// A step of somebody who may be one of so many at the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// To be one of `limit` (0 acts as 1) until it leaves, and no longer than the lease, which the same id begins anew: whoever
+    /// is killed leaves so.
+    Enter {
+        id: Uuid,
+        limit: u64,
+        lease: Duration,
+    },
+    Leave {
+        id: Uuid,
+    },
 }
 
 /// The windows that are counted together. Without any, everything is allowed.

@@ -352,6 +352,8 @@ number_type!(
 impl Variants {
     /// One and no other.
     pub const ONE: Self = Self(1);
+    /// As many as are shown side by side.
+    pub const THREE: Self = Self(3);
 }
 number_type!(
     /// Sampling temperature as the OpenAI wire format means it.
@@ -363,8 +365,8 @@ number_type!(
     Rating(u16) by whole, "rating", 1u16..=5u16
 );
 number_type!(
-    /// One of a caption's variants, by its place from 0.
-    VariantIndex(u16) by whole, "variant", 0u16..=9u16
+    /// One of a caption's variants, by its place from 0: there are at most [`MAX_VARIANTS`](crate::more::MAX_VARIANTS).
+    VariantIndex(u16) by whole, "variant", 0u16..=29u16
 );
 
 /// The most keywords, and the most words to avoid.

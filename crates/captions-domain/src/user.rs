@@ -77,6 +77,28 @@ impl Preferences {
     }
 }
 
+/// A user in a list: without what they always want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: UserId,
+    pub display_name: Option<String>,
+    pub version: u64,
+    pub created_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
+}
+
+impl From<&User> for Entry {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.clone(),
+            display_name: user.display_name.clone(),
+            version: user.version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
 /// A user as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct User {

@@ -12,11 +12,12 @@ use captions_domain::{
     context::Context,
     fault::Fault,
     ports::{Quota, QuotaKey},
-    quota::{Decision, Meter, Plan, Take},
+    quota::{Decision, Meter, Plan, Presence, Take},
 };
 use foldhash::fast::RandomState;
 // Not the standard library's: tests turn this one's clock.
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// Parts with a lock of their own, so that callers with different keys seldom meet.
 const SHARDS: usize = 16;
@@ -28,6 +29,8 @@ const SHARDS: usize = 16;
 /// they counted is forgiven.
 pub struct MemoryQuota {
     shards: Vec<Mutex<Shard>>,
+    /// Who is there, and until when at the latest.
+    there: Mutex<HashMap<QuotaKey, HashMap<Uuid, Instant>>>,
     /// Quick, because nobody can choose keys that meet: they are digests.
     hasher: RandomState,
     /// What time is counted from.
@@ -50,6 +53,7 @@ impl MemoryQuota {
     pub fn new(max_keys: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            there: Mutex::default(),
             hasher: RandomState::default(),
             start: Instant::now(),
             // Keys do not spread evenly.
@@ -98,6 +102,32 @@ impl Quota for MemoryQuota {
         }
         Ok(decision)
     }
+
+    async fn attend(&self, _: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault> {
+        let mut all = lock(&self.there);
+        let now = Instant::now();
+        let there = all.entry(key.clone()).or_default();
+        let answer = match *presence {
+            Presence::Enter { id, limit, lease } => {
+                there.retain(|_, until| *until > now);
+                let others = there.len() as u64 - u64::from(there.contains_key(&id));
+                let left = limit.max(1).checked_sub(others + 1);
+                // A lease beyond all time does not end.
+                if let (Some(_), Some(until)) = (left, now.checked_add(lease)) {
+                    there.insert(id, until);
+                }
+                left
+            }
+            Presence::Leave { id } => {
+                there.remove(&id);
+                Some(0)
+            }
+        };
+        if there.is_empty() {
+            all.remove(key);
+        }
+        Ok(answer)
+    }
 }
 
 impl Shard {
@@ -126,7 +156,7 @@ impl Shard {
 }
 
 /// Nothing in there can panic half way.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -154,6 +184,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn many_at_once_get_the_limit_and_not_one_more() {
         contract::many_at_once_share_one_limit(Arc::new(MemoryQuota::new(100))).await;
+        contract::many_at_once_are_there_together(&[Arc::new(MemoryQuota::new(100))]).await;
     }
 
     #[tokio::test(start_paused = true)]

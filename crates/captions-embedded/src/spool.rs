@@ -16,7 +16,7 @@ use captions_domain::{
     caption::{CaptionId, Degraded, Record},
     context::{Attempts, Class, Context},
     fault::{Fault, FaultKind, StoreError},
-    history::{Amendment, Extent, Filter},
+    history::{Amendment, Extent, Filter, LATEST, Removed},
     once::{Standing, Step},
     ports::CaptionStore,
 };
@@ -25,6 +25,8 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
 };
+
+use crate::sqlite::users::microseconds;
 
 use self::{
     file::{File, Kept},
@@ -258,6 +260,11 @@ impl SpooledCaptions {
     }
 
     async fn deliver(&self, row: &Row) -> Result<(), StoreError> {
+        let waited = microseconds(OffsetDateTime::now_utc()).saturating_sub(row.since);
+        if waited > i64::try_from(LATEST.as_micros()).unwrap_or(i64::MAX) {
+            let why = "it waited so long that nobody knows any more whether it was erased";
+            return Err(Fault::because(FaultKind::Internal, why).into());
+        }
         let (tenant, record) = row
             .record()
             .map_err(|error| Fault::because(FaultKind::Corrupt, error))?;
@@ -275,8 +282,9 @@ impl SpooledCaptions {
         self.inner.append(&cx, &record).await?;
         // A caption that the store had all the same, because only its answer was lost, keeps its first form.
         let told = record.feedback.clone().map(Amendment::Feedback);
+        let added = record.caption.more().into_iter().map(Box::new).map(Amendment::More);
         let picked = record.selected.map(|selected| Amendment::Selection(Some(selected)));
-        for amendment in told.into_iter().chain(picked) {
+        for amendment in added.chain(told).chain(picked) {
             self.inner.amend(&cx, record.id, &amendment, None).await?;
         }
         Ok(())
@@ -468,9 +476,8 @@ impl CaptionStore for SpooledCaptions {
         }
     }
 
-    /// What waits goes first, and is gone even if the store then fails. A caption that the store has and that waits all the
-    /// same, because an answer was lost, counts twice.
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    /// What waits goes first, and is gone even if the store then fails.
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         let turn = self.file.turn(Instant::from_std(cx.deadline)).await?;
         let waited = self.file.erase(cx, extent).await?;
         if waited > 0
@@ -479,7 +486,10 @@ impl CaptionStore for SpooledCaptions {
             self.take_stock(&found);
         }
         drop(turn);
-        Ok(waited + self.inner.erase(cx, extent).await?)
+        Ok(Removed {
+            waiting: Some(waited),
+            ..self.inner.erase(cx, extent).await?
+        })
     }
 
     /// What one machine knows says nothing of what others do: only the store can tell who works on a call.

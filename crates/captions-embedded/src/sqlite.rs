@@ -6,6 +6,7 @@ mod captions;
 pub(crate) mod fault;
 mod keys;
 pub(crate) mod migrations;
+pub(crate) mod more;
 mod once;
 pub(crate) mod users;
 

@@ -14,7 +14,6 @@ use captions_domain::{
     caption::CaptionId,
     context::{Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
-    history::Extent,
     ports::BatchQueue,
     request::{Invalid, UserId},
 };
@@ -362,26 +361,6 @@ impl PgStore {
             backlog: waiting.map(|row| backlog_of(&row)).transpose().map_err(fault)?,
         })
     }
-}
-
-/// Removes what batches keep of the erased captions, and of their user: an item that is not over fails then, and what is
-/// being written of it is not kept.
-pub(crate) async fn forget(store: &PgStore, cx: &Context, extent: &Extent) -> Result<(), StoreError> {
-    let query = match extent {
-        Extent::One(id) => sqlx::query(
-            "UPDATE batch_items SET request = '', outcome = NULL WHERE caption = $2 AND tenant = $1 AND due_at IS NULL",
-        )
-        .bind(cx.tenant.as_str())
-        .bind(id.0),
-        Extent::OfUser(user) => sqlx::query(
-            "UPDATE batch_items SET request = '', outcome = NULL, lease = NULL, \
-             due_at = CASE WHEN lease IS NULL THEN due_at ELSE now() END WHERE tenant = $1 AND user_id = $2",
-        )
-        .bind(cx.tenant.as_str())
-        .bind(user.as_str()),
-    };
-    store.pool.execute(query).await?;
-    Ok(())
 }
 
 fn number(count: usize) -> Result<i32, StoreError> {

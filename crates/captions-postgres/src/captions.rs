@@ -7,7 +7,7 @@ use captions_domain::{
     caption::{CaptionId, Record, Source},
     context::{Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
-    history::{Amendment, Extent, Filter, searched},
+    history::{Amendment, Extent, Filter, MARKED, Removed, searched},
     once::{Standing, Step},
     ports::{CacheKey, CaptionStore},
     request::{CampaignId, Description, Invalid, UserId},
@@ -15,11 +15,11 @@ use captions_domain::{
 use sqlx::{Error, Postgres, QueryBuilder, Row as _, postgres::PgRow, types::Json};
 use time::OffsetDateTime;
 
-use crate::{batches, fault::fault, once, store::PgStore, users::to_microsecond};
+use crate::{fault::fault, once, store::PgStore, users::to_microsecond};
 
 macro_rules! columns {
     () => {
-        "id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback, selected, \
+        "id, request_id, user_id, campaign, description, wishes, caption, source, attempts, degraded, feedback, selected, \
          cached_under, version"
     };
 }
@@ -36,8 +36,8 @@ impl CaptionStore for PgStore {
     async fn append(&self, cx: &Context, record: &Record) -> Result<(), StoreError> {
         let query = sqlx::query(
             "INSERT INTO captions (tenant, id, request_id, user_id, campaign, description, caption, source, attempts, \
-             degraded, feedback, created_at, selected, cached_under, version, searched) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING",
+             degraded, feedback, created_at, selected, cached_under, version, searched, wishes) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING",
         );
         let query = query
             .bind(cx.tenant.as_str())
@@ -55,7 +55,8 @@ impl CaptionStore for PgStore {
             .bind(record.selected.map(i16::from))
             .bind(record.cached_under.as_ref().map(CacheKey::as_str))
             .bind(i64::try_from(record.version).unwrap_or(i64::MAX))
-            .bind(searched(record));
+            .bind(searched(record))
+            .bind(record.wishes.as_ref().map(Json));
         self.pool.execute(query).await?;
         Ok(())
     }
@@ -104,11 +105,27 @@ impl CaptionStore for PgStore {
         let query = sqlx::query(match amendment {
             Amendment::Feedback(_) => amend!("feedback"),
             Amendment::Selection(_) => amend!("selected"),
+            Amendment::More(_) => {
+                "WITH amended AS (UPDATE captions SET caption = jsonb_set(jsonb_set(caption, '{variants}', \
+                 (caption -> 'variants') || $4), '{additions}', coalesce(caption -> 'additions', '[]') || $5), \
+                 searched = searched || E'\n' || $7, version = version + 1 WHERE tenant = $1 AND id = $2 \
+                 AND ($3::bigint IS NULL OR version = $3) AND NOT coalesce(caption -> 'additions', '[]') @> jsonb_build_array(jsonb_build_object('id', $6::text)) \
+                 RETURNING version) \
+                 SELECT coalesce(amended.version, CASE WHEN captions.caption -> 'additions' @> jsonb_build_array(jsonb_build_object('id', $6::text)) \
+                 THEN captions.version END) AS version \
+                 FROM captions LEFT JOIN amended ON true WHERE tenant = $1 AND id = $2"
+            }
         });
         let query = query.bind(cx.tenant.as_str()).bind(id.0).bind(expect);
         let query = match amendment {
             Amendment::Feedback(feedback) => query.bind(Json(feedback)),
             Amendment::Selection(selected) => query.bind(selected.map(i16::from)),
+            Amendment::More(more) => {
+                let texts: Vec<&str> = more.variants.iter().map(|variant| variant.text.as_str()).collect();
+                let query = query.bind(Json(&more.variants)).bind(Json([&more.addition]));
+                let query = query.bind(more.addition.id.to_string());
+                query.bind(texts.join("\n").to_lowercase())
+            }
         };
         let Some(row) = self.pool.fetch_optional(query).await? else {
             return Ok(None);
@@ -118,20 +135,29 @@ impl CaptionStore for PgStore {
         Ok(Some(version.try_into().map_err(number).map_err(fault)?))
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
-        once::forget(self, cx, extent).await?;
-        batches::forget(self, cx, extent).await?;
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         let (one, whose, until) = match extent {
             Extent::One(id) => (Some(id.0), None, None),
             Extent::OfUser(user) => (None, Some(user.as_str()), Some(to_microsecond(cx.now))),
         };
-        let query = sqlx::query("SELECT captions_erase($1, $2, $3, $4) AS erased");
+        let query =
+            sqlx::query("SELECT erased, answers, items FROM captions_forget($1, $2, $3, $4, $5 * interval '1 second')");
         let query = query.bind(cx.tenant.as_str()).bind(one).bind(whose).bind(until);
+        let query = query.bind(i64::try_from(MARKED.as_secs()).unwrap_or(i64::MAX));
         let Some(row) = self.pool.fetch_optional(query).await? else {
             return Err(Fault::new(FaultKind::Corrupt).into());
         };
-        let erased: i64 = row.try_get("erased").map_err(fault)?;
-        Ok(erased.try_into().map_err(number).map_err(fault)?)
+        let count = |name| {
+            row.try_get::<i64, _>(name)
+                .and_then(|count| count.try_into().map_err(number))
+        };
+        Ok(Removed {
+            captions: count("erased").map_err(fault)?,
+            waiting: None,
+            calls: count("answers").map_err(fault)?,
+            items: count("items").map_err(fault)?,
+            cached: Some(0),
+        })
     }
 
     async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
@@ -207,6 +233,7 @@ fn record_of(row: &PgRow) -> Result<Record, Error> {
             .transpose()
             .map_err(invalid)?,
         description: Description::new(row.try_get("description")?).map_err(invalid)?,
+        wishes: row.try_get::<Option<Json<_>>, _>("wishes")?.map(|Json(wishes)| wishes),
         caption: row.try_get::<Json<_>, _>("caption")?.0,
         source: source_of(row.try_get("source")?)?,
         attempts: row.try_get::<i64, _>("attempts")?.try_into().map_err(number)?,

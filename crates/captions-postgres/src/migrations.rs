@@ -41,6 +41,11 @@ fn migrator() -> Migrator {
         ),
         (8, "budgets", include_str!("../migrations/0008_budgets.sql")),
         (
+            9,
+            "more variants, and marks that go",
+            include_str!("../migrations/0009_more_and_marks.sql"),
+        ),
+        (
             10,
             "captions of items",
             include_str!("../migrations/0010_captions_of_items.sql"),

@@ -6,7 +6,6 @@ use captions_domain::{
     caption::CaptionId,
     context::Context,
     fault::StoreError,
-    history::Extent,
     once::{CallId, Claim, Reply, Standing, Step},
     request::UserId,
 };
@@ -42,23 +41,6 @@ pub(crate) async fn take(store: &PgStore, cx: &Context, step: &Step) -> Result<S
             ))
         }
     }
-}
-
-/// Removes what is kept of calls about the erased captions, which must still be there, and about their user.
-pub(crate) async fn forget(store: &PgStore, cx: &Context, extent: &Extent) -> Result<(), StoreError> {
-    let query = match extent {
-        Extent::One(id) => sqlx::query("DELETE FROM idempotency WHERE tenant = $1 AND caption_id = $2")
-            .bind(cx.tenant.as_str())
-            .bind(id.0),
-        Extent::OfUser(user) => sqlx::query(
-            "DELETE FROM idempotency WHERE tenant = $1 AND (user_id = $2 OR caption_id IN \
-             (SELECT id FROM captions WHERE tenant = $1 AND user_id = $2))",
-        )
-        .bind(cx.tenant.as_str())
-        .bind(user.as_str()),
-    };
-    store.pool.execute(query).await?;
-    Ok(())
 }
 
 async fn hold(store: &PgStore, cx: &Context, claim: &Claim) -> Result<Standing, StoreError> {

@@ -6,7 +6,7 @@ use captions_domain::{
     fault::StoreError,
     ports::{Expect, UserStore},
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use sqlx::{Error, Row as _, postgres::PgRow, types::Json};
 use time::OffsetDateTime;
@@ -37,6 +37,18 @@ impl UserStore for PgStore {
             .transpose()
             .map_err(fault)?;
         Ok(preferences.map(|Json(preferences)| preferences))
+    }
+
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        // Every id is behind the empty text.
+        let query = sqlx::query(
+            "SELECT id, display_name, version, created_at, updated_at FROM users \
+             WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
+        );
+        let after = after.as_ref().map_or("", UserId::as_str);
+        let query = query.bind(cx.tenant.as_str()).bind(after).bind(i64::from(limit));
+        let rows = self.pool.fetch_all(query).await?;
+        Ok(rows.iter().map(entry_of).collect::<Result<_, _>>().map_err(fault)?)
     }
 
     async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
@@ -74,6 +86,16 @@ impl UserStore for PgStore {
             .await?;
         Ok(erased > 0)
     }
+}
+
+fn entry_of(row: &PgRow) -> Result<Entry, Error> {
+    Ok(Entry {
+        id: UserId::new(row.try_get("id")?).map_err(|invalid| Error::Decode(invalid.into()))?,
+        display_name: row.try_get("display_name")?,
+        version: version_of(row)?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
 }
 
 fn user_of(row: &PgRow) -> Result<User, Error> {

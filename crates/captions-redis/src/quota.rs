@@ -11,7 +11,7 @@ use captions_domain::{
     context::Context,
     fault::{Fault, FaultKind},
     ports::{Quota, QuotaKey},
-    quota::{Cost, Decision, Plan, Take, patience},
+    quota::{Cost, Decision, Plan, Presence, Take, patience},
 };
 use redis::{Script, ScriptInvocation};
 
@@ -66,6 +66,33 @@ if taken or changed then
 end
 return answer";
 
+/// Those who are there, by the time at which each one's lease ends. Arguments: the name, the limit and the lease in
+/// milliseconds. Answers how many more could be, or -1.
+const ENTER: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local limit, lease = tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+local there = redis.call('ZCARD', KEYS[1])
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  there = there - 1
+end
+if there >= limit then
+  return -1
+end
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + lease), ARGV[1])
+if redis.call('PTTL', KEYS[1]) < lease then
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', lease))
+end
+return limit - there - 1";
+
+static ENTER_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(ENTER));
+
+/// The longest lease, in milliseconds: a day.
+const LONGEST_LEASE: u64 = 24 * 3600 * 1000;
+/// Above this a limit is none, and the server's floating point stays exact.
+const LARGEST_LIMIT: u64 = 1 << 40;
+
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TAKE));
 
 /// Meters on one Redis server, shared by everybody who uses the same prefix.
@@ -93,9 +120,9 @@ impl RedisQuota {
     }
 
     /// In braces is what a cluster places the key by.
-    fn key(&self, key: &QuotaKey, plan: &Plan) -> String {
+    fn place(&self, key: &QuotaKey, name: &str) -> String {
         let colon = if self.prefix.is_empty() { "" } else { ":" };
-        format!("{}{colon}{{{}}}:{}", self.prefix, key.as_str(), plan.name())
+        format!("{}{colon}{{{}}}:{name}", self.prefix, key.as_str())
     }
 }
 
@@ -106,7 +133,7 @@ impl Quota for RedisQuota {
         if costs.is_empty() {
             return Ok(plan.decision(&costs, true, 0, &[]));
         }
-        let call = invocation(&self.key(key, plan), &costs, patience(take));
+        let call = invocation(&self.place(key, &plan.name()), &costs, patience(take));
         // By its digest; a server that does not know the script is given it, which is one more round trip.
         let ask = |mut connection| async move { call.invoke_async(&mut connection).await };
         let answer: Vec<u64> = self.links.next().run(self.timeout, ask).await?;
@@ -115,6 +142,29 @@ impl Quota for RedisQuota {
                 Ok(plan.decision(&costs, *taken == 1, *wait, ahead))
             }
             _ => Err(Fault::because(FaultKind::Corrupt, "a decision of another form")),
+        }
+    }
+
+    async fn attend(&self, _: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault> {
+        let place = self.place(key, "there");
+        match *presence {
+            Presence::Enter { id, limit, lease } => {
+                let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+                let mut call = ENTER_SCRIPT.key(place);
+                call.arg(id.simple().to_string())
+                    .arg(limit.clamp(1, LARGEST_LIMIT))
+                    .arg(lease.clamp(1, LONGEST_LEASE));
+                let ask = |mut connection| async move { call.invoke_async(&mut connection).await };
+                let left: i64 = self.links.next().run(self.timeout, ask).await?;
+                Ok(u64::try_from(left).ok())
+            }
+            Presence::Leave { id } => {
+                let mut call = redis::cmd("ZREM");
+                call.arg(place).arg(id.simple().to_string());
+                let ask = |mut connection| async move { call.query_async(&mut connection).await };
+                let _: u64 = self.links.next().run(self.timeout, ask).await?;
+                Ok(Some(0))
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use captions_domain::{
     caption::{CaptionId, Record},
     context::Context,
     fault::{Fault, LlmError, StoreError},
-    history::{Amendment, Extent, Filter},
+    history::{Amendment, Extent, Filter, Removed},
     keys::{By, Change as KeyChange, Key, KeyId},
     once::{Standing, Step},
     ports::{
@@ -24,9 +24,9 @@ use captions_domain::{
         KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
     },
     prompt::Prompt,
-    quota::{Decision, Plan, Take},
+    quota::{Decision, Plan, Presence, Take},
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use time::OffsetDateTime;
 
@@ -68,6 +68,14 @@ impl<P: UserStore + ?Sized> UserStore for Guarded<P> {
         self.policy
             .run(cx, "users.preferences", Repeat::Read, || {
                 self.inner.preferences(cx, user)
+            })
+            .await
+    }
+
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.policy
+            .run(cx, "users.list", Repeat::Read, || {
+                self.inner.list(cx, after.clone(), limit)
             })
             .await
     }
@@ -123,7 +131,13 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
         expect: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
         // A change whose answer was lost would meet its own version and report a conflict that nobody caused.
-        let repeat = if expect.is_some() { Repeat::Never } else { Repeat::Safe };
+        // Variants are known by the call that added them.
+        let is_known = matches!(amendment, Amendment::More(_));
+        let repeat = if expect.is_some() && !is_known {
+            Repeat::Never
+        } else {
+            Repeat::Safe
+        };
         self.policy
             .run(cx, "captions.amend", repeat, || {
                 self.inner.amend(cx, id, amendment, expect)
@@ -131,7 +145,7 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Guarded<P> {
             .await
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         self.policy
             .run(cx, "captions.erase", Repeat::Safe, || self.inner.erase(cx, extent))
             .await
@@ -240,6 +254,14 @@ impl<P: Quota + ?Sized> Quota for Guarded<P> {
         // What a lost answer has taken would be taken once more.
         self.policy
             .run(cx, "quota.take", Repeat::Never, || self.inner.take(cx, key, plan, take))
+            .await
+    }
+
+    async fn attend(&self, cx: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault> {
+        self.policy
+            .run(cx, "quota.attend", Repeat::Safe, || {
+                self.inner.attend(cx, key, presence)
+            })
             .await
     }
 }

@@ -23,7 +23,7 @@ use captions_domain::{
     limiter::Limiter,
     ports::{Chunk, ChunkStream, LlmProvider, Quota, QuotaKey},
     prompt::Prompt,
-    quota::{Decision, Meter, Plan as Limits, Take},
+    quota::{Decision, Meter, Plan as Limits, Presence, Take},
 };
 use futures_util::{StreamExt, future::join_all};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -137,6 +137,10 @@ impl Quota for Meters {
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap();
         let mut meters = self.meters.lock().unwrap();
         Ok(meters.entry(key.clone()).or_default().take(plan, take, now))
+    }
+
+    async fn attend(&self, _: &Context, _: &QuotaKey, _: &Presence) -> Result<Option<u64>, Fault> {
+        Ok(Some(0))
     }
 }
 

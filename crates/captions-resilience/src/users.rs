@@ -17,12 +17,12 @@ use captions_domain::{
     choice::CacheUse,
     context::Context,
     fault::{FaultKind, PortError, StoreError},
-    history::{Amendment, Extent, Filter},
+    history::{Amendment, Extent, Filter, Removed},
     key::edition_key,
     once::{Standing, Step},
     ports::{CacheKey, CaptionStore, Expect, UserStore},
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 
 use crate::{
@@ -182,6 +182,10 @@ impl UserStore for CachedUsers {
         told(cx, self.preferences.read(cx, &key, WISH, load).await)
     }
 
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.store.list(cx, after, limit).await
+    }
+
     async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
         self.write_through(cx, &keys(cx, &user.id), self.store.write(cx, user, expect))
             .await
@@ -232,7 +236,7 @@ impl CaptionStore for History {
         self.store.amend(cx, id, amendment, expect).await
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         let key = match extent {
             Extent::OfUser(user) => Some(edition_key(&cx.tenant, user)),
             Extent::One(id) => {
@@ -241,7 +245,11 @@ impl CaptionStore for History {
             }
         };
         let erase = self.store.erase(cx, extent);
-        self.users.write_through(cx, key.as_slice(), erase).await
+        let removed = self.users.write_through(cx, key.as_slice(), erase).await?;
+        Ok(Removed {
+            cached: None,
+            ..removed
+        })
     }
 
     async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {

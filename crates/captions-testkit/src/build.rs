@@ -20,8 +20,12 @@ use captions_domain::{
     hashtags::{Origin, Tag, Tier},
     keys::{Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
     money::{Cost, Money},
+    more::{Addition, More, Wishes},
     quality::{Part, Quality},
-    request::{BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Keyword, Language, Sample, UserId},
+    request::{
+        BrandTag, BrandVoice, CampaignId, Description, HashtagCount, Instructions, Keyword, Language, MaxChars, Sample,
+        Temperature, UserId,
+    },
     text::Place,
     user::{Preferences, User},
     voice::Dismissal,
@@ -209,6 +213,7 @@ pub fn caption() -> Caption {
         created_at: datetime!(2026-03-01 08:09:10 UTC),
         rules_as_of: "2026-01-01".into(),
         warnings: Vec::new(),
+        additions: Vec::new(),
     }
 }
 
@@ -282,6 +287,53 @@ pub fn caption_full() -> Caption {
         created_at: datetime!(2026-03-01 08:09:10.123_456_789 -03:00),
         rules_as_of: "2026-01-01".into(),
         warnings: vec![Warning::new("hashtag_count_lowered", "30 → 5")],
+        additions: vec![more().addition],
+    }
+}
+
+/// A variant that was written later, as it is told.
+pub fn more() -> More {
+    More {
+        addition: Addition {
+            id: Uuid::from_u128(9),
+            count: 1,
+            source: Source::Template,
+            provider: "template \"1\"".into(),
+            model: "rows".into(),
+            grade: "template".into(),
+            attempts: 2,
+            degraded: vec![Degraded::TemplateFallback],
+            warnings: vec![Warning::new("fewer_variants", "3 → 1")],
+            usage: Some(Usage::default()),
+            created_at: datetime!(2026-03-02 08:09:10.123_456_789 +05:30),
+        },
+        variants: vec![Variant {
+            angle: "question".into(),
+            ..variant()
+        }],
+    }
+}
+
+/// All wishes that a caption is kept with.
+fn wishes_full() -> Wishes {
+    let keyword = |word| Keyword::new(word).expect("a keyword");
+    Wishes {
+        style: Some(Style::Storytelling),
+        audience: Some(Audience::Food),
+        content_type: ContentType::Reel,
+        profile: Some(Profile::Legacy30),
+        length: Some(Length::Long),
+        max_chars: MaxChars::new(900.0).ok(),
+        emoji: Some(Emoji::Many),
+        cta: Some(Cta::Save),
+        keywords: vec![keyword("crème \"brûlée\"")],
+        avoid: vec![keyword("cheap")],
+        hashtag_count: HashtagCount::new(4.0).ok(),
+        brand_voice: BrandVoice::new("dry, 'kind'").ok(),
+        instructions: Instructions::new("no \\ jokes").ok(),
+        sponsored: true,
+        temperature: Temperature::new(0.5).ok(),
+        had_image: true,
     }
 }
 
@@ -303,6 +355,7 @@ pub fn record_full(user: &UserId) -> Record {
         ],
         feedback: Some(feedback_full()),
         selected: Some(1),
+        wishes: Some(wishes_full()),
         cached_under: captions_domain::ports::CacheKey::parse(&format!("captions:caption:{}", "0a".repeat(32))),
         version: 7,
     }
@@ -345,6 +398,7 @@ pub fn record_bare() -> Record {
         degraded: Vec::new(),
         feedback: None,
         selected: None,
+        wishes: None,
         cached_under: None,
         version: 1,
     }

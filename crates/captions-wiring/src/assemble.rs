@@ -13,7 +13,7 @@ use captions_domain::{
     fault::{Fault, LlmError},
     limiter::Limiter,
     money::Currency,
-    ports::{KeyStore, UserStore},
+    ports::{KeyStore, Quota, UserStore},
     prompt::Templates,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
@@ -110,6 +110,8 @@ pub struct Assembled {
     pub keys_required: bool,
     /// How much each caller may ask whose key says nothing else. The app knows who asks.
     pub callers: Limiter,
+    /// Where limits are counted, together with other replicas where that can be.
+    pub quota: Arc<dyn Quota>,
     /// What each tenant may spend; `None`: as much as it likes.
     pub budget: Option<Budget>,
     /// The currency of the prices.
@@ -334,6 +336,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         keys: Arc::new(Watched::new(Arc::new(known_keys.clone()), monitor.clone())),
         keys_required: settings.auth.is_required(settings.server.listen),
         callers,
+        quota,
         budget,
         currency: settings.budgets.currency,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),

@@ -11,12 +11,12 @@ use captions_domain::{
     context::Context,
     evaluation::Baseline,
     fault::{LlmError, StoreError},
-    history::{Amendment, Extent, Filter},
+    history::{Amendment, Extent, Filter, Removed},
     once::{Standing, Step},
     ports::{CaptionStore, ChunkStream, Completion, Description, Expect, LlmProvider, UserStore},
     prompt::Prompt,
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 
 /// Passes every question on, and keeps how the first answer to each request reads unrepaired.
@@ -79,6 +79,10 @@ impl UserStore for Given {
         Ok(self.0.get(user).cloned())
     }
 
+    async fn list(&self, _: &Context, _: Option<UserId>, _: u32) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn write(&self, _: &Context, _: &User, _: Expect) -> Result<u64, StoreError> {
         Err(StoreError::Conflict)
     }
@@ -109,8 +113,8 @@ impl CaptionStore for NoHistory {
         Ok(None)
     }
 
-    async fn erase(&self, _: &Context, _: &Extent) -> Result<u64, StoreError> {
-        Ok(0)
+    async fn erase(&self, _: &Context, _: &Extent) -> Result<Removed, StoreError> {
+        Ok(Removed::default())
     }
 
     async fn once(&self, cx: &Context, _: &Step) -> Result<Standing, StoreError> {

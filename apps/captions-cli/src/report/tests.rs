@@ -78,6 +78,7 @@ fn answer(variants: Vec<Variant>) -> Answer {
             created_at: OffsetDateTime::UNIX_EPOCH,
             rules_as_of: "2026-01-01".to_owned(),
             warnings: Vec::new(),
+            additions: Vec::new(),
         },
         source: Source::Provider,
         attempts: 1,

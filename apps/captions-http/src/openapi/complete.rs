@@ -9,8 +9,14 @@ use serde_json::{Map, Value, json};
 use super::EXAMPLES;
 
 /// Operations whose answers tell who answered. The first two also tell of the cache.
-const CREDITED: [&str; 4] = ["create_caption", "stream_caption", "rewrite", "rewrite_caption"];
-const CACHED: [&str; 2] = ["create_caption", "stream_caption"];
+const CREDITED: [&str; 5] = [
+    "create_caption",
+    "stream_caption",
+    "write_variants",
+    "rewrite",
+    "rewrite_caption",
+];
+const CACHED: [&str; 3] = ["create_caption", "stream_caption", "write_variants"];
 
 /// A header or parameter: name, description, type, example.
 type Row = (&'static str, &'static str, &'static str, &'static str);

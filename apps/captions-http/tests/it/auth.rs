@@ -227,6 +227,26 @@ async fn every_address_needs_a_key_and_a_scope_unless_it_is_a_probe_or_a_documen
     assert_eq!(server.writer.prompts.lock().unwrap().len(), 0);
 }
 
+#[tokio::test]
+async fn what_all_tenants_do_together_is_shown_to_the_operator_alone() {
+    let (server, rack) = with_keys(true).await;
+    let key = |tenant, scopes: &[Scope]| bearer(&rack.issue(tenant, scopes, |_| {}));
+    let both = [Scope::Admin, Scope::Read];
+
+    for (tenant, scopes, status) in [
+        ("local", &both[..], 200),
+        ("acme", &both, 403),
+        ("local", &[Scope::Read], 403),
+    ] {
+        let stats = ask(&server, "GET", "/v1/stats", Some(&key(tenant, scopes))).await;
+        assert_eq!(stats.status, status, "{tenant} {scopes:?}");
+        let providers = ask(&server, "GET", "/v1/providers", Some(&key(tenant, scopes))).await;
+        assert_eq!(providers.status, 200, "{tenant} {scopes:?}");
+    }
+    let (keyless, _) = with_keys(false).await;
+    assert_eq!(ask(&keyless, "GET", "/v1/stats", None).await.status, 200);
+}
+
 /// So that what is told of all of them holds for all there are.
 #[test]
 fn no_address_is_outside_of_the_document() {
@@ -414,6 +434,7 @@ async fn with_limits(concurrent: u64) -> (Server, Arc<KeyRack>) {
         state.keys = Some(Keys { store, required: true });
         state.callers = Some(crate::limits::hourly(2));
         state.concurrency.limit = concurrent;
+        state.concurrency.turns = crate::limits::turns();
         state
     })
     .await;
@@ -529,22 +550,4 @@ async fn a_flood_of_one_key_leaves_room_for_another() {
         [("concurrent-requests".to_owned(), 4, 3)],
         "nothing is held after its end"
     );
-}
-
-#[tokio::test]
-async fn each_replica_allows_its_part_of_the_requests_at_the_same_moment() {
-    let concurrency = |limit, replicas| captions_http::Concurrency {
-        limit,
-        replicas,
-        ..captions_http::Concurrency::default()
-    };
-    for (limit, replicas, own, expected) in [
-        (9, 3, None, 3),
-        (2, 3, None, 1),
-        (0, 3, None, 0),
-        (9, 0, Some(4), 4),
-        (9, 3, Some(0), 0),
-    ] {
-        assert_eq!(concurrency(limit, replicas).share(own), expected);
-    }
 }

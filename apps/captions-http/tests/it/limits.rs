@@ -1,7 +1,7 @@
 //! How much a caller may ask.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -12,10 +12,12 @@ use captions_domain::{
     fault::{Fault, FaultKind},
     limiter::Limiter,
     ports::{Quota, QuotaKey},
-    quota::{Decision, Meter, Plan, Take, Unit, Window},
+    quota::{Decision, Meter, Plan, Presence, Take, Unit, Window},
 };
-use captions_http::Limits;
+use captions_http::{Limits, Turns};
+use captions_wiring::Tasks;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     client::{Reply, get, send, send_json},
@@ -27,15 +29,47 @@ use crate::{
 /// Meters of this process, as a single server has them.
 struct Meters {
     start: Instant,
-    meters: Mutex<HashMap<QuotaKey, Meter>>,
+    taken: Mutex<HashMap<QuotaKey, Meter>>,
+    there: Mutex<HashMap<QuotaKey, HashSet<Uuid>>>,
+}
+
+impl Meters {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            start: Instant::now(),
+            taken: Mutex::default(),
+            there: Mutex::default(),
+        })
+    }
+}
+
+/// Turns of this process.
+pub(crate) fn turns() -> Turns {
+    Turns::new(Meters::new(), Tasks::new(16))
 }
 
 #[async_trait]
 impl Quota for Meters {
     async fn take(&self, _: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
-        let mut meters = self.meters.lock().unwrap();
+        let mut meters = self.taken.lock().unwrap();
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap();
         Ok(meters.entry(key.clone()).or_default().take(plan, take, now))
+    }
+
+    async fn attend(&self, _: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault> {
+        let mut all = self.there.lock().unwrap();
+        let there = all.entry(key.clone()).or_default();
+        match *presence {
+            Presence::Enter { id, limit, .. } => {
+                let left = limit.checked_sub(there.len() as u64 + 1);
+                there.extend(left.map(|_| id));
+                Ok(left)
+            }
+            Presence::Leave { id } => {
+                there.remove(&id);
+                Ok(Some(0))
+            }
+        }
     }
 }
 
@@ -47,6 +81,10 @@ impl Quota for Away {
     async fn take(&self, _: &Context, _: &QuotaKey, _: &Plan, _: &Take) -> Result<Decision, Fault> {
         Err(Fault::new(FaultKind::Unavailable))
     }
+
+    async fn attend(&self, _: &Context, _: &QuotaKey, _: &Presence) -> Result<Option<u64>, Fault> {
+        Err(Fault::new(FaultKind::Unavailable))
+    }
 }
 
 /// Nothing comes back from it during a test.
@@ -55,20 +93,12 @@ const MONTH: Duration = Duration::from_hours(30 * 24);
 /// A server whose callers have these limits a month.
 async fn limited(windows: &[(Unit, u64)], script: impl IntoIterator<Item = Turn>) -> Server {
     let plan = Plan::new(windows.iter().map(|(unit, limit)| Window::new(*unit, *limit, MONTH)));
-    let meters = Meters {
-        start: Instant::now(),
-        meters: Mutex::default(),
-    };
-    with(Limiter::new(Arc::new(meters), plan), script).await
+    with(Limiter::new(Meters::new(), plan), script).await
 }
 
 /// So many requests an hour.
 pub(crate) fn hourly(limit: u64) -> Limiter {
-    let meters = Meters {
-        start: Instant::now(),
-        meters: Mutex::default(),
-    };
-    Limiter::new(Arc::new(meters), Plan::per_minute_and_hour(0, limit, 0))
+    Limiter::new(Meters::new(), Plan::per_minute_and_hour(0, limit, 0))
 }
 
 async fn with(limiter: Limiter, script: impl IntoIterator<Item = Turn>) -> Server {

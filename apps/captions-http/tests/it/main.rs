@@ -19,6 +19,7 @@ mod history;
 mod input;
 mod keys;
 mod limits;
+mod more;
 mod once;
 mod openapi;
 mod pictures;

@@ -13,7 +13,7 @@ use captions_domain::{
     choice::CacheUse,
     context::Context,
     fault::{Fault, FaultKind, LlmError, StoreError},
-    history::{Amendment, Extent, Filter},
+    history::{Amendment, Extent, Filter, Removed},
     once::{Standing, Step},
     ports::{
         CacheKey, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect, Grade, LlmProvider,
@@ -22,7 +22,7 @@ use captions_domain::{
     prompt::{Format, Prompt},
     reply::{self, Draft},
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use captions_testkit::once::Records;
 use futures_util::StreamExt;
@@ -94,6 +94,14 @@ impl Store {
     }
 }
 
+impl Store {
+    /// All captions become such as an earlier version stored.
+    pub(crate) async fn without_wishes(&self) {
+        let Ok(mut inner) = self.reach().await else { return };
+        inner.captions.values_mut().for_each(|record| record.wishes = None);
+    }
+}
+
 #[async_trait]
 impl UserStore for Store {
     async fn read(&self, _: &Context, user: &UserId) -> Result<Option<User>, StoreError> {
@@ -102,6 +110,15 @@ impl UserStore for Store {
 
     async fn preferences(&self, _: &Context, user: &UserId) -> Result<Option<Preferences>, StoreError> {
         Ok(self.reach().await?.users.get(user).map(|user| user.preferences.clone()))
+    }
+
+    async fn list(&self, _: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        let inner = self.reach().await?;
+        let mut all: Vec<Entry> = inner.users.values().map(Entry::from).collect();
+        all.retain(|entry| after.as_ref().is_none_or(|after| entry.id > *after));
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        all.truncate(limit as usize);
+        Ok(all)
     }
 
     async fn write(&self, _: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
@@ -172,19 +189,24 @@ impl CaptionStore for Store {
         match amendment.clone() {
             Amendment::Feedback(feedback) => record.feedback = Some(feedback),
             Amendment::Selection(selected) => record.selected = selected,
+            Amendment::More(more) => drop(record.caption.add(&more)),
         }
         record.version += u64::from(*record != before);
         Ok(Some(record.version))
     }
 
-    async fn erase(&self, _: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, _: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         let mut inner = self.reach().await?;
         let before = inner.captions.len();
         inner.captions.retain(|_, record| match extent {
             Extent::One(id) => record.id != *id,
             Extent::OfUser(user) => record.user.as_ref() != Some(user),
         });
-        Ok((before - inner.captions.len()) as u64)
+        Ok(Removed {
+            captions: (before - inner.captions.len()) as u64,
+            cached: Some(0),
+            ..Removed::default()
+        })
     }
 
     async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    client::{Connection, get},
+    client::{Connection, get, send},
     ports::{Piece, Turn},
     server::{Server, TEXT},
     stream::{Frame, cat, frames, open_after, read},
@@ -147,6 +147,34 @@ async fn every_event_has_an_id_and_who_comes_back_with_one_gets_the_rest() {
         (1, &json!(1)),
         "nothing was written or counted again"
     );
+}
+
+#[tokio::test]
+async fn what_was_told_for_a_user_who_is_erased_is_told_to_nobody_again() {
+    let shelf = Arc::default();
+    let script = vec![Turn::Say(TEXT), Turn::Say(TEXT), Turn::Say(TEXT)];
+    let one = keeping(&shelf, true, MINUTE, script.clone()).await;
+    let other = keeping(&shelf, true, MINUTE, script).await;
+    let of = |user: &str| json!({"content_description": "a cat on a sill", "user_id": user});
+    let anas = whole(&one, &of("ana"), "").await;
+    let bens = whole(&one, &of("ben"), "").await;
+    assert_eq!(whole(&other, &of("ana"), &anas[0].id).await.len(), 2, "it is kept");
+
+    let erased = send(one.address, "DELETE", "/v1/users/ana", &[], b"").await;
+
+    assert_eq!(erased.status, 200);
+    for server in [&one, &other] {
+        let anew = whole(server, &of("ana"), &anas[0].id).await;
+        assert_eq!(names(&anew), ["caption.created", "caption.delta", "caption.completed"]);
+        let again = whole(server, &of("ana"), &anew[0].id).await;
+        assert_eq!(
+            names(&again),
+            ["caption.delta", "caption.completed"],
+            "what is asked for later is kept"
+        );
+        assert_eq!(whole(server, &of("ben"), &bens[0].id).await.len(), 2);
+    }
+    assert_eq!((asked(&one), asked(&other)), (3, 1));
 }
 
 #[tokio::test]

@@ -217,6 +217,34 @@ async fn limits_hold_over_all_replicas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_many_are_answered_at_the_same_moment_over_all_replicas() {
+    const LIMIT: usize = 100;
+    let limit = format!("limits.concurrent_requests={LIMIT}");
+    // Longer than it takes until all have asked.
+    let slow = Turn::caption(CAPTION).after(Duration::from_secs(30));
+    let patient = ["engine.deadline=120", "api.timeout=60", "api.first_byte_timeout=60"];
+    let cluster = Cluster::start(slow, &[&[limit.as_str()], &patient[..]].concat()).await;
+    let address = cluster.address();
+
+    let replies = all_at_once(500, move |number| {
+        Box::pin(async move {
+            let body = caption_of(&format!("loaf {number}"));
+            send_json(address, "POST", "/v1/captions", &body).await
+        })
+    })
+    .await;
+
+    let answered = replies.iter().filter(|reply| reply.status == 201).count();
+    let turned_away = replies.iter().filter(|reply| reply.status == 429).count();
+    assert_eq!((answered, turned_away), (LIMIT, 500 - LIMIT));
+    // Whoever was answered has left.
+    let again = send_json(address, "POST", "/v1/check", &json!({ "text": "Bread" })).await;
+    assert_eq!(again.status, 200);
+    let left = again.header("ratelimit").unwrap();
+    assert!(left.contains("\"concurrent-requests\";r=99"), "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_asks_the_same_at_once_costs_one_call() {
     let slow = Turn::caption(CAPTION).after(Duration::from_secs(3));
     let cluster = Cluster::start(slow, &[]).await;

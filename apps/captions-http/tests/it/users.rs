@@ -63,7 +63,10 @@ async fn a_user_is_created_read_changed_and_erased() {
     let receipt = &erased.json()["receipt"];
     assert_eq!(
         receipt["erased"],
-        json!({"profile": true, "preferences": true, "samples": 0, "results": false, "captions": 0, "cached": true})
+        json!({
+            "profile": true, "preferences": 1, "samples": 0, "results": false, "captions": 0, "spooled": null,
+            "cache_entries": 0, "kept_answers": 0, "batch_items": 0, "cached": true
+        })
     );
     assert_eq!(
         (receipt["user_id"].as_str(), receipt["id"].as_str().map(str::len)),
@@ -74,6 +77,55 @@ async fn a_user_is_created_read_changed_and_erased() {
         get(server.address, "/v1/users/ana").await.code(),
         (404, "user_not_found".into())
     );
+}
+
+#[tokio::test]
+async fn users_are_listed_by_pages_with_the_address_of_the_next() {
+    let server = with_ana().await;
+    for id in ["cleo", "ben"] {
+        let body = json!({"id": id, "display_name": "Somebody", "preferences": {"tone": "warm"}});
+        assert_eq!(send_json(server.address, "POST", "/v1/users", &body).await.status, 201);
+    }
+    let ids = |page: &Value| -> Vec<String> {
+        let all = page["data"].as_array().unwrap().iter();
+        all.map(|user| user["id"].as_str().unwrap().to_owned()).collect()
+    };
+
+    let first = get(server.address, "/v1/users?limit=2").await;
+    let next = first
+        .header("link")
+        .and_then(|link| link.strip_prefix('<')?.split_once('>'))
+        .unwrap();
+    let last = get(server.address, next.0).await;
+
+    assert_eq!(
+        (ids(&first.json()), first.json()["has_more"].clone()),
+        (vec!["ana".into(), "ben".into()], json!(true))
+    );
+    assert_eq!(next.1, "; rel=\"next\"");
+    assert_eq!(
+        (ids(&last.json()), last.json()["next_cursor"].clone()),
+        (vec!["cleo".into()], json!(null))
+    );
+    assert_eq!(last.header("link"), None);
+    let cleo = &last.json()["data"][0];
+    assert_eq!(
+        (&cleo["display_name"], &cleo["version"]),
+        (&json!("Somebody"), &json!(1))
+    );
+    assert!(cleo.get("preferences").is_none(), "{cleo}");
+    for (query, code) in [
+        ("cursor=ana", "cursor_invalid"),
+        ("limit=0", "invalid_parameter"),
+        ("user=ana", "invalid_parameter"),
+    ] {
+        let refused = get(server.address, &format!("/v1/users?{query}")).await;
+        assert_eq!(
+            (refused.status, refused.json()["code"].clone()),
+            (400, json!(code)),
+            "{query}"
+        );
+    }
 }
 
 #[tokio::test]

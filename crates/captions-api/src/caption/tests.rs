@@ -113,6 +113,7 @@ fn caption() -> Caption {
         created_at: datetime!(2026-11-23 10:00:00 UTC),
         rules_as_of: "2026-11-23".into(),
         warnings: vec![Warning::new("hashtag_count_lowered", "5 instead of 9")],
+        additions: Vec::new(),
     }
 }
 
@@ -171,6 +172,7 @@ pub(crate) fn record() -> Record {
         degraded: Vec::new(),
         feedback: None::<Feedback>,
         selected: None,
+        wishes: None,
         cached_under: None,
         version: 1,
     }

@@ -126,6 +126,12 @@ codes! {
     KeyInactive = "key_inactive", 409, Never, "The key opens nothing any more",
         "Create a new key.",
         "Only an active key can be replaced by a successor; this one has expired or was revoked.";
+    BriefUnknown = "brief_unknown", 409, Never, "What the caption was asked for with is not known",
+        "Write a new caption with POST /v1/captions.",
+        "The caption was stored by a version that kept no requests with captions. More like it might lack a disclosure or have a word that was to be avoided, so none are written.";
+    VariantsFull = "variants_full", 409, Never, "The caption has all the variants that it can have",
+        "Pick one of them, or write a new caption with regenerate: true.",
+        "A stored caption has at most 30 variants.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.",
         "Between reading and writing, another request changed the same thing, more than once in a row.";

@@ -19,6 +19,7 @@ use crate::{
     context::{Context, Notes},
     fault::LlmError,
     hashtags,
+    more::Wishes,
     platform::RULES_AS_OF,
     ports::{CacheKey, CaptionStore, Credit, LlmProvider},
     prompt::Templates,
@@ -169,6 +170,7 @@ impl Desk {
             created_at: cx.now,
             rules_as_of: RULES_AS_OF.to_owned(),
             warnings,
+            additions: Vec::new(),
         };
         let mut written = Written {
             id,
@@ -210,6 +212,7 @@ impl Desk {
             user: self.request.user.clone(),
             campaign: self.request.campaign.clone(),
             description: self.request.description.clone(),
+            wishes: Some(Wishes::from(&self.request)),
             caption: written.caption.clone(),
             source: written.source,
             attempts: written.attempts,

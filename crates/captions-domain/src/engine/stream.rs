@@ -43,7 +43,7 @@ impl Engine {
     /// ones come with [`Event::Completed`].
     pub fn generate_stream(self: Arc<Self>, cx: Context, request: CaptionRequest) -> EventStream {
         Box::pin(async_stream::try_stream! {
-            let job = self.prepare(&cx, &request).await?;
+            let job = self.prepare(&cx, &request, None).await?;
             // Not bounded: a slow reader must not hold up others who wait for the same caption, and no writer gives more
             // than one answer's text.
             let (show, mut shown) = mpsc::unbounded();

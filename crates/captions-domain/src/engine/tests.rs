@@ -30,6 +30,7 @@ use crate::{
 
 mod again;
 mod hostile;
+mod more;
 mod rewritten;
 mod shared;
 mod streamed;

@@ -25,7 +25,13 @@ use super::{
     Snapshot, SpoolOptions,
     row::{self, Row},
 };
-use crate::sqlite::{SqliteOptions, SqliteStore, fault, fault::file_fault, migrations::steps, users::microseconds};
+use crate::sqlite::{
+    SqliteOptions, SqliteStore, fault,
+    fault::file_fault,
+    migrations::steps,
+    more::{self, Added},
+    users::microseconds,
+};
 
 /// The most that one statement, and waiting for the file, may take: a caller waits for it.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -68,6 +74,11 @@ fn migrator() -> Migrator {
             2,
             "picked variants",
             include_str!("../../migrations/spool/0002_selection.sql"),
+        ),
+        (
+            3,
+            "variants that come later",
+            include_str!("../../migrations/spool/0003_variants.sql"),
         ),
     ])
 }
@@ -251,19 +262,28 @@ impl File {
         let query = sqlx::query(match amendment {
             Amendment::Feedback(_) => amend!("feedback"),
             Amendment::Selection(_) => amend!("selected"),
+            Amendment::More(_) => concat!(
+                "UPDATE waiting SET record = ",
+                more::grown!("record", "$.caption"),
+                ", edition = edition + 1 WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR edition + 1 = ?3) AND ",
+                more::is_new!("record", "$.caption"),
+                " RETURNING edition"
+            ),
         });
         let query = query.bind(cx.tenant.as_str()).bind(id.0).bind(expected);
         let query = match amendment {
             Amendment::Feedback(feedback) => query.bind(Json(feedback)),
             Amendment::Selection(selected) => query.bind(selected.map(i64::from)),
+            Amendment::More(more) => {
+                let added = Added::new(more)?;
+                query.bind(added.variants).bind(added.addition).bind(added.id)
+            }
         };
         if let Some(row) = self.store.change_one(query).await? {
             return Ok(Some(row::version(row.try_get("edition").map_err(fault::fault)?)));
         }
-        match self.row(cx, id).await? {
-            Some(_) if expect.is_some() => Err(StoreError::Conflict),
-            _ => Ok(None),
-        }
+        let there = self.read(cx, id).await?;
+        amendment.made_before(there.as_ref(), expect)
     }
 
     pub(super) async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, Fault> {
@@ -281,7 +301,7 @@ impl File {
     /// The next rows to deliver, in order.
     pub(super) async fn next(&self, after: i64, limit: u32) -> Result<Vec<Row>, Fault> {
         let query = sqlx::query(
-            "SELECT place, edition, tenant, id, record, feedback, selected FROM waiting WHERE aside = 0 AND place > ?1 \
+            "SELECT place, edition, tenant, id, record, feedback, selected, since FROM waiting WHERE aside = 0 AND place > ?1 \
              ORDER BY place LIMIT ?2",
         );
         let rows = self.store.fetch_all(query.bind(after).bind(i64::from(limit)));
@@ -294,6 +314,7 @@ impl File {
                 record: row.try_get("record")?,
                 feedback: row.try_get("feedback")?,
                 selected: selected(row)?,
+                since: row.try_get("since")?,
             })
         };
         let rows: Result<Vec<Row>, Error> = rows.await.map_err(plain)?.iter().map(row_of).collect();
@@ -385,6 +406,13 @@ fn plain(error: StoreError) -> Fault {
 
 #[cfg(test)]
 impl File {
+    /// Makes the caption one that has waited so long.
+    pub(super) async fn ages(&self, id: CaptionId, waited: Duration) {
+        let since = microseconds(OffsetDateTime::now_utc() - waited);
+        let query = sqlx::query("UPDATE waiting SET since = ? WHERE id = ?");
+        self.store.execute(query.bind(since).bind(id.0)).await.unwrap();
+    }
+
     /// Makes the caption unreadable.
     pub(super) async fn damage(&self, id: CaptionId) {
         let query = sqlx::query("UPDATE waiting SET record = '{' WHERE id = ?");

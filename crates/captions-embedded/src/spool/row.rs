@@ -3,6 +3,7 @@
 use captions_domain::{
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source},
     context::TenantId,
+    more::Wishes,
     ports::CacheKey,
     request::{CampaignId, Description, UserId},
 };
@@ -18,6 +19,8 @@ pub(super) struct Row {
     pub(super) record: String,
     pub(super) feedback: Option<String>,
     pub(super) selected: Option<u8>,
+    /// When it came, in microseconds since 1970.
+    pub(super) since: i64,
 }
 
 /// The form of a record in the file, without what has columns of its own: its id, and what may change. A field that a later
@@ -32,6 +35,8 @@ struct Written {
     source: Source,
     attempts: u32,
     degraded: Vec<Degraded>,
+    #[serde(default)]
+    wishes: Option<Wishes>,
     #[serde(default)]
     cached_under: Option<CacheKey>,
 }
@@ -68,6 +73,7 @@ pub(super) fn write(record: &Record) -> serde_json::Result<String> {
         source: record.source,
         attempts: record.attempts,
         degraded: record.degraded,
+        wishes: record.wishes,
         cached_under: record.cached_under,
     })
 }
@@ -81,6 +87,7 @@ pub(super) fn read(id: CaptionId, record: &str, feedback: Option<&str>) -> serde
         user: written.user,
         campaign: written.campaign,
         description: written.description,
+        wishes: written.wishes,
         caption: written.caption,
         source: written.source,
         attempts: written.attempts,

@@ -119,7 +119,7 @@ impl CaptionStore for Moody {
         self.answer(self.store.amend(cx, id, amendment, expect)).await
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         self.answer(CaptionStore::erase(&self.store, cx, extent)).await
     }
 
@@ -513,8 +513,8 @@ async fn erasing_a_user_removes_what_waits_of_this_tenant_even_while_the_store_i
 
     inner.becomes(Mood::Works);
     spooled.append(&ours, &build::record(&ann)).await.unwrap();
-    assert_eq!(spooled.erase(&ours, &of(&ann)).await.unwrap(), 1);
-    assert_eq!(spooled.erase(&ours, &of(&bob)).await.unwrap(), 1);
+    assert_eq!(spooled.erase(&ours, &of(&ann)).await.unwrap().waiting, Some(1));
+    assert_eq!(spooled.erase(&ours, &of(&bob)).await.unwrap().waiting, Some(1));
     spooled.drain().await.unwrap();
     assert_eq!(
         spooled.history(&ours, &Filter::of_user(&ann), None, 9).await.unwrap(),
@@ -546,7 +546,8 @@ async fn nobody_is_erased_while_another_process_is_delivering() {
     }
     cx.deadline = (Instant::now() + LIMIT).into_std();
 
-    assert_eq!(erasing.erase(&cx, &of(&ann)).await.unwrap(), 2, "here and there");
+    let removed = erasing.erase(&cx, &of(&ann)).await.unwrap();
+    assert_eq!((removed.captions, removed.waiting), (1, Some(1)), "here and there");
 
     delivering.drain().await.unwrap();
     assert_eq!(inner.history(&cx, &Filter::of_user(&ann), None, 9).await.unwrap(), []);
@@ -689,4 +690,56 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < give_up, "not in time: {what}");
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn what_waited_longer_than_erasures_are_remembered_is_not_delivered() {
+    let (_folder, inner, spooled) = all().await;
+    let cx = build::context();
+    let (old, late) = (
+        build::record(&build::user_id("ann")),
+        build::record(&build::user_id("ann")),
+    );
+    inner.becomes(AWAY);
+    for record in [&old, &late] {
+        spooled.append(&cx, record).await.unwrap();
+    }
+    spooled.file.ages(old.id, LATEST + Duration::from_secs(60)).await;
+    inner.becomes(Mood::Works);
+
+    let drained = spooled.drain().await.unwrap();
+
+    assert_eq!((drained.moved, drained.refused), (1, 1));
+    assert_eq!(CaptionStore::read(&inner.store, &cx, old.id).await.unwrap(), None);
+    assert!(CaptionStore::read(&inner.store, &cx, late.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn variants_that_come_while_a_caption_waits_arrive_with_it_once() {
+    let (_folder, inner, spooled) = all().await;
+    let cx = build::context();
+    let record = build::record(&build::user_id("ann"));
+    inner.becomes(AWAY);
+    spooled.append(&cx, &record).await.unwrap();
+    let mut more = build::more();
+    more.addition.id = Uuid::now_v7();
+    let amendment = Amendment::More(Box::new(more.clone()));
+    let before = spooled.snapshot().await.unwrap().bytes;
+
+    for expect in [Some(1), Some(1), None] {
+        assert_eq!(
+            spooled.amend(&cx, record.id, &amendment, expect).await.unwrap(),
+            Some(2)
+        );
+    }
+    let waits = spooled.read(&cx, record.id).await.unwrap().unwrap();
+    assert!(spooled.snapshot().await.unwrap().bytes > before, "it takes room");
+    // The store has it already, as it was first, because an answer was lost.
+    CaptionStore::append(&inner.store, &cx, &record).await.unwrap();
+    inner.becomes(Mood::Works);
+    spooled.drain().await.unwrap();
+    spooled.drain().await.unwrap();
+
+    let arrived = CaptionStore::read(&inner.store, &cx, record.id).await.unwrap().unwrap();
+    assert_eq!((waits.caption.variants.len(), &waits.caption), (2, &arrived.caption));
 }

@@ -255,23 +255,24 @@ impl SqliteStore {
 
 /// Removes what batches keep of the erased captions, and of their user: an item that is not over fails then, and what is
 /// being written of it is not kept.
-pub(super) async fn forget(store: &SqliteStore, cx: &Context, extent: &Extent) -> Result<(), StoreError> {
+pub(super) async fn forget(store: &SqliteStore, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
     let query = match extent {
         Extent::One(id) => sqlx::query(
-            "UPDATE batch_items SET request = '', outcome = NULL WHERE caption = ?2 AND tenant = ?1 AND due_at IS NULL",
+            "UPDATE batch_items SET request = '', outcome = NULL WHERE caption = ?2 AND tenant = ?1 AND due_at IS NULL \
+             AND (request <> '' OR outcome IS NOT NULL)",
         )
         .bind(cx.tenant.as_str())
         .bind(id.0),
         Extent::OfUser(user) => sqlx::query(
             "UPDATE batch_items SET request = '', outcome = NULL, lease = NULL, \
-             due_at = CASE WHEN lease IS NULL THEN due_at ELSE ?3 END WHERE tenant = ?1 AND user_id = ?2",
+             due_at = CASE WHEN lease IS NULL THEN due_at ELSE ?3 END WHERE tenant = ?1 AND user_id = ?2 \
+             AND (request <> '' OR outcome IS NOT NULL OR lease IS NOT NULL)",
         )
         .bind(cx.tenant.as_str())
         .bind(user.as_str())
         .bind(now()),
     };
-    store.execute(query).await?;
-    Ok(())
+    store.execute(query).await
 }
 
 /// A batch that has something due at `?1`, is none of `?2` and is `?3` if that is given.

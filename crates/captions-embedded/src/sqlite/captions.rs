@@ -5,7 +5,7 @@ use captions_domain::{
     caption::{CaptionId, Record, Source},
     context::Context,
     fault::StoreError,
-    history::{Amendment, Extent, Filter, searched},
+    history::{Amendment, Extent, Filter, MARKED, Removed, searched},
     once::{Standing, Step},
     ports::{CacheKey, CaptionStore},
     request::{CampaignId, Description, Invalid, UserId},
@@ -13,11 +13,17 @@ use captions_domain::{
 use sqlx::{Error, QueryBuilder, Row as _, Sqlite, sqlite::SqliteRow, types::Json};
 use time::OffsetDateTime;
 
-use super::{SqliteStore, batches, fault::fault, once, users::microseconds};
+use super::{
+    SqliteStore, batches,
+    fault::fault,
+    more::{self, Added},
+    once,
+    users::microseconds,
+};
 
 macro_rules! columns {
     () => {
-        "id, request_id, user_id, campaign, description, caption, source, attempts, degraded, feedback, selected, \
+        "id, request_id, user_id, campaign, description, wishes, caption, source, attempts, degraded, feedback, selected, \
          cached_under, version"
     };
 }
@@ -37,9 +43,9 @@ impl CaptionStore for SqliteStore {
         let whose = user.map(|user| Extent::OfUser(user).digest(&cx.tenant));
         let query = sqlx::query(
             "INSERT INTO captions (tenant, id, request_id, user_id, campaign, description, caption, source, attempts, \
-             degraded, feedback, created_at, selected, cached_under, version, searched) \
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16 WHERE NOT EXISTS \
-             (SELECT 1 FROM erasures WHERE tenant = ?1 AND subject IN (?17, ?18) AND before > ?12) ON CONFLICT DO NOTHING",
+             degraded, feedback, created_at, selected, cached_under, version, searched, wishes) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17 WHERE NOT EXISTS \
+             (SELECT 1 FROM erasures WHERE tenant = ?1 AND subject IN (?18, ?19) AND before > ?12) ON CONFLICT DO NOTHING",
         );
         let query = query
             .bind(cx.tenant.as_str())
@@ -58,6 +64,7 @@ impl CaptionStore for SqliteStore {
             .bind(record.cached_under.as_ref().map(CacheKey::as_str))
             .bind(i64::try_from(record.version).unwrap_or(i64::MAX))
             .bind(searched(record))
+            .bind(record.wishes.as_ref().map(Json))
             .bind(one.to_vec())
             .bind(whose.map(|whose| whose.to_vec()));
         self.execute(query).await?;
@@ -114,37 +121,54 @@ impl CaptionStore for SqliteStore {
         let query = sqlx::query(match amendment {
             Amendment::Feedback(_) => amend!("feedback"),
             Amendment::Selection(_) => amend!("selected"),
+            Amendment::More(_) => concat!(
+                "UPDATE captions SET caption = ",
+                more::grown!("caption", "$"),
+                ", searched = searched || char(10) || ?7, version = version + 1 \
+                 WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR version = ?3) AND ",
+                more::is_new!("caption", "$"),
+                " RETURNING version"
+            ),
         });
         let query = query.bind(cx.tenant.as_str()).bind(id.0).bind(expected);
         let query = match amendment {
             Amendment::Feedback(feedback) => query.bind(Json(feedback)),
             Amendment::Selection(selected) => query.bind(selected.map(i64::from)),
+            Amendment::More(more) => {
+                let added = Added::new(more)?;
+                let query = query.bind(added.variants).bind(added.addition).bind(added.id);
+                query.bind(added.searched)
+            }
         };
         if let Some(row) = self.change_one(query).await? {
             let version: i64 = row.try_get("version").map_err(fault)?;
             return Ok(Some(version.try_into().map_err(number).map_err(fault)?));
         }
-        match self.read(cx, id).await? {
-            Some(_) if expect.is_some() => Err(StoreError::Conflict),
-            _ => Ok(None),
-        }
+        let there = self.read(cx, id).await?;
+        amendment.made_before(there.as_ref(), expect)
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         let until = match extent {
             Extent::One(_) => i64::MAX,
             Extent::OfUser(_) => microseconds(cx.now),
         };
         // First that they must not come back: whatever is written from then on knows it.
         let query = sqlx::query(
-            "INSERT INTO erasures (tenant, subject, before) VALUES (?1, ?2, ?3) \
-             ON CONFLICT DO UPDATE SET before = max(before, excluded.before)",
+            "INSERT INTO erasures (tenant, subject, before, marked_at) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO UPDATE SET before = max(before, excluded.before), marked_at = excluded.marked_at",
         );
         let digest = extent.digest(&cx.tenant);
-        self.execute(query.bind(cx.tenant.as_str()).bind(&digest[..]).bind(until))
+        let now = microseconds(OffsetDateTime::now_utc());
+        self.execute(query.bind(cx.tenant.as_str()).bind(&digest[..]).bind(until).bind(now))
             .await?;
-        once::forget(self, cx, extent).await?;
-        batches::forget(self, cx, extent).await?;
+        let calls = once::forget(self, cx, extent).await?;
+        let items = batches::forget(self, cx, extent).await?;
+        let old = sqlx::query(
+            "DELETE FROM erasures WHERE rowid IN (SELECT rowid FROM erasures WHERE marked_at < ? ORDER BY marked_at LIMIT 100)",
+        );
+        self.execute(old.bind(now - i64::try_from(MARKED.as_micros()).unwrap_or(i64::MAX)))
+            .await?;
         let query = match extent {
             Extent::One(id) => sqlx::query("DELETE FROM captions WHERE tenant = ? AND id = ?")
                 .bind(cx.tenant.as_str())
@@ -153,7 +177,13 @@ impl CaptionStore for SqliteStore {
                 .bind(cx.tenant.as_str())
                 .bind(user.as_str()),
         };
-        self.execute(query).await
+        Ok(Removed {
+            captions: self.execute(query).await?,
+            waiting: None,
+            calls,
+            items,
+            cached: Some(0),
+        })
     }
 
     async fn once(&self, cx: &Context, step: &Step) -> Result<Standing, StoreError> {
@@ -219,6 +249,7 @@ fn record_of(row: &SqliteRow) -> Result<Record, Error> {
             .transpose()
             .map_err(invalid)?,
         description: Description::new(row.try_get("description")?).map_err(invalid)?,
+        wishes: row.try_get::<Option<Json<_>>, _>("wishes")?.map(|Json(wishes)| wishes),
         caption: row.try_get::<Json<_>, _>("caption")?.0,
         source: source_of(row.try_get("source")?)?,
         attempts: row.try_get::<i64, _>("attempts")?.try_into().map_err(number)?,

@@ -44,7 +44,7 @@ pub(super) async fn take(store: &SqliteStore, cx: &Context, step: &Step) -> Resu
 }
 
 /// Removes what is kept of calls about the erased captions, which must still be there, and about their user.
-pub(super) async fn forget(store: &SqliteStore, cx: &Context, extent: &Extent) -> Result<(), StoreError> {
+pub(super) async fn forget(store: &SqliteStore, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
     let query = match extent {
         Extent::One(id) => sqlx::query("DELETE FROM idempotency WHERE tenant = ?1 AND caption_id = ?2")
             .bind(cx.tenant.as_str())
@@ -56,8 +56,7 @@ pub(super) async fn forget(store: &SqliteStore, cx: &Context, extent: &Extent) -
         .bind(cx.tenant.as_str())
         .bind(user.as_str()),
     };
-    store.execute(query).await?;
-    Ok(())
+    store.execute(query).await
 }
 
 async fn hold(store: &SqliteStore, cx: &Context, claim: &Claim) -> Result<Standing, StoreError> {

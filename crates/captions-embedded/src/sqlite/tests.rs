@@ -1,7 +1,7 @@
 use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Instant};
 
 use captions_domain::{
-    history::Filter,
+    history::{Extent, Filter},
     ports::{CaptionStore, Expect, UserStore},
 };
 use captions_testkit::{build, contract};
@@ -426,4 +426,36 @@ fn a_pool_of_nothing_is_refused() {
     };
 
     assert_eq!(SqliteStore::new(options).err().unwrap().kind, FaultKind::Internal);
+}
+
+/// By their age and along an index: as many are cleared away with each erasure as make the table stop growing.
+#[tokio::test]
+async fn marks_that_nothing_can_be_older_than_go_by_and_by() {
+    use sqlx::Row as _;
+
+    let folder = folder();
+    let store = store(&folder).await;
+    let (cx, extent) = (build::context(), Extent::OfUser(build::user_id("ann")));
+    let mut file = raw(&options(&folder).path).await;
+    sqlx::raw_sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 130) \
+         INSERT INTO erasures SELECT 'of old', randomblob(32), 7, (unixepoch() - 91 * 86400) * 1000000 FROM n; \
+         INSERT INTO erasures SELECT 'of late', randomblob(32), 7, (unixepoch() - 89 * 86400) * 1000000",
+    )
+    .execute(&mut file)
+    .await
+    .unwrap();
+    let mut left = Vec::new();
+
+    for _ in 0..2 {
+        CaptionStore::erase(&*store, &cx, &extent).await.unwrap();
+        let counted = "SELECT count(*) FILTER (WHERE tenant = 'of old'), count(*) FROM erasures";
+        let row = sqlx::query(counted).fetch_one(&mut file).await.unwrap();
+        left.push((row.get::<i64, _>(0), row.get::<i64, _>(1)));
+    }
+
+    assert_eq!(left, [(30, 32), (0, 2)], "the late one and this one stay");
+    let plan = "EXPLAIN QUERY PLAN SELECT rowid FROM erasures WHERE marked_at < 9 ORDER BY marked_at LIMIT 100";
+    let plan: String = sqlx::query(plan).fetch_one(&mut file).await.unwrap().get("detail");
+    assert!(plan.contains("USING COVERING INDEX erasures_in_order"), "{plan}");
 }

@@ -6,7 +6,7 @@ use captions_domain::{
     fault::StoreError,
     ports::{Expect, UserStore},
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use sqlx::{Error, Row as _, sqlite::SqliteRow, types::Json};
 use time::OffsetDateTime;
@@ -35,6 +35,18 @@ impl UserStore for SqliteStore {
             .transpose()
             .map_err(fault)?;
         Ok(preferences.map(|Json(preferences)| preferences))
+    }
+
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        // Every id is behind the empty text.
+        let query = sqlx::query(
+            "SELECT id, display_name, version, created_at, updated_at FROM users \
+             WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?",
+        );
+        let after = after.as_ref().map_or("", UserId::as_str);
+        let query = query.bind(cx.tenant.as_str()).bind(after).bind(i64::from(limit));
+        let rows = self.fetch_all(query).await?;
+        Ok(rows.iter().map(entry_of).collect::<Result<_, _>>().map_err(fault)?)
     }
 
     async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
@@ -77,6 +89,16 @@ impl UserStore for SqliteStore {
         let erased = self.execute(query.bind(cx.tenant.as_str()).bind(user.as_str())).await?;
         Ok(erased > 0)
     }
+}
+
+fn entry_of(row: &SqliteRow) -> Result<Entry, Error> {
+    Ok(Entry {
+        id: UserId::new(row.try_get("id")?).map_err(|invalid| Error::Decode(invalid.into()))?,
+        display_name: row.try_get("display_name")?,
+        version: row.try_get::<i64, _>("version")?.try_into().map_err(decode)?,
+        created_at: time_of(row.try_get("created_at")?)?,
+        updated_at: time_of(row.try_get("updated_at")?)?,
+    })
 }
 
 fn user_of(row: &SqliteRow) -> Result<User, Error> {

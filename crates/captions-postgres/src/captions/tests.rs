@@ -12,7 +12,7 @@ use crate::options::PgOptions;
 /// So many captions of one tenant, one a second, of 400 users. French, the provider `second`, X and a high score are rare.
 const MANY: u32 = 40_000;
 
-async fn full() -> (PgConnection, Context) {
+async fn empty() -> (String, PgStore) {
     let limit = Duration::from_secs(60);
     let url = fresh_database().await;
     let store = PgStore::new(PgOptions {
@@ -27,6 +27,11 @@ async fn full() -> (PgConnection, Context) {
     })
     .unwrap();
     store.migrate().await.unwrap();
+    (url, store)
+}
+
+async fn full() -> (PgConnection, Context) {
+    let (url, store) = empty().await;
     let cx = build::context();
     let mut record = build::record(&build::user_id("ann"));
     record.caption.created_at = datetime!(2026-03-03 10:00 UTC);
@@ -157,4 +162,66 @@ async fn a_page_of_a_long_history_costs_what_a_page_of_a_short_one_does() {
             "{name}: {steps:?}"
         );
     }
+}
+
+/// By their age and along an index: as many are cleared away with each erasure as make the table stop growing.
+#[tokio::test]
+async fn marks_that_nothing_can_be_older_than_go_by_and_by() {
+    let (url, store) = empty().await;
+    let (cx, extent) = (build::context(), Extent::OfUser(build::user_id("ann")));
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO erasures SELECT 'of old', int4send(n), 'infinity', now() - interval '91 days' \
+         FROM generate_series(1, 130) AS n; \
+         INSERT INTO erasures VALUES ('of late', 'x', 'infinity', now() - interval '89 days'); ANALYZE erasures",
+    )
+    .execute(&mut database)
+    .await
+    .unwrap();
+    let mut left = Vec::new();
+
+    for _ in 0..2 {
+        store.erase(&cx, &extent).await.unwrap();
+        let counted = "SELECT count(*) FILTER (WHERE tenant = 'of old'), count(*) FROM erasures";
+        let row = sqlx::query(counted).fetch_one(&mut database).await.unwrap();
+        left.push((row.get::<i64, _>(0), row.get::<i64, _>(1)));
+    }
+
+    assert_eq!(left, [(30, 32), (0, 2)], "the late one and this one stay");
+    let plan = "SET enable_seqscan = off; SET enable_sort = off";
+    sqlx::raw_sql(plan).execute(&mut database).await.unwrap();
+    let plan = "EXPLAIN SELECT ctid FROM erasures WHERE marked_at < now() ORDER BY marked_at LIMIT 100";
+    let rows = sqlx::query(plan).fetch_all(&mut database).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert!(plan.concat().contains("erasures_in_order"), "{plan:?}");
+}
+
+/// What a claim of before the erasure would settle is gone with it, in the same step as the mark and the captions.
+#[tokio::test]
+async fn all_that_goes_with_an_erasure_goes_in_one_step() {
+    let (url, store) = empty().await;
+    let (cx, extent) = (build::context(), Extent::OfUser(build::user_id("ann")));
+    store.append(&cx, &build::record(&build::user_id("ann"))).await.unwrap();
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    // The last of it fails, so none of it is made.
+    sqlx::raw_sql(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
+         CREATE TRIGGER fails BEFORE DELETE ON captions FOR EACH ROW EXECUTE FUNCTION fails()",
+    )
+    .execute(&mut database)
+    .await
+    .unwrap();
+
+    assert!(store.erase(&cx, &extent).await.is_err());
+
+    let marks = sqlx::query("SELECT count(*) FROM erasures")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(marks.get::<i64, _>(0), 0);
+    sqlx::raw_sql("DROP TRIGGER fails ON captions")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(store.erase(&cx, &extent).await.unwrap().captions, 1);
 }

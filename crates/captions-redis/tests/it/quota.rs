@@ -7,7 +7,7 @@ use std::{
 
 use captions_domain::{
     fault::FaultKind,
-    ports::{Quota as _, QuotaKey},
+    ports::{Quota, QuotaKey},
     quota::{Amount, Correction, Plan, Take, Unit, Window},
 };
 use captions_redis::{RedisCache, RedisOptions, RedisQuota};
@@ -45,6 +45,15 @@ async fn limits_keep_the_contract() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_get_the_limit_and_not_one_more() {
     contract::many_at_once_share_one_limit(Arc::new(quota(patient(shared().url())))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_processes_count_who_is_there_to_the_last_one() {
+    let options = patient(shared().url());
+    let processes: Vec<Arc<dyn Quota>> = (0..3)
+        .map(|_| Arc::new(quota(options.clone())) as Arc<dyn Quota>)
+        .collect();
+    contract::many_at_once_are_there_together(&processes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,6 +142,7 @@ fn written() -> Written {
         created_at: time::OffsetDateTime::UNIX_EPOCH,
         rules_as_of: "2026-11-23".into(),
         warnings: Vec::new(),
+        additions: Vec::new(),
     };
     Written {
         id: CaptionId(uuid::Uuid::nil()),

@@ -61,12 +61,14 @@ pub(crate) fn record() -> Record {
             created_at: OffsetDateTime::UNIX_EPOCH,
             rules_as_of: "2026-01-01".to_owned(),
             warnings: Vec::new(),
+            additions: Vec::new(),
         },
         source: Source::Provider,
         attempts: 1,
         degraded: Vec::new(),
         feedback: None,
         selected: None,
+        wishes: None,
         cached_under: None,
         version: 1,
     }
@@ -196,7 +198,10 @@ async fn a_caption_store_is_forwarded_to_and_repeated() {
         .times(3)
         .returning(move |_, _, _, _| answer());
     let extent = Extent::OfUser(user_id());
-    let mut answer = third_time(9);
+    let mut answer = third_time(Removed {
+        captions: 9,
+        ..Removed::default()
+    });
     inner
         .expect_erase()
         .with(always(), eq(extent.clone()))
@@ -209,7 +214,7 @@ async fn a_caption_store_is_forwarded_to_and_repeated() {
     let filter = Filter::of_user(&user_id());
     assert_eq!(store.history(&cx, &filter, Some(id), 7).await.unwrap().len(), 2);
     assert_eq!(store.amend(&cx, id, &amendment, None).await.unwrap(), Some(2));
-    assert_eq!(store.erase(&cx, &extent).await.unwrap(), 9);
+    assert_eq!(store.erase(&cx, &extent).await.unwrap().captions, 9);
 }
 
 #[tokio::test(start_paused = true)]

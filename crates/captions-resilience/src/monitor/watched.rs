@@ -19,7 +19,7 @@ use captions_domain::{
     choice::CacheUse,
     context::{Context, Notes, Part},
     fault::{Fault, LlmError, PortError, StoreError},
-    history::{Amendment, Extent, Filter},
+    history::{Amendment, Extent, Filter, Removed},
     keys::{By, Change as KeyChange, Key, KeyId},
     once::{Standing, Step},
     ports::{
@@ -28,7 +28,7 @@ use captions_domain::{
     },
     prompt::Prompt,
     request::UserId,
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 use futures_util::StreamExt;
 use time::OffsetDateTime;
@@ -98,6 +98,11 @@ impl<P: UserStore + ?Sized> UserStore for Watched<P> {
         timed(&cx.notes, Part::Preferences, work).await
     }
 
+    async fn list(&self, cx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.count(Operation::UsersRead, done, self.inner.list(cx, after, limit))
+            .await
+    }
+
     async fn write(&self, cx: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
         self.count(Operation::UsersWrite, done, self.inner.write(cx, user, expect))
             .await
@@ -144,7 +149,7 @@ impl<P: CaptionStore + ?Sized> CaptionStore for Watched<P> {
         self.count(Operation::CaptionsAmend, done, work).await
     }
 
-    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, StoreError> {
+    async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         self.count(Operation::CaptionsErase, done, self.inner.erase(cx, extent))
             .await
     }

@@ -14,7 +14,7 @@ use captions_domain::{
     context::Context,
     fault::Fault,
     ports::{Quota, QuotaKey},
-    quota::{Decision, Plan, Take},
+    quota::{Decision, Plan, Presence, Take},
 };
 
 /// A quota that is shared with other processes, or counted here where it cannot be reached.
@@ -58,33 +58,74 @@ impl fmt::Debug for SharedQuota {
     }
 }
 
+impl SharedQuota {
+    /// What all count together, if that could be asked; tells when that changes.
+    fn together<T>(&self, cx: &Context, asked: Result<T, Fault>) -> Option<T> {
+        match asked {
+            Ok(answer) => {
+                if self.is_alone.swap(false, Ordering::Relaxed) {
+                    tracing::info!("limits are counted together again");
+                }
+                Some(answer)
+            }
+            // The policy around it has told why.
+            Err(fault) => {
+                if !self.is_alone.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        code = fault.kind.as_str(),
+                        replicas = self.replicas,
+                        "limits are counted by this process alone"
+                    );
+                }
+                self.alone.fetch_add(1, Ordering::Relaxed);
+                cx.notes.add(Degraded::LimitsLocal);
+                None
+            }
+        }
+    }
+}
+
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Quota for SharedQuota {
     async fn take(&self, cx: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
-        if let Some(shared) = &self.shared {
-            match shared.take(cx, key, plan, take).await {
-                Ok(decision) => {
-                    if self.is_alone.swap(false, Ordering::Relaxed) {
-                        tracing::info!("limits are counted together again");
-                    }
-                    return Ok(decision);
-                }
-                // The policy around it has told why.
-                Err(fault) => {
-                    if !self.is_alone.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(
-                            code = fault.kind.as_str(),
-                            replicas = self.replicas,
-                            "limits are counted by this process alone"
-                        );
-                    }
-                    self.alone.fetch_add(1, Ordering::Relaxed);
-                    cx.notes.add(Degraded::LimitsLocal);
-                }
-            }
+        if let Some(shared) = &self.shared
+            && let Some(decision) = self.together(cx, shared.take(cx, key, plan, take).await)
+        {
+            return Ok(decision);
         }
         self.local.take(cx, key, &plan.divided(self.replicas), take).await
+    }
+
+    async fn attend(&self, cx: &Context, key: &QuotaKey, presence: &Presence) -> Result<Option<u64>, Fault> {
+        let Presence::Enter { id, limit, lease } = *presence else {
+            // Wherever it came in.
+            let left = self.local.attend(cx, key, presence).await;
+            return match &self.shared {
+                Some(shared) => shared.attend(cx, key, presence).await,
+                None => left,
+            };
+        };
+        if let Some(shared) = &self.shared
+            && let Some(left) = self.together(cx, shared.attend(cx, key, presence).await)
+        {
+            if left.is_some() {
+                // So that this process knows its own if it is alone from now on.
+                let known = Presence::Enter {
+                    id,
+                    limit: u64::MAX,
+                    lease,
+                };
+                self.local.attend(cx, key, &known).await?;
+            }
+            return Ok(left);
+        }
+        let share = Presence::Enter {
+            id,
+            limit: (limit / u64::from(self.replicas)).max(1),
+            lease,
+        };
+        self.local.attend(cx, key, &share).await
     }
 }
 
@@ -172,6 +213,45 @@ mod tests {
             "limits are counted together again",
         ];
         assert_eq!(lines.all(), told);
+    }
+
+    /// One that answers with the limit it was asked with, and says who left.
+    fn door(left: Arc<AtomicU64>) -> Arc<dyn Quota> {
+        let mut door = MockQuota::new();
+        door.expect_attend().returning(move |_, _, presence| match presence {
+            Presence::Enter { limit, .. } => Ok(Some(*limit)),
+            Presence::Leave { .. } => {
+                left.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(0))
+            }
+        });
+        Arc::new(door)
+    }
+
+    #[tokio::test]
+    async fn who_is_there_is_counted_together_and_alone_by_the_share() {
+        let (left, key) = (Arc::<AtomicU64>::default(), QuotaKey::new("test", "a"));
+        let id = uuid::Uuid::from_u128(7);
+        let enter = Presence::Enter {
+            id,
+            limit: 10,
+            lease: Duration::from_secs(30),
+        };
+        let mut away = MockQuota::new();
+        away.expect_attend()
+            .returning(|_, _, _| Err(Fault::new(FaultKind::Unavailable)));
+        for (shared, expected, notes) in [
+            (Some(door(Arc::clone(&left))), 10, vec![]),
+            (None, 3, vec![]),
+            (Some(Arc::new(away) as Arc<dyn Quota>), 3, vec![Degraded::LimitsLocal]),
+        ] {
+            let (quota, cx) = (SharedQuota::new(shared, door(Arc::clone(&left)), 3), relaxed());
+            assert_eq!(quota.attend(&cx, &key, &enter).await.unwrap(), Some(expected));
+            assert_eq!(cx.notes.all(), notes);
+            drop(quota.attend(&cx, &key, &Presence::Leave { id }).await);
+        }
+        // Of the shared one, and each time here.
+        assert_eq!(left.load(Ordering::Relaxed), 4);
     }
 
     #[tokio::test]

@@ -62,6 +62,11 @@ impl UserStore for Store {
         Ok(self.look(user).await?.map(|user| user.preferences))
     }
 
+    async fn list(&self, _: &Context, _: Option<UserId>, _: u32) -> Result<Vec<Entry>, StoreError> {
+        self.open()?;
+        Ok(self.user.lock().unwrap().iter().map(Entry::from).collect())
+    }
+
     async fn write(&self, _: &Context, user: &User, expect: Expect) -> Result<u64, StoreError> {
         self.open()?;
         let mut stored = self.user.lock().unwrap();
@@ -348,7 +353,7 @@ async fn what_is_kept_of_captions_is_forgotten_with_the_user_and_once_more_with_
     let mut captions = MockCaptionStore::new();
     captions
         .expect_erase()
-        .returning(move |_, _| failure.map_or(Ok(0), |kind| Err(Fault::new(kind).into())));
+        .returning(move |_, _| failure.map_or(Ok(Removed::default()), |kind| Err(Fault::new(kind).into())));
 
     // Also of somebody who was never registered.
     let is_made = if is_history {
@@ -384,10 +389,20 @@ async fn a_caption_that_is_erased_is_found_in_no_cache() {
         .expect_read()
         .once()
         .returning(move |_, _| Ok(Some(record.clone())));
-    captions.expect_erase().once().returning(|_, _| Ok(1));
+    let one = Removed {
+        captions: 1,
+        cached: Some(0),
+        ..Removed::default()
+    };
+    captions.expect_erase().once().returning(move |_, _| Ok(one));
 
     let erased = users.history(Arc::new(captions)).erase(&cx, &extent).await;
 
-    assert_eq!(erased.unwrap(), 1);
+    let erased = erased.unwrap();
+    assert_eq!(
+        (erased.captions, erased.cached),
+        (1, None),
+        "nobody counts what caches had"
+    );
     assert_ne!(side.get(&cx, &key).await.unwrap().unwrap().bytes, "old");
 }

@@ -34,6 +34,8 @@ pub async fn suite(store: Arc<dyn CaptionStore>) {
     a_picked_variant_is_kept_and_given_up(&*store).await;
     a_version_that_is_expected_is_kept_to(&*store).await;
     of_changes_at_once_one_meets_the_version_that_it_expects(Arc::clone(&store)).await;
+    more_variants_stand_behind_those_there_are_once(&*store).await;
+    of_variants_that_come_at_once_none_is_lost(Arc::clone(&store)).await;
     feedback_of_an_unknown_caption_is_refused(&*store).await;
     erasing_a_user_counts_and_spares_the_others(&*store).await;
     an_erased_caption_does_not_come_back(&*store).await;
@@ -49,7 +51,7 @@ pub async fn an_unknown_caption_is_none(store: &dyn CaptionStore) {
 
     assert_eq!(store.read(&cx, CaptionId(Uuid::now_v7())).await.unwrap(), None);
     assert_eq!(history(store, &cx, &build::user_id("nobody")).await, []);
-    assert_eq!(store.erase(&cx, &of(&build::user_id("nobody"))).await.unwrap(), 0);
+    assert_eq!(store.erase(&cx, &of(&build::user_id("nobody"))).await.unwrap().all(), 0);
 }
 
 pub async fn every_field_comes_back_as_written(store: &dyn CaptionStore) {
@@ -408,6 +410,78 @@ pub async fn of_changes_at_once_one_meets_the_version_that_it_expects(store: Arc
     assert_eq!(met, 1);
 }
 
+pub async fn more_variants_stand_behind_those_there_are_once(store: &dyn CaptionStore) {
+    let cx = build::context();
+    let ann = build::user_id("ann");
+    let whole = build::record_full(&ann);
+    // One from before additions were told, too.
+    for record in [build::record(&ann), whole] {
+        store.append(&cx, &record).await.unwrap();
+        let mut more = build::more();
+        more.addition.id = Uuid::now_v7();
+        more.variants[0].text = "Ein ÜBERRASCHENDER Morgen, \"sagt\" sie [1], und {2}".into();
+        let amendment = Amendment::More(Box::new(more.clone()));
+
+        let refused = store.amend(&cx, record.id, &amendment, Some(record.version + 1)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+        let first = store.amend(&cx, record.id, &amendment, Some(record.version)).await;
+        let again = store
+            .amend(&cx, record.id, &amendment, Some(record.version))
+            .await
+            .unwrap();
+
+        assert_eq!(first.unwrap(), Some(record.version + 1));
+        assert_eq!(
+            again,
+            Some(record.version + 1),
+            "what is there already is no new version"
+        );
+        let mut expected = record.clone();
+        assert!(expected.caption.add(&more));
+        expected.version += 1;
+        assert_eq!(store.read(&cx, record.id).await.unwrap(), Some(expected.clone()));
+        let search = Filter {
+            text: Some("überraschender morgen".into()),
+            ..Filter::default()
+        };
+        assert_eq!(store.history(&cx, &search, None, 1).await.unwrap(), [expected]);
+        let pick = Amendment::Selection(Some(u8::try_from(record.caption.variants.len()).unwrap()));
+        assert_eq!(amend(store, &cx, record.id, &pick).await, Some(record.version + 2));
+    }
+    let nobodys = Amendment::More(Box::new(build::more()));
+    assert_eq!(amend(store, &cx, CaptionId(Uuid::now_v7()), &nobodys).await, None);
+}
+
+pub async fn of_variants_that_come_at_once_none_is_lost(store: Arc<dyn CaptionStore>) {
+    let cx = build::context();
+    let record = build::record(&build::user_id("ann"));
+    store.append(&cx, &record).await.unwrap();
+
+    let writers: Vec<_> = (0..8)
+        .map(|number| {
+            let (store, cx, id) = (Arc::clone(&store), cx.clone(), record.id);
+            let mut more = build::more();
+            more.addition.id = Uuid::now_v7();
+            more.variants[0].caption = format!("number {number}");
+            tokio::spawn(async move { store.amend(&cx, id, &Amendment::More(Box::new(more)), None).await })
+        })
+        .collect();
+    for writer in writers {
+        assert!(writer.await.unwrap().unwrap().is_some());
+    }
+
+    let read = store.read(&cx, record.id).await.unwrap().unwrap();
+    let mut texts: Vec<_> = read
+        .caption
+        .variants
+        .iter()
+        .map(|variant| variant.caption.clone())
+        .collect();
+    texts.sort();
+    texts.dedup();
+    assert_eq!((texts.len(), read.caption.additions.len(), read.version), (9, 8, 9));
+}
+
 pub async fn an_erased_caption_does_not_come_back(store: &dyn CaptionStore) {
     let cx = build::context();
     let ann = build::user_id("ann");
@@ -416,8 +490,8 @@ pub async fn an_erased_caption_does_not_come_back(store: &dyn CaptionStore) {
         store.append(&cx, record).await.unwrap();
     }
 
-    assert_eq!(store.erase(&cx, &Extent::One(gone.id)).await.unwrap(), 1);
-    assert_eq!(store.erase(&cx, &Extent::One(gone.id)).await.unwrap(), 0);
+    assert_eq!(store.erase(&cx, &Extent::One(gone.id)).await.unwrap().all(), 1);
+    assert_eq!(store.erase(&cx, &Extent::One(gone.id)).await.unwrap().all(), 0);
     store.append(&cx, &gone).await.unwrap();
 
     assert_eq!(store.read(&cx, gone.id).await.unwrap(), None);
@@ -434,7 +508,7 @@ pub async fn what_was_asked_for_before_its_user_was_erased_does_not_come_back(st
         record
     };
 
-    assert_eq!(store.erase(&cx, &of(&ann)).await.unwrap(), 0);
+    assert_eq!(store.erase(&cx, &of(&ann)).await.unwrap().all(), 0);
     let (on_its_way, new, his) = (late(&ann, true), late(&ann, false), late(&bob, true));
     for record in [&on_its_way, &new, &his] {
         store.append(&cx, record).await.unwrap();
@@ -505,9 +579,9 @@ pub async fn erasing_a_user_counts_and_spares_the_others(store: &dyn CaptionStor
         store.append(&cx, record).await.unwrap();
     }
 
-    assert_eq!(store.erase(&cx, &of(&ann)).await.unwrap(), 3);
+    assert_eq!(store.erase(&cx, &of(&ann)).await.unwrap().all(), 3);
 
-    assert_eq!(store.erase(&cx, &of(&ann)).await.unwrap(), 0);
+    assert_eq!(store.erase(&cx, &of(&ann)).await.unwrap().all(), 0);
     assert_eq!(history(store, &cx, &ann).await, []);
     assert_eq!(store.read(&cx, hers.id).await.unwrap(), None);
     assert_eq!(amend(store, &cx, hers.id, &told(&build::feedback_bare())).await, None);
@@ -528,8 +602,8 @@ pub async fn tenants_never_see_each_other(store: &dyn CaptionStore) {
         None
     );
     assert_eq!(store.history(&theirs, &Filter::default(), None, 9).await.unwrap(), []);
-    assert_eq!(store.erase(&theirs, &Extent::One(record.id)).await.unwrap(), 0);
-    assert_eq!(store.erase(&theirs, &of(&ann)).await.unwrap(), 0);
+    assert_eq!(store.erase(&theirs, &Extent::One(record.id)).await.unwrap().all(), 0);
+    assert_eq!(store.erase(&theirs, &of(&ann)).await.unwrap().all(), 0);
     // Even the same id is another caption.
     let theirs = build::context();
     let twin = Record {
@@ -538,7 +612,7 @@ pub async fn tenants_never_see_each_other(store: &dyn CaptionStore) {
     };
     store.append(&theirs, &twin).await.unwrap();
     assert_eq!(store.read(&theirs, record.id).await.unwrap(), Some(twin));
-    assert_eq!(store.erase(&theirs, &of(&ann)).await.unwrap(), 1);
+    assert_eq!(store.erase(&theirs, &of(&ann)).await.unwrap().all(), 1);
 
     assert_eq!(history(store, &ours, &ann).await, [record]);
 }

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use captions_domain::{
     context::Context,
     ports::{Quota, QuotaKey},
-    quota::{Amount, Correction, Decision, Plan, Take, Unit, Window},
+    quota::{Amount, Correction, Decision, Plan, Presence, Take, Unit, Window},
 };
 use futures_util::{FutureExt, future::join_all};
 use tokio::time::sleep;
@@ -35,6 +35,62 @@ pub async fn suite(quota: Arc<dyn Quota>) {
     no_windows_no_limit(quota).await;
     the_largest_numbers_are_exact(quota).await;
     dropped_calls_leave_the_quota_usable(quota).await;
+    so_many_are_there_at_the_same_moment_and_no_more(quota).await;
+    who_is_killed_leaves_with_the_lease(quota).await;
+}
+
+async fn enter(quota: &dyn Quota, key: &QuotaKey, id: Uuid, limit: u64, lease: Duration) -> Option<u64> {
+    let presence = Presence::Enter { id, limit, lease };
+    quota.attend(&context(), key, &presence).await.expect("an answer")
+}
+
+async fn leave(quota: &dyn Quota, key: &QuotaKey, id: Uuid) {
+    let presence = Presence::Leave { id };
+    quota.attend(&context(), key, &presence).await.expect("an answer");
+}
+
+pub async fn so_many_are_there_at_the_same_moment_and_no_more(quota: &dyn Quota) {
+    let (key, other) = (key(), key());
+    let [one, two, three] = [(); 3].map(|()| Uuid::now_v7());
+    leave(quota, &key, one).await;
+
+    assert_eq!(enter(quota, &key, one, 2, LONG).await, Some(1));
+    assert_eq!(enter(quota, &key, two, 2, LONG).await, Some(0));
+    assert_eq!(enter(quota, &key, three, 2, LONG).await, None);
+    // Who is there already is not counted twice.
+    assert_eq!(enter(quota, &key, two, 2, LONG).await, Some(0));
+    assert_eq!(enter(quota, &other, three, 1, LONG).await, Some(0), "another key");
+    assert_eq!(enter(quota, &key, three, 5, LONG).await, Some(2), "a larger limit");
+    leave(quota, &key, one).await;
+    leave(quota, &key, one).await;
+    assert_eq!(enter(quota, &key, one, 2, LONG).await, None);
+    leave(quota, &key, two).await;
+    assert_eq!(enter(quota, &key, one, 0, LONG).await, None, "0 acts as 1");
+    leave(quota, &key, three).await;
+    assert_eq!(enter(quota, &key, one, 0, LONG).await, Some(0));
+    // What is taken under the same key is another matter.
+    assert!(take(quota, &key, &requests(1), self::one()).await.is_taken);
+}
+
+pub async fn who_is_killed_leaves_with_the_lease(quota: &dyn Quota) {
+    let key = key();
+    let [one, two] = [(); 2].map(|()| Uuid::now_v7());
+    // Long enough for two calls over a slow connection.
+    let short = Duration::from_secs(2);
+    assert_eq!(enter(quota, &key, one, 1, short).await, Some(0));
+    assert_eq!(enter(quota, &key, two, 1, LONG).await, None);
+
+    sleep(short + Duration::from_millis(50)).await;
+
+    assert_eq!(enter(quota, &key, two, 1, LONG).await, Some(0));
+    assert_eq!(enter(quota, &key, one, 1, LONG).await, None);
+    // A lease that is begun anew in time goes on.
+    let third = Uuid::now_v7();
+    leave(quota, &key, two).await;
+    assert_eq!(enter(quota, &key, third, 1, short).await, Some(0));
+    assert_eq!(enter(quota, &key, third, 1, LONG).await, Some(0));
+    sleep(short + Duration::from_millis(50)).await;
+    assert_eq!(enter(quota, &key, one, 1, LONG).await, None);
 }
 
 /// A key that no other test uses.
@@ -293,6 +349,21 @@ pub async fn dropped_calls_leave_the_quota_usable(quota: &dyn Quota) {
 }
 
 /// Callers at the same time, on as many threads as the runtime has.
+/// Over so many quotas that count together, as replicas have them.
+pub async fn many_at_once_are_there_together(quotas: &[Arc<dyn Quota>]) {
+    let key = key();
+    let calls = (0..500).map(|call: usize| {
+        let (quota, key) = (Arc::clone(&quotas[call % quotas.len()]), key.clone());
+        tokio::spawn(async move { enter(&*quota, &key, Uuid::now_v7(), 100, LONG).await })
+    });
+
+    let answers = join_all(calls).await;
+
+    let mut left: Vec<u64> = answers.into_iter().filter_map(|answer| answer.ok().flatten()).collect();
+    left.sort_unstable();
+    assert_eq!(left, (0..100).collect::<Vec<u64>>());
+}
+
 pub async fn many_at_once_share_one_limit(quota: Arc<dyn Quota>) {
     let (key, plan) = (key(), requests(100));
     let calls = (0..300).map(|_| {

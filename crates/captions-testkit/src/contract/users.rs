@@ -12,7 +12,7 @@ use captions_domain::{
     context::Context,
     fault::StoreError,
     ports::{Expect, UserStore},
-    user::{Preferences, User},
+    user::{Entry, Preferences, User},
 };
 
 use super::cut::cut_after;
@@ -31,8 +31,37 @@ pub async fn suite(store: Arc<dyn UserStore>) {
     of_concurrent_creators_exactly_one_wins(Arc::clone(&store)).await;
     an_erased_user_is_gone_and_may_come_again(&*store).await;
     ids_differ_by_case(&*store).await;
+    a_list_is_in_order_and_pages_without_gaps(&*store).await;
     tenants_never_see_each_other(&*store).await;
     a_call_cut_off_midway_leaves_the_store_usable(&*store).await;
+}
+
+pub async fn a_list_is_in_order_and_pages_without_gaps(store: &dyn UserStore) {
+    let (cx, theirs) = (build::context(), build::context());
+    // In the order of bytes, whatever the language of the database.
+    let ids = ["B", "_", "a", "a-1", "a1", "b"];
+    for id in ["a1", "b", "_", "a", "B", "a-1"] {
+        store.write(&cx, &build::user_full(id), Expect::Absent).await.unwrap();
+    }
+    store
+        .write(&theirs, &build::user_full("c"), Expect::Absent)
+        .await
+        .unwrap();
+
+    let whole = store.list(&cx, None, 100).await.unwrap();
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.list(&cx, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        paged.extend(page);
+    }
+
+    assert_eq!(paged, whole);
+    assert_eq!(whole.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), ids);
+    let whom = build::user_id("b");
+    let user = store.read(&cx, &whom).await.unwrap().unwrap();
+    assert_eq!(whole.last(), Some(&Entry::from(&user)));
 }
 
 pub async fn an_unknown_user_is_none(store: &dyn UserStore) {

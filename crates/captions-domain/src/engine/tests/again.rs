@@ -20,7 +20,7 @@ fn wanting(variants: f64) -> CaptionRequest {
 }
 
 /// Answers call by call, and keeps the questions.
-fn scripted(answers: &'static [&'static [&'static str]]) -> (MockLlmProvider, Arc<Mutex<Vec<String>>>) {
+pub(super) fn scripted(answers: &'static [&'static [&'static str]]) -> (MockLlmProvider, Arc<Mutex<Vec<String>>>) {
     let mut llm = provider("primary");
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let questions = Arc::clone(&asked);

@@ -198,6 +198,7 @@ pub(super) fn record(text: &str) -> Record {
             given_at: context().now,
         }),
         selected: None,
+        wishes: None,
         cached_under: None,
         version: 1,
     }

@@ -40,6 +40,7 @@ pub(super) fn written(caption: &str) -> Written {
             created_at: context().now,
             rules_as_of: crate::platform::RULES_AS_OF.into(),
             warnings: Vec::new(),
+            additions: Vec::new(),
         },
         attempts: 2,
         degraded: vec![Degraded::FallbackProvider],

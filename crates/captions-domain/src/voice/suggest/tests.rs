@@ -42,6 +42,7 @@ fn record(post: usize, written: &str, verdict: Verdict, published: Option<&str>)
             created_at: OffsetDateTime::UNIX_EPOCH,
             rules_as_of: "2026-01-01".to_owned(),
             warnings: Vec::new(),
+            additions: Vec::new(),
         },
         source: Source::Provider,
         attempts: 1,
@@ -54,6 +55,7 @@ fn record(post: usize, written: &str, verdict: Verdict, published: Option<&str>)
             given_at: OffsetDateTime::UNIX_EPOCH,
         }),
         selected: None,
+        wishes: None,
         cached_under: None,
         version: 1,
     }

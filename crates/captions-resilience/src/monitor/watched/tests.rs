@@ -41,6 +41,7 @@ fn written() -> Written {
             created_at: OffsetDateTime::UNIX_EPOCH,
             rules_as_of: String::new(),
             warnings: Vec::new(),
+            additions: Vec::new(),
         },
         attempts: 1,
         degraded: Vec::new(),

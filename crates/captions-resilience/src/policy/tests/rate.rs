@@ -7,7 +7,7 @@ use captions_domain::{
     caption::Usage,
     limiter::Limiter,
     ports::{Chunk, Completion, Credit, Grade, LlmProvider, MockLlmProvider, Quota, QuotaKey},
-    quota::{Amount, Decision, Meter, Notice, Plan, Reading, Take, Unit, Window},
+    quota::{Amount, Decision, Meter, Notice, Plan, Presence, Reading, Take, Unit, Window},
 };
 use futures_util::{StreamExt, future::join_all, stream};
 use rstest::rstest;
@@ -33,6 +33,10 @@ impl Quota for Meters {
         let now = u64::try_from(self.start.elapsed().as_micros()).unwrap();
         let mut meters = self.meters.lock().unwrap();
         Ok(meters.entry(key.clone()).or_default().take(plan, take, now))
+    }
+
+    async fn attend(&self, _: &Context, _: &QuotaKey, _: &Presence) -> Result<Option<u64>, Fault> {
+        Ok(Some(0))
     }
 }
 
