@@ -10,6 +10,7 @@ mod clients;
 mod coalescing;
 mod contracts;
 mod docs;
+mod examples;
 mod figures;
 mod headers;
 mod keys;

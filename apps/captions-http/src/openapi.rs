@@ -21,8 +21,8 @@ pub(crate) use complete::complete;
 
 use crate::once::SECRETS;
 
-/// A request and an answer by operation, status and media type, and problems by code, as far as they
-/// were recorded from a server.
+/// A request and an answer by operation, status and media type, and problems by code, recorded from a
+/// server by the tests (`tests/it/examples.rs`).
 static EXAMPLES: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("openapi/examples.json")).unwrap_or_default());
 

@@ -222,6 +222,7 @@ fn refine(path: &str, parameter: &mut Value) {
         (Some("query"), Some("cursor")) => json!({ "pattern": match path {
             "/v1/batches" => "^b[0-9a-f]{32}$",
             "/v1/keys" => "^k[0-9a-f]{32}$",
+            "/v1/users" => "^u\\.[A-Za-z0-9_-]{1,100}$",
             _ => "^c[0-9a-f]{48}$",
         } }),
         (Some("header"), Some("If-Match")) => json!({ "pattern": "^(\\*|(W/)?\"[0-9a-f]{1,32}\")$" }),

@@ -419,7 +419,7 @@ pub async fn more_variants_stand_behind_those_there_are_once(store: &dyn Caption
         store.append(&cx, &record).await.unwrap();
         let mut more = build::more();
         more.addition.id = Uuid::now_v7();
-        more.variants[0].text = "Ein ÜBERRASCHENDER Morgen, \"sagt\" sie [1], und {2}".into();
+        more.variants[0].text = format!("Ein ÜBERRASCHENDER Morgen, \"sagt\" sie [1], und {}", record.id);
         let amendment = Amendment::More(Box::new(more.clone()));
 
         let refused = store.amend(&cx, record.id, &amendment, Some(record.version + 1)).await;
@@ -441,7 +441,7 @@ pub async fn more_variants_stand_behind_those_there_are_once(store: &dyn Caption
         expected.version += 1;
         assert_eq!(store.read(&cx, record.id).await.unwrap(), Some(expected.clone()));
         let search = Filter {
-            text: Some("überraschender morgen".into()),
+            text: Some(format!("überraschender morgen, \"sagt\" sie [1], und {}", record.id)),
             ..Filter::default()
         };
         assert_eq!(store.history(&cx, &search, None, 1).await.unwrap(), [expected]);
