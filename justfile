@@ -19,6 +19,10 @@ test *args:
 bench *args:
     cargo run --release -p captions-bench -- "$@"
 
+# Everything at once for ten minutes, with restarts of what is below; --minutes N for more.
+soak *args:
+    cargo run --release -p captions-bench -- --only soak "$@"
+
 # The functions that every request passes, each alone (docs/BENCHMARKS.md).
 bench-micro *args:
     cargo bench -p captions-domain -p captions-embedded -p captions-resilience -p captions-redis -p captions-api "$@"
