@@ -174,7 +174,8 @@ async fn what_was_told_for_a_user_who_is_erased_is_told_to_nobody_again() {
         );
         assert_eq!(whole(server, &of("ben"), &bens[0].id).await.len(), 2);
     }
-    assert_eq!((asked(&one), asked(&other)), (3, 1));
+    // Written anew where the caption itself is not kept; that an erasure gives those up too is for the tests of the whole.
+    assert_eq!((asked(&one), asked(&other)), (2, 1));
 }
 
 #[tokio::test]

@@ -221,7 +221,7 @@ async fn so_many_are_answered_at_the_same_moment_over_all_replicas() {
     const LIMIT: usize = 100;
     let limit = format!("limits.concurrent_requests={LIMIT}");
     // Longer than it takes until all have asked.
-    let slow = Turn::caption(CAPTION).after(Duration::from_secs(30));
+    let slow = Turn::caption(CAPTION).after(Duration::from_secs(12));
     let patient = ["engine.deadline=120", "api.timeout=60", "api.first_byte_timeout=60"];
     let cluster = Cluster::start(slow, &[&[limit.as_str()], &patient[..]].concat()).await;
     let address = cluster.address();

@@ -64,7 +64,7 @@ async fn a_user_is_created_read_changed_and_erased() {
     assert_eq!(
         receipt["erased"],
         json!({
-            "profile": true, "preferences": 1, "samples": 0, "results": false, "captions": 0, "spooled": null,
+            "profile": true, "preferences": 2, "samples": 0, "results": false, "captions": 0, "spooled": null,
             "cache_entries": 0, "kept_answers": 0, "batch_items": 0, "cached": true
         })
     );

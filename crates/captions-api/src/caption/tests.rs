@@ -5,6 +5,7 @@ use captions_domain::{
     choice::Profile,
     hashtags::{Origin, Tag, Tier},
     money::{Cost, Money},
+    more::Addition,
     quality::Quality,
     request::{CampaignId, Description, Language, UserId},
     text::Place,
@@ -12,6 +13,7 @@ use captions_domain::{
 use serde_json::{Value, json};
 use time::macros::datetime;
 use utoipa::PartialSchema;
+use uuid::Uuid;
 
 use super::*;
 use crate::schema::{DEGRADED, SOURCES};
@@ -288,11 +290,24 @@ fn an_unstored_caption_has_a_null_id() {
 
 #[test]
 fn the_schema_names_every_property_of_the_document_and_no_other() {
-    let record = Record {
+    let mut record = Record {
         feedback: Some(feedback()),
         selected: Some(0),
         ..record()
     };
+    record.caption.additions.push(Addition {
+        id: Uuid::nil(),
+        count: 1,
+        source: Source::Provider,
+        provider: "openai".to_owned(),
+        model: "m".to_owned(),
+        grade: "standard".to_owned(),
+        attempts: 1,
+        degraded: Vec::new(),
+        warnings: Vec::new(),
+        usage: None,
+        created_at: record.caption.created_at,
+    });
     let document = serde_json::to_value(CaptionDocument::of_record(&record)).unwrap();
     let schema = serde_json::to_value(CaptionDocument::schema()).unwrap();
 

@@ -39,12 +39,12 @@ fn a_body_becomes_feedback_and_a_document(#[case] body: Value, #[case] mut docum
 #[case::nothing(json!({}), &[("/verdict", "required", None)])]
 #[case::no_object(json!("used"), &[("", "wrong_type", None)])]
 #[case::every_mistake(
-    json!({"verdict": "usde", "rating": 6, "final_text": "", "variant": 10, "note": "x"}),
+    json!({"verdict": "usde", "rating": 6, "final_text": "", "variant": 30, "note": "x"}),
     &[
         ("/verdict", "unknown_choice", Some("used")),
         ("/rating", "out_of_range", Some("5")),
         ("/final_text", "too_short", None),
-        ("/variant", "out_of_range", Some("9")),
+        ("/variant", "out_of_range", Some("29")),
         ("/note", "unknown_field", None),
     ]
 )]

@@ -172,14 +172,16 @@ impl Grown {
             ..new_at(&self.service, FROM_PROVIDER)
         };
         let cold = self.cpu(bed, &new).await?;
-        let all = listed_at(&self.service, "bun", 0..cached, FROM_PROVIDER);
+        // The sizes share a Redis.
+        let named = format!("bun {users}");
+        let all = listed_at(&self.service, &named, 0..cached, FROM_PROVIDER);
         check(&closed(&all, 16, 0, Duration::from_secs(60)).await?)?;
         // Each of them again and again: what is measured is the look-up, however many there are.
         let again = Call {
             ask: Ask::Post(Arc::new(move || {
                 let number = next() % cached;
                 let body = json!({
-                    "content_description": format!("Bread on the counter of a bakery with bun {number}"),
+                    "content_description": format!("Bread on the counter of a bakery with {named} {number}"),
                     "user_id": crate::bed::user(number), "store": false,
                 });
                 Some(Bytes::from(body.to_string()))
