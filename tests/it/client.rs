@@ -151,12 +151,13 @@ async fn a_batch_is_ordered_waited_for_and_read() {
 }
 
 /// What the client has no method for, and why.
-const WITHOUT_METHOD: [(&str, &str); 7] = [
+const WITHOUT_METHOD: [(&str, &str); 8] = [
     (
         "GET /v1/captions/export",
         "a transfer that breaks off cannot be taken up: `captions_page` reads the same",
     ),
     ("GET /livez", "for probes and balancers"),
+    ("GET /healthz", "its outdated name"),
     ("GET /readyz", "for probes and balancers"),
     ("GET /openapi.json", "a document for those who have no client"),
     ("GET /docs", "a page to be read"),

@@ -44,7 +44,8 @@ const fn name(operation: Operation) -> &'static str {
         | Operation::KeysList
         | Operation::KeysRotate
         | Operation::KeysRevoke
-        | Operation::KeysUsed => "keys",
+        | Operation::KeysUsed
+        | Operation::KeysSpend => "keys",
         Operation::CaptionsRead | Operation::CaptionsAmend | Operation::CaptionsErase | Operation::CaptionsOnce => {
             "captions"
         }

@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 
 use super::{check, milliseconds};
 use crate::{
-    bed::{Bed, FROM_CACHE, FROM_PROVIDER, fresh, listed_at, new_at, next, stored_at},
+    bed::{Bed, FROM_PROVIDER, fresh, listed_at, new_at, next, stored_at},
     load::{Ask, Call, closed, count},
     process::Process,
     report::{Bound::AtMost, Comparison::Ratio, Figure},
@@ -186,7 +186,7 @@ impl Grown {
                 });
                 Some(Bytes::from(body.to_string()))
             })),
-            ..new_at(&self.service, FROM_CACHE)
+            ..new_at(&self.service, r#""source":""#)
         };
         let hit = self.cpu(bed, &again).await?;
         Ok(Cost {
