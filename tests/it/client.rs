@@ -218,6 +218,7 @@ async fn call_everything(client: &Client) {
     drop(client.keys_page(9, none).await);
     drop(client.key(ID).await);
     drop(client.rotate_key(ID, 60).await);
+    drop(client.change_key(ID, &any).await);
     drop(client.revoke_key(ID).await);
 }
 

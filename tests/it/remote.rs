@@ -293,7 +293,7 @@ async fn a_run_that_was_stopped_goes_on_with_the_batch_that_the_server_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_made_shown_replaced_and_revoked_alike() {
+async fn keys_are_made_shown_changed_replaced_and_revoked_alike() {
     let doors = Doors::open(&[TEMPLATE]).await;
     let mut ids = Vec::new();
     for env in [&doors.here, &doors.there] {
@@ -316,6 +316,8 @@ async fn keys_are_made_shown_replaced_and_revoked_alike() {
         let mut shown: Value = serde_json::from_str(&shown.stdout).unwrap();
         shown["key"] = made["key"].clone();
         assert_eq!(shown, made);
+        let changed = captions(env.clone(), &["key", "budget", &id, "2.5", "--period", "day"]).await;
+        assert!(changed.stderr.contains("2.50 a day"), "{}", changed.stderr);
         let args = ["key", "rotate", &id, "--grace", "12h"];
         let rotated = captions(env.clone(), &args).await;
         assert!(rotated.stdout.starts_with("captions_"), "{}", rotated.stderr);
@@ -348,6 +350,8 @@ async fn keys_are_made_shown_replaced_and_revoked_alike() {
     for args in [
         &["key", "create", "--scopes", "wirte"][..],
         &["key", "create", "--expires", "2020-01-01"],
+        &["key", "budget", "1", "5"],
+        &["key", "budget", &ids[0], "none", "--period", "day"],
         &["key", "revoke", "1"],
     ] {
         doors.agree(args).await;

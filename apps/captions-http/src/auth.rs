@@ -89,6 +89,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/keys", Some(Scope::Admin)),
     (Method::POST, "/v1/keys", Some(Scope::Admin)),
     (Method::GET, "/v1/keys/{id}", Some(Scope::Admin)),
+    (Method::PATCH, "/v1/keys/{id}", Some(Scope::Admin)),
     (Method::DELETE, "/v1/keys/{id}", Some(Scope::Admin)),
     (Method::POST, "/v1/keys/{id}/rotate", Some(Scope::Admin)),
 ];

@@ -131,7 +131,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(voice::suggestions))
         .routes(routes!(voice::accept))
         .routes(routes!(keys::create, keys::list))
-        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(keys::read, keys::patch, keys::revoke))
         .routes(routes!(keys::rotate))
         .routes(routes!(limits::read))
         .routes(routes!(voice::dismiss))

@@ -176,6 +176,8 @@ problems! {
     ListingKeys = ALWAYS, LIMITED, &[Code::InvalidCursor];
     /// Of an operation on one key.
     ReadingKey = ALWAYS, LIMITED, &[Code::KeyNotFound];
+    /// Of an operation that changes a key.
+    PatchingKey = ALWAYS, LIMITED, BODY, &[Code::KeyNotFound];
     /// Of an operation that replaces a key.
     ChangingKey = ALWAYS, LIMITED, BODY, &[Code::KeyNotFound, Code::KeyInactive];
     /// Of an operation that dismisses one.
