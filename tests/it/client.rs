@@ -207,6 +207,7 @@ async fn call_everything(client: &Client) {
     drop(client.batches_page(9, none).await);
     drop(client.batch(id, Duration::ZERO).await);
     drop(client.cancel_batch(id).await);
+    drop(client.retry_batch(id).await);
     drop(client.batch_results(id).boxed().next().await);
     drop(client.options().await);
     drop(client.models().await);

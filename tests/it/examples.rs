@@ -437,6 +437,7 @@ async fn batches(book: &mut Book) {
     .await;
     book.read("list_batches", "/v1/batches?limit=1").await;
     book.read("cancel_batch", &format!("{batch}/cancel")).await;
+    book.read("retry_batch", &format!("{batch}/retry")).await;
 }
 
 async fn keys(book: &mut Book) {

@@ -235,13 +235,13 @@ async fn batches_are_written_followed_and_read_alike() {
     assert_eq!(results.stdout, kept);
     let rest = captions(doors.there.clone(), &["batch", "results", &id(&there), "--after", "0"]).await;
     assert_eq!(rest.stdout.lines().count(), 1);
-    for command in ["status", "wait", "cancel"] {
+    for command in ["status", "wait", "cancel", "retry"] {
         let shown = captions(doors.there.clone(), &["batch", command, &id(&there), "--json"]).await;
         assert_eq!(document(&shown), document(&there), "{command}");
     }
     doors.agree(&["batch", "status", "--json"]).await;
     let nowhere = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21";
-    for command in ["status", "wait", "cancel", "results"] {
+    for command in ["status", "wait", "cancel", "retry", "results"] {
         doors.agree(&["batch", command, nowhere]).await;
     }
     doors.agree(&run("here.jsonl")).await;

@@ -138,6 +138,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(batches::create, batches::list))
         .routes(routes!(batches::read))
         .routes(routes!(batches::cancel))
+        .routes(routes!(batches::retry))
         .routes(routes!(batches::results))
         .routes(routes!(stats::read))
         .routes(routes!(options::read))

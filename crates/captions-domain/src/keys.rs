@@ -389,6 +389,8 @@ pub enum By {
     Digest(KeyDigest),
     /// Among those of the tenant.
     Id(KeyId),
+    /// Of those of the tenant that follow each other by rotation, an active one if there is any, and the newest of several.
+    Family(KeyId),
 }
 
 #[cfg(test)]

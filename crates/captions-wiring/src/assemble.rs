@@ -285,6 +285,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         cold,
     } = writers?;
 
+    let keys_of_batches = Arc::new(Watched::new(Arc::clone(&keys), monitor.clone()));
     let known_keys = keys::cached(keys, layers.as_ref(), &settings.auth, tasks);
     let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
     let captions = spool.captions(captions);
@@ -321,6 +322,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         queue: Arc::new(Watched::new(batches, monitor.clone())),
         shared: caches::told_by(layers.as_ref()),
         engine: Arc::clone(&engine),
+        keys: keys_of_batches,
         callers: callers.clone(),
         settings: settings.batches.clone(),
         max_attempts: settings.api.max_attempts,

@@ -18,4 +18,5 @@ mod score;
 mod settings;
 mod support;
 mod terminal;
+mod variants;
 mod voice;

@@ -68,6 +68,7 @@ impl KeyStore for KeyRack {
         let found = match by {
             By::Digest(digest) => all.find(|key| key.digest == digest),
             By::Id(id) => all.find(|key| key.id == id && key.tenant == cx.tenant),
+            By::Family(id) => all.find(|key| key.family == id && key.tenant == cx.tenant),
         };
         Ok(found.cloned())
     }

@@ -6,9 +6,10 @@ use crate::{
     answers::Written,
     caption::{Answer, Record, Variant, Warning},
     context::Context,
-    fault::StoreError,
+    fault::{LlmError, StoreError},
     history::Amendment,
     more::{Addition, MAX_VARIANTS, More, MoreRequest, Unwritable},
+    ports::Grade,
 };
 
 /// How often the variants are put behind what somebody else has added in between.
@@ -69,7 +70,13 @@ impl Engine {
         let reading = job.reading(cx);
         let (wish, load) = (job.wish.clone(), job.desk.whole());
         let found = self.answers.read(&reading, &job.key, wish, load).await;
-        let answer = self.answer(cx, job, found).await.map_err(MoreError::Generate)?;
+        let answer = self.answer(cx, job, found).await.map_err(|error| match error {
+            GenerateError::Provider {
+                error: LlmError::Unusable { .. },
+                ..
+            } if self.llm.describe().grade == Grade::Template => MoreError::Unwritable(Unwritable::NoOtherWords),
+            error => MoreError::Generate(error),
+        })?;
         self.add(cx, record.clone(), more, answer, pinned).await
     }
 
@@ -110,7 +117,9 @@ impl Engine {
                     Ok(found) => record = found.ok_or(MoreError::Gone)?,
                     Err(_) => return Ok(grown(cx, record, more, answer, false)),
                 },
-                Err(StoreError::Fault(_)) => return Ok(grown(cx, record, more, answer, false)),
+                Err(StoreError::Full { .. } | StoreError::Fault(_)) => {
+                    return Ok(grown(cx, record, more, answer, false));
+                }
             }
         }
         Err(MoreError::Changed)

@@ -83,6 +83,14 @@ impl KeyStore for SqliteStore {
             By::Id(id) => sqlx::query(with_columns!("SELECT ", " FROM api_keys WHERE id = ?1 AND tenant = ?2"))
                 .bind(id.0)
                 .bind(cx.tenant.as_str()),
+            By::Family(family) => sqlx::query(with_columns!(
+                "SELECT ",
+                " FROM api_keys WHERE family = ?1 AND tenant = ?2 \
+                 ORDER BY revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3) DESC, id DESC LIMIT 1"
+            ))
+            .bind(family.0)
+            .bind(cx.tenant.as_str())
+            .bind(microseconds(cx.now)),
         };
         let row = self.fetch_optional(query).await?;
         Ok(row.map(|row| key_of(&row)).transpose().map_err(fault)?)

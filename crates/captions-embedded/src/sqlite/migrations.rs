@@ -53,6 +53,11 @@ pub(super) fn migrator() -> Migrator {
             "captions of items",
             include_str!("../../migrations/0010_captions_of_items.sql"),
         ),
+        (
+            12,
+            "room for batches",
+            include_str!("../../migrations/0012_room_for_batches.sql"),
+        ),
     ])
 }
 

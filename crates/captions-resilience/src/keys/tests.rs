@@ -56,7 +56,7 @@ impl KeyStore for Store {
             keys.iter()
                 .find(|key| match by {
                     By::Digest(digest) => key.digest == digest,
-                    By::Id(id) => key.id == id,
+                    By::Id(id) | By::Family(id) => key.id == id,
                 })
                 .cloned()
         };

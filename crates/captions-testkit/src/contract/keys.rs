@@ -33,6 +33,7 @@ pub async fn suite(store: Arc<dyn KeyStore>) {
     a_rotation_never_lengthens_a_life(&*store).await;
     only_an_active_key_is_rotated(&*store).await;
     of_concurrent_rotations_each_is_whole(Arc::clone(&store)).await;
+    of_a_family_the_newest_active_key_is_found_else_the_newest(&*store).await;
     a_budget_is_changed_for_the_whole_family_and_nobody_else(&*store).await;
     a_budget_is_changed_bit_by_bit(&*store).await;
     a_successor_has_the_budget_of_its_time(&*store).await;
@@ -292,6 +293,28 @@ pub async fn of_concurrent_rotations_each_is_whole(store: Arc<dyn KeyStore>) {
     // Without a time of grace the first one ends the old key for the others.
     assert_eq!(made, 1);
     assert_eq!(store.list(&cx, None, 20).await.unwrap().len(), 2);
+}
+
+pub async fn of_a_family_the_newest_active_key_is_found_else_the_newest(store: &dyn KeyStore) {
+    let cx = build::context();
+    let first = added(store, &cx).await;
+    let now = first.created_at + Duration::HOUR;
+    let at = |time: OffsetDateTime| Context { now: time, ..cx.clone() };
+    let found = async |cx: Context| {
+        let found = store.find(&cx, By::Family(first.family)).await.unwrap();
+        found.map(|key| key.id)
+    };
+    assert_eq!(found(at(now)).await, Some(first.id));
+    assert_eq!(found(build::context()).await, None, "of another tenant");
+    let second = rotated(store, &cx, &first).await;
+    let other = store.find(&cx, By::Family(second.id)).await.unwrap();
+    assert_eq!(other, None, "a family has the id of its first key");
+
+    assert_eq!(found(at(now)).await, Some(second.id));
+    store.change(&cx, second.id, &Change::Revoke { at: now }).await.unwrap();
+    assert_eq!(found(at(now)).await, Some(first.id), "in its grace");
+    let ended = now + Duration::DAY;
+    assert_eq!(found(at(ended)).await, Some(second.id), "the one has expired, the other was revoked");
 }
 
 fn money(micros: u64) -> Money {
