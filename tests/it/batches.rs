@@ -377,8 +377,15 @@ async fn what_failed_is_tried_again_and_nothing_is_paid_twice(#[case] on_postgre
             Turn::fitting()
         }
     });
-    let database = if on_postgres { fresh_database().await } else { String::new() };
-    let mut settings = vec![("CAPTIONS_BATCHES__MAX_TRIES", "1"), ("CAPTIONS_FALLBACK__TEMPLATE", "false")];
+    let database = if on_postgres {
+        fresh_database().await
+    } else {
+        String::new()
+    };
+    let mut settings = vec![
+        ("CAPTIONS_BATCHES__MAX_TRIES", "1"),
+        ("CAPTIONS_FALLBACK__TEMPLATE", "false"),
+    ];
     settings.extend(on_postgres.then_some(("DATABASE_URL", &*database)));
     let service = process(&llm, 1, &settings).await;
     let place = submitted(&service, lines(4)).await;
@@ -409,7 +416,9 @@ async fn what_failed_is_tried_again_and_nothing_is_paid_twice(#[case] on_postgre
         assert_eq!(lines[index], first[index]);
     }
     assert_eq!(lines[1]["status"], "succeeded");
-    let (status, problem) = service.post("/v1/batches/0192e4a0-0000-7000-8000-000000000000/retry", &body).await;
+    let (status, problem) = service
+        .post("/v1/batches/0192e4a0-0000-7000-8000-000000000000/retry", &body)
+        .await;
     assert_eq!((status, &problem["code"]), (404, &json!("batch_not_found")));
     service.stop().await;
 }
@@ -423,10 +432,22 @@ async fn more_than_may_be_open_is_refused_with_the_time_to_come_back() {
     let (status, headers, problem) = submit(&service, lines(3)).await;
 
     assert_eq!((status, &problem["code"]), (429, &json!("batches_full")), "{problem}");
-    assert_eq!((&headers["retry-after"], &problem["retryable"]), (&HeaderValue::from(60), &json!(true)));
-    assert!(problem["detail"].as_str().unwrap().contains("3 items of the tenant's batches are open, of 5"));
+    assert_eq!(
+        (&headers["retry-after"], &problem["retryable"]),
+        (&HeaderValue::from(60), &json!(true))
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("3 items of the tenant's batches are open, of 5")
+    );
     let (status, _, problem) = submit(&service, lines(6)).await;
-    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/items")), "{problem}");
+    assert_eq!(
+        (status, &problem["errors"][0]["pointer"]),
+        (422, &json!("/items")),
+        "{problem}"
+    );
     submitted(&service, lines(2)).await;
     service.post(&format!("{place}/cancel"), &json!({})).await;
     submitted(&service, lines(3)).await;
@@ -439,7 +460,11 @@ async fn more_than_may_be_open_is_refused_with_the_time_to_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_key_pays_for_nothing_more_and_a_rotated_one_goes_on(#[case] on_postgres: bool) {
     let llm = FakeLlm::start().await;
-    let database = if on_postgres { fresh_database().await } else { String::new() };
+    let database = if on_postgres {
+        fresh_database().await
+    } else {
+        String::new()
+    };
     let mut settings = vec![("CAPTIONS_AUTH__REQUIRED", "always")];
     settings.extend(on_postgres.then_some(("DATABASE_URL", &*database)));
     // Nobody writes until the keys are as they are to be.
@@ -464,8 +489,17 @@ async fn a_revoked_key_pays_for_nothing_more_and_a_rotated_one_goes_on(#[case] o
     let mut ids = Vec::new();
     for _ in 0..2 {
         let (id, secret) = key(&[Scope::Write]).await;
-        let items: Vec<Value> = lines(3).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let (status, kept) = call(Method::POST, "/v1/batches", &secret, json!({ "items": items }).to_string()).await;
+        let items: Vec<Value> = lines(3)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let (status, kept) = call(
+            Method::POST,
+            "/v1/batches",
+            &secret,
+            json!({ "items": items }).to_string(),
+        )
+        .await;
         assert_eq!(status, 202, "{kept}");
         let kept: Value = serde_json::from_str(&kept).unwrap();
         places.push(format!("/v1/batches/{}", kept["id"].as_str().unwrap()));
@@ -492,9 +526,15 @@ async fn a_revoked_key_pays_for_nothing_more_and_a_rotated_one_goes_on(#[case] o
     for line in lines.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let problem = &line["problem"];
-        assert_eq!((&problem["code"], &problem["retryable"]), (&json!("key_inactive"), &json!(false)));
+        assert_eq!(
+            (&problem["code"], &problem["retryable"]),
+            (&json!("key_inactive"), &json!(false))
+        );
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(&ids[1]) && detail.contains("was revoked at"), "{detail}");
+        assert!(
+            detail.contains(&ids[1]) && detail.contains("was revoked at"),
+            "{detail}"
+        );
     }
     service.stop().await;
 }

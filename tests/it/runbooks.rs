@@ -80,13 +80,23 @@ async fn documents(service: &Service, operators: &Operators, key: &str) -> Strin
         (format!("{}/readyz?verbose", service.base), ""),
         (format!("{}/breakers", operators.base), ""),
     ] {
-        all += &with(service.client.get(url), key).send().await.unwrap().text().await.unwrap();
+        all += &with(service.client.get(url), key)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
     }
     all
 }
 
 fn with(request: reqwest::RequestBuilder, key: &str) -> reqwest::RequestBuilder {
-    if key.is_empty() { request } else { request.bearer_auth(key) }
+    if key.is_empty() {
+        request
+    } else {
+        request.bearer_auth(key)
+    }
 }
 
 #[rstest]

@@ -204,9 +204,9 @@ async fn submit(
         let batches = session.batches();
         let batch = new_batch(submission, id, batches)?;
         batches.submit(&session.context(), &batch).await?;
-        batches.queue().read(&session.context(), id, Page::NONE).await
+        Ok(batches.queue().read(&session.context(), id, Page::NONE).await?)
     };
-    let kept = kept.await;
+    let kept: Result<_, Failure> = kept.await;
     session.close().await;
     let (batch, _) = kept?.ok_or_else(|| not_found(id))?;
     submitted(&document(&batch), output, screen)

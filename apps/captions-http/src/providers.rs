@@ -77,7 +77,10 @@ pub(crate) async fn probe(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ProbeDocument>, Failure> {
     if !call.caller.is_operator() {
-        return Err(Failure::new(Code::Forbidden, "a call to a provider is the operator's to make, who pays for it: it takes a key of the tenant local"));
+        return Err(Failure::new(
+            Code::Forbidden,
+            "a call to a provider is the operator's to make, who pays for it: it takes a key of the tenant local",
+        ));
     }
     let unknown = || Failure::new(Code::ProviderNotFound, "no provider is named so");
     let Ok(Path(id)) = path else { return Err(unknown()) };

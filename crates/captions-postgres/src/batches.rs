@@ -307,7 +307,10 @@ impl BatchQueue for PgStore {
 impl PgStore {
     async fn is_there(&self, cx: &Context, id: BatchId) -> Result<bool, StoreError> {
         let query = sqlx::query("SELECT 1 FROM batches WHERE id = $1 AND tenant = $2");
-        let row = self.pool.fetch_optional(query.bind(id.0).bind(cx.tenant.as_str())).await?;
+        let row = self
+            .pool
+            .fetch_optional(query.bind(id.0).bind(cx.tenant.as_str()))
+            .await?;
         Ok(row.is_some())
     }
 
@@ -325,7 +328,10 @@ impl PgStore {
              WHERE tenant = $1 AND finished_at IS NULL",
         );
         let row = self.pool.fetch_optional(query.bind(cx.tenant.as_str())).await?;
-        let open = row.map(|row| row.try_get::<i64, _>("open")).transpose().map_err(fault)?;
+        let open = row
+            .map(|row| row.try_get::<i64, _>("open"))
+            .transpose()
+            .map_err(fault)?;
         let open = open.and_then(|open| u64::try_from(open).ok()).unwrap_or_default();
         Ok(StoreError::Full { open, most })
     }

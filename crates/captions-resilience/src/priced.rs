@@ -105,7 +105,8 @@ impl Priced {
                     };
                     return Err(over.into());
                 }
-                Ok(Spent::Settled | Spent::Unknown | Spent::Stands(_)) | Err(StoreError::Conflict | StoreError::Full { .. }) => {
+                Ok(Spent::Settled | Spent::Unknown | Spent::Stands(_))
+                | Err(StoreError::Conflict | StoreError::Full { .. }) => {
                     return Err(Unpaid::Uncounted(Fault::new(FaultKind::Corrupt)).into());
                 }
                 Err(StoreError::Fault(fault)) => return Err(Unpaid::Uncounted(fault).into()),

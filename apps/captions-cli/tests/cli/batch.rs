@@ -145,7 +145,10 @@ async fn what_may_succeed_later_is_tried_again_and_what_may_not_is_left() {
     let again = batch(&home, &["retry", id, "--json"]).await.ended_with(0).document();
     batch(&home, &["wait", id]).await.ended_with(6);
 
-    assert_eq!((&again["state"], &again["counts"]["failed"]), (&json!("in_progress"), &json!(1)));
+    assert_eq!(
+        (&again["state"], &again["counts"]["failed"]),
+        (&json!("in_progress"), &json!(1))
+    );
     assert_eq!(llm.count(), 4);
     batch(&home, &["retry", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21"])
         .await

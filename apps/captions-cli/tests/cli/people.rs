@@ -68,10 +68,21 @@ async fn users_are_listed_by_id_and_a_long_list_goes_on_where_it_ended() {
     assert_eq!(all.stdout, "ana\tAna's cafe\nben\ncleo\n");
     assert_eq!(first.stdout, "ana\tAna's cafe\nben\n");
     first.said("more: captions user list --after ben");
-    assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&json!("ana"), &json!(true)));
+    assert_eq!(
+        (&page["data"][0]["id"], &page["has_more"]),
+        (&json!("ana"), &json!(true))
+    );
     for after in ["ben", cursor] {
-        let rest = home.call(&["user", "list", "--after", after, "--json"]).await.ended_with(0).document();
-        assert_eq!((&rest["data"][0]["id"], &rest["has_more"]), (&json!("cleo"), &json!(false)), "{after}");
+        let rest = home
+            .call(&["user", "list", "--after", after, "--json"])
+            .await
+            .ended_with(0)
+            .document();
+        assert_eq!(
+            (&rest["data"][0]["id"], &rest["has_more"]),
+            (&json!("cleo"), &json!(false)),
+            "{after}"
+        );
     }
     home.call(&["user", "list", "--limit", "0"]).await.ended_with(2);
     home.call(&["user", "list", "--after", "a b"]).await.ended_with(2);

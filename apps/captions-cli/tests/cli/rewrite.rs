@@ -114,5 +114,8 @@ async fn without_a_model_there_is_no_translation() {
 
     assert_eq!(run.stdout, "");
     assert!(run.stderr.contains("error[invalid_request]"), "{run:?}");
-    assert!(run.stderr.contains("it takes a provider with a language model"), "{run:?}");
+    assert!(
+        run.stderr.contains("it takes a provider with a language model"),
+        "{run:?}"
+    );
 }

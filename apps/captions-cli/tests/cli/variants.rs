@@ -48,7 +48,12 @@ async fn the_document_is_the_caption_with_all_its_variants() {
     let stored = home.call(&["history", "show", &id, "--json"]).await.ended_with(0);
     assert_eq!(grown.document(), stored.document());
     let document = grown.document();
-    let texts: Vec<&Value> = document["variants"].as_array().unwrap().iter().map(|one| &one["caption"]).collect();
+    let texts: Vec<&Value> = document["variants"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["caption"])
+        .collect();
     assert_eq!(texts, [FIRST, SECOND]);
     let addition = &document["additions"][0];
     assert_eq!(

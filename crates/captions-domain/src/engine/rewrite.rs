@@ -31,7 +31,9 @@ impl Engine {
             // Known without a call, and no matter of trying again.
             if !may_fall_back {
                 let rule = "nobody here changes a text in this way: it takes a provider with a language model";
-                return Err(GenerateError::Invalid(Invalid::new("not_supported", rule).at("/operation")));
+                return Err(GenerateError::Invalid(
+                    Invalid::new("not_supported", rule).at("/operation"),
+                ));
             }
             cx.notes.add(Degraded::RulesFallback);
             (edit.by_rules(), None)

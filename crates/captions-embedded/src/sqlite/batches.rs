@@ -162,7 +162,10 @@ impl BatchQueue for SqliteStore {
             let mut full = None;
             match change {
                 Change::Cancel => cancel(&mut all, cx, id, now).await?,
-                Change::RetryFailed { all: also_final, most_open } => {
+                Change::RetryFailed {
+                    all: also_final,
+                    most_open,
+                } => {
                     full = retry_failed(&mut all, cx, id, now, (also_final, most_open)).await?;
                 }
                 Change::Told => {

@@ -509,8 +509,16 @@ async fn what_was_seen_does_not_come_again_as_long_as_there_is_something_else() 
     let mut rounds = 0;
     loop {
         prompt.seen.clone_from(&seen);
-        let text = TemplateWriter::new("words").complete(&context(), &prompt).await.unwrap().text;
-        let again = TemplateWriter::new("words").complete(&context(), &prompt).await.unwrap().text;
+        let text = TemplateWriter::new("words")
+            .complete(&context(), &prompt)
+            .await
+            .unwrap()
+            .text;
+        let again = TemplateWriter::new("words")
+            .complete(&context(), &prompt)
+            .await
+            .unwrap()
+            .text;
         assert_eq!(text, again, "the same question gives the same words");
         let drafts = reply::read(&text, &prompt, Grade::Template).unwrap();
         let known: Vec<Likeness> = seen.iter().map(|text| Likeness::of(text)).collect();
@@ -519,7 +527,11 @@ async fn what_was_seen_does_not_come_again_as_long_as_there_is_something_else() 
         if fresh == 0 {
             break;
         }
-        assert_eq!(fresh, drafts.len(), "nothing that was seen while there is something else");
+        assert_eq!(
+            fresh,
+            drafts.len(),
+            "nothing that was seen while there is something else"
+        );
         seen.extend(drafts.iter().map(Draft::text));
         rounds += 1;
     }

@@ -214,12 +214,7 @@ pub async fn tenants_never_see_each_others_batches(queue: &dyn BatchQueue) {
 
     assert_eq!(queue.read(&other, batch.id, ALL).await.unwrap(), None);
     assert_eq!(queue.list(&other, None, 10).await.unwrap(), []);
-    for change in [
-        Change::Cancel,
-        RETRY,
-        Change::Told,
-        Change::TellLater(HOUR),
-    ] {
+    for change in [Change::Cancel, RETRY, Change::Told, Change::TellLater(HOUR)] {
         assert_eq!(queue.change(&other, batch.id, change).await.unwrap(), None);
     }
     assert_eq!(read(queue, &cx, batch.id).await.0.state, BatchState::Queued);
@@ -599,7 +594,10 @@ pub async fn of_many_who_submit_at_once_those_are_kept_for_whom_there_is_room(qu
     queue.submit(&cx, &limited(5, 35)).await.unwrap();
     queue.submit(&cx, &kept[0]).await.unwrap();
     let one_more = queue.submit(&cx, &limited(1, 35)).await;
-    assert!(matches!(one_more, Err(StoreError::Full { open: 35, most: 35 })), "{one_more:?}");
+    assert!(
+        matches!(one_more, Err(StoreError::Full { open: 35, most: 35 })),
+        "{one_more:?}"
+    );
     // Others have room of their own, and without a bound there is always some.
     queue.submit(&build::context(), &limited(35, 35)).await.unwrap();
     queue.submit(&cx, &batch(1)).await.unwrap();
@@ -612,7 +610,10 @@ pub async fn room_comes_back_with_each_outcome(queue: &dyn BatchQueue) {
     assert!(queue.submit(&cx, &limited(1, 3)).await.is_err());
 
     let items = claim(queue, turn(&first, 1)).await;
-    assert!(queue.submit(&cx, &limited(1, 3)).await.is_err(), "what is being written is open");
+    assert!(
+        queue.submit(&cx, &limited(1, 3)).await.is_err(),
+        "what is being written is open"
+    );
     assert!(settle(queue, &items[0], done("a")).await);
 
     queue.submit(&cx, &limited(1, 3)).await.unwrap();
@@ -629,7 +630,11 @@ pub async fn what_is_to_be_tried_again_needs_room(queue: Arc<dyn BatchQueue>) {
     };
     let batch = limited(3, 5);
     queue.submit(&cx, &batch).await.unwrap();
-    for (item, how) in claim(&*queue, turn(&batch, 3)).await.iter().zip([done("a"), failed(), failed()]) {
+    for (item, how) in claim(&*queue, turn(&batch, 3))
+        .await
+        .iter()
+        .zip([done("a"), failed(), failed()])
+    {
         assert!(settle(&*queue, item, how).await);
     }
     let other = limited(4, 5);
@@ -656,7 +661,11 @@ pub async fn what_is_to_be_tried_again_needs_room(queue: Arc<dyn BatchQueue>) {
     assert_eq!(indexes(&items), [1, 2]);
     assert_eq!(claim(&*queue, turn(&batch, 9)).await, []);
     let _ = queue.change(&cx, batch.id, retry).await.unwrap();
-    assert_eq!(claim(&*queue, turn(&batch, 9)).await, [], "what is being written is not begun again");
+    assert_eq!(
+        claim(&*queue, turn(&batch, 9)).await,
+        [],
+        "what is being written is not begun again"
+    );
 }
 
 pub async fn held_and_other_batches_are_left_alone(queue: &dyn BatchQueue) {

@@ -299,7 +299,10 @@ pub async fn of_a_family_the_newest_active_key_is_found_else_the_newest(store: &
     let cx = build::context();
     let first = added(store, &cx).await;
     let now = first.created_at + Duration::HOUR;
-    let at = |time: OffsetDateTime| Context { now: time, ..cx.clone() };
+    let at = |time: OffsetDateTime| Context {
+        now: time,
+        ..cx.clone()
+    };
     let found = async |cx: Context| {
         let found = store.find(&cx, By::Family(first.family)).await.unwrap();
         found.map(|key| key.id)
@@ -314,7 +317,11 @@ pub async fn of_a_family_the_newest_active_key_is_found_else_the_newest(store: &
     store.change(&cx, second.id, &Change::Revoke { at: now }).await.unwrap();
     assert_eq!(found(at(now)).await, Some(first.id), "in its grace");
     let ended = now + Duration::DAY;
-    assert_eq!(found(at(ended)).await, Some(second.id), "the one has expired, the other was revoked");
+    assert_eq!(
+        found(at(ended)).await,
+        Some(second.id),
+        "the one has expired, the other was revoked"
+    );
 }
 
 fn money(micros: u64) -> Money {

@@ -432,7 +432,13 @@ async fn an_item_is_paid_by_its_tenant_and_by_the_key_that_submitted_it() {
     batches.work(FORMS, 1, None);
 
     shelf.settles(2).await;
-    assert_eq!(*lock(&writer.payers), [vec!["tenant".to_owned()], vec![format!("key:{FAMILY}"), "tenant".to_owned()]]);
+    assert_eq!(
+        *lock(&writer.payers),
+        [
+            vec!["tenant".to_owned()],
+            vec![format!("key:{FAMILY}"), "tenant".to_owned()]
+        ]
+    );
 }
 
 #[rstest]

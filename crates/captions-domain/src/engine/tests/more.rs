@@ -224,14 +224,13 @@ async fn where_only_templates_write_that_nothing_new_comes_is_no_failure_of_a_pr
     llm.expect_complete().returning(move |_, _| {
         Ok(Completion {
             text: LIKE_FIRST.to_owned(),
-            credit: Credit {
-                grade,
-                ..credit("words")
-            },
+            credit: Credit { grade, ..credit() },
         })
     });
 
-    let error = more(MockCaptionStore::new(), llm, &count(1.0), false).await.unwrap_err();
+    let error = more(MockCaptionStore::new(), llm, &count(1.0), false)
+        .await
+        .unwrap_err();
 
     let told = matches!(error, MoreError::Unwritable(Unwritable::NoOtherWords));
     assert_eq!(told, is_exhausted, "{error:?}");

@@ -398,7 +398,11 @@ fn words_that_must_be_there_are_there(#[case] max: u16, #[case] start: &str) {
     for draft in super::super::angles::drafts(&brief, 3, 0, &[]) {
         assert!(contains_phrase(&draft.text(), "casa verde"), "{}", draft.text());
     }
-    assert!(super::super::angles::drafts(&brief, 1, 0, &[])[0].text().starts_with(start));
+    assert!(
+        super::super::angles::drafts(&brief, 1, 0, &[])[0]
+            .text()
+            .starts_with(start)
+    );
 }
 
 #[test]
