@@ -481,7 +481,10 @@ async fn uses_of_keys_are_noted_all_at_once() {
     store.used(&cx, &uses).await.unwrap_err();
 
     let first = store.find(&cx, By::Id(keys[0].id)).await.unwrap().unwrap();
-    assert_eq!(first.last_used_at, keys[0].last_used_at, "one that fails takes back the others");
+    assert_eq!(
+        first.last_used_at, keys[0].last_used_at,
+        "one that fails takes back the others"
+    );
     store.execute(sqlx::query("DROP TRIGGER refuse")).await.unwrap();
     store.used(&cx, &uses).await.unwrap();
     for key in keys {
