@@ -113,7 +113,6 @@ async fn without_a_model_there_is_no_translation() {
         .ended_with(2);
 
     assert_eq!(run.stdout, "");
-    assert!(run.stderr.contains("error[invalid_request]"), "{run:?}");
     assert!(
         run.stderr.contains("it takes a provider with a language model"),
         "{run:?}"

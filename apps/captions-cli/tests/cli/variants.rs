@@ -70,7 +70,7 @@ async fn fewer_than_asked_for_are_given_and_told() {
 
     let run = home.call(&["variants", &id, "-n", "2"]).await.ended_with(6);
 
-    run.said("fewer_variants");
+    run.said("2 more were asked for; there are 1 that differ");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn what_cannot_be_written_says_why() {
     home.call(&["variants", &id, "--provider", "nobody"])
         .await
         .ended_with(2)
-        .said("--provider");
+        .said("no provider is named so; there is primary");
     assert_eq!(llm.count(), 1, "nobody was asked");
     home.call(&["variants", &id, "--no-fallback"])
         .await
