@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use crate::{injection, polish, prompt::Prompt, text};
+use crate::{injection, polish, prompt::Prompt};
 
 /// So many letters in a row, without spaces and signs, are a quotation: five or six words.
 const QUOTATION: usize = 30;
@@ -210,6 +210,10 @@ impl Secrets {
 
     fn are_quoted_in(&self, text: &str) -> bool {
         let plain = squeeze(text);
+        // A tag or an angle is too short for it.
+        if plain.len() < QUOTATION {
+            return false;
+        }
         let reversed: Vec<u8> = plain.iter().rev().copied().collect();
         let shifted: Vec<u8> = plain
             .iter()
@@ -220,22 +224,27 @@ impl Secrets {
             .collect();
         let texts = [plain, reversed, shifted];
         let steps = |text: &Vec<u8>| (0..text.len().saturating_sub(STEP)).step_by(STEP);
-        // The first letters of all of them: few places of ours begin so.
-        let mut begins = [false; 1 << 10];
+        // A bit for the first letters of each step of them: next to no place of ours begins so.
+        let mut begins = [0_u64; 1 << 9];
         for text in &texts {
-            steps(text).for_each(|at| begins[two_letters(&text[at..])] = true);
+            for at in steps(text) {
+                let letters = three_letters(&text[at..]);
+                begins[letters / 64] |= 1 << (letters % 64);
+            }
         }
+        let may_begin = |row: &[u8]| {
+            let letters = three_letters(row);
+            begins[letters / 64] & (1 << (letters % 64)) != 0
+        };
         self.ours.iter().any(|ours| {
-            ours.windows(STEP)
-                .enumerate()
-                .filter(|(_, row)| begins[two_letters(row)])
-                .any(|(place, row)| {
-                    texts.iter().any(|text| {
-                        steps(text).any(|at| {
-                            text[at..at + STEP] == *row && self.quotes((ours.as_slice(), place), (text.as_slice(), at))
-                        })
+            let rows = ours.windows(STEP).enumerate().filter(|(_, row)| may_begin(row));
+            rows.into_iter().any(|(place, row)| {
+                texts.iter().any(|text| {
+                    steps(text).any(|at| {
+                        text[at..at + STEP] == *row && self.quotes((ours.as_slice(), place), (text.as_slice(), at))
                     })
                 })
+            })
         })
     }
 
@@ -264,9 +273,9 @@ impl Secrets {
     }
 }
 
-/// A number for the first two bytes of at least two: another one for every pair of small letters.
-fn two_letters(row: &[u8]) -> usize {
-    usize::from(row[0] & 31) << 5 | usize::from(row[1] & 31)
+/// A number for the first three bytes of at least three: another one for every three small letters.
+fn three_letters(row: &[u8]) -> usize {
+    usize::from(row[0] & 31) << 10 | usize::from(row[1] & 31) << 5 | usize::from(row[2] & 31)
 }
 
 fn holds(text: &[u8], row: &[u8]) -> bool {
@@ -275,10 +284,11 @@ fn holds(text: &[u8], row: &[u8]) -> bool {
 
 /// Letters and digits in lower case, and nothing else.
 fn squeeze(text: &str) -> Vec<u8> {
-    let letters: String = text::words(text)
-        .flat_map(str::chars)
-        .filter(|c| c.is_alphanumeric())
-        .collect();
+    if text.is_ascii() {
+        let letters = text.bytes().filter(u8::is_ascii_alphanumeric);
+        return letters.map(|byte| byte.to_ascii_lowercase()).collect();
+    }
+    let letters: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
     letters.to_lowercase().into_bytes()
 }
 
