@@ -19,11 +19,13 @@ mod tags;
 use serde::{Deserialize, Serialize};
 
 pub use self::percentile::YARDSTICK;
+pub(crate) use self::reading::keys;
 use self::{curve::round, reading::Reading};
 use crate::{
     brief::Brief,
     caption::Variant,
     check::Violation,
+    given::Given,
     text::{self, Place},
 };
 
@@ -96,7 +98,12 @@ impl Finding {
 /// published text breaks.
 pub fn score(brief: &Brief, caption: &str, tags: &[String], violations: &[Violation]) -> Quality {
     let text = Variant::published(caption, tags);
-    judge(&Reading::of(brief, caption, &text, violations))
+    score_given(&Given::of(brief), caption, &text, violations)
+}
+
+/// The same against a brief that has been taken apart. `text` is the caption as it would be published.
+pub(crate) fn score_given(given: &Given<'_>, caption: &str, text: &str, violations: &[Violation]) -> Quality {
+    judge(&Reading::of(given, caption, text, violations))
 }
 
 /// Which wishes of a brief somebody made. The others are defaults, which a text that was written without them need not meet.
@@ -116,7 +123,8 @@ impl Wished {
 
 /// Scores a text that somebody has, as it would be published. The hashtags at its end are no part of its caption.
 pub fn score_text(brief: &Brief, text: &str, wished: Wished, violations: &[Violation]) -> Quality {
-    let mut reading = Reading::of(brief, without_tags_at_end(text), text, violations);
+    let given = Given::of(brief);
+    let mut reading = Reading::of(&given, without_tags_at_end(text), text, violations);
     reading.wished = wished;
     judge(&reading)
 }

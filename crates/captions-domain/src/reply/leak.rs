@@ -159,8 +159,8 @@ static ANY: LazyLock<Option<AhoCorasick>> =
 
 /// What a text is compared with, made once for each answer.
 pub(super) struct Secrets {
-    /// Our words, squeezed.
-    ours: Vec<Vec<u8>>,
+    /// Our words, squeezed, each with the [`three_letters`] at its every place.
+    ours: Vec<(Vec<u8>, Vec<u16>)>,
     /// What the user said to readers, squeezed, and in lower case.
     squeezed: Vec<u8>,
     given: String,
@@ -181,7 +181,14 @@ impl Secrets {
         }
         let squeezed = squeeze(&given);
         Self {
-            ours: ours.iter().map(|ours| squeeze(ours)).collect(),
+            ours: ours
+                .iter()
+                .map(|ours| {
+                    let ours = squeeze(ours);
+                    let letters = ours.windows(3).map(three_letters).collect();
+                    (ours, letters)
+                })
+                .collect(),
             squeezed,
             given,
         }
@@ -228,17 +235,17 @@ impl Secrets {
         let mut begins = [0_u64; 1 << 9];
         for text in &texts {
             for at in steps(text) {
-                let letters = three_letters(&text[at..]);
+                let letters = usize::from(three_letters(&text[at..]));
                 begins[letters / 64] |= 1 << (letters % 64);
             }
         }
-        let may_begin = |row: &[u8]| {
-            let letters = three_letters(row);
-            begins[letters / 64] & (1 << (letters % 64)) != 0
-        };
-        self.ours.iter().any(|ours| {
-            let rows = ours.windows(STEP).enumerate().filter(|(_, row)| may_begin(row));
-            rows.into_iter().any(|(place, row)| {
+        let may_begin = |letters: u16| begins[usize::from(letters / 64)] & (1 << (letters % 64)) != 0;
+        self.ours.iter().any(|(ours, letters)| {
+            let places = letters.iter().enumerate().filter(|(_, letters)| may_begin(**letters));
+            places.into_iter().any(|(place, _)| {
+                let Some(row) = ours.get(place..place + STEP) else {
+                    return false;
+                };
                 texts.iter().any(|text| {
                     steps(text).any(|at| {
                         text[at..at + STEP] == *row && self.quotes((ours.as_slice(), place), (text.as_slice(), at))
@@ -274,8 +281,8 @@ impl Secrets {
 }
 
 /// A number for the first three bytes of at least three: another one for every three small letters.
-fn three_letters(row: &[u8]) -> usize {
-    usize::from(row[0] & 31) << 10 | usize::from(row[1] & 31) << 5 | usize::from(row[2] & 31)
+fn three_letters(row: &[u8]) -> u16 {
+    u16::from(row[0] & 31) << 10 | u16::from(row[1] & 31) << 5 | u16::from(row[2] & 31)
 }
 
 fn holds(text: &[u8], row: &[u8]) -> bool {
