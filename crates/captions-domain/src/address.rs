@@ -183,7 +183,7 @@ fn told(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize, String)> 
             Some(start) if start.is_ascii() => start.eq_ignore_ascii_case(told),
             _ => next.to_lowercase().starts_with(told),
         };
-        next.starts_with(['.', '@']) || DOTS.iter().chain(ATS).any(|told| begins(&told))
+        next.starts_with(['.', '@']) || DOTS.iter().chain(ATS).any(begins)
     };
     let first = skeleton.text(first);
     let is_plain = !first.contains(BRACKETS) && !first.ends_with('.');

@@ -16,6 +16,8 @@ mod readability;
 mod reading;
 mod tags;
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 pub use self::percentile::YARDSTICK;
@@ -41,7 +43,7 @@ pub struct Quality {
     /// 100 x the sum of value x weight over the parts, as it is: with up to five decimals.
     pub raw_score: f64,
     /// The weights sum to 1.
-    pub parts: Vec<Part>,
+    pub parts: Arc<[Part]>,
     /// How many of 100 captions that people wrote have a lower raw score. Derived from the mean and the deviation that were
     /// measured for a rubric of this kind, not counted; `None` in scores of before there were percentiles.
     pub percentile: Option<u8>,
@@ -55,12 +57,12 @@ pub struct Quality {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Part {
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// 0-1.
     pub value: f64,
     pub weight: f64,
     /// What it rests on: `platform`, `measured 2017-2019 panel`, `published`, `judgement`, several joined by commas.
-    pub evidence: String,
+    pub evidence: Cow<'static, str>,
     /// What in the published text costs points.
     pub spans: Vec<Place>,
     /// What would raise it most, in words; `None` if nothing is missing.
@@ -181,19 +183,19 @@ fn judge(reading: &Reading<'_>) -> Quality {
     Quality {
         score: round(capped, 10.0),
         raw_score,
-        parts,
+        parts: parts.into(),
         percentile: Some(percentile::of(raw_score)),
         untraced: reading.untraced.clone(),
         version: VERSION.to_owned(),
     }
 }
 
-fn part(name: &str, weight: f64, evidence: &str, finding: Finding) -> Part {
+fn part(name: &'static str, weight: f64, evidence: &'static str, finding: Finding) -> Part {
     Part {
-        name: name.to_owned(),
+        name: name.into(),
         value: finding.value,
         weight,
-        evidence: evidence.to_owned(),
+        evidence: evidence.into(),
         spans: finding.spans,
         fix: finding.fix,
     }

@@ -144,12 +144,12 @@ impl<'a> Ground<'a> {
         };
         let phrases = words.phrases(description).into_iter().filter_map(phrase).collect();
         Self {
+            fields,
             known,
             spelling,
             branded,
             keywords,
             phrases,
-            fields,
         }
     }
 }
