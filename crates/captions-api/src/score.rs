@@ -247,7 +247,7 @@ mod tests {
         assert!(document.publishable && document.violations.is_empty(), "{document:?}");
         assert_eq!(document.version, quality::VERSION);
         assert!(document.percentile.is_some());
-        let names: Vec<&str> = document.parts.iter().map(|part| part.name.as_str()).collect();
+        let names: Vec<&str> = document.parts.iter().map(|part| &*part.name).collect();
         assert_eq!(
             names,
             [
