@@ -62,6 +62,9 @@ def filter_failure(context, failure, case, response):
     is_missing = type(failure).__name__ == "MissingHeaderNotRejected"
     if is_missing and failure.header_name.lower() == "authorization" and "Authorization" in response.request.headers:
         return False
+    # An empty If-Match breaks its pattern and its least length; the tool sends one, and takes it for a good one.
+    if type(failure).__name__ == "RejectedPositiveData" and (case.headers or {}).get("If-Match") == "":
+        return False
     # A revoked key can still be read: that it was revoked, and when, is what one wants to know of it.
     is_key = case.path.startswith("/v1/keys/") and type(failure).__name__ == "UseAfterFree"
     return not (is_key and told.get("status") == "revoked")

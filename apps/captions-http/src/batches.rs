@@ -37,6 +37,8 @@ const DEFAULT_PAGE: u32 = 20;
 const MAX_PAGE: u32 = 100;
 /// Proxies give up on an answer after a minute.
 const LONGEST_WAIT: u64 = 60;
+/// Far beyond the index of any item: what the document calls an int32.
+const LAST_INDEX: u64 = 0x7FFF_FFFF;
 /// Results that are read from the store at a time.
 const RESULTS: u32 = 100;
 /// What one of these reads may take.
@@ -254,7 +256,7 @@ pub(crate) async fn retry(
     tag = "batches",
     params(
         ("id" = Uuid, Path, description = "The batch's id."),
-        ("after" = Option<u32>, Query, description = "Begin after the line of this index.", minimum = 0),
+        ("after" = Option<u32>, Query, description = "Begin after the line of this index.", minimum = 0, maximum = 2_147_483_647),
         ("partial" = Option<bool>, Query, description = "Give what there is of a batch that is not over.")
     ),
     responses(
@@ -275,7 +277,7 @@ pub(crate) async fn results(
     let mut partial = false;
     for (name, value) in parameters(query, &["after", "partial"])? {
         if name == "after" {
-            let index = whole(&value, "after", 0, u64::from(u32::MAX))?;
+            let index = whole(&value, "after", 0, LAST_INDEX)?;
             after = u32::try_from(index).ok();
         } else {
             partial = match value.as_str() {
