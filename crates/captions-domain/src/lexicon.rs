@@ -365,7 +365,9 @@ impl<T> Lexicon<T> {
 
     /// False if no phrase stands in the text, as one look at its letters tells of most texts.
     pub(crate) fn may_stand_in(&self, text: &str) -> bool {
-        self.any.as_ref().is_none_or(|any| any.is_match(Folded::of(text).as_str()))
+        self.any
+            .as_ref()
+            .is_none_or(|any| any.is_match(Folded::of(text).as_str()))
     }
 
     /// How many phrases it has.
