@@ -35,6 +35,9 @@ const MAX_ERROR: usize = 64 << 10;
 /// a connection, so one that has died unnoticed would fail every call until the system notices, which takes minutes.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 const SIGN_LIMIT: Duration = Duration::from_secs(5);
+/// How long an unused connection is kept. Balancers in front of providers commonly close theirs after a minute, and a call
+/// that goes out on one just then is lost.
+const UNUSED: Duration = Duration::from_secs(45);
 /// Headers in which providers name the call, for their support desks.
 const REQUEST_IDS: [&str; 5] = [
     "x-request-id",
@@ -88,6 +91,7 @@ impl Line {
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.read_timeout)
             .pool_max_idle_per_host(options.max_idle)
+            .pool_idle_timeout(UNUSED)
             .user_agent(concat!("captions/", env!("CARGO_PKG_VERSION")))
             .default_headers(
                 headers(options, profile).ok_or_else(|| wrong("the key or a header holds a forbidden character"))?,
