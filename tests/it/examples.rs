@@ -458,6 +458,7 @@ async fn about_the_server(book: &mut Book) {
         ("probe_provider", "/v1/providers/primary/probe"),
         ("read_stats", "/v1/stats"),
         ("read_limits", "/v1/limits"),
+        ("read_usage", "/v1/usage?group_by=provider,model"),
         ("livez", "/livez"),
         ("healthz", "/healthz"),
         ("readyz", "/readyz?verbose"),

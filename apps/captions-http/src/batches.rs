@@ -17,7 +17,6 @@ use captions_domain::{
     batch::{Batch, BatchId, Change, Outcome, Page, Payer},
     choice::nearest,
     context::Context,
-    keys::KeyLimits,
     request::Invalid,
 };
 use captions_wiring::Batches;
@@ -81,12 +80,7 @@ pub(crate) async fn create(
         return Err(Problem::from(Invalid::new("bad_format", why).at("/webhook")).into());
     }
     let id = BatchId(call.cx.fresh_id);
-    let own = call
-        .caller
-        .key
-        .as_ref()
-        .filter(|key| key.limits != KeyLimits::default());
-    let payer = own.map(|key| Payer {
+    let payer = call.caller.key.as_ref().map(|key| Payer {
         family: key.family.to_string(),
         limits: key.limits,
     });

@@ -353,6 +353,7 @@ fn housekeeping() -> Context {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     }
 }
 

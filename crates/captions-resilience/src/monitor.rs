@@ -78,6 +78,8 @@ pub enum Operation {
     KeysRevoke,
     KeysUsed,
     KeysSpend,
+    UsageAdd,
+    UsageReport,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -90,7 +92,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::Rewrite,
@@ -117,6 +119,8 @@ impl Operation {
         Self::KeysRevoke,
         Self::KeysUsed,
         Self::KeysSpend,
+        Self::UsageAdd,
+        Self::UsageReport,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -159,6 +163,8 @@ impl Operation {
             Self::KeysRevoke => "keys.revoke",
             Self::KeysUsed => "keys.used",
             Self::KeysSpend => "keys.spend",
+            Self::UsageAdd => "usage.add",
+            Self::UsageReport => "usage.report",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

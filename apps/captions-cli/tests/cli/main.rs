@@ -18,4 +18,5 @@ mod score;
 mod settings;
 mod support;
 mod terminal;
+mod usage;
 mod voice;

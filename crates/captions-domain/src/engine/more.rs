@@ -9,6 +9,7 @@ use crate::{
     fault::StoreError,
     history::Amendment,
     more::{Addition, MAX_VARIANTS, More, MoreRequest, Unwritable},
+    usage::Visit,
 };
 
 /// How often the variants are put behind what somebody else has added in between.
@@ -52,6 +53,7 @@ impl Engine {
         pinned: bool,
     ) -> Result<Grown, MoreError> {
         let request = record.request_for_more(more).map_err(MoreError::Unwritable)?;
+        let cx = &cx.of_user(request.user.as_ref());
         let shown = Written {
             id: record.id,
             is_stored: true,
@@ -66,10 +68,12 @@ impl Engine {
             .prepare(cx, &request, Some(shown))
             .await
             .map_err(MoreError::Generate)?;
+        let mut visit = Visit::begin(cx);
         let reading = job.reading(cx);
         let (wish, load) = (job.wish.clone(), job.desk.whole());
         let found = self.answers.read(&reading, &job.key, wish, load).await;
         let answer = self.answer(cx, job, found).await.map_err(MoreError::Generate)?;
+        visit.answered(&answer);
         self.add(cx, record.clone(), more, answer, pinned).await
     }
 

@@ -46,6 +46,7 @@ const fn name(operation: Operation) -> &'static str {
         | Operation::KeysRevoke
         | Operation::KeysUsed
         | Operation::KeysSpend => "keys",
+        Operation::UsageAdd | Operation::UsageReport => "usage",
         Operation::CaptionsRead | Operation::CaptionsAmend | Operation::CaptionsErase | Operation::CaptionsOnce => {
             "captions"
         }
@@ -389,6 +390,21 @@ impl Summary {
             );
             page.sample("", &[("how", "delivered")], spool.delivered);
             page.sample("", &[("how", "dropped")], spool.dropped);
+        }
+        if let Some(usage) = self.database.usage {
+            page.single(
+                "captions_usage_waiting",
+                "gauge",
+                "Rows of usage that are in memory and nowhere else.",
+                usage.waiting,
+            );
+            page.family(
+                "captions_usage_ended_total",
+                "counter",
+                "Rows of usage that have left memory.",
+            );
+            page.sample("", &[("how", "written")], usage.written);
+            page.sample("", &[("how", "dropped")], usage.dropped);
         }
     }
 
