@@ -78,8 +78,6 @@ pub enum Operation {
     KeysRevoke,
     KeysUsed,
     KeysSpend,
-    UsageAdd,
-    UsageReport,
     AnswersRead,
     CacheGet,
     CachePut,
@@ -92,7 +90,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 34] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::Rewrite,
@@ -119,8 +117,6 @@ impl Operation {
         Self::KeysRevoke,
         Self::KeysUsed,
         Self::KeysSpend,
-        Self::UsageAdd,
-        Self::UsageReport,
         Self::AnswersRead,
         Self::CacheGet,
         Self::CachePut,
@@ -163,8 +159,6 @@ impl Operation {
             Self::KeysRevoke => "keys.revoke",
             Self::KeysUsed => "keys.used",
             Self::KeysSpend => "keys.spend",
-            Self::UsageAdd => "usage.add",
-            Self::UsageReport => "usage.report",
             Self::AnswersRead => "answers.read",
             Self::CacheGet => "cache.get",
             Self::CachePut => "cache.put",

@@ -98,7 +98,7 @@ impl UsageWriter {
     /// The sums of the tenant of `cx`, with all that was used at this process until now.
     pub async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         // What cannot be delivered now is not in it; the store itself is asked all the same.
-        drop(self.flush().await);
+        drop(self.flush(DELIVERY).await);
         self.0.store.report(cx, query, limit).await
     }
 
@@ -107,12 +107,13 @@ impl UsageWriter {
         loop {
             sleep(PAUSE).await;
             // What is not delivered is tried again.
-            drop(self.flush().await);
+            drop(self.flush(DELIVERY).await);
         }
     }
 
-    /// Delivers all that is there now. May be dropped at any moment; the error is of a batch that is kept.
-    pub async fn flush(&self) -> Result<(), StoreError> {
+    /// Delivers all that is there now, each batch within this time. May be dropped at any moment; the error is of a batch that
+    /// is kept.
+    pub async fn flush(&self, each: Duration) -> Result<(), StoreError> {
         let inner = &*self.0;
         let mut place = inner.under_way.lock().await;
         loop {
@@ -130,7 +131,7 @@ impl UsageWriter {
             let Some(under_way) = place.as_mut() else { return Ok(()) };
             let rows = under_way.batch.rows.len() as u64;
             inner.waiting.store(rows, Ordering::Relaxed);
-            match inner.store.add(&context(), &under_way.batch).await {
+            match inner.store.add(&context(each), &under_way.batch).await {
                 Ok(()) => {
                     inner.written.fetch_add(rows, Ordering::Relaxed);
                 }
@@ -159,13 +160,13 @@ fn is_refusal(error: &StoreError) -> bool {
     }
 }
 
-fn context() -> Context {
+fn context(time: Duration) -> Context {
     Context {
         tenant: TenantId::local(),
         request_id: "usage".into(),
         fresh_id: Uuid::now_v7(),
         now: OffsetDateTime::now_utc(),
-        deadline: (Instant::now() + DELIVERY).into_std(),
+        deadline: (Instant::now() + time).into_std(),
         attempts: Arc::new(Attempts::up_to(0)),
         class: Class::Batch,
         notes: Arc::default(),

@@ -226,7 +226,7 @@ impl Assembled {
         drop(tokio::time::timeout_at(until, self.known_keys.write_uses()).await);
         let until_flushed = until.max(tokio::time::Instant::now() + LAST_USAGE);
         if !matches!(
-            tokio::time::timeout_at(until_flushed, self.usage.flush()).await,
+            tokio::time::timeout_at(until_flushed, self.usage.flush(LAST_USAGE / 2)).await,
             Ok(Ok(()))
         ) {
             tracing::warn!(lost = ?self.usage.counts(), "usage could not be delivered at the end; it is in no report");
@@ -387,7 +387,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
 
 /// Usage on its way to this store.
 fn usage_writer(store: Arc<dyn UsageStore>, monitor: &Monitor, tasks: &Tasks) -> UsageWriter {
-    let usage = UsageWriter::new(Arc::new(Watched::new(store, monitor.clone())));
+    let usage = UsageWriter::new(store);
     let (delivered, counted) = (usage.clone(), usage.clone());
     tasks.spawn_endless("usage", async move { delivered.run().await });
     monitor.usage(move || counted.counts());

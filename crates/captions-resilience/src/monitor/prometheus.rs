@@ -46,7 +46,6 @@ const fn name(operation: Operation) -> &'static str {
         | Operation::KeysRevoke
         | Operation::KeysUsed
         | Operation::KeysSpend => "keys",
-        Operation::UsageAdd | Operation::UsageReport => "usage",
         Operation::CaptionsRead | Operation::CaptionsAmend | Operation::CaptionsErase | Operation::CaptionsOnce => {
             "captions"
         }

@@ -24,11 +24,10 @@ use captions_domain::{
     once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, Chunk, ChunkStream, Completion, Credit, Description, Expect,
-        Invalidations, KeyStore, LlmProvider, UsageStore, UserStore,
+        Invalidations, KeyStore, LlmProvider, UserStore,
     },
     prompt::Prompt,
     request::UserId,
-    usage::{Batch as UsageBatch, Group, Query},
     user::{Entry, Preferences, User},
 };
 use futures_util::StreamExt;
@@ -231,19 +230,6 @@ impl<P: KeyStore + ?Sized> KeyStore for Watched<P> {
     async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
         self.count(Operation::KeysSpend, done, self.inner.spend(cx, spend))
             .await
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl<P: UsageStore + ?Sized> UsageStore for Watched<P> {
-    async fn add(&self, cx: &Context, batch: &UsageBatch) -> Result<(), StoreError> {
-        self.count(Operation::UsageAdd, done, self.inner.add(cx, batch)).await
-    }
-
-    async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
-        let work = self.inner.report(cx, query, limit);
-        self.count(Operation::UsageReport, done, work).await
     }
 }
 

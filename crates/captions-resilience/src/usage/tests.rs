@@ -72,7 +72,7 @@ async fn what_the_store_does_not_take_is_delivered_again_as_it_was_and_what_came
     let (writer, given) = writer(&answers);
     asks(&writer, "a");
 
-    assert!(writer.flush().await.is_err());
+    assert!(writer.flush(DELIVERY).await.is_err());
     asks(&writer, "a");
     assert_eq!(writer.counts().waiting, 2);
     drop(tokio::time::timeout(Duration::from_millis(2500), writer.run()).await);
@@ -97,9 +97,9 @@ async fn a_delivery_that_is_dropped_midway_is_made_again_under_its_id() {
     let writer = UsageWriter::new(Arc::new(slow));
     asks(&writer, "a");
 
-    drop(tokio::time::timeout(Duration::from_millis(50), writer.flush()).await);
+    drop(tokio::time::timeout(Duration::from_millis(50), writer.flush(DELIVERY)).await);
     assert_eq!(writer.counts().waiting, 1);
-    writer.flush().await.unwrap();
+    writer.flush(DELIVERY).await.unwrap();
 
     let given = given.lock().unwrap();
     assert_eq!(given.len(), 2);
@@ -128,7 +128,7 @@ async fn what_the_store_refuses_for_good_is_given_up_in_the_end_and_holds_up_not
     *answers.lock().unwrap() = vec![Err(FaultKind::Internal); 60];
     let (writer, given) = writer(&answers);
     asks(&writer, "a");
-    assert!(writer.flush().await.is_err());
+    assert!(writer.flush(DELIVERY).await.is_err());
     asks(&writer, "b");
 
     drop(tokio::time::timeout(Duration::from_millis(61_500), writer.run()).await);
@@ -150,7 +150,7 @@ async fn memory_is_bounded_and_what_finds_no_room_is_counted() {
     }
     assert_eq!((writer.counts().waiting, writer.counts().dropped), (PLACES as u64, 3));
 
-    writer.flush().await.unwrap();
+    writer.flush(DELIVERY).await.unwrap();
 
     let given = given.lock().unwrap();
     assert_eq!(given.len(), PLACES / ROWS, "in batches of a bounded size");
