@@ -13,7 +13,7 @@ use captions_domain::{
     fault::{Fault, LlmError},
     limiter::Limiter,
     money::Currency,
-    ports::{KeyStore, Quota, UsageStore, UserStore},
+    ports::{CaptionStore, KeyStore, Quota, UsageStore, UserStore},
     prompt::Templates,
     usage::Tab,
 };
@@ -305,20 +305,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     } = writers?;
 
     let known_keys = keys::cached(keys, layers.as_ref(), &settings.auth, tasks);
-    let spool = Spool::before(
-        Arc::clone(&captions),
-        Arc::clone(&usage),
-        settings,
-        tables.current(),
-        tasks,
-    )
-    .await;
-    let captions = spool.captions(captions);
-    let usage = usage_writer(spool.usage(usage), &monitor, tasks);
-    if let Spool::Open(waiting) = &spool {
-        let waiting = Arc::clone(waiting);
-        monitor.spool(move || gauges::spool(waiting.counts()));
-    }
+    let (spool, captions, usage) = behind_the_spool(captions, usage, settings, &tables, tasks, &monitor).await;
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
     let captions = caches.history(captions);
     let counted = caches.clone();
@@ -385,13 +372,27 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
     })
 }
 
-/// Usage on its way to this store.
-fn usage_writer(store: Arc<dyn UsageStore>, monitor: &Monitor, tasks: &Tasks) -> UsageWriter {
-    let usage = UsageWriter::new(store);
+/// The history, and what is used, with the waiting room before them if there is one; usage is brought there from now on.
+async fn behind_the_spool(
+    captions: Arc<dyn CaptionStore>,
+    usage: Arc<dyn UsageStore>,
+    settings: &Settings,
+    tables: &Tables,
+    tasks: &Tasks,
+    monitor: &Monitor,
+) -> (Spool, Arc<dyn CaptionStore>, UsageWriter) {
+    let (bare, uncounted) = (Arc::clone(&captions), Arc::clone(&usage));
+    let spool = Spool::before(bare, uncounted, settings, tables.current(), tasks).await;
+    if let Spool::Open(waiting) = &spool {
+        let waiting = Arc::clone(waiting);
+        monitor.spool(move || gauges::spool(waiting.counts()));
+    }
+    let usage = UsageWriter::new(spool.usage(usage));
     let (delivered, counted) = (usage.clone(), usage.clone());
     tasks.spawn_endless("usage", async move { delivered.run().await });
     monitor.usage(move || counted.counts());
-    usage
+    let captions = spool.captions(captions);
+    (spool, captions, usage)
 }
 
 fn watch_process(monitor: &Monitor) {

@@ -1,5 +1,7 @@
 //! Usage in the tables `usage_sums` and `usage_batches`.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use captions_domain::{
     context::Context,
@@ -51,7 +53,7 @@ impl UsageStore for SqliteStore {
             let subject = user.map(|user| Extent::OfUser(user).digest(&row.place.tenant));
             Named {
                 row,
-                subject: subject.map(|digest| blake3::Hash::from_bytes(digest).to_hex().to_string()),
+                subject: subject.map(|digest| hex(&digest)),
             }
         });
         // WHERE true: else ON would be taken for a part of the join.
@@ -115,6 +117,14 @@ pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> 
     let remove = remove.bind(cx.tenant.as_str()).bind(user.as_str());
     store.execute_both(merge, remove).await?;
     Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn group_of(row: &SqliteRow) -> Result<Group, Error> {
