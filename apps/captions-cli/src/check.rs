@@ -68,7 +68,7 @@ fn tell(screen: &mut Screen<'_>, document: &CheckDocument) -> Result<(), Failure
     for line in preview(&document.fold.visible, &document.fold.hidden) {
         screen.result(&line)?;
     }
-    for verdict in &document.rules {
+    for verdict in &*document.rules {
         let (mark, sign) = match verdict.verdict {
             Standing::Ok => (Mark::Green, "  ok     "),
             Standing::Near => (Mark::Yellow, "  near   "),

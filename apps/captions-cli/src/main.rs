@@ -10,6 +10,10 @@ use captions_cli::{Process, Sink, run};
 use captions_wiring::settings::Sources;
 use console::Term;
 
+// A request makes and drops thousands of small texts, on whichever thread takes it up: docs/adr/0016.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Time that background work has to let go of its files after the command has ended.
 const GRACE: Duration = Duration::from_secs(2);
 

@@ -96,7 +96,7 @@ fn tell(screen: &mut Screen<'_>, document: &ScoreDocument) -> Result<(), Failure
             broken.value, broken.limit
         ))?;
     }
-    for part in &document.parts {
+    for part in &*document.parts {
         let mark = if part.fix.is_none() { Mark::Green } else { Mark::Yellow };
         let fix = part.fix.as_deref().map_or_else(String::new, |fix| format!(": {fix}"));
         screen.finding(

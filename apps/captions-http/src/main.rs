@@ -9,6 +9,10 @@ use std::{
 use captions_http::start::End;
 use clap::Parser;
 
+// A request makes and drops thousands of small texts, on whichever thread takes it up: docs/adr/0016.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit code of a server that was not let finish.
 const INTERRUPTED: i32 = 130;
 

@@ -1,6 +1,10 @@
 //! What every handler is given.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 use captions_domain::{
     budget::Budget,
@@ -17,9 +21,28 @@ use utoipa::ToSchema;
 
 use crate::{once::Once, replay::Streams, turns::Turns};
 
-/// The engine and how this server runs it. Clones share everything.
+/// What every layer and every handler has a clone of: several for each request, which share everything. One that is changed
+/// becomes a server of its own.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Server>);
+
+impl Deref for AppState {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl DerefMut for AppState {
+    fn deref_mut(&mut self) -> &mut Server {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// The engine and how this server runs it.
+#[derive(Clone)]
+pub struct Server {
     pub engine: Arc<Engine>,
     /// Where a user is read who is only shown. Who is to be changed is read from the engine's store.
     pub shown_users: Arc<dyn UserStore>,
@@ -56,7 +79,7 @@ pub struct AppState {
 impl AppState {
     /// A server of `engine` with no components to report and figures of its own.
     pub fn new(engine: Arc<Engine>, limits: Limits) -> Self {
-        Self {
+        Self(Arc::new(Server {
             shown_users: Arc::clone(&engine.users),
             engine,
             limits,
@@ -74,7 +97,7 @@ impl AppState {
             streams: Streams::default(),
             cors_origins: Vec::new(),
             once: Once::default(),
-        }
+        }))
     }
 }
 

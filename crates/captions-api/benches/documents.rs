@@ -31,7 +31,7 @@ fn answer(variants: usize) -> Answer {
     let text = "The loaves came out at six and the counter is full. Come by while they are warm. #Sourdough #Lisbon";
     Answer {
         id: Some(CaptionId(uuid::Uuid::nil())),
-        caption: Caption {
+        caption: std::sync::Arc::new(Caption {
             variants: vec![polish(&Draft::plain(text), &brief); variants],
             platform: Platform::Instagram,
             language: Language::default(),
@@ -45,7 +45,7 @@ fn answer(variants: usize) -> Answer {
             rules_as_of: "2026-11-23".into(),
             warnings: Vec::new(),
             additions: Vec::new(),
-        },
+        }),
         source: Source::Provider,
         attempts: 1,
         degraded: Vec::new(),

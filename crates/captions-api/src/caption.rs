@@ -1,6 +1,6 @@
 //! The document of a caption: what `POST /v1/captions`, the history and `--json` on the command line show.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     alt::AltSource,
@@ -46,7 +46,7 @@ pub struct CaptionDocument {
     #[schema(required)]
     pub score_version: String,
     #[schema(schema_with = crate::schema::parts)]
-    pub parts: Vec<Part>,
+    pub parts: Arc<[Part]>,
     #[serde(default)]
     #[schema(schema_with = crate::schema::untraced, required)]
     pub untraced: Vec<Place>,
@@ -70,7 +70,7 @@ pub struct CaptionDocument {
     /// Every rule that `text` was judged by; empty for captions from before there were reports.
     #[serde(default)]
     #[schema(schema_with = crate::schema::rules, required)]
-    pub rules: Vec<Verdict>,
+    pub rules: Arc<[Verdict]>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
     /// What the picture shows, for people who do not see it: at most 1000 code points, never the caption again. Null where
@@ -175,7 +175,7 @@ pub struct VariantDocument {
     #[schema(required)]
     pub score_version: String,
     #[schema(schema_with = crate::schema::parts)]
-    pub parts: Vec<Part>,
+    pub parts: Arc<[Part]>,
     #[serde(default)]
     #[schema(schema_with = crate::schema::untraced, required)]
     pub untraced: Vec<Place>,
@@ -186,7 +186,7 @@ pub struct VariantDocument {
     /// Every rule that `text` was judged by; empty for captions from before there were reports.
     #[serde(default)]
     #[schema(schema_with = crate::schema::rules, required)]
-    pub rules: Vec<Verdict>,
+    pub rules: Arc<[Verdict]>,
     /// What was changed by rule in the writer's text, in words.
     pub repairs: Vec<String>,
     /// What the picture shows, for people who do not see it: at most 1000 code points, never the caption again. Null where
@@ -314,7 +314,7 @@ impl CaptionDocument {
 
 impl VariantDocument {
     /// What stands at the top of a caption that has no variants, which the engine never makes: nothing to publish.
-    const fn none() -> Self {
+    fn none() -> Self {
         Self {
             angle: String::new(),
             caption: String::new(),
@@ -324,11 +324,11 @@ impl VariantDocument {
             raw_score: 0.0,
             percentile: None,
             score_version: String::new(),
-            parts: Vec::new(),
+            parts: Arc::default(),
             untraced: Vec::new(),
             publishable: false,
             violations: Vec::new(),
-            rules: Vec::new(),
+            rules: Arc::default(),
             repairs: Vec::new(),
             alt_text: None,
             alt_text_source: None,
@@ -348,11 +348,11 @@ impl From<&Variant> for VariantDocument {
             raw_score: variant.quality.raw_score,
             percentile: variant.quality.percentile,
             score_version: variant.quality.version.clone(),
-            parts: variant.quality.parts.clone(),
+            parts: Arc::clone(&variant.quality.parts),
             untraced: variant.quality.untraced.clone(),
             publishable: variant.publishable,
             violations: variant.violations.clone(),
-            rules: variant.report.rules.clone(),
+            rules: Arc::clone(&variant.report.rules),
             repairs: variant.repairs.clone(),
             alt_text: variant.alt_text.as_ref().map(|alt| alt.text.clone()),
             alt_text_source: variant.alt_text.as_ref().map(|alt| alt.source),

@@ -1,5 +1,7 @@
 //! A text that somebody has, and what the rules of its platform say about it: no model, no store.
 
+use std::sync::Arc;
+
 use captions_domain::{
     check::{Terms, Verdict, Violation, report_on},
     choice::{Platform, Profile},
@@ -112,7 +114,7 @@ pub struct CheckDocument {
     pub mentions: Vec<String>,
     pub fold: Fold,
     #[schema(schema_with = crate::schema::rules)]
-    pub rules: Vec<Verdict>,
+    pub rules: Arc<[Verdict]>,
     /// The text as LinkedIn's API takes it, its reserved signs escaped; for linkedin only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -2,7 +2,7 @@
 
 mod shapes;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     caption::{Degraded, Record, Usage, Variant, Warning},
@@ -182,7 +182,7 @@ pub struct RewriteDocument {
     /// 100 x the sum of value x weight over `parts`.
     pub raw_score: f64,
     #[schema(schema_with = crate::schema::parts)]
-    pub parts: Vec<Part>,
+    pub parts: Arc<[Part]>,
     /// False if a rule of the platform or of the request is broken.
     pub publishable: bool,
     #[schema(schema_with = crate::schema::violations)]
@@ -192,7 +192,7 @@ pub struct RewriteDocument {
     pub violations_before: Vec<Violation>,
     /// Every rule that `text` was judged by.
     #[schema(schema_with = crate::schema::rules)]
-    pub rules: Vec<Verdict>,
+    pub rules: Arc<[Verdict]>,
     /// What was changed by rule, in words.
     pub repairs: Vec<String>,
     /// Words of `caption`.
@@ -246,11 +246,11 @@ impl RewriteDocument {
             quality_before: done.before.quality.score,
             quality_score: after.quality.score,
             raw_score: after.quality.raw_score,
-            parts: after.quality.parts.clone(),
+            parts: Arc::clone(&after.quality.parts),
             publishable: after.publishable,
             violations: after.violations.clone(),
             violations_before: done.before.violations.clone(),
-            rules: after.report.rules.clone(),
+            rules: Arc::clone(&after.report.rules),
             repairs: after.repairs.clone(),
             word_count: after.word_count(),
             character_count: after.character_count(),

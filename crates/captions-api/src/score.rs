@@ -1,5 +1,7 @@
 //! A text that somebody has, and how good it is for what it is about: no model is asked and nothing is stored.
 
+use std::sync::Arc;
+
 use captions_domain::{
     brief::Brief,
     caption::Warning,
@@ -150,7 +152,7 @@ pub struct ScoreDocument {
     #[schema(schema_with = crate::schema::violations)]
     pub violations: Vec<Violation>,
     #[schema(schema_with = crate::schema::parts)]
-    pub parts: Vec<Part>,
+    pub parts: Arc<[Part]>,
     #[schema(schema_with = crate::schema::untraced)]
     pub untraced: Vec<Place>,
     #[schema(schema_with = crate::schema::platform)]
@@ -245,7 +247,7 @@ mod tests {
         assert!(document.publishable && document.violations.is_empty(), "{document:?}");
         assert_eq!(document.version, quality::VERSION);
         assert!(document.percentile.is_some());
-        let names: Vec<&str> = document.parts.iter().map(|part| part.name.as_str()).collect();
+        let names: Vec<&str> = document.parts.iter().map(|part| &*part.name).collect();
         assert_eq!(
             names,
             [

@@ -178,8 +178,12 @@ fn told(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize, String)> 
     // Most words are followed by a word, and hold no brackets that may stand for something.
     let [first, next @ ..] = words else { return None };
     let may_follow = |next: &str| {
-        let next = next.trim_start_matches(BRACKETS).to_lowercase();
-        next.starts_with(['.', '@']) || DOTS.iter().chain(ATS).any(|told| next.starts_with(told))
+        let next = next.trim_start_matches(BRACKETS);
+        let begins = |told: &&str| match next.get(..told.len()) {
+            Some(start) if start.is_ascii() => start.eq_ignore_ascii_case(told),
+            _ => next.to_lowercase().starts_with(told),
+        };
+        next.starts_with(['.', '@']) || DOTS.iter().chain(ATS).any(begins)
     };
     let first = skeleton.text(first);
     let is_plain = !first.contains(BRACKETS) && !first.ends_with('.');

@@ -7,9 +7,9 @@ use crate::{
     address,
     brief::Brief,
     choice::{ContentType, Platform},
-    facts, injection,
+    facts,
+    given::Given,
     lexicon::Tokens,
-    polish::given_text,
     reply::language,
     text,
 };
@@ -51,11 +51,16 @@ pub struct AltText {
 
 /// The writer's alt text, checked and mended; where there is none left of it, the beginning of the description. `None`
 /// where the platform takes none, or where it would only repeat the caption. `repairs` is told what was mended.
-pub fn alt_text(proposed: Option<&str>, brief: &Brief, caption: &str, repairs: &mut Vec<String>) -> Option<AltText> {
-    let limit = limit(brief)?;
+pub(crate) fn alt_text(
+    proposed: Option<&str>,
+    given: &Given<'_>,
+    caption: &str,
+    repairs: &mut Vec<String>,
+) -> Option<AltText> {
+    let limit = limit(given.brief)?;
     let tells_more = |text: &String| !text.is_empty() && !is_same_text(text, caption);
     let written = proposed.map(plain).filter(|text| !text.is_empty()).map(|written| {
-        let traced = traced_sentences(&written, brief);
+        let traced = traced_sentences(&written, given);
         if traced != written {
             repairs.push("removed from the alt text what the brief does not say".to_owned());
         }
@@ -67,10 +72,7 @@ pub fn alt_text(proposed: Option<&str>, brief: &Brief, caption: &str, repairs: &
     });
     let of = |source: AltSource| move |text: String| AltText { text, source };
     written.filter(tells_more).map(of(AltSource::Writer)).or_else(|| {
-        let first = cut(
-            &plain(injection::before(brief.description.as_str())),
-            limit.min(FROM_DESCRIPTION),
-        );
+        let first = cut(&plain(given.description), limit.min(FROM_DESCRIPTION));
         Some(first).filter(tells_more).map(of(AltSource::Description))
     })
 }
@@ -107,19 +109,16 @@ fn plain(text: &str) -> String {
 
 /// The sentences that name no number, address or name that the user did not give, and are in the language asked for. Of a picture that the writer looked at
 /// it may name what stands in it, but no link and no account: text in a picture is anybody's.
-fn traced_sentences(text: &str, brief: &Brief) -> String {
-    let is_seen = brief.image.is_some();
-    let given = given_text(brief);
-    let tokens = Tokens::of(&given);
-    let known = facts::Given::of(&tokens, &given);
+fn traced_sentences(text: &str, given: &Given<'_>) -> String {
+    let (brief, is_seen) = (given.brief, given.brief.image.is_some());
     let is_address = |piece: &str| text::has_url(piece) || piece.contains('@');
     let sentences = text::sentences(text).filter(|sentence| {
-        if !address::untraced(sentence, &given).is_empty()
-            || !language::switches(sentence, &brief.language, &given).is_empty()
+        if !address::untraced(sentence, &given.text).is_empty()
+            || !language::switches(sentence, &brief.language, &given.text).is_empty()
         {
             return false;
         }
-        let untraced = facts::in_tokens(&Tokens::of(sentence), sentence, &known, &brief.language);
+        let untraced = facts::in_tokens(&Tokens::of(sentence), sentence, &given.facts, &brief.language);
         untraced.iter().all(|piece| is_seen && !is_address(&piece.text))
     });
     sentences.collect::<Vec<_>>().join(" ")

@@ -3,7 +3,7 @@
 //! Layers, leases, coalescing and refreshing need a clock and tasks, so they live in `captions-resilience`; what they
 //! promise stands here. [`Uncached`] is the least that keeps the promise.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -27,7 +27,7 @@ pub struct Written {
     pub is_stored: bool,
     /// Never without variants, also when it is read back.
     #[serde(deserialize_with = "with_variants")]
-    pub caption: Caption,
+    pub caption: Arc<Caption>,
     /// Provider calls begun for it.
     pub attempts: u32,
     pub degraded: Vec<Degraded>,
@@ -44,12 +44,12 @@ fn provider() -> Source {
     Source::Provider
 }
 
-fn with_variants<'de, D: Deserializer<'de>>(input: D) -> Result<Caption, D::Error> {
+fn with_variants<'de, D: Deserializer<'de>>(input: D) -> Result<Arc<Caption>, D::Error> {
     let caption = Caption::deserialize(input)?;
     if caption.variants.is_empty() {
         return Err(D::Error::custom("a caption without variants"));
     }
-    Ok(caption)
+    Ok(Arc::new(caption))
 }
 
 /// Why a caption was not written, and what it took: everybody who waited for it is told.
@@ -174,7 +174,7 @@ mod tests {
         Written {
             id: CaptionId(Uuid::from_u128(7)),
             is_stored: true,
-            caption: Caption {
+            caption: Arc::new(Caption {
                 variants: vec![variant; variants],
                 platform: brief.platform,
                 language: brief.language,
@@ -188,7 +188,7 @@ mod tests {
                 rules_as_of: crate::platform::RULES_AS_OF.into(),
                 warnings: Vec::new(),
                 additions: Vec::new(),
-            },
+            }),
             attempts: 2,
             degraded: vec![Degraded::FallbackProvider],
             warnings: vec![Warning::new("not_stored", "why")],

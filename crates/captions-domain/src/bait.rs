@@ -86,7 +86,8 @@ const LEADS: [&str; 34] = [
 /// The sentences of `text` that are bait in its language: English, Spanish, Portuguese, French, German or Italian. In other
 /// languages none is known.
 pub fn find(text: &str, language: &Language) -> Vec<Place> {
-    if !LANGUAGES.contains_key(language.primary()) {
+    let phrases = LANGUAGES.get(language.primary());
+    if !phrases.is_some_and(|phrases| phrases.bait.may_stand_in(text)) {
         return Vec::new();
     }
     in_tokens(&Tokens::of(text), &sentences::spans(text), language)

@@ -1,6 +1,6 @@
 //! What people get: captions, who wrote them, and what went less well than it should.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -236,7 +236,7 @@ pub struct Caption {
 pub struct Answer {
     /// Its id in the history, if it stands there.
     pub id: Option<CaptionId>,
-    pub caption: Caption,
+    pub caption: Arc<Caption>,
     pub source: Source,
     /// Provider calls begun for this answer, by whichever request; 0 on a hit.
     pub attempts: u32,

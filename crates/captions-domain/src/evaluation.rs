@@ -57,7 +57,7 @@ fn parts(quality: &quality::Quality) -> Vec<Mean> {
     let parts = quality.parts.iter();
     parts
         .map(|part| Mean {
-            name: part.name.clone(),
+            name: part.name.clone().into_owned(),
             value: part.value,
         })
         .collect()

@@ -28,17 +28,11 @@ use crate::{
 
 /// The places in `caption` that nothing in the brief vouches for, in order.
 pub fn untraced(brief: &Brief, caption: &str) -> Vec<Place> {
-    let given = given_text(brief);
-    let tokens = Tokens::of(&given);
-    in_tokens(
-        &Tokens::of(caption),
-        caption,
-        &Given::of(&tokens, &given),
-        &brief.language,
-    )
+    let given = Given::of(&given_text(brief));
+    in_tokens(&Tokens::of(caption), caption, &given, &brief.language)
 }
 
-pub(crate) fn in_tokens(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, language: &Language) -> Vec<Place> {
+pub(crate) fn in_tokens(tokens: &Tokens<'_>, caption: &str, given: &Given, language: &Language) -> Vec<Place> {
     let mut found = Found {
         places: Vec::new(),
         taken: vec![false; caption.chars().count()],
@@ -55,15 +49,16 @@ pub(crate) fn in_tokens(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, l
 }
 
 /// What the user gave, in the forms in which it is looked up.
-pub(crate) struct Given<'a> {
+pub(crate) struct Given {
     numbers: Numbers,
     weekdays: HashSet<u64>,
     addresses: HashSet<String>,
-    words: HashSet<&'a str, FixedState>,
+    words: HashSet<String, FixedState>,
 }
 
-impl<'a> Given<'a> {
-    pub(crate) fn of(tokens: &'a Tokens<'_>, text: &str) -> Self {
+impl Given {
+    pub(crate) fn of(text: &str) -> Self {
+        let tokens = &Tokens::of(text);
         let mut numbers = Numbers::of(text);
         let mut weekdays = HashSet::new();
         for word in words::read(tokens, &DICTIONARY.all) {
@@ -82,7 +77,11 @@ impl<'a> Given<'a> {
                 .into_iter()
                 .map(|address| canonical(address.text))
                 .collect(),
-            words: tokens.all.iter().map(|token| without_genitive(&token.word)).collect(),
+            words: tokens
+                .all
+                .iter()
+                .map(|token| without_genitive(&token.word).to_owned())
+                .collect(),
         }
     }
 }
@@ -149,7 +148,7 @@ fn canonical(address: &str) -> String {
     bare.trim_start_matches("www.").trim_end_matches('/').to_owned()
 }
 
-fn strange_addresses(caption: &str, given: &Given<'_>, found: &mut Found) {
+fn strange_addresses(caption: &str, given: &Given, found: &mut Found) {
     for address in addresses(caption) {
         if given.addresses.contains(&canonical(address.text)) {
             found.take(address.start, address.end);
@@ -159,7 +158,7 @@ fn strange_addresses(caption: &str, given: &Given<'_>, found: &mut Found) {
     }
 }
 
-fn strange_numbers(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, found: &mut Found) {
+fn strange_numbers(tokens: &Tokens<'_>, caption: &str, given: &Given, found: &mut Found) {
     let all = numbers::read(caption);
     let is_given = |number: &Number| {
         given.numbers.vouches_for(number)
@@ -190,7 +189,7 @@ fn strange_numbers(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, found:
 }
 
 /// "12 May" where "12/05" was given.
-fn is_given_day(tokens: &Tokens<'_>, number: &Number, given: &Given<'_>) -> bool {
+fn is_given_day(tokens: &Tokens<'_>, number: &Number, given: &Given) -> bool {
     let is_month = |at: usize| {
         let mut words = tokens
             .all
@@ -212,7 +211,7 @@ fn has_letters(token: &Token) -> bool {
 }
 
 /// Numbers, months and days of the week in words of the caption's language.
-fn strange_words(tokens: &Tokens<'_>, caption: &str, given: &Given<'_>, language: &Language, found: &mut Found) {
+fn strange_words(tokens: &Tokens<'_>, caption: &str, given: &Given, language: &Language, found: &mut Found) {
     let Some(dictionary) = DICTIONARY.of(language.primary()) else {
         return;
     };
@@ -266,7 +265,7 @@ const INFLECTING: [&str; 19] = [
 ];
 
 /// Words with a capital inside a sentence. Neighbours make one name.
-fn strange_names(tokens: &Tokens<'_>, given: &Given<'_>, language: &Language, found: &mut Found) {
+fn strange_names(tokens: &Tokens<'_>, given: &Given, language: &Language, found: &mut Found) {
     let inflects = INFLECTING.contains(&language.primary());
     let is_given = |at: usize, word: &str| {
         let bare = without_genitive(word);

@@ -6,16 +6,17 @@
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::candidate::Ground;
 pub use self::{
     candidate::Tier,
     lists::{denylist_as_of, is_denied},
     source::Origin,
 };
 use self::{
-    candidate::{Candidate, Collector},
+    candidate::{Candidate, Collector, Ranked},
     source::Sources,
 };
-use crate::{brief::Brief, caption::Warning, injection, phrases::Words};
+use crate::{brief::Brief, caption::Warning, given::Given, injection, phrases::Words};
 
 mod candidate;
 mod lists;
@@ -54,32 +55,40 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
 /// of description and caption. Of five at most three are niche and one is broad, as long as there are others.
 pub fn pick(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<Tag> {
     let words = Words::of(&brief.language);
-    let sources = Sources::of(brief, caption, &words);
-    // What speaks to the model is about no post.
-    let mut known = words.stems(injection::before(brief.description.as_str()));
-    let wishes = brief.keywords.iter().chain(&brief.required);
-    known.extend(wishes.flat_map(|keyword| words.stems(keyword.as_str())));
-    let collector = Collector {
-        words: &words,
+    let description = injection::before(brief.description.as_str());
+    from_ground(
+        &Ground::of(brief, description, &words),
         brief,
-        sources: &sources,
-        known,
-        shouts: spelling::shouts(brief.description.as_str()),
-    };
+        &words,
+        caption,
+        proposed,
+    )
+}
 
-    let mut chosen: Vec<Candidate> = Vec::new();
-    for tag in collector.branded() {
-        if !chosen.iter().any(|other| tag.folded == other.folded) {
-            chosen.push(tag);
-        }
-    }
-    let mut candidates = collector.proposed(proposed);
-    candidates.extend(collector.keywords());
-    candidates.extend(collector.phrases());
-    candidates.retain(|candidate| candidate.is_usable(brief));
+/// The same for a brief that has been taken apart.
+pub(crate) fn pick_given(given: &Given<'_>, caption: &str, proposed: &[String]) -> Vec<Tag> {
+    from_ground(&given.tags, given.brief, &given.words, caption, proposed)
+}
+
+fn from_ground(ground: &Ground<'_>, brief: &Brief, words: &Words, caption: &str, proposed: &[String]) -> Vec<Tag> {
+    let collector = Collector {
+        words,
+        ground,
+        sources: Sources::of(&ground.fields, caption, words),
+        spelling: ground.spelling,
+    };
+    let [proposed, phrases] = [collector.proposed(proposed), collector.phrases()].map(|mut written| {
+        written.retain(|candidate| candidate.is_usable(brief));
+        written
+    });
+    let mut candidates: Vec<Ranked<'_>> = proposed.iter().map(Candidate::ranked).collect();
+    candidates.extend(ground.keywords.iter().map(Candidate::ranked));
+    candidates.extend(collector.said());
+    candidates.extend(phrases.iter().map(Candidate::ranked));
     candidates.sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
     candidates.truncate(MAX_COMPARED);
 
+    let mut chosen: Vec<Ranked<'_>> = ground.branded.iter().map(Candidate::ranked).collect();
     chosen.truncate(brief.hashtag_count);
     choose(
         &mut chosen,
@@ -90,11 +99,11 @@ pub fn pick(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<Tag> {
     choose(&mut chosen, &mut candidates, brief.hashtag_count, Mix::ANY);
     chosen
         .into_iter()
-        .map(|candidate| Tag {
+        .map(|Ranked { candidate, relevance }| Tag {
             tag: format!("#{}", candidate.body),
             tier: candidate.tier,
-            relevance: candidate.relevance,
-            source: candidate.source,
+            relevance,
+            source: candidate.source.clone(),
         })
         .collect()
 }
@@ -129,36 +138,40 @@ impl Mix {
         }
     }
 
-    fn allows(self, tier: Tier, chosen: &[Candidate]) -> bool {
+    fn allows(self, tier: Tier, chosen: &[Ranked<'_>]) -> bool {
         let most = match tier {
             Tier::Niche => self.niche,
             Tier::Broad => self.broad,
             Tier::Mid | Tier::Branded => return true,
         };
-        chosen.iter().filter(|other| other.tier == tier).count() < most
+        chosen.iter().filter(|other| other.candidate.tier == tier).count() < most
     }
 }
 
 /// Takes the best candidate that the mix allows, again and again; each turn uses one up.
-fn choose(chosen: &mut Vec<Candidate>, candidates: &mut Vec<Candidate>, count: usize, mix: Mix) {
-    candidates.retain(|candidate| !chosen.iter().any(|other| candidate.is_duplicate_of(other)));
+fn choose<'c>(chosen: &mut Vec<Ranked<'c>>, candidates: &mut Vec<Ranked<'c>>, count: usize, mix: Mix) {
+    candidates.retain(|one| {
+        !chosen
+            .iter()
+            .any(|other| one.candidate.is_duplicate_of(other.candidate))
+    });
     while chosen.len() < count {
         // What is like a chosen tag is worth less: five tags should say five things.
-        let worth = |candidate: &Candidate| {
-            let likeness = chosen.iter().map(|other| candidate.likeness(other));
-            candidate.relevance - LIKENESS * likeness.fold(0.0, f64::max)
+        let worth = |one: &Ranked<'_>| {
+            let likeness = chosen.iter().map(|other| one.candidate.likeness(other.candidate));
+            one.relevance - LIKENESS * likeness.fold(0.0, f64::max)
         };
         let best = candidates
             .iter()
             .enumerate()
-            .filter(|(_, candidate)| mix.allows(candidate.tier, chosen))
-            .map(|(index, candidate)| (index, worth(candidate)))
+            .filter(|(_, one)| mix.allows(one.candidate.tier, chosen))
+            .map(|(index, one)| (index, worth(one)))
             // Better one tag less than one that only repeats the others.
             .filter(|(_, worth)| *worth > LEAST_WORTH)
             .max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i)));
         let Some((best, _)) = best else { break };
         let best = candidates.remove(best);
-        candidates.retain(|candidate| !candidate.is_duplicate_of(&best));
+        candidates.retain(|one| !one.candidate.is_duplicate_of(best.candidate));
         chosen.push(best);
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use aho_corasick::AhoCorasick;
 use foldhash::fast::FixedState;
 
 use crate::text::{Place, is_tag_char};
@@ -222,6 +223,8 @@ impl Step {
 #[derive(Debug)]
 pub(crate) struct Lexicon<T> {
     phrases: Vec<(Vec<Step>, T)>,
+    /// Finds the letters of any phrase's longest word: a text without them holds none. `None` where a phrase has no word.
+    any: Option<AhoCorasick>,
     /// The phrases by their first word; those that begin otherwise stand apart.
     by_word: HashMap<String, Vec<usize>, FixedState>,
     others: Vec<usize>,
@@ -233,6 +236,7 @@ impl<T> Lexicon<T> {
     pub(crate) fn of<'a>(entries: impl Iterator<Item = (&'a str, T)>) -> Self {
         let mut lexicon = Self {
             phrases: Vec::new(),
+            any: None,
             by_word: HashMap::default(),
             others: Vec::new(),
         };
@@ -261,7 +265,14 @@ impl<T> Lexicon<T> {
             }
             lexicon.phrases.push((steps, meaning));
         }
+        let words: Option<Vec<&[String]>> = lexicon.phrases.iter().map(|(steps, _)| longest_word(steps)).collect();
+        lexicon.any = words.and_then(|words| AhoCorasick::new(words.concat()).ok());
         lexicon
+    }
+
+    /// False if no phrase stands in the text, as one look at its letters tells of most texts.
+    pub(crate) fn may_stand_in(&self, text: &str) -> bool {
+        self.any.as_ref().is_none_or(|any| any.is_match(&folded(text)))
     }
 
     /// How many phrases it has.
@@ -299,6 +310,16 @@ impl<T> Lexicon<T> {
         }
         found
     }
+}
+
+/// Of the steps that are words, the one whose shortest form is longest, in all its forms.
+fn longest_word(steps: &[Step]) -> Option<&[String]> {
+    let words = steps.iter().filter_map(|step| match step {
+        Step::Word(words) => Some(words.as_slice()),
+        Step::Start(start) => Some(std::slice::from_ref(start)),
+        Step::Answer | Step::Emoji | Step::Gap => None,
+    });
+    words.max_by_key(|words| words.iter().map(String::len).min())
 }
 
 /// How many tokens the steps take at the beginning of these; `None` if they do not fit.
@@ -357,6 +378,17 @@ mod tests {
     #[case("the result ?", "The result?", &["The result?"])]
     fn phrases_are_found_as_whole_words(#[case] phrase: &str, #[case] text: &str, #[case] expected: &[&str]) {
         assert_eq!(found(phrase, text), expected);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_that_holds_a_phrase_may_hold_one(text in "(like|LIKE|this|’|'|it|if|must|-|have|here|s| |\n|😍|YES|elevate){0,12}") {
+            let phrases = ["like … if", "must-have", "here's it", "elevat*", "this <answer>", "it|if have"];
+            let lexicon = Lexicon::of(phrases.into_iter().map(|phrase| (phrase, ())));
+            if !lexicon.find(&Tokens::of(&text)).is_empty() {
+                proptest::prop_assert!(lexicon.may_stand_in(&text), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod engine;
 pub mod evaluation;
 pub mod facts;
 pub mod fault;
+mod given;
 pub mod hashtags;
 pub mod history;
 pub mod image;

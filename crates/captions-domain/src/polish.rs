@@ -17,6 +17,7 @@ use crate::{
     check,
     choice::Emoji,
     context::{Notes, Part},
+    given::Given,
     hashtags, quality,
     reply::{self, Draft, language},
     request::Language,
@@ -30,11 +31,17 @@ const MAX_SIGNS: usize = 80;
 
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
-    polish_noting(draft, brief, &Notes::default())
+    polish_given(draft, &Given::of(brief), &Notes::default())
 }
 
-/// The same, with notes of where the time went.
-pub(crate) fn polish_noting(draft: &Draft, brief: &Brief, notes: &Notes) -> Variant {
+/// The same for all drafts of an answer, with notes of where the time went.
+pub fn polish_all(drafts: &[Draft], brief: &Brief, notes: &Notes) -> Vec<Variant> {
+    let given = Given::of(brief);
+    drafts.iter().map(|draft| polish_given(draft, &given, notes)).collect()
+}
+
+fn polish_given(draft: &Draft, given: &Given<'_>, notes: &Notes) -> Variant {
+    let brief = given.brief;
     let mut repairs: Vec<String> = draft.repairs.iter().map(|repair| (*repair).to_owned()).collect();
     let mut proposed: Vec<String> = draft.hashtags.iter().map(|proposed| proposed.tag.clone()).collect();
     let mut caption = clean(&draft.text());
@@ -55,14 +62,13 @@ pub(crate) fn polish_noting(draft: &Draft, brief: &Brief, notes: &Notes) -> Vari
     let (untagged, tags) = without_hashtags(&caption);
     proposed.extend(tags);
     mend("moved hashtags out of the text", &mut caption, untagged);
-    let given = given_text(brief);
-    let traced = without_untraced(&caption, &given);
+    let traced = without_untraced(&caption, &given.text);
     mend(
         "removed a link, @mention, e-mail address or number that the brief does not name",
         &mut caption,
         traced,
     );
-    let kept = without_switches(&caption, &brief.language, &given);
+    let kept = without_switches(&caption, &brief.language, &given.text);
     mend(
         "removed a sentence in another language than asked for",
         &mut caption,
@@ -96,7 +102,7 @@ pub(crate) fn polish_noting(draft: &Draft, brief: &Brief, notes: &Notes) -> Vari
     mend("dropped sentences beyond the wished length", &mut caption, fitted);
 
     proposed.truncate(MAX_PROPOSED);
-    let mut details = notes.measure(Part::Hashtags, || hashtags::pick(brief, &caption, &proposed));
+    let mut details = notes.measure(Part::Hashtags, || hashtags::pick_given(given, &caption, &proposed));
     let mut tags: Vec<String> = details.iter().map(|tag| tag.tag.clone()).collect();
     // A number such as "#1" in the text counts as a tag where platforms count.
     tags.truncate(
@@ -117,11 +123,11 @@ pub(crate) fn polish_noting(draft: &Draft, brief: &Brief, notes: &Notes) -> Vari
 
     details.truncate(tags.len());
 
-    let alt_text = alt::alt_text(draft.alt_text.as_deref(), brief, &caption, &mut repairs);
+    let alt_text = alt::alt_text(draft.alt_text.as_deref(), given, &caption, &mut repairs);
 
-    let variant = notes.measure(Part::Score, || judged(caption, tags, brief));
+    let variant = notes.measure(Part::Score, || judged(caption, tags, given));
     Variant {
-        angle: angle(&draft.angle, &given),
+        angle: angle(&draft.angle, &given.text),
         repairs,
         report: match &alt_text {
             Some(alt) => variant.report.with_alt_text(&alt.text, &brief.rules()),
@@ -134,16 +140,16 @@ pub(crate) fn polish_noting(draft: &Draft, brief: &Brief, notes: &Notes) -> Vari
 }
 
 /// A caption as it stands, checked and scored.
-pub(crate) fn judged(caption: String, hashtags: Vec<String>, brief: &Brief) -> Variant {
+pub(crate) fn judged(caption: String, hashtags: Vec<String>, given: &Given<'_>) -> Variant {
     let text = Variant::published(&caption, &hashtags);
-    judged_as(text, caption, hashtags, brief)
+    judged_as(text, caption, hashtags, given)
 }
 
 /// The same for a text that is not laid out as captions are published.
-pub(crate) fn judged_as(text: String, caption: String, hashtags: Vec<String>, brief: &Brief) -> Variant {
-    let report = check::report(&text, brief);
+pub(crate) fn judged_as(text: String, caption: String, hashtags: Vec<String>, given: &Given<'_>) -> Variant {
+    let report = check::report(&text, given.brief);
     let violations = report.violations();
-    let quality = quality::score(brief, &caption, &hashtags, &violations);
+    let quality = quality::score_given(given, &caption, &text, &violations);
     Variant {
         angle: String::new(),
         publishable: report.publishable,
@@ -162,9 +168,34 @@ pub(crate) fn judged_as(text: String, caption: String, hashtags: Vec<String>, br
 /// Removes what nobody sees and what only layout made: zero-width spaces, soft hyphens, byte-order marks, control
 /// characters, trailing spaces, more than one blank line. Joiners and direction marks stay: emoji and scripts need them.
 pub(crate) fn clean(text: &str) -> String {
+    let visible = if is_visible(text) { text } else { &visible(text) };
+    let mut lines: Vec<&str> = Vec::new();
+    for line in visible.lines().map(str::trim_end) {
+        if line.is_empty() && lines.last().is_none_or(|last| last.is_empty()) {
+            continue;
+        }
+        lines.push(line);
+    }
+    lines.join("\n").trim().to_owned()
+}
+
+/// True if each character of the text is a sign of its own that anybody sees, and no row of them is long: most texts.
+fn is_visible(text: &str) -> bool {
+    let mut signs = 0;
+    text.chars().all(|c| {
+        signs = if c.is_alphanumeric() { 0 } else { signs + 1 };
+        // ASCII, the letters of western Europe, and the usual dashes, quotes and dots.
+        let is_one =
+            matches!(c, '\n' | ' '..='~' | '\u{A1}'..='\u{AC}' | '\u{AE}'..='\u{17F}' | '\u{2010}'..='\u{2026}' | '€');
+        is_one && signs <= MAX_SIGNS
+    })
+}
+
+/// Without what nobody sees, and with a space for each tab.
+fn visible(text: &str) -> String {
     let mut signs = 0;
     let text = text::without_invisible(&text.replace("\r\n", "\n").replace('\t', " "));
-    let visible: String = text::clusters(&text)
+    text::clusters(&text)
         .filter(|cluster| *cluster == "\n" || !cluster.starts_with(char::is_control))
         .filter(|cluster| {
             signs = match cluster.chars().count() {
@@ -174,15 +205,7 @@ pub(crate) fn clean(text: &str) -> String {
             };
             signs <= MAX_SIGNS
         })
-        .collect();
-    let mut lines: Vec<&str> = Vec::new();
-    for line in visible.lines().map(str::trim_end) {
-        if line.is_empty() && lines.last().is_none_or(|last| last.is_empty()) {
-            continue;
-        }
-        lines.push(line);
-    }
-    lines.join("\n").trim().to_owned()
+        .collect()
 }
 
 /// True if no rule is broken but wishes of the request or the preferences, no address is there that nobody gave, and

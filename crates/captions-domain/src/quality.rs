@@ -16,14 +16,18 @@ mod readability;
 mod reading;
 mod tags;
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 pub use self::percentile::YARDSTICK;
+pub(crate) use self::reading::keys;
 use self::{curve::round, reading::Reading};
 use crate::{
     brief::Brief,
     caption::Variant,
     check::Violation,
+    given::Given,
     text::{self, Place},
 };
 
@@ -39,7 +43,7 @@ pub struct Quality {
     /// 100 x the sum of value x weight over the parts, as it is: with up to five decimals.
     pub raw_score: f64,
     /// The weights sum to 1.
-    pub parts: Vec<Part>,
+    pub parts: Arc<[Part]>,
     /// How many of 100 captions that people wrote have a lower raw score. Derived from the mean and the deviation that were
     /// measured for a rubric of this kind, not counted; `None` in scores of before there were percentiles.
     pub percentile: Option<u8>,
@@ -53,12 +57,12 @@ pub struct Quality {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Part {
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// 0-1.
     pub value: f64,
     pub weight: f64,
     /// What it rests on: `platform`, `measured 2017-2019 panel`, `published`, `judgement`, several joined by commas.
-    pub evidence: String,
+    pub evidence: Cow<'static, str>,
     /// What in the published text costs points.
     pub spans: Vec<Place>,
     /// What would raise it most, in words; `None` if nothing is missing.
@@ -96,7 +100,12 @@ impl Finding {
 /// published text breaks.
 pub fn score(brief: &Brief, caption: &str, tags: &[String], violations: &[Violation]) -> Quality {
     let text = Variant::published(caption, tags);
-    judge(&Reading::of(brief, caption, &text, violations))
+    score_given(&Given::of(brief), caption, &text, violations)
+}
+
+/// The same against a brief that has been taken apart. `text` is the caption as it would be published.
+pub(crate) fn score_given(given: &Given<'_>, caption: &str, text: &str, violations: &[Violation]) -> Quality {
+    judge(&Reading::of(given, caption, text, violations))
 }
 
 /// Which wishes of a brief somebody made. The others are defaults, which a text that was written without them need not meet.
@@ -116,7 +125,8 @@ impl Wished {
 
 /// Scores a text that somebody has, as it would be published. The hashtags at its end are no part of its caption.
 pub fn score_text(brief: &Brief, text: &str, wished: Wished, violations: &[Violation]) -> Quality {
-    let mut reading = Reading::of(brief, without_tags_at_end(text), text, violations);
+    let given = Given::of(brief);
+    let mut reading = Reading::of(&given, without_tags_at_end(text), text, violations);
     reading.wished = wished;
     judge(&reading)
 }
@@ -173,19 +183,19 @@ fn judge(reading: &Reading<'_>) -> Quality {
     Quality {
         score: round(capped, 10.0),
         raw_score,
-        parts,
+        parts: parts.into(),
         percentile: Some(percentile::of(raw_score)),
         untraced: reading.untraced.clone(),
         version: VERSION.to_owned(),
     }
 }
 
-fn part(name: &str, weight: f64, evidence: &str, finding: Finding) -> Part {
+fn part(name: &'static str, weight: f64, evidence: &'static str, finding: Finding) -> Part {
     Part {
-        name: name.to_owned(),
+        name: name.into(),
         value: finding.value,
         weight,
-        evidence: evidence.to_owned(),
+        evidence: evidence.into(),
         spans: finding.spans,
         fix: finding.fix,
     }

@@ -115,7 +115,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<Draft>, LlmError> {
     };
     let is_caption = |draft: &Draft| {
         let text = draft.text();
-        is_written(&text) && !holds_form(&polish::plain(&text))
+        is_written(&text) && !(forms::may_hold_form(&text) && holds_form(&polish::plain(&text)))
     };
     let drafts: Vec<_> = found.into_iter().filter(is_caption).collect();
     if drafts.is_empty() {

@@ -489,8 +489,18 @@ impl Policy {
         let answer = match until {
             None => call().await,
             Some(until) => {
-                let Ok(answer) = timeout_at(until, call()).await else {
-                    held.cut(slowness(limit, until - begun));
+                let mut call = pin!(call());
+                let mut answer = timeout_at(until, call.as_mut()).await;
+                let mut verdict = slowness(limit, until - begun);
+                if answer.is_err()
+                    && let Some(more) = taken_by_us(until - begun, Instant::now() - until)
+                {
+                    let until = earlier(Instant::now().checked_add(more), deadline).unwrap_or(until);
+                    answer = timeout_at(until, call).await;
+                    verdict = Verdict::Neutral;
+                }
+                let Ok(answer) = answer else {
+                    held.cut(verdict);
                     return Err(Miss::Failed(Fault::new(FaultKind::Timeout).into()));
                 };
                 answer
@@ -552,6 +562,13 @@ fn slowness(limit: Option<Duration>, given: Duration) -> Verdict {
         Some(limit) if given.saturating_mul(2) >= limit => Verdict::Sick,
         Some(_) | None => Verdict::Neutral,
     }
+}
+
+/// The time that we have taken from an attempt ourselves, if it is much: its limit of `given` was noticed `late`, because this
+/// process had no time to look. By then the answer may lie unread, so it gets that time back, at most once as much as it
+/// had; and if none comes, that tells nothing of the other side. Else a machine that is busy would shut off all that is well.
+fn taken_by_us(given: Duration, late: Duration) -> Option<Duration> {
+    (late.saturating_mul(5) >= given).then(|| late.min(given))
 }
 
 fn expired<E>(deadline: Option<Instant>, now: Instant) -> Result<(), Miss<E>> {

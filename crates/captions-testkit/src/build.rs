@@ -169,7 +169,8 @@ pub fn quality() -> Quality {
                 spans: Vec::new(),
                 fix: None,
             },
-        ],
+        ]
+        .into(),
         percentile: Some(17),
         untraced: vec![Place {
             text: "breakfast 🥖".into(),
@@ -248,7 +249,8 @@ pub fn caption_full() -> Caption {
                 }],
                 source: "a \"reference\"".into(),
                 as_of: Some("2026-01-01".into()),
-            }],
+            }]
+            .into(),
             publishable: false,
         },
         repairs: vec!["removed a label 🏷️".into()],

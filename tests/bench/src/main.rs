@@ -32,6 +32,11 @@ use crate::{
     scenario::PARTS,
 };
 
+// A request makes and drops thousands of small texts, on whichever thread takes it up: docs/adr/0016. The same for all that is
+// compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the HTTP API against the least that its job can cost.
 #[derive(Parser)]
 struct Args {

@@ -16,7 +16,7 @@ use crate::screen::Sink;
 
 fn part(name: &str, value: f64, weight: f64, fix: Option<&str>) -> Part {
     Part {
-        name: name.to_owned(),
+        name: name.to_owned().into(),
         value,
         weight,
         fix: fix.map(str::to_owned),
@@ -38,7 +38,8 @@ fn variant(caption: &str, score: f64) -> Variant {
                 part("readability", 0.9, 0.12, Some("shorten the second sentence")),
                 part("hook", 0.5, 0.18, Some("begin with what one sees")),
                 part("format", 0.0, 0.07, None),
-            ],
+            ]
+            .into(),
             ..Quality::default()
         },
         publishable: true,
@@ -53,7 +54,7 @@ fn variant(caption: &str, score: f64) -> Variant {
 fn answer(variants: Vec<Variant>) -> Answer {
     Answer {
         id: Some(CaptionId(Uuid::nil())),
-        caption: Caption {
+        caption: std::sync::Arc::new(Caption {
             variants,
             platform: captions_domain::choice::Platform::Instagram,
             language: Language::default(),
@@ -79,7 +80,7 @@ fn answer(variants: Vec<Variant>) -> Answer {
             rules_as_of: "2026-01-01".to_owned(),
             warnings: Vec::new(),
             additions: Vec::new(),
-        },
+        }),
         source: Source::Provider,
         attempts: 1,
         degraded: Vec::new(),
@@ -165,5 +166,5 @@ fn warnings_and_degradations_are_told() {
 #[case::not_what_has_no_fix(&[part("a", 0.0, 0.9, None), part("b", 0.9, 0.1, Some("y"))], Some("b"))]
 #[case::nothing_to_mend(&[part("a", 1.0, 1.0, None)], None)]
 fn the_weakest_part_is(#[case] parts: &[Part], #[case] name: Option<&str>) {
-    assert_eq!(weakest(parts).map(|(part, _)| part.name.as_str()), name);
+    assert_eq!(weakest(parts).map(|(part, _)| &*part.name), name);
 }

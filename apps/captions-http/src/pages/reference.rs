@@ -29,7 +29,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| body(&crate::openapi()));
     responses((status = 200, description = "The document", body = Object), Explaining)
 )]
 pub(crate) async fn document(State(state): State<AppState>) -> Response {
-    let document = if state.keys.is_some_and(|keys| keys.required) {
+    let document = if state.keys.as_ref().is_some_and(|keys| keys.required) {
         &DOCUMENT
     } else {
         &DOCUMENT_WITHOUT_KEYS

@@ -45,7 +45,8 @@ fn variant(text: &str, score: f64) -> Variant {
                 evidence: "judgement".into(),
                 spans: vec![warm()],
                 fix: Some("start with the cat".into()),
-            }],
+            }]
+            .into(),
             percentile: Some(2),
             untraced: vec![warm()],
             version: "2".into(),
@@ -72,7 +73,8 @@ fn variant(text: &str, score: f64) -> Variant {
                 }],
                 source: "request".into(),
                 as_of: None,
-            }],
+            }]
+            .into(),
             publishable: false,
         },
         repairs: vec!["removed a hashtag from the text".into()],
@@ -122,7 +124,7 @@ fn caption() -> Caption {
 fn answer() -> Answer {
     Answer {
         id: Some(ID.parse().unwrap()),
-        caption: caption(),
+        caption: caption().into(),
         source: Source::Provider,
         attempts: 2,
         degraded: vec![Degraded::FallbackProvider],
@@ -273,7 +275,7 @@ fn a_stored_caption_shows_what_it_was_asked_for_and_no_processing_time() {
 #[test]
 fn what_no_model_wrote_is_not_called_generated_by_one() {
     let mut answer = answer();
-    answer.caption.grade = "template".into();
+    Arc::make_mut(&mut answer.caption).grade = "template".into();
 
     assert!(!CaptionDocument::of_answer(&answer, "r-1", Duration::ZERO).ai_generated);
 }

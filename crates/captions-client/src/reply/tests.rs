@@ -53,7 +53,7 @@ fn an_element_that_cannot_do_without_goes_as_a_whole() {
 
     let reply = reply::<CheckDocument>(&document).unwrap();
 
-    let rules: Vec<&str> = reply.document.rules.iter().map(|rule| rule.rule.as_str()).collect();
+    let rules: Vec<&str> = reply.document.rules.iter().map(|rule| &*rule.rule).collect();
     assert_eq!(rules, ["three"]);
     assert!(
         reply.unknown.iter().all(|path| path == "/rules/0"),

@@ -18,7 +18,7 @@ fn brief(description: &str) -> Brief {
 /// The text, who says it, and how many repairs there were.
 fn told(proposed: Option<&str>, brief: &Brief, caption: &str) -> (Option<String>, Option<AltSource>, usize) {
     let mut repairs = Vec::new();
-    let alt = alt_text(proposed, brief, caption, &mut repairs);
+    let alt = alt_text(proposed, &Given::of(brief), caption, &mut repairs);
     let source = alt.as_ref().map(|alt| alt.source);
     (alt.map(|alt| alt.text), source, repairs.len())
 }

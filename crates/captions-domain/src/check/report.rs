@@ -1,5 +1,7 @@
 //! The compliance report: every rule that a text is judged by, with what it has, what is allowed, where, and since when.
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -96,28 +98,28 @@ pub struct Verdict {
     /// Stable name: `not_empty`, `length`, `length_in_utf16`, `own_length`, `forbidden_characters`, `hashtags`,
     /// `mentions`, `links`, `engagement_bait`, `fold`, `alt_text`, `avoided_words`, `required_words`, `emoji`,
     /// `disclosure`.
-    pub rule: String,
+    pub rule: Cow<'static, str>,
     /// What the text has.
     pub value: String,
     /// What is allowed.
     pub limit: String,
     /// What value and limit count.
-    pub unit: String,
+    pub unit: Cow<'static, str>,
     pub verdict: Standing,
     /// False for advice.
     pub hard: bool,
     /// What breaks the rule, in the published text; the first 100 places.
     pub spans: Vec<Place>,
     /// Where the rule is from; `request` for a wish.
-    pub source: String,
+    pub source: Cow<'static, str>,
     /// The day of the source; a wish has none.
-    pub as_of: Option<String>,
+    pub as_of: Option<Cow<'static, str>>,
 }
 
 impl Verdict {
     /// The violation that this is, if it is one.
     fn violation(&self) -> Option<Violation> {
-        let name = match self.rule.as_str() {
+        let name = match &*self.rule {
             "not_empty" => "empty",
             "length" | "length_in_utf16" | "own_length" => "too_long",
             "forbidden_characters" => "forbidden_character",
@@ -140,7 +142,7 @@ impl Verdict {
 pub struct Report {
     /// Which of the platform's sets of rules.
     pub profile: Profile,
-    pub rules: Vec<Verdict>,
+    pub rules: Arc<[Verdict]>,
     /// True if no hard rule is broken.
     pub publishable: bool,
 }
@@ -155,10 +157,9 @@ impl Report {
     #[must_use]
     pub fn with_alt_text(mut self, alt_text: &str, rules: &PlatformRules) -> Self {
         let rule = rules.rules.iter().find(|rule| rule.about == About::AltText);
-        self.rules.extend(rule.map(|rule| {
-            // Its excess stands in no place of the published text.
-            of_rule("alt_text", rule, alt_text.chars().count(), Vec::new)
-        }));
+        // Its excess stands in no place of the published text.
+        let verdict = rule.map(|rule| of_rule("alt_text", rule, alt_text.chars().count(), Vec::new));
+        self.rules = self.rules.iter().cloned().chain(verdict).collect();
         self.publishable = self.violations().is_empty();
         self
     }
@@ -191,7 +192,7 @@ pub fn report_on(text: &str, terms: &Terms<'_>) -> Report {
     }
     let mut report = Report {
         profile: terms.rules.profile,
-        rules,
+        rules: rules.into(),
         publishable: false,
     };
     report.publishable = report.violations().is_empty();
@@ -248,7 +249,7 @@ fn platform_rule(text: &str, rule: &Rule, terms: &Terms<'_>) -> Option<Verdict> 
 }
 
 /// A verdict by numbers. `spans` are asked for only where the limit is passed.
-fn of_rule(name: &str, rule: &Rule, value: usize, spans: impl FnOnce() -> Vec<Place>) -> Verdict {
+fn of_rule(name: &'static str, rule: &Rule, value: usize, spans: impl FnOnce() -> Vec<Place>) -> Verdict {
     let is_long = matches!(rule.about, About::Length | About::AltText);
     let (verdict, spans) = match (value > rule.value, rule.hard) {
         (true, true) => (Standing::Broken, spans()),
@@ -257,15 +258,15 @@ fn of_rule(name: &str, rule: &Rule, value: usize, spans: impl FnOnce() -> Vec<Pl
         (false, _) => (Standing::Ok, Vec::new()),
     };
     Verdict {
-        rule: name.to_owned(),
+        rule: name.into(),
         value: value.to_string(),
         limit: rule.value.to_string(),
-        unit: rule.unit.to_owned(),
+        unit: rule.unit.into(),
         verdict,
         hard: rule.hard,
         spans,
-        source: rule.source.to_owned(),
-        as_of: Some(rule.as_of.to_owned()),
+        source: rule.source.into(),
+        as_of: Some(rule.as_of.into()),
     }
 }
 
@@ -274,7 +275,7 @@ const fn is_near(value: usize, limit: usize) -> bool {
 }
 
 /// A rule about how many there may be: those beyond the limit are what breaks it.
-fn counted(name: &str, rule: &Rule, found: Vec<Span<'_>>) -> Verdict {
+fn counted(name: &'static str, rule: &Rule, found: Vec<Span<'_>>) -> Verdict {
     of_rule(name, rule, found.len(), || {
         found
             .iter()
@@ -287,23 +288,29 @@ fn counted(name: &str, rule: &Rule, found: Vec<Span<'_>>) -> Verdict {
 }
 
 /// A verdict about a wish of the request.
-fn wish(name: &str, value: impl ToString, limit: impl ToString, unit: &str, is_broken: bool) -> Verdict {
+fn wish(
+    name: &'static str,
+    value: impl ToString,
+    limit: impl ToString,
+    unit: &'static str,
+    is_broken: bool,
+) -> Verdict {
     Verdict {
-        rule: name.to_owned(),
+        rule: name.into(),
         value: value.to_string(),
         limit: limit.to_string(),
-        unit: unit.to_owned(),
+        unit: unit.into(),
         verdict: if is_broken { Standing::Broken } else { Standing::Ok },
         hard: true,
         spans: Vec::new(),
-        source: "request".to_owned(),
+        source: "request".into(),
         as_of: None,
     }
 }
 
 fn not_empty(text: &str) -> Verdict {
     Verdict {
-        source: "a caption has something to say".to_owned(),
+        source: "a caption has something to say".into(),
         ..wish(
             "not_empty",
             text.trim().chars().count(),
@@ -399,8 +406,8 @@ fn emoji(text: &str) -> Verdict {
 fn disclosure(text: &str, rules: &PlatformRules) -> Verdict {
     let is_told = discloses(text::fold(text, rules.fold).0);
     Verdict {
-        source: DISCLOSURE.0.to_owned(),
-        as_of: Some(DISCLOSURE.1.to_owned()),
+        source: DISCLOSURE.0.into(),
+        as_of: Some(DISCLOSURE.1.into()),
         ..wish(
             "disclosure",
             if is_told {

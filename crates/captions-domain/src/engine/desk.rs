@@ -175,7 +175,7 @@ impl Desk {
         let mut written = Written {
             id,
             is_stored: false,
-            caption,
+            caption: Arc::new(caption),
             attempts: attempts.max(cx.attempts.begun()),
             degraded: Vec::new(),
             warnings: Vec::new(),
@@ -213,7 +213,7 @@ impl Desk {
             campaign: self.request.campaign.clone(),
             description: self.request.description.clone(),
             wishes: Some(Wishes::from(&self.request)),
-            caption: written.caption.clone(),
+            caption: Caption::clone(&written.caption),
             source: written.source,
             attempts: written.attempts,
             degraded: degraded.all(),

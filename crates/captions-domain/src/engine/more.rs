@@ -1,6 +1,8 @@
 //! The walk of a request for more variants of a stored caption: written as the caption was, beside what is there, and put
 //! behind it whoever else adds to it meanwhile.
 
+use std::sync::Arc;
+
 use super::{Engine, GenerateError};
 use crate::{
     answers::Written,
@@ -57,7 +59,7 @@ impl Engine {
         let shown = Written {
             id: record.id,
             is_stored: true,
-            caption: record.caption.clone(),
+            caption: Arc::new(record.caption.clone()),
             attempts: 0,
             degraded: Vec::new(),
             warnings: Vec::new(),
@@ -163,7 +165,7 @@ fn grown(cx: &Context, mut record: Record, mut more: More, mut answer: Answer, i
     // What went less well while they were stored is told too; what stands in the history was written before.
     answer.degraded = cx.notes.all();
     more.addition.degraded.clone_from(&answer.degraded);
-    answer.caption.variants.clone_from(&more.variants);
+    Arc::make_mut(&mut answer.caption).variants.clone_from(&more.variants);
     record.caption.add(&more);
     Grown {
         record,

@@ -26,7 +26,7 @@ use crate::{
     caption::Variant,
     context::{Class, Context},
     fault::{Fault, FaultKind, LlmError},
-    polish::{polish_noting, reads_as},
+    polish::{polish_all, reads_as},
     ports::{Chunk, Credit, Grade},
     prompt::{self, Format, Prompt},
     reply,
@@ -302,11 +302,10 @@ impl Desk {
 }
 
 fn first_variant(cx: &Context, text: &str, prompt: &Prompt, grade: Grade) -> Result<Variant, LlmError> {
-    let drafts = reply::read(text, prompt, grade)?;
-    let variant = drafts
-        .first()
-        .map(|draft| polish_noting(draft, &prompt.brief, &cx.notes));
-    variant
+    let mut drafts = reply::read(text, prompt, grade)?;
+    drafts.truncate(1);
+    polish_all(&drafts, &prompt.brief, &cx.notes)
+        .pop()
         .filter(|variant| !variant.caption.trim().is_empty())
         .ok_or_else(|| LlmError::unusable("nothing is left of the answer after the rules"))
 }

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     fault::LlmError,
     likeness::Likeness,
-    polish::{given_text, may_be_given, polish_noting},
+    polish::{given_text, may_be_given, polish_all},
     ports::{Completion, Credit, Grade, LlmProvider},
     prompt::{self, Format, Prompt, Question},
     reply,
@@ -143,10 +143,7 @@ pub(super) async fn ask(
     let mut drafts = reply::read(&text, prompt, credit.grade)?;
     // A flood of them is not worth the time.
     drafts.truncate(usize::from(prompt.brief.variants.get()) + MORE_DRAFTS);
-    let polished = drafts
-        .iter()
-        .map(|draft| polish_noting(draft, &prompt.brief, &cx.notes));
-    let mut variants: Vec<Variant> = polished.collect();
+    let mut variants = polish_all(&drafts, &prompt.brief, &cx.notes);
     variants.retain(|variant| !variant.caption.trim().is_empty());
     if variants.is_empty() {
         return Err(LlmError::unusable("nothing is left of the answer after the rules"));

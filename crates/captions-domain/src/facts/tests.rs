@@ -7,15 +7,10 @@ const NUMERIC: [&str; 7] = ["price", "percent", "number", "words", "date", "time
 
 fn found(given: &str, caption: &str, language: &str) -> Vec<String> {
     let language = Language::new(language).unwrap();
-    in_tokens(
-        &Tokens::of(caption),
-        caption,
-        &Given::of(&Tokens::of(given), given),
-        &language,
-    )
-    .into_iter()
-    .map(|place| place.text)
-    .collect()
+    in_tokens(&Tokens::of(caption), caption, &Given::of(given), &language)
+        .into_iter()
+        .map(|place| place.text)
+        .collect()
 }
 
 /// A caption of the corpus: language, kind, what was given, the caption, what is invented in it.
@@ -98,13 +93,7 @@ fn nothing_else_is_called_invented() {
 #[case("Ünï 👨‍👩‍👧 — see @anna.", "@anna", 16)]
 fn a_place_is_in_code_points(#[case] caption: &str, #[case] text: &str, #[case] start: usize) {
     let language = Language::new("en").unwrap();
-    let place = in_tokens(
-        &Tokens::of(caption),
-        caption,
-        &Given::of(&Tokens::of("only with see"), ""),
-        &language,
-    )
-    .remove(0);
+    let place = in_tokens(&Tokens::of(caption), caption, &Given::of("only with see"), &language).remove(0);
     assert_eq!(
         (place.text.as_str(), place.start, place.end),
         (text, start, start + text.chars().count())
@@ -121,7 +110,7 @@ proptest::proptest! {
     fn any_text_can_be_read(caption in ".{0,120}", given in ".{0,60}") {
         let chars: Vec<char> = caption.chars().collect();
         let language = Language::new("en").unwrap();
-        for place in in_tokens(&Tokens::of(&caption), &caption, &Given::of(&Tokens::of(&given), &given), &language) {
+        for place in in_tokens(&Tokens::of(&caption), &caption, &Given::of(&given), &language) {
             proptest::prop_assert_eq!(chars[place.start..place.end].iter().collect::<String>(), place.text);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     lists,
-    source::{Origin, Sources},
+    source::{self, Field, Origin, Sources},
     spelling,
 };
 use crate::{
@@ -71,31 +71,97 @@ pub(super) struct Candidate {
     pub(super) source: Origin,
 }
 
-/// Collects candidates for one brief.
-pub(super) struct Collector<'a> {
-    pub(super) words: &'a Words,
-    pub(super) brief: &'a Brief,
-    pub(super) sources: &'a Sources<'a>,
+/// One candidate as it is placed among the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ranked<'c> {
+    pub(super) candidate: &'c Candidate,
+    pub(super) relevance: f64,
+}
+
+/// A phrase of the description as a tag. What it is worth depends on the caption, too.
+pub(super) struct Said {
+    stems: Vec<String>,
+    specific: f64,
+    early: f64,
+    candidate: Candidate,
+}
+
+/// What makes tags of a brief, whatever the caption.
+pub(crate) struct Ground<'a> {
+    pub(super) fields: Vec<Field<'a>>,
     /// The stems of what the user gave.
     pub(super) known: Vec<String>,
-    pub(super) shouts: bool,
+    pub(super) spelling: Spelling<'a>,
+    /// The user's own tags, each once.
+    pub(super) branded: Vec<Candidate>,
+    /// The words that the user wants to be found by, as far as they make tags.
+    pub(super) keywords: Vec<Candidate>,
+    pub(super) phrases: Vec<Said>,
+}
+
+impl<'a> Ground<'a> {
+    /// `description` is that of the brief as far as it speaks to readers.
+    pub(crate) fn of(brief: &'a Brief, description: &'a str, words: &Words) -> Self {
+        let fields = source::given(brief, description, words);
+        let mut known = words.stems(description);
+        let wishes = brief.keywords.iter().chain(&brief.required);
+        known.extend(wishes.flat_map(|keyword| words.stems(keyword.as_str())));
+        let spelling = Spelling {
+            language: brief.language.primary(),
+            shouts: spelling::shouts(brief.description.as_str()),
+        };
+        let mut branded: Vec<Candidate> = Vec::new();
+        for (index, tag) in brief.brand_tags.iter().enumerate() {
+            let folded = spelling.folded(tag.as_str());
+            if !branded.iter().any(|other| folded == other.folded) {
+                branded.push(Candidate {
+                    body: tag.as_str().to_owned(),
+                    folded,
+                    stems: words.stems(tag.as_str()),
+                    tier: Tier::Branded,
+                    relevance: 1.0,
+                    source: Origin::whole(format!("brand_tags/{index}"), tag.as_str()),
+                });
+            }
+        }
+        let keyword = |field: &Field<'_>| {
+            let pieces = spelling::pieces(field.text);
+            let source = Origin::whole(field.name.clone(), field.text);
+            spelling.candidate(&pieces, words.stems(field.text), 0.9, source)
+        };
+        let keywords = fields.iter().skip(1).map(keyword);
+        let keywords = keywords.filter(|candidate| candidate.is_usable(brief)).collect();
+        let phrase = |phrase: Phrase| {
+            let letters = spelling.folded(&phrase.words.concat());
+            let source = source::trace(&fields, &phrase.stems, &letters)?;
+            let candidate = spelling.candidate(&phrase.words, phrase.stems.clone(), 0.0, source);
+            candidate.is_usable(brief).then(|| Said {
+                specific: specific(&phrase, spelling.language),
+                early: early(&phrase),
+                stems: phrase.stems,
+                candidate,
+            })
+        };
+        let phrases = words.phrases(description).into_iter().filter_map(phrase).collect();
+        Self {
+            fields,
+            known,
+            spelling,
+            branded,
+            keywords,
+            phrases,
+        }
+    }
+}
+/// Collects what a caption and its writer add.
+pub(super) struct Collector<'a> {
+    pub(super) words: &'a Words,
+    pub(super) ground: &'a Ground<'a>,
+    pub(super) sources: Sources<'a>,
+    pub(super) spelling: Spelling<'a>,
 }
 
 impl Collector<'_> {
-    /// The user's own tags, as they write them.
-    pub(super) fn branded(&self) -> Vec<Candidate> {
-        let tags = self.brief.brand_tags.iter().enumerate();
-        tags.map(|(index, tag)| Candidate {
-            body: tag.as_str().to_owned(),
-            folded: self.folded(tag.as_str()),
-            stems: self.words.stems(tag.as_str()),
-            tier: Tier::Branded,
-            relevance: 1.0,
-            source: Origin::whole(format!("brand_tags/{index}"), tag.as_str()),
-        })
-        .collect()
-    }
-
     /// The writer's, as far as they name something that is said: no tag may claim what nobody said.
     pub(super) fn proposed(&self, proposed: &[String]) -> Vec<Candidate> {
         let all = proposed.iter().enumerate();
@@ -108,99 +174,110 @@ impl Collector<'_> {
                 pieces = apart;
             }
             let stems = self.words.stems(&pieces.join(" "));
-            let letters = self.folded(&pieces.concat());
+            let letters = self.spelling.folded(&pieces.concat());
             let source = self.sources.trace(&stems, &letters)?;
             let holds =
                 |stem: &&String| stems.contains(stem) || (stem.chars().count() > 3 && letters.contains(stem.as_str()));
-            let shared = self.known.iter().filter(holds).count();
+            let shared = self.ground.known.iter().filter(holds).count();
             #[expect(clippy::cast_precision_loss, reason = "ranks and counts are tiny")]
             let relevance = 0.8 + 0.1 * shared.min(2) as f64 - 0.02 * rank as f64;
-            Some(self.candidate(&pieces, stems, relevance, source))
+            Some(self.spelling.candidate(&pieces, stems, relevance, source))
         })
         .collect()
     }
 
-    /// The words that the user wants to be found by.
-    pub(super) fn keywords(&self) -> Vec<Candidate> {
-        let fields = self.sources.all().iter();
-        fields
-            .filter(|field| field.name.contains('/'))
-            .map(|field| {
-                let pieces = spelling::pieces(field.text);
-                let source = Origin::whole(field.name.clone(), field.text);
-                self.candidate(&pieces, self.words.stems(field.text), 0.9, source)
+    /// The phrases of the description; those that the caption says again are worth more.
+    pub(super) fn said(&self) -> impl Iterator<Item = Ranked<'_>> {
+        self.ground.phrases.iter().map(|said| Ranked {
+            candidate: &said.candidate,
+            relevance: rounded(said.specific + 0.2 * self.shared(&said.stems, false) + said.early),
+        })
+    }
+
+    /// The phrases of the caption that have a word in common with what the user gave.
+    pub(super) fn phrases(&self) -> Vec<Candidate> {
+        let phrases = self.words.phrases(self.sources.caption().text).into_iter();
+        phrases
+            .filter_map(|phrase| {
+                let shared = self.shared(&phrase.stems, true);
+                if shared == 0.0 {
+                    return None;
+                }
+                let relevance = 0.8 * specific(&phrase, self.spelling.language) * shared;
+                let letters = self.spelling.folded(&phrase.words.concat());
+                let source = self.sources.trace(&phrase.stems, &letters)?;
+                Some(self.spelling.candidate(&phrase.words, phrase.stems, relevance, source))
             })
             .collect()
     }
 
-    /// Phrases of the description, and those of the caption that have a word in common with what the user gave.
-    pub(super) fn phrases(&self) -> Vec<Candidate> {
-        let fields = self.sources.all().iter();
-        let mut candidates = Vec::new();
-        for field in fields.filter(|field| !field.name.contains('/')) {
-            let is_given = field.name != "text";
-            for phrase in self.words.phrases(field.text) {
-                candidates.extend(self.phrase(phrase, is_given));
-            }
-        }
-        candidates
+    /// The share of the stems that the user gave (`given`), or that the caption has, 0-1.
+    fn shared(&self, stems: &[String], given: bool) -> f64 {
+        let shared = stems.iter().filter(|stem| self.sources.holds(given, stem)).count();
+        #[expect(clippy::cast_precision_loss, reason = "a phrase has at most three words")]
+        let share = shared as f64 / stems.len() as f64;
+        share
     }
+}
 
-    fn phrase(&self, phrase: Phrase, is_given: bool) -> Option<Candidate> {
-        // Of what the user gave: said again in the caption. Of the caption: said by the user.
-        let shared = phrase
-            .stems
-            .iter()
-            .filter(|stem| self.sources.holds(!is_given, stem))
-            .count();
-        if !is_given && shared == 0 {
-            return None;
-        }
-        let specific = match phrase.words.len() {
-            // What somebody does ("puppy running") is no name that anybody looks for.
-            _ if self.brief.language.primary() == "en" && phrase.words.iter().any(|word| word.ends_with("ing")) => 0.2,
-            2 => 0.6,
-            3 => 0.5,
-            _ => 0.35,
-        };
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a phrase has at most three words, a text few thousand"
-        )]
-        let (shared, early) = (
-            shared as f64 / phrase.stems.len() as f64,
-            0.1 / (1.0 + phrase.position as f64 / 20.0),
-        );
-        let relevance = if is_given {
-            specific + 0.2 * shared + early
-        } else {
-            0.8 * specific * shared
-        };
-        let letters = self.folded(&phrase.words.concat());
-        let source = self.sources.trace(&phrase.stems, &letters)?;
-        Some(self.candidate(&phrase.words, phrase.stems, relevance, source))
+/// How specific a phrase is by its words, 0-1.
+fn specific(phrase: &Phrase, language: &str) -> f64 {
+    match phrase.words.len() {
+        // What somebody does ("puppy running") is no name that anybody looks for.
+        _ if language == "en" && phrase.words.iter().any(|word| word.ends_with("ing")) => 0.2,
+        2 => 0.6,
+        3 => 0.5,
+        _ => 0.35,
     }
+}
 
-    fn candidate(&self, pieces: &[String], stems: Vec<String>, relevance: f64, source: Origin) -> Candidate {
+/// What is said first counts a little more.
+fn early(phrase: &Phrase) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a text has few thousand words")]
+    let position = phrase.position as f64;
+    0.1 / (1.0 + position / 20.0)
+}
+
+/// 0-1 with three decimals, so that it reads the same everywhere.
+fn rounded(relevance: f64) -> f64 {
+    (relevance.clamp(0.0, 1.0) * 1000.0).round() / 1000.0
+}
+
+/// How tags are written for a brief.
+#[derive(Clone, Copy)]
+pub(super) struct Spelling<'a> {
+    pub(super) language: &'a str,
+    /// The description is in capitals.
+    pub(super) shouts: bool,
+}
+
+impl Spelling<'_> {
+    fn candidate(self, pieces: &[String], stems: Vec<String>, relevance: f64, source: Origin) -> Candidate {
         let pieces: Vec<String> = pieces.iter().flat_map(|piece| spelling::pieces(piece)).collect();
-        let body = spelling::joined(&pieces, self.brief.language.primary(), self.shouts);
+        let body = spelling::joined(&pieces, self.language, self.shouts);
         Candidate {
             folded: self.folded(&body),
             tier: Tier::of(&pieces),
             body,
             stems,
-            // Three decimals, so that it reads the same everywhere.
-            relevance: (relevance.clamp(0.0, 1.0) * 1000.0).round() / 1000.0,
+            relevance: rounded(relevance),
             source,
         }
     }
 
-    fn folded(&self, text: &str) -> String {
-        spelling::lowered(text, self.brief.language.primary())
+    fn folded(self, text: &str) -> String {
+        spelling::lowered(text, self.language)
     }
 }
 
 impl Candidate {
+    pub(super) const fn ranked(&self) -> Ranked<'_> {
+        Ranked {
+            candidate: self,
+            relevance: self.relevance,
+        }
+    }
+
     /// Within the grammar, on no list, and none of the words to avoid.
     pub(super) fn is_usable(&self, brief: &Brief) -> bool {
         let is_avoided = |word: &str| {

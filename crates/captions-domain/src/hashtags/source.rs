@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use crate::{brief::Brief, injection, phrases::Words, phrases::is_unspaced, text};
+use crate::{brief::Brief, phrases::Words, phrases::is_unspaced, text};
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 
@@ -131,44 +131,61 @@ fn is_row(word: &str) -> bool {
     word.chars().count() > 1 && word.chars().all(is_unspaced)
 }
 
-/// All that a tag may name.
-pub(super) struct Sources<'a>(Vec<Field<'a>>);
+/// What the user gave and may be named by a tag, field by field.
+pub(super) fn given<'a>(brief: &'a Brief, description: &'a str, words: &Words) -> Vec<Field<'a>> {
+    let mut fields = vec![Field::new("content_description", description, words)];
+    let lists = [("keywords", &brief.keywords), ("required", &brief.required)];
+    for (name, list) in lists {
+        let list = list.iter().enumerate();
+        fields.extend(list.map(|(index, word)| Field::new(format!("{name}/{index}"), word.as_str(), words)));
+    }
+    fields
+}
+
+/// The first of the fields that has what the tag names, and where.
+pub(super) fn trace(fields: &[Field<'_>], stems: &[String], letters: &str) -> Option<Origin> {
+    fields.iter().find_map(|field| {
+        let range = field.place(stems, letters)?;
+        Some(Origin::part(&field.name, field.text, range))
+    })
+}
+
+/// All that a tag may name: the user's words before the writer's.
+pub(super) struct Sources<'a> {
+    given: &'a [Field<'a>],
+    caption: [Field<'a>; 1],
+}
 
 impl<'a> Sources<'a> {
-    pub(super) fn of(brief: &'a Brief, caption: &'a str, words: &Words) -> Self {
-        let mut fields = vec![Field::new(
-            "content_description",
-            injection::before(brief.description.as_str()),
-            words,
-        )];
-        let lists = [("keywords", &brief.keywords), ("required", &brief.required)];
-        for (name, list) in lists {
-            let list = list.iter().enumerate();
-            fields.extend(list.map(|(index, word)| Field::new(format!("{name}/{index}"), word.as_str(), words)));
+    pub(super) fn of(given: &'a [Field<'a>], caption: &'a str, words: &Words) -> Self {
+        Self {
+            given,
+            caption: [Field::new("text", caption, words)],
         }
-        fields.push(Field::new("text", caption, words));
-        Self(fields)
     }
 
-    pub(super) fn all(&self) -> &[Field<'a>] {
-        &self.0
+    pub(super) const fn caption(&self) -> &Field<'a> {
+        &self.caption[0]
     }
 
-    /// The first field that has what the tag names, and where: the user's words before the writer's.
     pub(super) fn trace(&self, stems: &[String], letters: &str) -> Option<Origin> {
-        self.0.iter().find_map(|field| {
-            let range = field.place(stems, letters)?;
-            Some(Origin::part(&field.name, field.text, range))
-        })
+        trace(self.given, stems, letters).or_else(|| self.trace_in_caption(stems, letters))
+    }
+
+    pub(super) fn trace_in_caption(&self, stems: &[String], letters: &str) -> Option<Origin> {
+        trace(&self.caption, stems, letters)
     }
 
     /// True if the word stands in the user's own fields (`given`) or in the caption.
     pub(super) fn holds(&self, given: bool, word: &str) -> bool {
-        let mut fields = self.0.iter().filter(|field| (field.name != "text") == given);
-        fields.any(|field| (is_row(word) && field.text.contains(word)) || field.by_stem.contains_key(word))
+        let fields = if given { self.given } else { &self.caption };
+        fields
+            .iter()
+            .any(|field| (is_row(word) && field.text.contains(word)) || field.by_stem.contains_key(word))
     }
 
     pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {
-        self.0.iter().find_map(|field| field.spelled(joined))
+        let mut fields = self.given.iter().chain(&self.caption);
+        fields.find_map(|field| field.spelled(joined))
     }
 }

@@ -238,6 +238,15 @@ fn the_writers_tags_are_proposals_for_the_tags_of_the_caption() {
 
 proptest::proptest! {
     #[test]
+    fn what_is_taken_to_be_visible_is_so(text in "[a-zA-Z0-9 .,!#@€é½©\u{A0}\u{AD}\u{301}\u{2013}’…\n\r\t\u{200B}\u{FE0F}🐶-]{0,60}", row in "[.~ —]{70,90}") {
+        for text in [text.clone(), format!("{text}{row}"), format!("{row}{text}")] {
+            if is_visible(&text) {
+                proptest::prop_assert_eq!(visible(&text), text);
+            }
+        }
+    }
+
+    #[test]
     fn any_text_ends_publishable_or_says_why(written in "[ -~äöü🐶👟#@\n]{0,400}") {
         let variant = polished(&written, |_| {});
         assert_eq!(variant.publishable, variant.violations.is_empty());

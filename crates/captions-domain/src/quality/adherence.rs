@@ -62,7 +62,7 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
 
 fn language(reading: &Reading<'_>) -> Wish {
     let wanted = &reading.brief.language;
-    let switches = language::switches(reading.caption, wanted, &reading.given);
+    let switches = language::switches(reading.caption, wanted, &reading.given.text);
     (
         switches.is_empty() && !language::is_another(reading.caption, wanted),
         switches.into_iter().map(Place::from).collect(),

@@ -7,18 +7,15 @@ use super::{
     curve::{decay, number},
     reading::Reading,
 };
-use crate::{phrases::is_unspaced, reply::language, text};
-
 /// Long descriptions hold more than a caption should repeat: so much weight is enough.
 const ENOUGH: usize = 12;
 
 pub(super) fn find(reading: &Reading<'_>) -> Finding {
-    let description = reading.brief.description.as_str();
-    let (coverage, missing) = if language::is_foreign(description, &reading.brief.language) {
+    let (coverage, missing) = if reading.given.is_foreign {
         // The words of another language cannot be found again in this one, and it is not the caption's fault.
         (1.0, Vec::new())
     } else {
-        coverage(reading, description)
+        coverage(reading)
     };
     let invented: HashSet<String> = reading.untraced.iter().map(|place| place.text.to_lowercase()).collect();
     let value = 0.6 * (coverage / 0.6).min(1.0) + 0.4 * decay(invented.len());
@@ -40,28 +37,18 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
 
 /// The share of the description's content words that the caption takes up, names twice, and up to three that it leaves
 /// out. Hashtags at its end take up nothing: anybody can list words.
-fn coverage(reading: &Reading<'_>, description: &str) -> (f64, Vec<String>) {
-    let names: HashSet<String> = text::words(description)
-        .skip(1)
-        .filter(|word| word.starts_with(char::is_uppercase))
-        .map(|word| reading.words.stem(word))
-        .collect();
-    let german = reading.brief.language.primary() == "de";
+fn coverage(reading: &Reading<'_>) -> (f64, Vec<String>) {
     let (mut all, mut covered) = (0, 0);
-    for key in &reading.described {
-        let weight = if names.contains(key) && !german { 2 } else { 1 };
+    for (key, weight) in &reading.given.described {
         all += weight;
-        covered += if reading.said.contains(key) { weight } else { 0 };
+        covered += if reading.said.contains(key) { *weight } else { 0 };
     }
-    let missing = text::words(description)
-        .filter(|word| {
-            reading.words.is_content(word)
-                && !word.contains(is_unspaced)
-                && !reading.said.contains(&reading.words.stem(word))
-        })
-        .take(3)
-        .map(str::to_owned)
-        .collect();
+    let unsaid = reading
+        .given
+        .content
+        .iter()
+        .filter(|(_, stem)| !reading.said.contains(stem));
+    let missing = unsaid.take(3).map(|(word, _)| (*word).to_owned()).collect();
     if all == 0 {
         return (1.0, Vec::new());
     }

@@ -64,9 +64,9 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
         interpolate(number(length), &FOLD)
     };
 
-    let names_it = keys(&reading.words, first.text)
+    let names_it = keys(reading.words, first.text)
         .iter()
-        .any(|key| reading.described.contains(key));
+        .any(|key| reading.given.described.iter().any(|(described, _)| described == key));
     let signs = [
         first.text.chars().any(char::is_numeric),
         names_it,
@@ -112,7 +112,7 @@ fn opener(reading: &Reading<'_>, words: &[Token], from: usize) -> Option<Place> 
         return None;
     }
     let (opener, length, ()) = OPENERS.at(words).max_by_key(|(_, length, ())| *length)?;
-    let given = Tokens::of(&reading.given);
+    let given = Tokens::of(&reading.given.text);
     let is_own = OPENERS.find(&given).iter().any(|(own, ..)| *own == opener);
     reading.tokens.place(&(from..from + length)).filter(|_| !is_own)
 }

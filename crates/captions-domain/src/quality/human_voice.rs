@@ -26,7 +26,7 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
         &reading.sentences,
         reading.caption,
         &reading.brief.language,
-        &reading.given,
+        &reading.given.text,
     );
     let stuffed = stuffed(reading);
     let weight = cliche::weight(&markers) + number(stuffed.len());

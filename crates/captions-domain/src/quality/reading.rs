@@ -10,45 +10,40 @@ use crate::{
     brief::Brief,
     check::Violation,
     facts,
+    given::Given,
     lexicon::Tokens,
     phrases::{Words, is_unspaced},
-    polish::given_text,
     sentences,
     text::{self, Place, Span},
 };
 
 /// What all parts look at. Places are in the published text, which the caption is the beginning of.
 pub(super) struct Reading<'a> {
+    pub(super) given: &'a Given<'a>,
     pub(super) brief: &'a Brief,
     pub(super) wished: Wished,
     pub(super) violations: &'a [Violation],
     pub(super) caption: &'a str,
     pub(super) text: &'a str,
     pub(super) tags: Vec<Span<'a>>,
-    pub(super) words: Words,
+    pub(super) words: &'a Words,
     pub(super) tokens: Tokens<'a>,
     pub(super) sentences: Vec<Span<'a>>,
     pub(super) emoji: Vec<Span<'a>>,
-    /// All that the user gave.
-    pub(super) given: String,
-    /// What the description can be recognised by, and what the caption can.
-    pub(super) described: Vec<String>,
+    /// What the caption can be recognised by.
     pub(super) said: HashSet<String, FixedState>,
     pub(super) untraced: Vec<Place>,
 }
 
 impl<'a> Reading<'a> {
     /// `caption` is the beginning of `text`.
-    pub(super) fn of(brief: &'a Brief, caption: &'a str, text: &'a str, violations: &'a [Violation]) -> Self {
-        let words = Words::of(&brief.language);
+    pub(super) fn of(given: &'a Given<'a>, caption: &'a str, text: &'a str, violations: &'a [Violation]) -> Self {
+        let (brief, words) = (given.brief, &given.words);
         let tokens = Tokens::of(caption);
-        let given = given_text(brief);
-        let given_tokens = Tokens::of(&given);
-        let known = facts::Given::of(&given_tokens, &given);
-        let untraced = facts::in_tokens(&tokens, caption, &known, &brief.language);
-        let described = keys(&words, brief.description.as_str());
-        let said = keys(&words, caption).into_iter().collect();
+        let untraced = facts::in_tokens(&tokens, caption, &given.facts, &brief.language);
+        let said = keys(words, caption).into_iter().collect();
         Self {
+            given,
             brief,
             wished: Wished::ALL,
             violations,
@@ -65,8 +60,6 @@ impl<'a> Reading<'a> {
                 .collect(),
             emoji: emoji(caption),
             tokens,
-            given,
-            described,
             said,
             untraced,
         }
@@ -81,7 +74,7 @@ impl<'a> Reading<'a> {
 
 /// What a text can be recognised by: the stems of its content words, each once; where words are not parted, pairs of
 /// neighbouring signs. Hashtags are split into their words.
-pub(super) fn keys(words: &Words, text: &str) -> Vec<String> {
+pub(crate) fn keys(words: &Words, text: &str) -> Vec<String> {
     let mut keys: Vec<String> = words
         .stems(text)
         .into_iter()

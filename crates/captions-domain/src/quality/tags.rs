@@ -34,10 +34,10 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
             Some("add two or three specific hashtags".to_owned()),
         );
     }
-    let given = keys(&reading.words, &reading.given);
+    let given = &reading.given.keys;
     let is_relevant = |tag: &String| {
         let lower = tag.to_lowercase();
-        keys(&reading.words, tag).iter().any(|key| given.contains(key))
+        keys(reading.words, tag).iter().any(|key| given.contains(key))
             || given
                 .iter()
                 .any(|key| key.chars().count() > 3 && lower.contains(key.as_str()))

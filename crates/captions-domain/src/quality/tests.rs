@@ -404,7 +404,7 @@ fn is_sound(quality: &Quality, text: &str) -> Result<(), TestCaseError> {
     let chars: Vec<char> = text.chars().collect();
     prop_assert!((0.0..=100.0).contains(&quality.score));
     prop_assert!((quality.raw_score - 100.0 * sum(quality)).abs() < 1e-9);
-    for part in &quality.parts {
+    for part in &*quality.parts {
         prop_assert!((0.0..=1.0).contains(&part.value), "{part:?}");
         prop_assert_eq!(part.value < 1.0, part.fix.is_some(), "{:?}", part);
         for place in part.spans.iter().chain(&quality.untraced) {

@@ -72,6 +72,12 @@ pub(crate) fn holds_form(text: &str) -> bool {
     })
 }
 
+/// False if the text holds no piece of our form, whatever its markup stands for: two quotes and a colon are wanted, or
+/// entities that may be some.
+pub(super) fn may_hold_form(text: &str) -> bool {
+    text.contains('&') || (text.contains([':', '：']) && text.chars().filter(|c| is_quote(*c)).nth(1).is_some())
+}
+
 const fn is_quote(c: char) -> bool {
     matches!(c, '"' | '\'' | '“' | '”' | '„' | '‘' | '’' | '`' | '\\' | '＂')
 }

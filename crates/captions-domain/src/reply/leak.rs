@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
-use crate::{injection, polish, prompt::Prompt, text};
+use crate::{injection, polish, prompt::Prompt};
 
 /// So many letters in a row, without spaces and signs, are a quotation: five or six words.
 const QUOTATION: usize = 30;
@@ -159,8 +159,8 @@ static ANY: LazyLock<Option<AhoCorasick>> =
 
 /// What a text is compared with, made once for each answer.
 pub(super) struct Secrets {
-    /// Our words, squeezed.
-    ours: Vec<Vec<u8>>,
+    /// Our words, squeezed, each with the [`three_letters`] at its every place.
+    ours: Vec<(Vec<u8>, Vec<u16>)>,
     /// What the user said to readers, squeezed, and in lower case.
     squeezed: Vec<u8>,
     given: String,
@@ -181,7 +181,14 @@ impl Secrets {
         }
         let squeezed = squeeze(&given);
         Self {
-            ours: ours.iter().map(|ours| squeeze(ours)).collect(),
+            ours: ours
+                .iter()
+                .map(|ours| {
+                    let ours = squeeze(ours);
+                    let letters = ours.windows(3).map(three_letters).collect();
+                    (ours, letters)
+                })
+                .collect(),
             squeezed,
             given,
         }
@@ -210,6 +217,10 @@ impl Secrets {
 
     fn are_quoted_in(&self, text: &str) -> bool {
         let plain = squeeze(text);
+        // A tag or an angle is too short for it.
+        if plain.len() < QUOTATION {
+            return false;
+        }
         let reversed: Vec<u8> = plain.iter().rev().copied().collect();
         let shifted: Vec<u8> = plain
             .iter()
@@ -220,22 +231,27 @@ impl Secrets {
             .collect();
         let texts = [plain, reversed, shifted];
         let steps = |text: &Vec<u8>| (0..text.len().saturating_sub(STEP)).step_by(STEP);
-        // The first letters of all of them: few places of ours begin so.
-        let mut begins = [false; 1 << 10];
+        // A bit for the first letters of each step of them: next to no place of ours begins so.
+        let mut begins = [0_u64; 1 << 9];
         for text in &texts {
-            steps(text).for_each(|at| begins[two_letters(&text[at..])] = true);
+            for at in steps(text) {
+                let letters = usize::from(three_letters(&text[at..]));
+                begins[letters / 64] |= 1 << (letters % 64);
+            }
         }
-        self.ours.iter().any(|ours| {
-            ours.windows(STEP)
-                .enumerate()
-                .filter(|(_, row)| begins[two_letters(row)])
-                .any(|(place, row)| {
-                    texts.iter().any(|text| {
-                        steps(text).any(|at| {
-                            text[at..at + STEP] == *row && self.quotes((ours.as_slice(), place), (text.as_slice(), at))
-                        })
+        let may_begin = |letters: u16| begins[usize::from(letters / 64)] & (1 << (letters % 64)) != 0;
+        self.ours.iter().any(|(ours, letters)| {
+            let places = letters.iter().enumerate().filter(|(_, letters)| may_begin(**letters));
+            places.into_iter().any(|(place, _)| {
+                let Some(row) = ours.get(place..place + STEP) else {
+                    return false;
+                };
+                texts.iter().any(|text| {
+                    steps(text).any(|at| {
+                        text[at..at + STEP] == *row && self.quotes((ours.as_slice(), place), (text.as_slice(), at))
                     })
                 })
+            })
         })
     }
 
@@ -264,9 +280,9 @@ impl Secrets {
     }
 }
 
-/// A number for the first two bytes of at least two: another one for every pair of small letters.
-fn two_letters(row: &[u8]) -> usize {
-    usize::from(row[0] & 31) << 5 | usize::from(row[1] & 31)
+/// A number for the first three bytes of at least three: another one for every three small letters.
+fn three_letters(row: &[u8]) -> u16 {
+    u16::from(row[0] & 31) << 10 | u16::from(row[1] & 31) << 5 | u16::from(row[2] & 31)
 }
 
 fn holds(text: &[u8], row: &[u8]) -> bool {
@@ -275,10 +291,11 @@ fn holds(text: &[u8], row: &[u8]) -> bool {
 
 /// Letters and digits in lower case, and nothing else.
 fn squeeze(text: &str) -> Vec<u8> {
-    let letters: String = text::words(text)
-        .flat_map(str::chars)
-        .filter(|c| c.is_alphanumeric())
-        .collect();
+    if text.is_ascii() {
+        let letters = text.bytes().filter(u8::is_ascii_alphanumeric);
+        return letters.map(|byte| byte.to_ascii_lowercase()).collect();
+    }
+    let letters: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
     letters.to_lowercase().into_bytes()
 }
 

@@ -15,6 +15,7 @@ use crate::{
     caption::{Variant, Warning},
     cliche,
     fault::LlmError,
+    given::Given,
     polish::{clean, judged, judged_as, without_label_and_quotes},
     ports::Grade,
     prompt::{Prompt, Templates, data},
@@ -216,7 +217,11 @@ impl<'a> Edit<'a> {
             is_wrong |= self.request.operation.has_rules();
         }
         let lost_facts = !lost.is_empty() || invented.iter().any(|token| token.kind == Kind::Number);
-        let variant = judged(work.parts.caption.clone(), work.parts.tags.clone(), &self.wish.after);
+        let variant = judged(
+            work.parts.caption.clone(),
+            work.parts.tags.clone(),
+            &Given::of(&self.wish.after),
+        );
         for broken in &variant.violations {
             faults.push(format!(
                 "{}: it has {}, allowed: {}",
@@ -304,7 +309,7 @@ impl<'a> Edit<'a> {
     pub(crate) fn before(&self) -> Variant {
         let Parts { caption, tags } = self.given.clone();
         let text = self.request.text.as_str().to_owned();
-        judged_as(text, caption, tags, &self.wish.before)
+        judged_as(text, caption, tags, &Given::of(&self.wish.before))
     }
 
     /// The changed caption as it is answered, with what happened to its pieces.
@@ -328,7 +333,7 @@ impl<'a> Edit<'a> {
         let Work { parts, repairs } = work;
         let variant = Variant {
             repairs,
-            ..judged_as(text, parts.caption, parts.tags, &self.wish.after)
+            ..judged_as(text, parts.caption, parts.tags, &Given::of(&self.wish.after))
         };
         let all = preserved::check(self.request.text.as_str(), &variant.text, &self.known());
         preserved.lost = all.lost;

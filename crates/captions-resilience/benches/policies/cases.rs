@@ -148,7 +148,7 @@ fn written() -> Written {
     Written {
         id: CaptionId(uuid::Uuid::nil()),
         is_stored: true,
-        caption,
+        caption: Arc::new(caption),
         attempts: 1,
         degraded: Vec::new(),
         warnings: Vec::new(),

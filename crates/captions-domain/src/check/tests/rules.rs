@@ -245,7 +245,7 @@ proptest! {
 
         let report = report_on(&text, &terms);
 
-        for verdict in &report.rules {
+        for verdict in &*report.rules {
             for place in &verdict.spans {
                 let cut: String = text.chars().skip(place.start).take(place.end - place.start).collect();
                 prop_assert_eq!(&cut, &place.text, "{}", verdict.rule);

@@ -4,7 +4,11 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
 use mockall::predicate::always;
 
 use super::*;
-use crate::{caption::Answer, ports::ChunkStream, request::CampaignId};
+use crate::{
+    caption::{Answer, Caption},
+    ports::ChunkStream,
+    request::CampaignId,
+};
 
 /// The context of another request, by its number.
 fn another(number: u128) -> Context {
@@ -16,8 +20,8 @@ fn another(number: u128) -> Context {
 }
 
 /// The caption of a caption that was written, without its variants.
-pub(super) fn written_caption() -> crate::caption::Caption {
-    let mut caption = written(CAPTION).caption;
+pub(super) fn written_caption() -> Caption {
+    let mut caption = Caption::clone(&written(CAPTION).caption);
     caption.variants.clear();
     caption
 }
@@ -27,7 +31,7 @@ pub(super) fn written(caption: &str) -> Written {
     Written {
         id: CaptionId(Uuid::from_u128(99)),
         is_stored: true,
-        caption: crate::caption::Caption {
+        caption: Arc::new(Caption {
             variants: vec![crate::polish::polish(&reply::Draft::plain(caption), &brief)],
             platform: brief.platform,
             language: brief.language,
@@ -41,7 +45,7 @@ pub(super) fn written(caption: &str) -> Written {
             rules_as_of: crate::platform::RULES_AS_OF.into(),
             warnings: Vec::new(),
             additions: Vec::new(),
-        },
+        }),
         attempts: 2,
         degraded: vec![Degraded::FallbackProvider],
         warnings: vec![Warning::new("not_stored", "why")],

@@ -28,7 +28,7 @@ fn written() -> Written {
     Written {
         id: CaptionId(uuid::Uuid::from_u128(7)),
         is_stored: false,
-        caption: Caption {
+        caption: Arc::new(Caption {
             variants: Vec::new(),
             platform: Platform::Instagram,
             language: Language::default(),
@@ -42,7 +42,7 @@ fn written() -> Written {
             rules_as_of: String::new(),
             warnings: Vec::new(),
             additions: Vec::new(),
-        },
+        }),
         attempts: 1,
         degraded: Vec::new(),
         warnings: Vec::new(),

@@ -158,6 +158,52 @@ async fn time_outs_count_only_if_the_dependency_had_a_fair_time(
     assert_eq!(state(&policy), expected);
 }
 
+/// A limit of 100 ms that is looked at only after `looked` ms, five times over, and the last answer.
+async fn looked_late(remote: &Remote, looked: u64) -> (Result<&'static str, FaultKind>, Duration, State) {
+    let policy = policy(PolicySettings {
+        attempt_timeout: Some(ms(100)),
+        retry: None,
+        ..settings()
+    });
+    let mut last = (Ok("none"), ms(0));
+    for _ in 0..5 {
+        let (cx, begun) = (relaxed(), Instant::now());
+        // Nobody gets to run in between, as on a machine whose processors are all taken.
+        let busy = async {
+            tokio::task::yield_now().await;
+            advance(ms(looked)).await;
+        };
+        let (answer, ()) = join!(run(&policy, &cx, remote), busy);
+        last = (answer, begun.elapsed());
+    }
+    (last.0, last.1, state(&policy))
+}
+
+#[rstest]
+#[case::came_meanwhile(150, 160, Ok("done"), 160)]
+#[case::comes_in_the_time_that_we_took(150, 130, Ok("done"), 150)]
+#[case::does_not_come(50_000, 130, Err(FaultKind::Timeout), 160)]
+#[case::never_more_than_its_time_again(50_000, 900, Err(FaultKind::Timeout), 1000)]
+#[tokio::test(start_paused = true)]
+async fn a_time_out_that_we_notice_late_is_our_own_fault(
+    #[case] answers_after: u64,
+    #[case] looked: u64,
+    #[case] expected: Result<&str, FaultKind>,
+    #[case] took: u64,
+) {
+    let (answer, time, state) = looked_late(&Remote::slow(ms(answers_after)), looked).await;
+
+    assert_eq!((answer, time, state), (expected, ms(took), State::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_that_we_notice_a_little_late_is_the_other_side_s() {
+    let (answer, time, state) = looked_late(&Remote::slow(ms(50_000)), 110).await;
+
+    // The fifth opens it.
+    assert_eq!((answer, time, state), (Err(FaultKind::Timeout), ms(110), State::Open));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_deadline_beats_queue_retry_and_attempt() {
     let policy = policy(one_slot(5));

@@ -26,7 +26,7 @@ async fn writers(machine: &Machine) -> Vec<String> {
     for _ in 0..3 {
         let answer = generate(&assembled, "a street in the rain").await.unwrap();
         writers.push(match answer.source {
-            Source::Provider => answer.caption.provider,
+            Source::Provider => answer.caption.provider.clone(),
             other => other.as_str().to_owned(),
         });
     }

@@ -58,7 +58,7 @@ async fn what_postgres_does_not_take_waits_and_arrives_once() {
         assert_eq!(answer.warnings, []);
         let cx = context(&assembled);
         let read = assembled.engine.captions.read(&cx, answer.id.unwrap()).await.unwrap();
-        assert_eq!(read.unwrap().caption, answer.caption, "it is there, on this machine");
+        assert_eq!(read.unwrap().caption, *answer.caption, "it is there, on this machine");
         answers.push(answer);
     }
     let status = until(&assembled, "spool", false).await;

@@ -47,7 +47,7 @@ async fn a_caption_is_kept_in_the_history() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(record.caption, answer.caption);
+    assert_eq!(record.caption, *answer.caption);
 }
 
 #[rstest]
