@@ -439,8 +439,8 @@ impl Query {
 
     /// From `start` on and before `end`, widened to whole pieces of time.
     pub fn new(start: OffsetDateTime, end: OffsetDateTime, bucket: Bucket, by: Grouping) -> Result<Self, Invalid> {
-        if start >= end {
-            return Err(Invalid::new("out_of_range", "start is before end"));
+        if start > end {
+            return Err(Invalid::new("out_of_range", "start is not after end"));
         }
         if end - start > bucket.longest() {
             let (days, name) = (bucket.longest().whole_days(), bucket.as_str());

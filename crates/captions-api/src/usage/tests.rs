@@ -35,10 +35,10 @@ fn what_is_said_is_meant() {
 #[rstest]
 #[case::a_time(&[("start", "yesterday")], "start is a time such as 2026-11-24T08:00:00Z (RFC 3339)")]
 #[case::a_piece(&[("bucket", "1w")], "1h, 1d")]
-#[case::a_group(&[("group_by", "provider,modell")], "did you mean model")]
+#[case::a_group(&[("group_by", "provider,modell")], "choose one of provider, model, user, key")]
 #[case::a_name(&[("group", "model")], "did you mean group_by?")]
 #[case::twice(&[("bucket", "1h"), ("bucket", "1h")], "bucket is given twice")]
-#[case::the_wrong_way_round(&[("start", "2027-01-01T00:00:00Z")], "start is before end")]
+#[case::the_wrong_way_round(&[("start", "2027-01-01T00:00:00Z")], "start is not after end")]
 #[case::too_long_by_the_day(&[("start", "2025-11-01T00:00:00Z")], "366 days at most")]
 #[case::too_long_by_the_hour(&[("start", "2026-10-01T00:00:00Z"), ("bucket", "1h")], "31 days at most")]
 fn what_is_wrong_is_told(#[case] given: &[(&str, &str)], #[case] words: &str) {

@@ -149,7 +149,11 @@ async fn changes_and_more_variants_count_too() {
     captions.expect_amend().returning(|_, _, _, _| Ok(Some(2)));
     let other = "Six in the morning, and the oven door is already open.";
     let engine = engine(knowing(&[]), captions, &Arc::default(), writing(other, 1));
-    engine.more(&cx, &stored, &MoreRequest::default(), false).await.unwrap();
+    let asked = MoreRequest {
+        count: Variants::ONE,
+        ..MoreRequest::default()
+    };
+    engine.more(&cx, &stored, &asked, false).await.unwrap();
     assert_eq!(one(&tally), ("".into(), "primary".into(), written(1)));
 }
 
