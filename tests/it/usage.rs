@@ -124,6 +124,8 @@ async fn what_was_used_last_is_delivered_when_the_server_stops() {
 async fn whoever_asks_a_model_or_the_cache_is_counted() {
     let llm = provider().await;
     let service = Service::start(&[("OPENAI_BASE_URL", &llm.base_url()), ("OPENAI_MODEL", "m")]).await;
+    let batches = service.state.batches.clone().unwrap();
+    batches.work(captions_api::batch::FORMS, 2, None);
     let new = async |user: &str| {
         let rows = told(&service, "group_by=user,provider").await;
         let rows: Vec<Value> = rows.into_iter().filter(|row| row["user_id"] == user).collect();
