@@ -2,17 +2,27 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use captions_api::batch;
-use captions_domain::{batch as queue, caption::Record, keys::KeyLimits};
+use captions_domain::{
+    batch as queue,
+    caption::Record,
+    keys::{Scope, Scopes},
+};
 use captions_testkit::{
     build, contract,
     llm::{FakeLlm, Turn},
     postgres::fresh_database,
     receiver::Receiver,
 };
+use reqwest::{Method, header::HeaderValue};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::{Service, description, until};
@@ -349,6 +359,186 @@ async fn an_item_that_fails_says_why_and_the_others_are_written() {
     service.stop().await;
 }
 
+#[rstest]
+#[case::file(false)]
+#[case::postgres(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_tried_again_and_nothing_is_paid_twice(#[case] on_postgres: bool) {
+    let llm = FakeLlm::start().await;
+    let is_well = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&is_well);
+    llm.answer_with(move |request| {
+        let text = request.user_text();
+        if text.contains("Loaf number 0 ") {
+            Turn::content_refused()
+        } else if text.contains("Loaf number 1 ") && !seen.load(Ordering::SeqCst) {
+            Turn::bad_key()
+        } else {
+            Turn::fitting()
+        }
+    });
+    let database = if on_postgres {
+        fresh_database().await
+    } else {
+        String::new()
+    };
+    let mut settings = vec![
+        ("CAPTIONS_BATCHES__MAX_TRIES", "1"),
+        ("CAPTIONS_FALLBACK__TEMPLATE", "false"),
+    ];
+    settings.extend(on_postgres.then_some(("DATABASE_URL", &*database)));
+    let service = process(&llm, 1, &settings).await;
+    let place = submitted(&service, lines(4)).await;
+    let batch = over(&service, &place).await;
+    assert_eq!(batch["counts"], counts(4, 2, 2, 0));
+    let before = llm.count();
+    let first = results(&service, &place).await;
+    is_well.store(true, Ordering::SeqCst);
+
+    let retry = format!("{place}/retry");
+    let body = json!({});
+    let retries = (0..5).map(|_| service.post(&retry, &body));
+    for (status, batch) in futures_util::future::join_all(retries).await {
+        assert_eq!(status, 200, "{batch}");
+        assert_eq!(batch["counts"]["failed"], 1, "the refused one stays: {batch}");
+    }
+    let batch = over(&service, &place).await;
+    let (status, after) = service.post(&retry, &body).await;
+
+    assert_eq!(
+        (&batch["state"], &batch["counts"]),
+        (&json!("completed"), &counts(4, 3, 1, 0))
+    );
+    assert_eq!((status, after), (200, batch));
+    assert_eq!(llm.count(), before + 1);
+    let lines = results(&service, &place).await;
+    for index in [0, 2, 3] {
+        assert_eq!(lines[index], first[index]);
+    }
+    assert_eq!(lines[1]["status"], "succeeded");
+    let (status, problem) = service
+        .post("/v1/batches/0192e4a0-0000-7000-8000-000000000000/retry", &body)
+        .await;
+    assert_eq!((status, &problem["code"]), (404, &json!("batch_not_found")));
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_may_be_open_is_refused_with_the_time_to_come_back() {
+    let llm = FakeLlm::start().await;
+    let service = process(&llm, 0, &[("CAPTIONS_BATCHES__MAX_OPEN_ITEMS", "5")]).await;
+    let place = submitted(&service, lines(3)).await;
+
+    let (status, headers, problem) = submit(&service, lines(3)).await;
+
+    assert_eq!((status, &problem["code"]), (429, &json!("batches_full")), "{problem}");
+    assert_eq!(
+        (&headers["retry-after"], &problem["retryable"]),
+        (&HeaderValue::from(60), &json!(true))
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("3 items of the tenant's batches are open, of 5")
+    );
+    let (status, _, problem) = submit(&service, lines(6)).await;
+    assert_eq!(
+        (status, &problem["errors"][0]["pointer"]),
+        (422, &json!("/items")),
+        "{problem}"
+    );
+    submitted(&service, lines(2)).await;
+    service.post(&format!("{place}/cancel"), &json!({})).await;
+    submitted(&service, lines(3)).await;
+    service.stop().await;
+}
+
+#[rstest]
+#[case::file(false)]
+#[case::postgres(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_key_pays_for_nothing_more_and_a_rotated_one_goes_on(#[case] on_postgres: bool) {
+    let llm = FakeLlm::start().await;
+    let database = if on_postgres {
+        fresh_database().await
+    } else {
+        String::new()
+    };
+    let mut settings = vec![("CAPTIONS_AUTH__REQUIRED", "always")];
+    settings.extend(on_postgres.then_some(("DATABASE_URL", &*database)));
+    // Nobody writes until the keys are as they are to be.
+    let service = process(&llm, 0, &settings).await;
+    let cx = build::context_of("acme");
+    let store = &service.state.keys.as_ref().unwrap().store;
+    let key = async |scopes: &[Scope]| {
+        let secret = build::secret();
+        let mut key = build::key_bare(&cx.tenant, &secret);
+        key.scopes = Scopes::new(scopes.iter().copied());
+        store.add(&cx, &key).await.unwrap();
+        (key.id.to_string(), secret.text())
+    };
+    let call = async |method: Method, path: &str, key: &str, body: String| {
+        let request = service.client.request(method, format!("{}{path}", service.base));
+        let request = request.bearer_auth(key).header("content-type", "application/json");
+        let reply = request.body(body).send().await.unwrap();
+        (reply.status().as_u16(), reply.text().await.unwrap())
+    };
+    let (_, admin) = key(&[Scope::Read, Scope::Admin]).await;
+    let mut places = Vec::new();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let (id, secret) = key(&[Scope::Write]).await;
+        let items: Vec<Value> = lines(3)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let (status, kept) = call(
+            Method::POST,
+            "/v1/batches",
+            &secret,
+            json!({ "items": items }).to_string(),
+        )
+        .await;
+        assert_eq!(status, 202, "{kept}");
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        places.push(format!("/v1/batches/{}", kept["id"].as_str().unwrap()));
+        ids.push(id);
+    }
+    let rotate = format!("/v1/keys/{}/rotate", ids[0]);
+    let (status, _) = call(Method::POST, &rotate, &admin, json!({ "grace_seconds": 0 }).to_string()).await;
+    assert_eq!(status, 201);
+    let (status, _) = call(Method::DELETE, &format!("/v1/keys/{}", ids[1]), &admin, String::new()).await;
+    assert_eq!(status, 200);
+
+    service.state.batches.as_ref().unwrap().work(batch::FORMS, 2, None);
+    let mut states = Vec::new();
+    for place in &places {
+        let (_, over) = call(Method::GET, &format!("{place}?wait=60"), &admin, String::new()).await;
+        let over: Value = serde_json::from_str(&over).unwrap();
+        states.push((over["state"].clone(), over["counts"].clone()));
+    }
+
+    assert_eq!(states[0], (json!("completed"), counts(3, 3, 0, 0)));
+    assert_eq!(states[1], (json!("failed"), counts(3, 0, 3, 0)));
+    assert_eq!(llm.count(), 3, "nothing was called with the revoked key");
+    let (_, lines) = call(Method::GET, &format!("{}/results", places[1]), &admin, String::new()).await;
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let problem = &line["problem"];
+        assert_eq!(
+            (&problem["code"], &problem["retryable"]),
+            (&json!("key_inactive"), &json!(false))
+        );
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(&ids[1]) && detail.contains("was revoked at"),
+            "{detail}"
+        );
+    }
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn items_count_against_the_limits_of_their_tenant_and_wait_for_them() {
     let llm = FakeLlm::start().await;
@@ -372,18 +562,19 @@ async fn items_of_a_key_with_limits_of_its_own_count_against_these() {
     let llm = FakeLlm::start().await;
     let service = process(&llm, 4, &[]).await;
     let batches = service.state.batches.clone().unwrap();
+    let cx = build::context_of("local");
+    let mut key = build::key_bare(&cx.tenant, &build::secret());
+    key.limits.requests_per_hour = Some(3);
+    service.state.keys.as_ref().unwrap().store.add(&cx, &key).await.unwrap();
     let new = queue::NewBatch {
         payer: Some(queue::Payer {
-            family: description("a family"),
-            limits: KeyLimits {
-                requests_per_hour: Some(3),
-                ..KeyLimits::default()
-            },
+            family: key.family.to_string(),
+            limits: key.limits,
         }),
         ..contract::batches::batch(9)
     };
 
-    batches.submit(&build::context_of("local"), &new).await.unwrap();
+    batches.submit(&cx, &new).await.unwrap();
 
     llm.until("as many calls as there is room for", |llm| llm.count() >= 3)
         .await;

@@ -207,6 +207,7 @@ async fn call_everything(client: &Client) {
     drop(client.batches_page(9, none).await);
     drop(client.batch(id, Duration::ZERO).await);
     drop(client.cancel_batch(id).await);
+    drop(client.retry_batch(id).await);
     drop(client.batch_results(id).boxed().next().await);
     drop(client.options().await);
     drop(client.models().await);
@@ -219,6 +220,7 @@ async fn call_everything(client: &Client) {
     drop(client.keys_page(9, none).await);
     drop(client.key(ID).await);
     drop(client.rotate_key(ID, 60).await);
+    drop(client.change_key(ID, &any).await);
     drop(client.revoke_key(ID).await);
 }
 

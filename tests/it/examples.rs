@@ -440,6 +440,7 @@ async fn batches(book: &mut Book) {
     .await;
     book.read("list_batches", "/v1/batches?limit=1").await;
     book.read("cancel_batch", &format!("{batch}/cancel")).await;
+    book.read("retry_batch", &format!("{batch}/retry")).await;
 }
 
 async fn keys(book: &mut Book) {
@@ -448,6 +449,8 @@ async fn keys(book: &mut Book) {
     let key = format!("/v1/keys/{}", made["id"].as_str().unwrap());
     book.read("read_key", &key).await;
     book.read("list_keys", "/v1/keys?limit=1").await;
+    book.both("change_key", &key, json!({"budget": "25.00", "budget_period": "day"}))
+        .await;
     let body = json!({"grace_seconds": 3600});
     book.json("rotate_key", &format!("{key}/rotate"), body).await;
     book.read("revoke_key", &key).await;

@@ -238,13 +238,13 @@ async fn batches_are_written_followed_and_read_alike() {
     assert_eq!(results.stdout, kept);
     let rest = captions(doors.there.clone(), &["batch", "results", &id(&there), "--after", "0"]).await;
     assert_eq!(rest.stdout.lines().count(), 1);
-    for command in ["status", "wait", "cancel"] {
+    for command in ["status", "wait", "cancel", "retry"] {
         let shown = captions(doors.there.clone(), &["batch", command, &id(&there), "--json"]).await;
         assert_eq!(document(&shown), document(&there), "{command}");
     }
     doors.agree(&["batch", "status", "--json"]).await;
     let nowhere = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21";
-    for command in ["status", "wait", "cancel", "results"] {
+    for command in ["status", "wait", "cancel", "retry", "results"] {
         doors.agree(&["batch", command, nowhere]).await;
     }
     doors.agree(&run("here.jsonl")).await;
@@ -296,7 +296,7 @@ async fn a_run_that_was_stopped_goes_on_with_the_batch_that_the_server_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_made_shown_replaced_and_revoked_alike() {
+async fn keys_are_made_shown_changed_replaced_and_revoked_alike() {
     let doors = Doors::open(&[TEMPLATE]).await;
     let mut ids = Vec::new();
     for env in [&doors.here, &doors.there] {
@@ -319,6 +319,8 @@ async fn keys_are_made_shown_replaced_and_revoked_alike() {
         let mut shown: Value = serde_json::from_str(&shown.stdout).unwrap();
         shown["key"] = made["key"].clone();
         assert_eq!(shown, made);
+        let changed = captions(env.clone(), &["key", "budget", &id, "2.5", "--period", "day"]).await;
+        assert!(changed.stderr.contains("2.50 a day"), "{}", changed.stderr);
         let args = ["key", "rotate", &id, "--grace", "12h"];
         let rotated = captions(env.clone(), &args).await;
         assert!(rotated.stdout.starts_with("captions_"), "{}", rotated.stderr);
@@ -351,6 +353,8 @@ async fn keys_are_made_shown_replaced_and_revoked_alike() {
     for args in [
         &["key", "create", "--scopes", "wirte"][..],
         &["key", "create", "--expires", "2020-01-01"],
+        &["key", "budget", "1", "5"],
+        &["key", "budget", &ids[0], "none", "--period", "day"],
         &["key", "revoke", "1"],
     ] {
         doors.agree(args).await;

@@ -7,11 +7,14 @@ use std::{
     process::Command,
 };
 
+use captions_domain::keys::{Scope, Scopes};
 use captions_resilience::alerts::Alert;
 use captions_testkit::{
+    build,
     llm::{FakeLlm, Turn},
     postgres, redis,
 };
+use rstest::rstest;
 use serde_json::json;
 
 use crate::{
@@ -70,20 +73,37 @@ fn every_alert_has_a_page_and_every_page_is_in_the_list() {
 }
 
 /// Everything that the commands read, as it is now.
-async fn documents(service: &Service, operators: &Operators) -> String {
+async fn documents(service: &Service, operators: &Operators, key: &str) -> String {
     let mut all = String::new();
-    for url in [
-        format!("{}/v1/stats", service.base),
-        format!("{}/readyz?verbose", service.base),
-        format!("{}/breakers", operators.base),
+    for (url, key) in [
+        (format!("{}/v1/stats", service.base), key),
+        (format!("{}/readyz?verbose", service.base), ""),
+        (format!("{}/breakers", operators.base), ""),
     ] {
-        all += &service.client.get(url).send().await.unwrap().text().await.unwrap();
+        all += &with(service.client.get(url), key)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
     }
     all
 }
 
+fn with(request: reqwest::RequestBuilder, key: &str) -> reqwest::RequestBuilder {
+    if key.is_empty() {
+        request
+    } else {
+        request.bearer_auth(key)
+    }
+}
+
+#[rstest]
+#[case::of_a_server_that_asks_for_no_keys("auto")]
+#[case::of_a_server_that_asks_for_keys("always")]
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_of_every_page_runs_and_prints_what_is_there() {
+async fn every_command_of_every_page_runs_and_prints_what_is_there(#[case] required: &str) {
     let llm = FakeLlm::start().await;
     llm.always(Turn::caption_json(&[CAPTION]));
     let database = postgres::fresh_database().await;
@@ -93,27 +113,39 @@ async fn every_command_of_every_page_runs_and_prints_what_is_there() {
         ("REDIS_URL", &redis),
         ("OPENAI_BASE_URL", &llm.base_url()),
         ("OPENAI_MODEL", "m1"),
+        ("CAPTIONS_AUTH__REQUIRED", required),
     ])
     .await;
+    let key = if required == "always" {
+        let (cx, secret) = (build::context_of("local"), build::secret());
+        let mut key = build::key_bare(&cx.tenant, &secret);
+        key.scopes = Scopes::new([Scope::Write, Scope::Admin]);
+        service.state.keys.as_ref().unwrap().store.add(&cx, &key).await.unwrap();
+        secret.text()
+    } else {
+        String::new()
+    };
     let operators = Operators::of(&service).await;
     // Something to show: a caption that is written, and one that is found.
     let body = json!({ "content_description": description("Bread on the counter"), "user_id": "ana" });
     for status in [201, 200] {
-        assert_eq!(service.post("/v1/captions", &body).await.0, status);
+        let asked = service.client.post(format!("{}/v1/captions", service.base)).json(&body);
+        assert_eq!(with(asked, &key).send().await.unwrap().status(), status);
     }
     let pages = pages();
     let setting = blocks(&pages["README.md"]).concat();
 
     for (name, page) in &pages {
         for block in blocks(page) {
-            let mut known = documents(&service, &operators).await;
+            let mut known = documents(&service, &operators, &key).await;
             let mut command = Command::new("timeout");
             command
                 .args(["60", "bash", "-c", &format!("set -euo pipefail\n{setting}\n{block}")])
                 .env("CAPTIONS", &service.base)
                 .env("ADMIN", &operators.base)
                 .env("DATABASE_URL", &database)
-                .env("REDIS_URL", &redis);
+                .env("REDIS_URL", &redis)
+                .env("CAPTIONS_API_KEY", &key);
             let done = tokio::task::spawn_blocking(move || command.output()).await;
             let done = done.unwrap().unwrap();
             let printed = String::from_utf8_lossy(&done.stdout);
@@ -129,7 +161,7 @@ async fn every_command_of_every_page_runs_and_prints_what_is_there() {
                 "{name} shows null:\n{block}"
             );
             // What is null, such as the rate of a minute without calls, is a name that is there and null there too.
-            known += &documents(&service, &operators).await;
+            known += &documents(&service, &operators, &key).await;
             for field in nulls(&printed) {
                 assert!(
                     known.contains(&format!("\"{field}\":null")),

@@ -251,6 +251,47 @@ fn without_last_use(mut said: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_providers_fare_is_told_to_the_operator_alone_who_alone_has_them_called() {
+    let shared = Shared::start().await;
+    let (operator, tenant) = (shared.key("local").await, shared.key("acme").await);
+    shared.llm.always(Turn::server_error());
+    let asked = json!({"content_description": description("Bread on the counter"), "store": false});
+    operator.json("POST", "/v1/captions", Some(&asked)).await;
+    let provider = async |asking: &Tenant<'_>| asking.json("GET", "/v1/providers", None).await["data"][0].clone();
+
+    let (told, kept) = (provider(&operator).await, provider(&tenant).await);
+    let name = told["id"].as_str().unwrap();
+    let calls = shared.llm.count();
+    let probe = format!("/v1/providers/{name}/probe");
+    let refused = [
+        tenant.call("POST", &probe, None).await,
+        tenant.call("POST", "/v1/providers/nobody/probe", None).await,
+    ];
+    let unpaid = shared.llm.count() - calls;
+    let (status, probed) = operator.call("POST", &probe, None).await;
+
+    assert_eq!(told["breaker"], "closed", "{told}");
+    assert_eq!(told["last_error"]["code"], "provider_unavailable", "{told}");
+    for field in ["detail", "breaker", "last_error"] {
+        assert!(kept[field].is_null(), "{field}: {kept}");
+        assert!(kept.as_object().unwrap().contains_key(field), "{field}");
+    }
+    let mut public = [told.clone(), kept];
+    for one in &mut public {
+        for field in ["detail", "breaker", "last_error"] {
+            one[field] = Value::Null;
+        }
+    }
+    assert_eq!(public[0], public[1], "all else is told alike");
+    for (status, text) in &refused {
+        let problem: Value = serde_json::from_str(text).unwrap();
+        assert_eq!((*status, &problem["code"]), (403, &json!("forbidden")));
+    }
+    assert_eq!(unpaid, 0, "nothing is called at the operator's cost");
+    assert_eq!((status, shared.llm.count()), (200, calls + 1), "{probed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_brief_of_another_tenant_is_a_call_of_its_own() {
     let shared = Shared::start().await;
     let (one, other) = (shared.key("one").await, shared.key("other").await);

@@ -9,7 +9,7 @@ use captions_api::{
     batch::{self, BatchDocument, BatchPage, FORMS, Submission, result_line},
     problem::{Code, Problem},
 };
-use captions_domain::batch::{Batch, BatchId, Change, Page};
+use captions_domain::batch::{Batch, BatchId, Change, NewBatch, Page};
 use captions_wiring::Batches;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -60,6 +60,14 @@ pub(crate) async fn run(
             let session = Session::of_store(surroundings, screen).await?;
             let queue = session.batches().queue();
             let batch = queue.change(&session.context(), id, Change::Cancel).await;
+            session.close().await;
+            show(&document(&batch?.ok_or_else(|| not_found(id))?), *output, screen)?;
+            Ok(Exit::Done)
+        }
+        BatchCommand::Retry { id, output } => {
+            let id = id.parse()?;
+            let session = Session::of_store(surroundings, screen).await?;
+            let batch = session.batches().retry(&session.context(), id, false).await;
             session.close().await;
             show(&document(&batch?.ok_or_else(|| not_found(id))?), *output, screen)?;
             Ok(Exit::Done)
@@ -145,13 +153,13 @@ async fn work(
         // To write it once more would be paid for once more.
         None if out.last.is_some() => return Err(no_longer_kept(args)),
         None => {
-            let batch = submission.into_batch(id, batches.settings().expiry, None, Uuid::now_v7);
+            let batch = new_batch(submission, id, batches)?;
             batches.submit(&session.context(), &batch).await?;
         }
         Some((batch, _)) => {
             screen.note(&format!("resuming: {}", in_words(&document(&batch))));
             if args.retry_failed {
-                queue.change(&session.context(), id, Change::RetryFailed).await?;
+                batches.retry(&session.context(), id, true).await?;
             }
         }
     }
@@ -194,14 +202,22 @@ async fn submit(
     let id = BatchId(Uuid::now_v7());
     let kept = async {
         let batches = session.batches();
-        let batch = submission.into_batch(id, batches.settings().expiry, None, Uuid::now_v7);
+        let batch = new_batch(submission, id, batches)?;
         batches.submit(&session.context(), &batch).await?;
-        batches.queue().read(&session.context(), id, Page::NONE).await
+        Ok(batches.queue().read(&session.context(), id, Page::NONE).await?)
     };
-    let kept = kept.await;
+    let kept: Result<_, Failure> = kept.await;
     session.close().await;
     let (batch, _) = kept?.ok_or_else(|| not_found(id))?;
     submitted(&document(&batch), output, screen)
+}
+
+fn new_batch(submission: Submission, id: BatchId, batches: &Batches) -> Result<NewBatch, Failure> {
+    if let Some(invalid) = batches.too_many(submission.items.len()) {
+        return Err(invalid.into());
+    }
+    let settings = batches.settings();
+    Ok(submission.into_batch(id, settings.expiry, None, settings.most_open(), Uuid::now_v7))
 }
 
 fn submitted(batch: &BatchDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {

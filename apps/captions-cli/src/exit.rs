@@ -69,7 +69,11 @@ impl From<Code> for Exit {
             | Code::ProviderUnavailable
             | Code::ProviderCircuitOpen
             | Code::ProviderTimeout => Self::Provider,
-            Code::RateLimited | Code::BudgetExceeded | Code::ProviderRateLimited | Code::Overloaded => Self::Limited,
+            Code::RateLimited
+            | Code::BudgetExceeded
+            | Code::BatchesFull
+            | Code::ProviderRateLimited
+            | Code::Overloaded => Self::Limited,
             Code::RouteNotFound
             | Code::CaptionNotFound
             | Code::BatchNotFound
@@ -84,6 +88,7 @@ impl From<Code> for Exit {
             | Code::UserExists
             | Code::BriefUnknown
             | Code::VariantsFull
+            | Code::VariantsExhausted
             | Code::Conflict
             | Code::IdempotencyInFlight
             | Code::IdempotencyKeyReused

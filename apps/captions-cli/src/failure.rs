@@ -249,6 +249,10 @@ fn next_step(code: Code, wait: Option<Duration>) -> Option<String> {
         Code::InvalidCursor => "give a caption's id, or the next_cursor of the page before",
         Code::BriefUnknown => "write a new one: captions generate",
         Code::VariantsFull => "pick one of them, or write a new caption: captions generate --regenerate",
+        Code::VariantsExhausted => {
+            "pick one of them, describe the post in more words, or set up a language model: captions doctor"
+        }
+        Code::BatchesFull => "wait, or give something up: captions batch status, captions batch cancel ID",
         Code::BudgetExceeded => "wait for the next period, or raise limits.budget",
         Code::Conflict => "try again",
         Code::Internal | Code::StoreCorrupt => "this is a fault of ours: run again with -vv and report what it says",

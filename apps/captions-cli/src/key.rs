@@ -8,9 +8,10 @@ use captions_api::{
     problem::Code,
 };
 use captions_domain::{
-    budget::Budget,
+    budget::Period,
     context::{Context, TenantId},
-    keys::{By, Change, Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
+    keys::{BudgetChange, By, Change, Key, KeyId, KeyLimits, KeyName, Scope, Scopes, Secret},
+    money::Money,
     request::Invalid,
 };
 use captions_wiring::fresh_secret;
@@ -43,6 +44,13 @@ pub(crate) async fn run(
             output,
         } => list(tenant, *limit, before.as_deref(), *output, surroundings, screen).await,
         KeyCommand::Show { id, tenant, output } => read(id, tenant, *output, surroundings, screen).await,
+        KeyCommand::Budget {
+            id,
+            amount,
+            period,
+            tenant,
+            output,
+        } => budget(id, wished(*amount, *period)?, tenant, *output, surroundings, screen).await,
         KeyCommand::Revoke { id, tenant, output } => revoke(id, tenant, *output, surroundings, screen).await,
         KeyCommand::Rotate {
             id,
@@ -75,10 +83,11 @@ async fn create(args: &CreateArgs, surroundings: &Surroundings, screen: &mut Scr
                 requests_per_hour: limits.requests_per_hour,
                 tokens_per_minute: limits.tokens_per_minute,
                 concurrent_requests: limits.concurrent_requests,
-                budget: limits.budget.map(|limit| Budget {
-                    limit,
-                    per: limits.budget_period,
-                }),
+                budget: BudgetChange {
+                    limit: limits.budget,
+                    per: Some(limits.budget_period),
+                }
+                .over(None),
             },
             digest: secret.digest(),
             last_four: secret.last_four(),
@@ -182,6 +191,49 @@ fn show_one(key: &KeyDocument, output: Output, screen: &mut Screen<'_>) -> Resul
     Ok(Exit::Done)
 }
 
+/// The change that is asked for.
+fn wished(amount: Money, period: Option<Period>) -> Result<BudgetChange, Failure> {
+    if amount == Money::ZERO && period.is_some() {
+        return Err(Failure::usage("--period: a period says nothing without a budget"));
+    }
+    Ok(BudgetChange {
+        limit: Some(amount),
+        per: period,
+    })
+}
+
+async fn budget(
+    id: &str,
+    wished: BudgetChange,
+    tenant: &Tenant,
+    output: Output,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let (id, tenant) = (id.parse::<KeyId>()?, tenant_of(tenant)?);
+    let session = Session::of_store(surroundings, screen).await?;
+    let cx = context(&session, tenant);
+    let changed = session.keys().change(&cx, id, &Change::Budget(wished)).await;
+    session.close().await;
+    let key = changed?.ok_or_else(|| not_found(id, &cx))?;
+    show_budget(&KeyDocument::of(&key, cx.now), output, screen)
+}
+
+fn show_budget(key: &KeyDocument, output: Output, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    if output.json {
+        screen.document(key)?;
+        return Ok(Exit::Done);
+    }
+    let budget = key.limits.budget.as_deref().zip(key.limits.budget_period.as_deref());
+    let budget = budget.map_or_else(
+        || "no budget of its own".to_owned(),
+        |(limit, per)| format!("{limit} a {per}"),
+    );
+    screen.note(&format!("key {} (...{}): {budget}", key.id, key.last_four));
+    screen.note("servers that share a Redis know at once, others within auth.fresh (30 s)");
+    Ok(Exit::Done)
+}
+
 async fn revoke(
     id: &str,
     tenant: &Tenant,
@@ -224,17 +276,17 @@ async fn rotate(
         let old = session.keys().find(&cx, By::Id(id)).await?;
         let old = old.ok_or_else(|| not_found(id, &cx))?;
         let secret = secret()?;
-        let successor = old.successor(KeyId(cx.fresh_id), &secret, cx.now);
+        let mut successor = old.successor(KeyId(cx.fresh_id), &secret, cx.now);
         let change = Change::Rotate {
             successor: Box::new(successor.clone()),
             until,
         };
-        if session.keys().change(&cx, id, &change).await?.is_none() {
-            return Err(inactive(id));
-        }
+        let before = session.keys().change(&cx, id, &change).await?;
+        // As it is kept: the budget may have changed since the key was read.
+        successor.limits = before.ok_or_else(|| inactive(id))?.limits;
         Ok((successor, secret))
     };
-    let rotated = rotated.await;
+    let rotated: Result<_, Failure> = rotated.await;
     session.close().await;
     let (successor, secret) = rotated?;
     let successor = KeyDocument::of(&successor, cx.now).with(&secret);

@@ -79,6 +79,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/batches", Some(Scope::Read)),
     (Method::GET, "/v1/batches/{id}", Some(Scope::Read)),
     (Method::POST, "/v1/batches/{id}/cancel", Some(Scope::Write)),
+    (Method::POST, "/v1/batches/{id}/retry", Some(Scope::Write)),
     (Method::GET, "/v1/batches/{id}/results", Some(Scope::Read)),
     (Method::GET, "/v1/stats", Some(Scope::Admin)),
     (Method::GET, "/v1/options", Some(Scope::Read)),
@@ -90,6 +91,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/keys", Some(Scope::Admin)),
     (Method::POST, "/v1/keys", Some(Scope::Admin)),
     (Method::GET, "/v1/keys/{id}", Some(Scope::Admin)),
+    (Method::PATCH, "/v1/keys/{id}", Some(Scope::Admin)),
     (Method::DELETE, "/v1/keys/{id}", Some(Scope::Admin)),
     (Method::POST, "/v1/keys/{id}/rotate", Some(Scope::Admin)),
 ];

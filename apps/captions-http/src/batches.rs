@@ -29,7 +29,7 @@ use crate::{
     body::BatchBody,
     call::{BatchPath, Call},
     failure::Failure,
-    openapi::{ListingBatches, ReadingBatch, ReadingResults, SubmittingBatch},
+    openapi::{ListingBatches, ReadingBatch, ReadingResults, RetryingBatch, SubmittingBatch},
     state::AppState,
 };
 
@@ -37,6 +37,8 @@ const DEFAULT_PAGE: u32 = 20;
 const MAX_PAGE: u32 = 100;
 /// Proxies give up on an answer after a minute.
 const LONGEST_WAIT: u64 = 60;
+/// Far beyond the index of any item: what the document calls an int32.
+const LAST_INDEX: u64 = 0x7FFF_FFFF;
 /// Results that are read from the store at a time.
 const RESULTS: u32 = 100;
 /// What one of these reads may take.
@@ -50,7 +52,8 @@ type RawQuery = Result<Query<Vec<(String, String)>>, QueryRejection>;
 ///
 /// Up to 10,000 items, each the body of a request for a caption with a `custom_id` of your own beside its fields; as JSON,
 /// or as JSON Lines with one item a line. The batch is safe once this answers. Items are written when nobody is kept
-/// waiting by it, and count against your limits one by one.
+/// waiting by it, and count against your limits one by one. What was submitted with a key that is revoked or expires is not
+/// begun any more; a key that took its place by rotation goes on with it.
 #[utoipa::path(
     post,
     path = "/v1/batches",
@@ -79,12 +82,16 @@ pub(crate) async fn create(
     {
         return Err(Problem::from(Invalid::new("bad_format", why).at("/webhook")).into());
     }
+    if let Some(invalid) = batches.too_many(submission.items.len()) {
+        return Err(Problem::from(invalid.at("/items")).into());
+    }
     let id = BatchId(call.cx.fresh_id);
     let payer = call.caller.key.as_ref().map(|key| Payer {
         family: key.family.to_string(),
         limits: key.limits,
     });
-    let batch = submission.into_batch(id, batches.settings().expiry, payer, Uuid::now_v7);
+    let settings = batches.settings();
+    let batch = submission.into_batch(id, settings.expiry, payer, settings.most_open(), Uuid::now_v7);
     let kept = async {
         batches.submit(&call.cx, &batch).await?;
         batches.queue().read(&call.cx, id, Page::NONE).await
@@ -214,6 +221,30 @@ pub(crate) async fn cancel(
     Ok(shown(&batch.ok_or_else(not_found)?))
 }
 
+/// Try again what failed
+///
+/// Items that failed, and that may succeed later, are queued again: all but those that failed by what was asked for
+/// (`invalid_request`, `prompt_too_long`, `content_refused`) or whose key has ended (`key_inactive`). What succeeded is not
+/// written again. Safe to repeat; a batch without such items, or that was cancelled or has expired, is left as it is. It
+/// lives as long again from now on, and its webhook is told of its new end.
+#[utoipa::path(
+    post,
+    path = "/v1/batches/{id}/retry",
+    operation_id = "retry_batch",
+    tag = "batches",
+    params(("id" = Uuid, Path, description = "The batch's id.")),
+    responses((status = 200, description = "The batch as it is now: in progress, or as it was", body = BatchDocument), RetryingBatch)
+)]
+pub(crate) async fn retry(
+    State(state): State<AppState>,
+    call: Call,
+    BatchPath(id): BatchPath,
+) -> Result<Response, Failure> {
+    let work = batches(&state)?.retry(&call.cx, id, false);
+    let batch = call.within(&state, Code::StoreUnavailable, work).await??;
+    Ok(shown(&batch.ok_or_else(not_found)?))
+}
+
 /// Fetch the results of a batch
 ///
 /// JSON Lines in the order of the items, once the batch is over. With `partial=true` also before: the lines up to the first item
@@ -225,7 +256,7 @@ pub(crate) async fn cancel(
     tag = "batches",
     params(
         ("id" = Uuid, Path, description = "The batch's id."),
-        ("after" = Option<u32>, Query, description = "Begin after the line of this index.", minimum = 0),
+        ("after" = Option<u32>, Query, description = "Begin after the line of this index.", minimum = 0, maximum = 2_147_483_647),
         ("partial" = Option<bool>, Query, description = "Give what there is of a batch that is not over.")
     ),
     responses(
@@ -246,7 +277,7 @@ pub(crate) async fn results(
     let mut partial = false;
     for (name, value) in parameters(query, &["after", "partial"])? {
         if name == "after" {
-            let index = whole(&value, "after", 0, u64::from(u32::MAX))?;
+            let index = whole(&value, "after", 0, LAST_INDEX)?;
             after = u32::try_from(index).ok();
         } else {
             partial = match value.as_str() {

@@ -192,7 +192,7 @@ pub(crate) async fn pick(
     let amended = call.within(&state, Code::StoreUnavailable, work).await?;
     let version = amended.map_err(|error| match error {
         StoreError::Conflict => Failure::new(Code::VersionMismatch, "the caption has changed just now"),
-        StoreError::Fault(_) => error.into(),
+        StoreError::Full { .. } | StoreError::Fault(_) => error.into(),
     })?;
     record.version = version.ok_or_else(not_found)?;
     record.selected = selected;

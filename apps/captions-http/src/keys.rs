@@ -7,8 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use captions_api::{
-    key::{KeyDocument, KeyPage, NewKeyBody, RotationBody, parse_new, parse_rotation, read_cursor},
-    problem::Code,
+    key::{
+        KeyChangeBody, KeyDocument, KeyPage, NewKeyBody, RotationBody, parse_change, parse_new, parse_rotation,
+        period_alone, read_cursor,
+    },
+    problem::{Code, Problem},
 };
 use captions_domain::{
     fault::StoreError,
@@ -23,7 +26,7 @@ use crate::{
     call::{Call, KeyPath},
     failure::Failure,
     history::{Paging, page},
-    openapi::{ChangingKey, CreatingKey, ListingKeys, ReadingKey},
+    openapi::{ChangingKey, CreatingKey, ListingKeys, PatchingKey, ReadingKey},
     state::AppState,
 };
 
@@ -117,6 +120,38 @@ pub(crate) async fn read(
     Ok(Json(KeyDocument::of(&key, call.cx.now)))
 }
 
+/// Change the budget of a key
+///
+/// A merge patch (RFC 7396) of its budget, for its whole family: keys that go on for their grace, and every successor. What
+/// the family has spent and reserved stays counted, also beyond a lower budget; calls under way come to their end. It counts on
+/// this server at once, and on others as a revocation does.
+#[utoipa::path(
+    patch,
+    path = "/v1/keys/{id}",
+    operation_id = "change_key",
+    tag = "keys",
+    params(("id" = uuid::Uuid, Path, description = "The key's id.")),
+    request_body(content((KeyChangeBody = "application/merge-patch+json"), (KeyChangeBody = "application/json"))),
+    responses((status = 200, description = "The changed key", body = KeyDocument), PatchingKey)
+)]
+pub(crate) async fn patch(
+    State(state): State<AppState>,
+    call: Call,
+    KeyPath(id): KeyPath,
+    JsonBody(body): JsonBody,
+) -> Result<Json<KeyDocument>, Failure> {
+    let change = parse_change(&body)?;
+    let budget = Change::Budget(change);
+    let work = store(&state)?.change(&call.cx, id, &budget);
+    let changed = call.within(&state, Code::StoreUnavailable, work).await??;
+    let key = changed.ok_or_else(not_found)?;
+    if change.per.is_some() && key.limits.budget.is_none() {
+        return Err(Problem::from(period_alone().at("/budget_period")).into());
+    }
+    tracing::info!(key = %key.id, family = %key.family, "budget of a key changed");
+    Ok(Json(KeyDocument::of(&key, call.cx.now)))
+}
+
 /// Revoke a key
 ///
 /// For good, and safe to repeat. It opens nothing any more on this server at once, and on others that share its Redis within
@@ -169,16 +204,18 @@ pub(crate) async fn rotate(
     let grace = parse_rotation(&body)?;
     let secret = secret()?;
     let old = known(&state, &call, id).await?;
-    let successor = old.successor(KeyId(call.cx.fresh_id), &secret, call.cx.now);
+    let mut successor = old.successor(KeyId(call.cx.fresh_id), &secret, call.cx.now);
     let change = Change::Rotate {
         successor: Box::new(successor.clone()),
         until: call.cx.now.saturating_add(grace),
     };
     let work = store(&state)?.change(&call.cx, id, &change);
-    if call.within(&state, Code::StoreUnavailable, work).await??.is_none() {
+    let Some(before) = call.within(&state, Code::StoreUnavailable, work).await?? else {
         let detail = "only an active key is rotated; this one has expired or was revoked";
         return Err(Failure::new(Code::KeyInactive, detail));
-    }
+    };
+    // As it is kept: the budget may have changed since the key was read.
+    successor.limits = before.limits;
     tracing::info!(key = %id, successor = %successor.id, "key rotated");
     Ok(made(&successor, &secret, &call))
 }

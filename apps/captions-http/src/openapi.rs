@@ -145,7 +145,7 @@ problems! {
     /// Of an operation that picks a variant.
     PickingVariant = ALWAYS, LIMITED, BODY, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::PreconditionRequired];
     /// Of an operation that writes more variants.
-    WritingMore = ALWAYS, LIMITED, BODY, PROVIDER, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::Conflict, Code::BriefUnknown, Code::VariantsFull];
+    WritingMore = ALWAYS, LIMITED, BODY, PROVIDER, STORE, &[Code::CaptionNotFound, Code::VersionMismatch, Code::Conflict, Code::BriefUnknown, Code::VariantsFull, Code::VariantsExhausted];
     /// Of an operation that erases a caption.
     ErasingCaption = ALWAYS, LIMITED, STORE, &[Code::VersionMismatch];
     /// Of an operation that sends all captions.
@@ -176,12 +176,16 @@ problems! {
     ListingKeys = ALWAYS, LIMITED, &[Code::InvalidCursor];
     /// Of an operation on one key.
     ReadingKey = ALWAYS, LIMITED, &[Code::KeyNotFound];
+    /// Of an operation that changes a key.
+    PatchingKey = ALWAYS, LIMITED, BODY, &[Code::KeyNotFound];
     /// Of an operation that replaces a key.
     ChangingKey = ALWAYS, LIMITED, BODY, &[Code::KeyNotFound, Code::KeyInactive];
     /// Of an operation that dismisses one.
     DismissingSuggestion = ALWAYS, LIMITED, STORE, &[Code::UserNotFound, Code::SuggestionNotFound, Code::Conflict, Code::VersionMismatch];
     /// Of an operation that takes a batch.
-    SubmittingBatch = ALWAYS, LIMITED, BODY, STORE;
+    SubmittingBatch = ALWAYS, LIMITED, BODY, STORE, &[Code::BatchesFull];
+    /// Of an operation that has what failed of a batch tried again.
+    RetryingBatch = ALWAYS, LIMITED, STORE, &[Code::BatchNotFound, Code::BatchesFull];
     /// Of an operation that reads a list of batches.
     ListingBatches = ALWAYS, LIMITED, STORE, &[Code::InvalidCursor];
     /// Of an operation on one batch.

@@ -61,7 +61,8 @@ pub(crate) async fn models(State(state): State<AppState>, _call: Call) -> Json<M
 /// Probe a provider
 ///
 /// Makes one small real call through the provider's own limits and breaker, within 10 seconds, and tells what came of it. A
-/// provider that fails is no failure of the request: `ok` is false then, with the problem that a caption would have had.
+/// provider that fails is no failure of the request: `ok` is false then, with the problem that a caption would have had. It
+/// is the operator who pays for it: it takes a key of the tenant `local` with the scope admin.
 #[utoipa::path(
     post,
     path = "/v1/providers/{id}/probe",
@@ -75,6 +76,12 @@ pub(crate) async fn probe(
     call: Call,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ProbeDocument>, Failure> {
+    if !call.caller.is_operator() {
+        return Err(Failure::new(
+            Code::Forbidden,
+            "a call to a provider is the operator's to make, who pays for it: it takes a key of the tenant local",
+        ));
+    }
     let unknown = || Failure::new(Code::ProviderNotFound, "no provider is named so");
     let Ok(Path(id)) = path else { return Err(unknown()) };
     let work = state.providers.probe(&call.cx, &id);

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use captions_api::results::{ResultsBody, ResultsDocument};
+use captions_api::results::{ResultsBody, ResultsDocument, ResultsTable};
 use captions_domain::{engagement::Results, user::User};
 use http::{HeaderMap, StatusCode};
 
@@ -65,7 +65,7 @@ pub(crate) async fn read(
         ("id" = String, Path, description = "The user's id."),
         ("If-Match" = Option<String>, Header, description = "Change only this version, an earlier `ETag`.")
     ),
-    request_body(content((ResultsBody = "application/json"), (String = "text/csv"))),
+    request_body(content((ResultsBody = "application/json"), (ResultsTable = "text/csv"))),
     responses(
         (status = 200, description = "What the imported posts tell", body = ResultsDocument, headers(("ETag" = String, description = "The user's new version"))),
         ChangingUser

@@ -299,7 +299,7 @@ pub(crate) async fn change(
             }
             // Read again: the version is another one now, or the user is gone.
             Err(StoreError::Conflict) => {}
-            Err(StoreError::Fault(fault)) => return Err(StoreError::Fault(fault).into()),
+            Err(error @ (StoreError::Full { .. } | StoreError::Fault(_))) => return Err(error.into()),
         }
     }
     Err(StoreError::Conflict.into())

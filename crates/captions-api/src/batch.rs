@@ -15,6 +15,7 @@ use captions_domain::{
         Payer, Receiver,
     },
     caption::CaptionId,
+    keys::Key,
     request::{CaptionRequest, Invalid, UserId},
 };
 use serde::{
@@ -22,7 +23,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::{Value, value::RawValue};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ObjectBuilder, Ref, RefOr, Schema, schema::AdditionalProperties},
@@ -67,6 +68,7 @@ impl Submission {
         id: BatchId,
         lives_for: Duration,
         payer: Option<Payer>,
+        most_open: Option<u64>,
         fresh: impl Fn() -> Uuid,
     ) -> NewBatch {
         let items = self.items.into_iter().map(|item| NewItem {
@@ -80,6 +82,7 @@ impl Submission {
             lives_for,
             notify: self.webhook,
             payer,
+            most_open,
             items: items.collect(),
         }
     }
@@ -384,7 +387,29 @@ pub const FORMS: Forms = Forms {
             ..Problem::new(Code::Internal, detail)
         })
     },
+    key_ended: |family, newest, request_id| {
+        document(&Problem {
+            request_id: Some(request_id.to_owned()),
+            ..Problem::new(Code::KeyInactive, ended(family, newest))
+        })
+    },
 };
+
+fn ended(family: &str, newest: Option<&Key>) -> String {
+    let at = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
+    let how = match newest {
+        None => format!("the key family {family} is not known any more"),
+        Some(key) => {
+            let how = match (key.revoked_at, key.expires_at) {
+                (Some(revoked), _) => format!("was revoked at {}", at(revoked)),
+                (None, Some(expired)) => format!("has expired at {}", at(expired)),
+                (None, None) => "is not active".to_owned(),
+            };
+            format!("the key {} (...{}) {how}", key.id, key.last_four)
+        }
+    };
+    format!("{how}, and nothing more is begun that was submitted with it")
+}
 
 fn read_request(text: &str) -> Result<CaptionRequest, Invalid> {
     let unreadable = || Invalid::new("bad_format", "the kept request cannot be read");

@@ -2,7 +2,7 @@
 
 use captions_domain::{
     budget::{Budget, Period},
-    keys::{Key, KeyId, KeyLimits, KeyName, LONGEST_GRACE, Scope, Scopes, Secret, Standing},
+    keys::{BudgetChange, Key, KeyId, KeyLimits, KeyName, LONGEST_GRACE, Scope, Scopes, Secret, Standing},
     money::Money,
     request::Invalid,
 };
@@ -22,8 +22,6 @@ use crate::{
 
 /// What a key is for where nothing is said.
 pub const DEFAULT_SCOPES: [Scope; 2] = [Scope::Read, Scope::Write];
-/// The period of a budget where nothing is said.
-pub const DEFAULT_PERIOD: Period = Period::Month;
 /// How long the key before goes on after a rotation where nothing is said.
 pub const DEFAULT_GRACE: Duration = Duration::DAY;
 
@@ -178,8 +176,7 @@ pub fn parse_new(body: &Value, now: OffsetDateTime) -> Result<NewKey, Vec<Invali
     let limit = fields.text("budget", str::parse::<Money>).value();
     let per = fields.text("budget_period", str::parse::<Period>).value();
     if per.is_some() && limit.is_none() {
-        let rule = "a period says nothing without a budget";
-        fields.refuse("budget_period", Invalid::new("not_supported", rule));
+        fields.refuse("budget_period", period_alone());
     }
     let scopes = Scopes::new(scopes.unwrap_or_else(|| DEFAULT_SCOPES.to_vec()));
     if scopes.is_empty() {
@@ -193,11 +190,27 @@ pub fn parse_new(body: &Value, now: OffsetDateTime) -> Result<NewKey, Vec<Invali
         name,
         scopes,
         expires_at,
-        budget: limit.map(|limit| Budget {
-            limit,
-            per: per.unwrap_or(DEFAULT_PERIOD),
-        }),
+        budget: BudgetChange { limit, per }.over(None),
     })
+}
+
+/// Reads the merge patch (RFC 7396) of a key; `null` is no budget. `Err` names every broken rule.
+pub fn parse_change(body: &Value) -> Result<BudgetChange, Vec<Invalid>> {
+    let mut fields = Fields::of(body, "").map_err(|broken| vec![broken])?;
+    let is_removed = body.get("budget").is_some_and(Value::is_null);
+    let limit = fields.text("budget", str::parse::<Money>).value();
+    let per = fields.text("budget_period", str::parse::<Period>).value();
+    let limit = limit.or(is_removed.then_some(Money::ZERO));
+    if per.is_some() && limit == Some(Money::ZERO) {
+        fields.refuse("budget_period", period_alone());
+    }
+    fields.finish()?;
+    Ok(BudgetChange { limit, per })
+}
+
+/// What is wrong with a period of no budget.
+pub fn period_alone() -> Invalid {
+    Invalid::new("not_supported", "a period says nothing without a budget")
 }
 
 /// When a key ends: a time of RFC 3339 after `now`.
@@ -264,6 +277,33 @@ impl PartialSchema for NewKeyBody {
 }
 
 impl ToSchema for NewKeyBody {}
+
+/// The body of `PATCH /v1/keys/{id}`, for the documentation: [`parse_change`] reads it.
+#[derive(Debug)]
+pub struct KeyChangeBody;
+
+impl PartialSchema for KeyChangeBody {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .property(
+                "budget",
+                or_null(amount(
+                    "What its family may spend in each period, as in 25.00, beside what the tenant may; 0 or null: no budget of its own; not said: as it is.",
+                )),
+            )
+            .property(
+                "budget_period",
+                or_null(one_of(
+                    "The period of the calendar, in UTC; as it is if not said, and month of a new budget.",
+                    Period::NAMES.iter().copied(),
+                )),
+            )
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .into()
+    }
+}
+
+impl ToSchema for KeyChangeBody {}
 
 /// The body of `POST /v1/keys/{id}/rotate`, for the documentation: [`parse_rotation`] reads it.
 #[derive(Debug)]

@@ -210,6 +210,7 @@ impl From<&MoreError> for Problem {
             MoreError::Generate(error) => return error.into(),
             MoreError::Unwritable(Unwritable::NoBrief) => Code::BriefUnknown,
             MoreError::Unwritable(Unwritable::Full) => Code::VariantsFull,
+            MoreError::Unwritable(Unwritable::NoOtherWords) => Code::VariantsExhausted,
             MoreError::Gone => Code::CaptionNotFound,
             MoreError::Changed => Code::Conflict,
         };
@@ -256,6 +257,7 @@ impl From<&StoreError> for Problem {
     fn from(error: &StoreError) -> Self {
         let code = match error {
             StoreError::Conflict => Code::Conflict,
+            StoreError::Full { .. } => Code::BatchesFull,
             StoreError::Fault(fault) => match fault.kind {
                 FaultKind::Timeout
                 | FaultKind::Unavailable

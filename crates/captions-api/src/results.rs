@@ -14,7 +14,7 @@ use time::{
 };
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, schema::AdditionalProperties},
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::AdditionalProperties},
 };
 
 use crate::{
@@ -186,6 +186,22 @@ impl PartialSchema for ResultsBody {
 }
 
 impl ToSchema for ResultsBody {}
+
+/// The same as CSV, for the documentation: [`posts_of_csv`] reads it.
+#[derive(Debug)]
+pub struct ResultsTable;
+
+impl PartialSchema for ResultsTable {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A header row, and one row a post."))
+            .min_length(Some(1))
+            .into()
+    }
+}
+
+impl ToSchema for ResultsTable {}
 
 /// Reads the posts of an import. `Err` names every broken rule by its pointer, such as `/posts/3/likes`.
 pub fn parse_posts(body: &Value) -> Result<Vec<Post>, Vec<Invalid>> {

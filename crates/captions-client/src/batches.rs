@@ -65,6 +65,14 @@ impl Client {
         self.line.document(&ask).await
     }
 
+    /// Has tried again what failed of a batch and may succeed later; what succeeded stays.
+    pub async fn retry_batch(&self, id: Uuid) -> Result<Reply<BatchDocument>, Error> {
+        let ask = self
+            .line
+            .ask(Method::POST, &["v1", "batches", &id.to_string(), "retry"]);
+        self.line.document(&ask).await
+    }
+
     /// The results of a batch that is over, in the order of its items. A connection that breaks is taken up again behind
     /// the last line; the first other failure is the last item.
     pub fn batch_results(&self, id: Uuid) -> impl Stream<Item = Result<ResultLine, Error>> + Send + use<> {

@@ -26,6 +26,12 @@ impl Client {
         self.get(&["v1", "keys", id]).await
     }
 
+    /// Changes the budget of a key's family by a merge patch: `{"budget": "25.00", "budget_period": "month"}`; `null` removes it.
+    pub async fn change_key(&self, id: &str, patch: &(impl Serialize + Sync)) -> Result<Reply<KeyDocument>, Error> {
+        let ask = self.line.ask(Method::PATCH, &["v1", "keys", id]).with(patch)?;
+        self.line.document(&ask).await
+    }
+
     /// Revokes a key for good; safe to repeat.
     pub async fn revoke_key(&self, id: &str) -> Result<Reply<KeyDocument>, Error> {
         self.line

@@ -22,7 +22,7 @@ impl Client {
         self.get(&["v1", "providers"]).await
     }
 
-    /// Has it make one small real call to a provider. Takes a key with the scope admin.
+    /// Has it make one small real call to a provider. For the operator: a key of the tenant local with the scope admin.
     pub async fn probe_provider(&self, name: &str) -> Result<Reply<Value>, Error> {
         self.post(&["v1", "providers", name, "probe"], &json!({})).await
     }

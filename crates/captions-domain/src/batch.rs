@@ -13,7 +13,7 @@ use crate::{
     caption::{Answer, CaptionId, Record},
     context::TenantId,
     engine::GenerateError,
-    keys::KeyLimits,
+    keys::{Key, KeyLimits},
     request::{CaptionRequest, Invalid, UserId},
 };
 
@@ -176,11 +176,12 @@ pub struct NewItem {
     pub request: String,
 }
 
-/// Whose limits the items of a batch count against.
+/// Whose limits the items of a batch count against. Without an active key in the family nothing more of it is begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Payer {
     /// The family of the key that it was submitted with.
     pub family: String,
+    /// As they were then; those that the family has now count.
     pub limits: KeyLimits,
 }
 
@@ -193,6 +194,8 @@ pub struct NewBatch {
     pub notify: Option<Receiver>,
     /// `None`: its tenant.
     pub payer: Option<Payer>,
+    /// The most items without an outcome that its tenant may have with it, in all of its batches.
+    pub most_open: Option<u64>,
     /// In input order: the place of an item is its index. Never empty.
     pub items: Vec<NewItem>,
 }
@@ -334,8 +337,12 @@ pub struct Backlog {
 pub enum Settlement {
     /// The document of its caption.
     Succeeded(String),
-    /// The document of its problem.
-    Failed(String),
+    Failed {
+        /// Of its problem.
+        document: String,
+        /// The same request will not succeed later either: [`Change::RetryFailed`] leaves it alone.
+        is_final: bool,
+    },
     /// It is still being worked on: the lease lasts this long from now on.
     Keep(Duration),
     /// It is to be tried again, by anybody, this much later.
@@ -351,9 +358,14 @@ pub enum Settlement {
 pub enum Change {
     /// Begin nothing more of it. Nothing happens to one that is over.
     Cancel,
-    /// Try its failed items again; it is in progress then. Nothing happens to one without any, or that was cancelled or
-    /// has expired.
-    RetryFailed,
+    /// Try again what failed and may succeed later; it is in progress then, and lives as long again at least. Nothing happens
+    /// to one without any such item, or that was cancelled or has expired. Beyond `most_open` items without an outcome of the
+    /// tenant, these included, it is a [`StoreError::Full`](crate::fault::StoreError::Full), and nothing is done.
+    RetryFailed {
+        /// Also what failed for good: whoever runs the provider may have changed it.
+        all: bool,
+        most_open: Option<u64>,
+    },
     /// Its receiver was told, or never will be.
     Told,
     /// Its receiver is to be told this much later.
@@ -374,6 +386,8 @@ pub struct Forms {
     pub failure: fn(&GenerateError, &str) -> String,
     /// The document of an item over which so many workers were lost.
     pub given_up: fn(u32, &str) -> String,
+    /// The document of an item whose family of keys has no active one any more; with the newest, if there is any.
+    pub key_ended: fn(&str, Option<&Key>, &str) -> String,
 }
 
 #[cfg(test)]

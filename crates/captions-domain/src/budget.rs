@@ -27,6 +27,8 @@ pub enum Period {
 
 impl Period {
     pub const NAMES: &'static [&'static str] = &["day", "month"];
+    /// Where nothing is said.
+    pub const USUAL: Self = Self::Month;
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -193,7 +193,7 @@ fn figures(tokens: &Tokens<'_>, range: &Range<usize>, sentence: &Span<'_>, exemp
 }
 
 /// "The result?", "And the best part?"
-fn is_reveal(words: &[Token]) -> bool {
+fn is_reveal(words: &[Token<'_>]) -> bool {
     let words = match words {
         [and, rest @ ..] if matches!(and.word.as_str(), "and" | "but") => rest,
         _ => words,
@@ -204,7 +204,7 @@ fn is_reveal(words: &[Token]) -> bool {
 }
 
 /// "It's not X, it's Y", "this isn't just X: it's Y".
-fn is_contrast(words: &[Token]) -> bool {
+fn is_contrast(words: &[Token<'_>]) -> bool {
     let is = |at: usize, list: &[&str]| words.get(at).is_some_and(|token| list.contains(&token.word.as_str()));
     let denies = |at: usize| {
         (is(at, &["it's", "this's", "that's", "we're", "he's", "she's"]) && is(at + 1, &["not"]))
@@ -247,7 +247,7 @@ fn shouting(tokens: &Tokens<'_>, markers: &mut Vec<Marker>) {
     }
 }
 
-fn is_word(token: &Token) -> bool {
+fn is_word(token: &Token<'_>) -> bool {
     matches!(token.kind, Kind::Word | Kind::Shout)
 }
 

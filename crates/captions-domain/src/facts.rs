@@ -114,13 +114,23 @@ impl Found {
 /// Web addresses, e-mail addresses and @mentions.
 fn addresses(text: &str) -> Vec<Span<'_>> {
     let mut found = Vec::new();
-    let mut index = 0;
+    // The code point of the byte up to which they are counted.
+    let (mut counted, mut index) = (0, 0);
+    let mut at = 0;
     for piece in text.split_inclusive(|c: char| c.is_whitespace() || is_unspaced(c)) {
         let word = piece.trim_end_matches(|c: char| c.is_whitespace() || is_unspaced(c));
+        let from = at;
+        at += piece.len();
+        // No address is without one of these.
+        if !word.bytes().any(|byte| matches!(byte, b'@' | b'.' | b':')) {
+            continue;
+        }
         let bare = word.trim_start_matches(|c: char| !(c.is_alphanumeric() || c == '@'));
-        let start = index + word[..word.len() - bare.len()].chars().count();
+        let from = from + word.len() - bare.len();
+        index += text[counted..from].chars().count();
+        counted = from;
+        let start = index;
         let bare = bare.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '/'));
-        index += piece.chars().count();
         let is_mail = bare
             .split_once('@')
             .is_some_and(|(name, host)| name.ends_with(|c: char| c.is_alphanumeric()) && host.contains('.'));
@@ -206,7 +216,7 @@ fn is_given_day(tokens: &Tokens<'_>, number: &Number, given: &Given) -> bool {
     is_part && (is_month(at + 1) || at.checked_sub(1).is_some_and(is_month))
 }
 
-fn has_letters(token: &Token) -> bool {
+fn has_letters(token: &Token<'_>) -> bool {
     token.word.chars().any(char::is_alphabetic)
 }
 
@@ -309,7 +319,7 @@ fn strange_names(tokens: &Tokens<'_>, given: &Given, language: &Language, found:
 /// "New Bread, New Morning": all words that are long enough have a capital, so it tells nothing.
 fn is_in_title(tokens: &Tokens<'_>, at: usize) -> bool {
     let is_end =
-        |token: &Token| token.kind == Kind::Break || matches!(token.word.as_str(), "." | "!" | "?" | "…" | ":");
+        |token: &Token<'_>| token.kind == Kind::Break || matches!(token.word.as_str(), "." | "!" | "?" | "…" | ":");
     let from = tokens.all[..at].iter().rposition(is_end).map_or(0, |end| end + 1);
     let to = tokens.all[at..]
         .iter()

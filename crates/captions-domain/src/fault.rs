@@ -150,12 +150,16 @@ impl PortError for Fault {
     }
 }
 
-/// Failures of [`UserStore`](crate::ports::UserStore) and [`CaptionStore`](crate::ports::CaptionStore).
+/// Failures of [`UserStore`](crate::ports::UserStore), [`CaptionStore`](crate::ports::CaptionStore) and the other ports of a
+/// store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else wrote first; read again and decide.
     #[error("the stored version is another one")]
     Conflict,
+    /// As many items of batches as the tenant may have are open.
+    #[error("{open} items of the tenant's batches are open, of {most} that may be")]
+    Full { open: u64, most: u64 },
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -163,7 +167,7 @@ pub enum StoreError {
 impl PortError for StoreError {
     fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Conflict => None,
+            Self::Conflict | Self::Full { .. } => None,
             Self::Fault(fault) => Some(fault),
         }
     }

@@ -1,7 +1,7 @@
 //! What a user gave, taken apart once for everything that is written about it: a request has up to ten captions, and each
 //! is held against the same words.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use foldhash::fast::FixedState;
 
@@ -30,11 +30,11 @@ pub(crate) struct Given<'a> {
     /// Whether the description is in another language than the caption is to be.
     pub(crate) is_foreign: bool,
     /// What the description can be recognised by, each with its weight: names count twice.
-    pub(crate) described: Vec<(String, usize)>,
+    pub(crate) described: Vec<(Arc<str>, usize)>,
     /// The description's words that carry meaning, with their stems, in order; of scripts with spaces.
-    pub(crate) content: Vec<(&'a str, String)>,
+    pub(crate) content: Vec<(&'a str, Arc<str>)>,
     /// What all that was given can be recognised by.
-    pub(crate) keys: HashSet<String, FixedState>,
+    pub(crate) keys: HashSet<Arc<str>, FixedState>,
     pub(crate) tags: Ground<'a>,
 }
 
@@ -43,14 +43,14 @@ impl<'a> Given<'a> {
         let words = Words::of(&brief.language);
         let (whole, text) = (brief.description.as_str(), given_text(brief));
         let description = injection::before(whole);
-        let names: HashSet<String, FixedState> = text::words(whole)
+        let names: HashSet<Arc<str>, FixedState> = text::words(whole)
             .skip(1)
             .filter(|word| word.starts_with(char::is_uppercase))
-            .map(|word| words.stem(word))
+            .map(|word| words.known(word).stem)
             .collect();
         // German writes every noun with a capital.
         let is_german = brief.language.primary() == "de";
-        let weighed = |key: String| {
+        let weighed = |key: Arc<str>| {
             let weight = if names.contains(&key) && !is_german { 2 } else { 1 };
             (key, weight)
         };
@@ -61,7 +61,7 @@ impl<'a> Given<'a> {
             facts: facts::Given::of(&text),
             is_foreign: language::is_foreign(whole, &brief.language),
             described: keys(&words, whole).into_iter().map(weighed).collect(),
-            content: content.map(|word| (word, words.stem(word))).collect(),
+            content: content.map(|word| (word, words.known(word).stem)).collect(),
             keys: keys(&words, &text).into_iter().collect(),
             tags: Ground::of(brief, description, &words),
             words,

@@ -40,7 +40,8 @@ static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
     }
     let verbs = phrases.verbs.iter().map(|verb| verb.trim_end_matches('*'));
     let marks = phrases.marks.iter().map(|mark| mark.trim());
-    phrases.any = AhoCorasick::new(verbs.chain(marks).chain(phrases.heads.iter().copied())).ok();
+    let letters = verbs.chain(marks).chain(phrases.heads.iter().copied());
+    phrases.any = AhoCorasick::builder().ascii_case_insensitive(true).build(letters).ok();
     phrases
 });
 
@@ -86,7 +87,16 @@ pub fn warning(brief: &Brief) -> Option<Warning> {
 /// False if neither the text nor any sentence of it can be one: it has the letters of no verb and of no mark. So it is with
 /// nearly all that people write, and one look tells.
 fn may_speak(text: &str) -> bool {
-    PHRASES.any.as_ref().is_none_or(|any| any.is_match(&plain(text)))
+    PHRASES.any.as_ref().is_none_or(|any| {
+        // Of ASCII with single spaces the plain form differs in nothing but case, which is not looked at.
+        let is_plain =
+            text.is_ascii() && !text.contains("  ") && !text.trim().contains(['\t', '\n', '\u{B}', '\u{C}', '\r']);
+        if is_plain {
+            any.is_match(text)
+        } else {
+            any.is_match(&plain(text))
+        }
+    })
 }
 
 /// True if the sentence holds a mark, or a verb with its object behind it.

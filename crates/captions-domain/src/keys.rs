@@ -18,9 +18,10 @@ use uuid::Uuid;
 
 pub use self::text::{NotAKey, PREFIX};
 use crate::{
-    budget::Budget,
+    budget::{Budget, Period},
     choice::Unknown,
     context::TenantId,
+    money::Money,
     quota::{Plan, Unit, Window},
     request::Invalid,
 };
@@ -350,10 +351,35 @@ impl Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Puts `successor` beside it, and ends it at `until` or as it would have ended, whichever is first: both or neither.
-    /// Only a key that is active at the time of `successor.created_at`.
+    /// Only a key that is active at the time of `successor.created_at`. The successor is kept with the limits that the key has
+    /// then, which may have changed since it was read.
     Rotate { successor: Box<Key>, until: OffsetDateTime },
     /// For good, at this time unless it was revoked before.
     Revoke { at: OffsetDateTime },
+    /// Of its whole family: of keys in their grace too, and of every successor from now on. What is spent and reserved stays
+    /// counted. Of a key in whatever standing.
+    Budget(BudgetChange),
+}
+
+/// What is said anew of a budget; what is left out stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetChange {
+    /// Zero: no budget of its own any more.
+    pub limit: Option<Money>,
+    /// Nothing happens to a family without a budget. Where a new one has none said, it is [`Period::USUAL`].
+    pub per: Option<Period>,
+}
+
+impl BudgetChange {
+    /// The budget after the change.
+    pub fn over(self, current: Option<Budget>) -> Option<Budget> {
+        let limit = self.limit.or(current.map(|budget| budget.limit))?;
+        let per = self.per.or(current.map(|budget| budget.per));
+        (limit > Money::ZERO).then(|| Budget {
+            limit,
+            per: per.unwrap_or(Period::USUAL),
+        })
+    }
 }
 
 /// By what a key is looked for.
@@ -363,6 +389,8 @@ pub enum By {
     Digest(KeyDigest),
     /// Among those of the tenant.
     Id(KeyId),
+    /// Of those of the tenant that follow each other by rotation, an active one if there is any, and the newest of several.
+    Family(KeyId),
 }
 
 #[cfg(test)]

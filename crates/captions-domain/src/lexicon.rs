@@ -2,7 +2,7 @@
 //!
 //! A text is taken apart once, a list is read once; looking for all phrases of a list is one pass over the words.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap, ops::Deref};
 
 use aho_corasick::AhoCorasick;
 use foldhash::fast::FixedState;
@@ -16,14 +16,47 @@ const LONGEST_GAP: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Tokens<'a> {
     text: &'a str,
-    pub(crate) all: Vec<Token>,
+    pub(crate) all: Vec<Token<'a>>,
+}
+
+/// A piece of a text in lower case, with `'` for every apostrophe: nearly always as it stands there.
+#[derive(Debug)]
+pub(crate) struct Folded<'a>(Cow<'a, str>);
+
+impl<'a> Folded<'a> {
+    fn of(piece: &'a str) -> Self {
+        if !piece.is_ascii() {
+            return Self(Cow::Owned(piece.to_lowercase().replace(['’', 'ʼ', '‘'], "'")));
+        }
+        if piece.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Self(Cow::Owned(piece.to_ascii_lowercase()));
+        }
+        Self(Cow::Borrowed(piece))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Folded<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<&str> for Folded<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
 }
 
 /// One word, emoji or mark.
 #[derive(Debug)]
-pub(crate) struct Token {
-    /// In lower case, with `'` for every apostrophe.
-    pub(crate) word: String,
+pub(crate) struct Token<'a> {
+    pub(crate) word: Folded<'a>,
     pub(crate) kind: Kind,
     /// Code points, end exclusive.
     pub(crate) start: usize,
@@ -48,10 +81,13 @@ pub(crate) enum Kind {
 
 impl<'a> Tokens<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
-        let mut all: Vec<Token> = Vec::new();
+        let mut all: Vec<Token<'_>> = Vec::with_capacity(text.len() / 5);
         let mut chars = text.char_indices().enumerate().peekable();
         while let Some((index, (byte, c))) = chars.next() {
             let mut end = (index + 1, byte + c.len_utf8());
+            if c == ' ' {
+                continue;
+            }
             // A digit in a key is an emoji.
             let is_keycap = c.is_ascii_digit() && chars.peek().is_some_and(|(_, (_, c))| follows_pictograph(*c));
             let kind = if in_word(c) && !is_keycap {
@@ -85,7 +121,7 @@ impl<'a> Tokens<'a> {
                 Kind::Mark
             };
             all.push(Token {
-                word: folded(&text[byte..end.1]),
+                word: Folded::of(&text[byte..end.1]),
                 kind,
                 start: index,
                 end: end.0,
@@ -107,7 +143,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The token in which this code point stands.
-    pub(crate) fn at(&self, index: usize) -> Option<&Token> {
+    pub(crate) fn at(&self, index: usize) -> Option<&Token<'a>> {
         let after = self.all.partition_point(|token| token.start <= index);
         self.all.get(after.checked_sub(1)?).filter(|token| index < token.end)
     }
@@ -140,6 +176,9 @@ const fn is_hyphen(c: char) -> bool {
 }
 
 fn word_kind(word: &str) -> Kind {
+    if word.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Kind::Word;
+    }
     let is_shouted = word.chars().filter(|c| c.is_uppercase()).count() >= 2 && !word.chars().any(char::is_lowercase);
     if is_shouted || word.chars().all(char::is_numeric) {
         Kind::Shout
@@ -160,13 +199,6 @@ pub(crate) fn is_sign(c: char) -> bool {
 
 fn follows_pictograph(c: char) -> bool {
     matches!(u32::from(c), 0x200D | 0x20E3 | 0xFE0E | 0xFE0F | 0x1F3FB..=0x1F3FF | 0xE0020..=0xE007F)
-}
-
-fn folded(word: &str) -> String {
-    if word.is_ascii() {
-        return word.to_ascii_lowercase();
-    }
-    word.to_lowercase().replace(['’', 'ʼ', '‘'], "'")
 }
 
 /// What one token of a phrase may be.
@@ -197,10 +229,10 @@ impl Step {
     }
 
     /// How many tokens it takes at the beginning of these; `None` if it does not fit.
-    fn fits(&self, tokens: &[Token]) -> Option<usize> {
+    fn fits(&self, tokens: &[Token<'_>]) -> Option<usize> {
         let first = tokens.first()?;
         match self {
-            Self::Word(words) => words.contains(&first.word).then_some(1),
+            Self::Word(words) => words.iter().any(|word| first.word == word.as_str()).then_some(1),
             Self::Start(start) => first.word.starts_with(start.as_str()).then_some(1),
             Self::Answer => match first.kind {
                 Kind::Emoji | Kind::Shout => Some(1),
@@ -228,6 +260,59 @@ pub(crate) struct Lexicon<T> {
     /// The phrases by their first word; those that begin otherwise stand apart.
     by_word: HashMap<String, Vec<usize>, FixedState>,
     others: Vec<usize>,
+    /// Of the words that a phrase may begin with. Most words of a text begin none, and this is all that they cost.
+    beginnings: Beginnings,
+}
+
+/// Which words may be among those that were added: few others pass, and none of them is turned away.
+#[derive(Debug)]
+struct Beginnings {
+    sketch: [u64; Self::BITS / 64],
+    /// The first bytes of words that may go on in any way.
+    starts: [u64; 4],
+    /// Anything may begin a phrase.
+    is_open: bool,
+}
+
+impl Beginnings {
+    const BITS: usize = 4096;
+
+    const fn new() -> Self {
+        Self {
+            sketch: [0; Self::BITS / 64],
+            starts: [0; 4],
+            is_open: false,
+        }
+    }
+
+    /// Made of the length and four of the letters.
+    fn place(word: &str) -> usize {
+        let bytes = word.as_bytes();
+        let last = bytes.len().saturating_sub(1);
+        let byte = |at: usize| usize::from(bytes.get(at).copied().unwrap_or_default());
+        let mixed = byte(0) + byte(1) * 37 + byte(last / 2) * 401 + byte(last) * 1571 + bytes.len() * 613;
+        mixed % Self::BITS
+    }
+
+    fn add(&mut self, word: &str) {
+        let place = Self::place(word);
+        self.sketch[place / 64] |= 1 << (place % 64);
+    }
+
+    fn add_start(&mut self, start: &str) {
+        match start.as_bytes().first() {
+            Some(byte) => self.starts[usize::from(byte / 64)] |= 1 << (byte % 64),
+            None => self.is_open = true,
+        }
+    }
+
+    fn may_be(&self, word: &str) -> bool {
+        let place = Self::place(word);
+        let first = word.as_bytes().first().copied().unwrap_or_default();
+        self.is_open
+            || self.sketch[place / 64] & (1 << (place % 64)) != 0
+            || self.starts[usize::from(first / 64)] & (1 << (first % 64)) != 0
+    }
 }
 
 impl<T> Lexicon<T> {
@@ -239,6 +324,7 @@ impl<T> Lexicon<T> {
             any: None,
             by_word: HashMap::default(),
             others: Vec::new(),
+            beginnings: Beginnings::new(),
         };
         for (phrase, meaning) in entries {
             let steps: Vec<Step> = phrase
@@ -257,10 +343,17 @@ impl<T> Lexicon<T> {
             match steps.first() {
                 Some(Step::Word(words)) => {
                     for word in words {
+                        lexicon.beginnings.add(word);
                         lexicon.by_word.entry(word.clone()).or_default().push(number);
                     }
                 }
-                Some(_) => lexicon.others.push(number),
+                Some(step) => {
+                    match step {
+                        Step::Start(start) => lexicon.beginnings.add_start(start),
+                        _ => lexicon.beginnings.is_open = true,
+                    }
+                    lexicon.others.push(number);
+                }
                 None => continue,
             }
             lexicon.phrases.push((steps, meaning));
@@ -272,7 +365,9 @@ impl<T> Lexicon<T> {
 
     /// False if no phrase stands in the text, as one look at its letters tells of most texts.
     pub(crate) fn may_stand_in(&self, text: &str) -> bool {
-        self.any.as_ref().is_none_or(|any| any.is_match(&folded(text)))
+        self.any
+            .as_ref()
+            .is_none_or(|any| any.is_match(Folded::of(text).as_str()))
     }
 
     /// How many phrases it has.
@@ -282,16 +377,14 @@ impl<T> Lexicon<T> {
     }
 
     /// The phrases that begin at the first of these tokens, each with how many tokens it takes.
-    pub(crate) fn at<'a>(&'a self, tokens: &'a [Token]) -> impl Iterator<Item = (usize, usize, &'a T)> {
-        let named = tokens.first().and_then(|token| self.by_word.get(&token.word));
-        named
-            .into_iter()
-            .flatten()
-            .chain(&self.others)
-            .filter_map(move |number| {
-                let (steps, meaning) = &self.phrases[*number];
-                fit(steps, tokens).map(|length| (*number, length, meaning))
-            })
+    pub(crate) fn at<'a>(&'a self, tokens: &'a [Token<'_>]) -> impl Iterator<Item = (usize, usize, &'a T)> {
+        let first = tokens.first().filter(|first| self.beginnings.may_be(&first.word));
+        let named = first.and_then(|first| self.by_word.get(first.word.as_str()));
+        let others = first.map_or(&[][..], |_| &self.others);
+        named.into_iter().flatten().chain(others).filter_map(move |number| {
+            let (steps, meaning) = &self.phrases[*number];
+            fit(steps, tokens).map(|length| (*number, length, meaning))
+        })
     }
 
     /// Every place where a phrase stands, the longest one where several begin: its number, its tokens, its meaning.
@@ -323,7 +416,7 @@ fn longest_word(steps: &[Step]) -> Option<&[String]> {
 }
 
 /// How many tokens the steps take at the beginning of these; `None` if they do not fit.
-fn fit(steps: &[Step], tokens: &[Token]) -> Option<usize> {
+fn fit(steps: &[Step], tokens: &[Token<'_>]) -> Option<usize> {
     let Some((step, rest)) = steps.split_first() else {
         return Some(0);
     };

@@ -92,6 +92,9 @@ pub enum Unwritable {
     NoBrief,
     #[error("the caption has {MAX_VARIANTS} variants, which is the most")]
     Full,
+    /// Only templates are there to write it, and whatever they make of the brief has been there. Asking again changes nothing.
+    #[error("without a language model nothing else can be written for this brief")]
+    NoOtherWords,
 }
 
 /// Variants that were written later, by one call. They stand behind all that were there before.

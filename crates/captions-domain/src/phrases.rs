@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
 use foldhash::fast::{FixedState, RandomState};
@@ -26,20 +26,29 @@ static STOPS: LazyLock<HashMap<String, Stops>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The most stems of one language that a thread remembers, and the longest word of these in bytes: half a megabyte.
+/// The most words of one language that a thread remembers, and the longest of these in bytes: half a megabyte.
 const REMEMBERED: usize = 4096;
 const LONGEST_REMEMBERED: usize = 32;
 
 thread_local! {
-    /// Stems of words that were taken apart lately, by the number of the language. Taking a word apart takes a hundred times
-    /// as long as finding it, and people use the same words again and again.
-    static STEMS: RefCell<Vec<HashMap<String, String, RandomState>>> = const { RefCell::new(Vec::new()) };
+    /// Words that were taken apart lately, as they were written, by the number of the language. Taking a word apart takes a
+    /// hundred times as long as finding it, and people use the same words again and again.
+    static KNOWN: RefCell<Vec<HashMap<String, Known, RandomState>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is known of a word.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) stem: Arc<str>,
+    /// It carries meaning.
+    pub(crate) is_content: bool,
 }
 
 /// Takes words apart from their endings, for one language.
 pub struct Words {
-    /// With the number of its language.
-    stemmer: Option<(usize, Stemmer)>,
+    /// The number of the language.
+    language: usize,
+    stemmer: Option<Stemmer>,
     stops: Option<&'static Stops>,
     negations: &'static [&'static str],
     more_stops: &'static [&'static str],
@@ -85,7 +94,8 @@ impl Words {
             _ => None,
         };
         Self {
-            stemmer: algorithm.map(|algorithm| (algorithm as usize, Stemmer::create(algorithm))),
+            language: number(language.primary()),
+            stemmer: algorithm.map(Stemmer::create),
             stops: STOPS.get(language.primary()),
             negations: negations(language.primary()),
             more_stops: more_stops(language.primary()),
@@ -105,11 +115,39 @@ impl Words {
 
     /// The word's stem in lower case.
     pub fn stem(&self, word: &str) -> String {
+        self.known(word).stem.as_ref().to_owned()
+    }
+
+    /// The word's stem in lower case, and whether it carries meaning.
+    pub(crate) fn known(&self, word: &str) -> Known {
+        if word.len() > LONGEST_REMEMBERED {
+            return self.taken_apart(word);
+        }
+        KNOWN.with_borrow_mut(|all| {
+            if all.len() <= self.language {
+                all.resize_with(self.language + 1, HashMap::default);
+            }
+            let words = &mut all[self.language];
+            if let Some(known) = words.get(word) {
+                return known.clone();
+            }
+            if words.len() >= REMEMBERED {
+                words.clear();
+            }
+            let known = self.taken_apart(word);
+            words.insert(word.to_owned(), known.clone());
+            known
+        })
+    }
+
+    fn taken_apart(&self, word: &str) -> Known {
         let lower = self.without_ending(word).to_lowercase();
-        match &self.stemmer {
-            Some((language, stemmer)) if lower.len() <= LONGEST_REMEMBERED => remembered(*language, stemmer, lower),
-            Some((_, stemmer)) => stemmer.stem(&lower).into_owned(),
-            None => lower,
+        Known {
+            stem: match &self.stemmer {
+                Some(stemmer) => stemmer.stem(&lower).into(),
+                None => lower.into(),
+            },
+            is_content: self.carries_meaning(word),
         }
     }
 
@@ -137,6 +175,10 @@ impl Words {
 
     /// True for words that carry meaning: no stop words, no lone letters, no bare numbers.
     pub fn is_content(&self, word: &str) -> bool {
+        self.known(word).is_content
+    }
+
+    fn carries_meaning(&self, word: &str) -> bool {
         let lower = lowered(word);
         let letters = lower.chars().filter(|c| c.is_alphabetic()).count();
         letters >= if lower.is_ascii() { 2 } else { 1 }
@@ -151,17 +193,21 @@ impl Words {
 
     /// The stems of the content words, each once, in order. Hashtags in `PascalCase` are split into their words.
     pub fn stems(&self, text: &str) -> Vec<String> {
-        let mut seen: HashSet<String, FixedState> = HashSet::default();
-        let mut stems: Vec<String> = Vec::new();
-        let mut words: HashSet<&str, FixedState> = HashSet::default();
-        for word in text::words(text).flat_map(split_pascal_case) {
-            // Taking a word apart costs more than knowing that one has.
-            if words.insert(word) && self.is_content(word) {
-                let stem = self.stem(word);
-                if seen.insert(stem.clone()) {
-                    stems.push(stem);
+        let stems = self.shared_stems(text);
+        stems.iter().map(|stem| stem.as_ref().to_owned()).collect()
+    }
+
+    /// The same, sharing the stems with whoever asks for them again.
+    pub(crate) fn shared_stems(&self, text: &str) -> Vec<Arc<str>> {
+        let mut seen: HashSet<Arc<str>, FixedState> = HashSet::default();
+        let mut stems = Vec::new();
+        for word in text::words(text) {
+            each_part(word, |part| {
+                let known = self.known(part);
+                if known.is_content && seen.insert(Arc::clone(&known.stem)) {
+                    stems.push(known.stem);
                 }
-            }
+            });
         }
         stems
     }
@@ -170,66 +216,121 @@ impl Words {
     /// denies ("no dogs allowed") and web addresses are left out. In scripts without spaces a phrase is a row of signs of
     /// one kind.
     pub fn phrases(&self, text: &str) -> Vec<Phrase> {
-        let addresses_out: Vec<&str> = text
-            .split_whitespace()
-            .map(|word| if has_url(word) { "." } else { word })
-            .collect();
-        let text = addresses_out.join(" ");
-        let mut runs: Vec<Vec<(usize, &str, String)>> = vec![Vec::new()];
+        let mut phrases = Vec::new();
+        self.each_phrase(text, |row| {
+            phrases.push(Phrase {
+                words: row.iter().map(|part| part.word.to_owned()).collect(),
+                stems: row.iter().map(|part| part.stem.as_ref().to_owned()).collect(),
+                position: row[0].position,
+            });
+        });
+        phrases
+    }
+
+    /// The same, each shown as its words.
+    pub(crate) fn each_phrase(&self, text: &str, mut found: impl FnMut(&[Part<'_>])) {
+        let mut plain = String::with_capacity(text.len());
+        for word in text.split_whitespace() {
+            if !plain.is_empty() {
+                plain.push(' ');
+            }
+            plain.push_str(if has_url(word) { "." } else { word });
+        }
+        unspaced_phrases(&plain, self.partings, &mut found);
+        let runs = self.runs(&plain);
+        for size in (1..=3).rev() {
+            for run in &runs {
+                run.windows(size).for_each(&mut found);
+            }
+        }
+    }
+
+    /// The rows of content words of a text whose words are parted by one space each.
+    fn runs<'a>(&self, text: &'a str) -> Vec<Vec<Part<'a>>> {
+        let mut runs: Vec<Vec<Part<'a>>> = vec![Vec::new()];
         let mut is_denied = false;
-        for (position, piece) in text.split_word_bounds().enumerate() {
-            if piece.chars().all(char::is_whitespace) || piece == "-" {
+        for (position, piece) in word_bounds(text).enumerate() {
+            if piece == " " || piece == "-" || piece.chars().all(char::is_whitespace) {
                 continue;
             }
             let is_word = piece.chars().any(char::is_alphanumeric);
-            is_denied = if is_word {
-                is_denied || self.negations.contains(&piece.to_lowercase().as_str())
-            } else {
-                false
-            };
-            if is_word && !is_denied && self.is_content(piece) && !piece.chars().any(is_unspaced) {
-                if let Some(run) = runs.last_mut() {
-                    // A word is part of up to six phrases, and taking it apart costs more than knowing that.
-                    run.push((position, piece, self.stem(piece)));
-                }
-            } else {
-                runs.push(Vec::new());
+            is_denied = is_word && (is_denied || self.denies(piece));
+            let known = (is_word && !is_denied).then(|| self.known(piece));
+            match (known, runs.last_mut()) {
+                (Some(known), Some(run)) if known.is_content && !piece.contains(is_unspaced) => run.push(Part {
+                    word: self.without_ending(piece),
+                    stem: known.stem,
+                    position,
+                }),
+                (_, Some(run)) if run.is_empty() => {}
+                _ => runs.push(Vec::new()),
             }
         }
-        let mut phrases = unspaced_phrases(&text, self.partings);
-        for size in (1..=3).rev() {
-            for run in &runs {
-                for window in run.windows(size) {
-                    phrases.push(Phrase {
-                        words: window
-                            .iter()
-                            .map(|(_, word, _)| self.without_ending(word).to_owned())
-                            .collect(),
-                        stems: window.iter().map(|(.., stem)| stem.clone()).collect(),
-                        position: window[0].0,
-                    });
-                }
-            }
+        runs
+    }
+
+    fn denies(&self, word: &str) -> bool {
+        if word.is_ascii() {
+            return self.negations.iter().any(|denial| denial.eq_ignore_ascii_case(word));
         }
-        phrases
+        !self.negations.is_empty() && self.negations.contains(&word.to_lowercase().as_str())
     }
 }
 
-fn remembered(language: usize, stemmer: &Stemmer, word: String) -> String {
-    STEMS.with_borrow_mut(|all| {
-        if all.len() <= language {
-            all.resize_with(language + 1, HashMap::default);
+/// A word of a phrase, without a particle that is written onto it.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) word: &'a str,
+    stem: Arc<str>,
+    /// The number of the piece of the text.
+    position: usize,
+}
+
+impl Part<'_> {
+    pub(crate) const fn stem(&self) -> &Arc<str> {
+        &self.stem
+    }
+
+    pub(crate) const fn position(&self) -> usize {
+        self.position
+    }
+}
+
+/// A number for each language of two letters, which all lists here go by; one more for all others.
+fn number(language: &str) -> usize {
+    match language.as_bytes() {
+        [one @ b'a'..=b'z', other @ b'a'..=b'z'] => usize::from(one - b'a') * 26 + usize::from(other - b'a'),
+        _ => 26 * 26,
+    }
+}
+
+/// The pieces between word boundaries. A space before a sign of ASCII is a piece for itself whatever stands around it, so
+/// the text may be cut there, and the rules are much quicker in pieces that are all ASCII.
+fn word_bounds(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    let cuts = std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
         }
-        let known = &mut all[language];
-        if let Some(stem) = known.get(&word) {
-            return stem.clone();
+        if let Some(after) = rest
+            .strip_prefix(' ')
+            .filter(|after| after.starts_with(|c: char| c.is_ascii_graphic()))
+        {
+            rest = after;
+            return Some(" ");
         }
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        let stem = stemmer.stem(&word).into_owned();
-        known.insert(word, stem.clone());
-        stem
+        let bytes = rest.as_bytes();
+        let is_cut = |at: &usize| bytes[*at] == b' ' && bytes.get(at + 1).is_some_and(u8::is_ascii_graphic);
+        let (piece, after) = rest.split_at((1..bytes.len()).find(is_cut).unwrap_or(bytes.len()));
+        rest = after;
+        Some(piece)
+    });
+    cuts.flat_map(|piece| {
+        let (word, rest) = piece.split_at(text::lone_word(piece).map_or(0, str::len));
+        Some(word)
+            .filter(|word| !word.is_empty())
+            .into_iter()
+            .chain(rest.split_word_bounds())
     })
 }
 
@@ -358,47 +459,48 @@ pub(crate) fn is_unspaced(c: char) -> bool {
 
 /// Rows of two to eight Han or katakana signs: in Japanese and Chinese mostly nouns. Hiragana, which mostly is grammar,
 /// parts them, as `partings` do; scripts whose words nothing parts (Thai, Khmer) give none.
-fn unspaced_phrases(text: &str, partings: &str) -> Vec<Phrase> {
+fn unspaced_phrases(text: &str, partings: &str, found: &mut impl FnMut(&[Part<'_>])) {
+    if text.is_ascii() {
+        return;
+    }
     let kind = |c: char| match u32::from(c) {
+        // Below are no such signs.
+        0..=0x30A0 => 0,
         _ if partings.contains(c) => 0,
         0x30A1..=0x30FA | 0x30FC => 1,
         0x3400..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF => 2,
         _ => 0,
     };
-    let mut phrases = Vec::new();
-    let mut row = String::new();
-    let mut row_kind = 0;
-    for (position, c) in text.chars().chain(['\n']).enumerate() {
-        if kind(c) != row_kind {
+    let (mut from, mut row_kind) = (0, 0);
+    let ends = std::iter::once((text.len(), '\n'));
+    for (position, (at, c)) in text.char_indices().chain(ends).enumerate() {
+        let kind = kind(c);
+        if kind != row_kind {
+            let row = &text[from..at];
             if row_kind != 0 && (2..=8).contains(&row.chars().count()) {
-                phrases.push(Phrase {
-                    words: vec![row.clone()],
-                    stems: vec![row.clone()],
+                found(&[Part {
+                    word: row,
+                    stem: row.into(),
                     position,
-                });
+                }]);
             }
-            row.clear();
-            row_kind = kind(c);
+            (from, row_kind) = (at, kind);
         }
-        row.push(c);
     }
-    phrases
 }
 
 /// `NewShoes` is two words; `NASA` and `paris` are one.
-fn split_pascal_case(word: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
+fn each_part<'a>(word: &'a str, mut found: impl FnMut(&'a str)) {
     let mut start = 0;
     let mut before_lower = false;
     for (at, c) in word.char_indices() {
         if c.is_uppercase() && before_lower {
-            parts.push(&word[start..at]);
+            found(&word[start..at]);
             start = at;
         }
         before_lower = c.is_lowercase() || c.is_numeric();
     }
-    parts.push(&word[start..]);
-    parts
+    found(&word[start..]);
 }
 
 #[cfg(test)]

@@ -112,7 +112,8 @@ pub trait CaptionStore: Send + Sync {
 #[async_trait]
 pub trait BatchQueue: Send + Sync {
     /// Keeps a batch. Nothing of it is seen before all of it is safe. MUST be idempotent: the same id again changes
-    /// nothing and is no error.
+    /// nothing and is no error. [`StoreError::Full`], and nothing kept, if it has more items than there is room for: of all
+    /// who submit for a tenant at the same time together no more are kept than [`NewBatch::most_open`].
     async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError>;
 
     /// This tenant's batches, newest first, at most `limit`, older than `before` if given.
@@ -281,7 +282,7 @@ pub trait KeyStore: Send + Sync {
     /// error. The digest of another key is a [`StoreError::Conflict`].
     async fn add(&self, cx: &Context, key: &Key) -> Result<(), StoreError>;
 
-    /// One key, whatever its standing: by its digest of any tenant, by its id of this one.
+    /// One key, whatever its standing at [`Context::now`]: by its digest of any tenant, else of this one.
     async fn find(&self, cx: &Context, by: By) -> Result<Option<Key>, StoreError>;
 
     /// Keys of this tenant, newest first, at most `limit`, older than `before` if given.

@@ -99,6 +99,8 @@ pub struct Prompt {
     pub temperature: f32,
     /// The same wishes unrendered, for writers that need no words about them (the local model, the template).
     pub brief: Brief,
+    /// Captions that are there already, for the same writers: one next to the same as one of these is of no use.
+    pub seen: Vec<String>,
     /// Ask only this provider of a chain.
     pub provider: Option<ProviderName>,
     /// What it was worded with.
@@ -274,6 +276,7 @@ impl Templates {
                 .temperature
                 .map_or(DEFAULT_TEMPERATURE, crate::request::Temperature::get),
             brief: brief.clone(),
+            seen: question.seen.to_vec(),
             provider: question.provider.clone(),
             templates: self.clone(),
         }

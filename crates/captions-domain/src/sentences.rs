@@ -16,14 +16,21 @@ const ABBREVIATIONS: [&str; 20] = [
 pub fn spans(text: &str) -> Vec<Span<'_>> {
     let mut found = Vec::new();
     let mut from = Mark { byte: 0, index: 0 };
-    let mut chars = text.char_indices().enumerate().peekable();
-    while let Some((index, (byte, c))) = chars.next() {
+    let mut at = from;
+    loop {
+        // Letters, digits and spaces of ASCII, of which most texts are made, end nothing.
+        let quiet = text.as_bytes()[at.byte..]
+            .iter()
+            .take_while(|byte| is_quiet(**byte))
+            .count();
+        at.byte += quiet;
+        at.index += quiet;
+        let Mark { byte, index } = at;
+        let Some(c) = text[byte..].chars().next() else { break };
+        at = at.after(c);
         if c == '\n' {
             push(&mut found, text, from, byte);
-            from = Mark {
-                byte: byte + 1,
-                index: index + 1,
-            };
+            from = at;
             continue;
         }
         if !is_terminator(c) {
@@ -45,20 +52,13 @@ pub fn spans(text: &str) -> Vec<Span<'_>> {
             }
             continue;
         }
-        let mut end = Mark {
-            byte: byte + c.len_utf8(),
-            index: index + 1,
-        };
         let mut last = c;
-        while let Some((index, (byte, c))) =
-            chars.next_if(|(_, (_, c))| is_terminator(*c) || is_closing(*c) || matches!(*c, '\u{FE0F}'))
-        {
-            end = Mark {
-                byte: byte + c.len_utf8(),
-                index: index + 1,
-            };
+        let goes_along = |c: &char| is_terminator(*c) || is_closing(*c) || matches!(*c, '\u{FE0F}');
+        while let Some(c) = text[at.byte..].chars().next().filter(goes_along) {
+            at = at.after(c);
             last = if is_terminator(c) { c } else { last };
         }
+        let end = at;
         let rest = &text[end.byte..];
         let within = rest.starts_with(|next: char| next.is_alphanumeric())
             || (matches!(last, '.' | '…') && goes_on(&text[from.byte..byte], rest));
@@ -76,6 +76,20 @@ pub fn spans(text: &str) -> Vec<Span<'_>> {
 struct Mark {
     byte: usize,
     index: usize,
+}
+
+impl Mark {
+    fn after(self, c: char) -> Self {
+        Self {
+            byte: self.byte + c.len_utf8(),
+            index: self.index + 1,
+        }
+    }
+}
+
+/// True for a sign of ASCII at which no sentence ends.
+const fn is_quiet(byte: u8) -> bool {
+    byte.is_ascii() && !matches!(byte, b'\n' | b'.' | b'!' | b'?')
 }
 
 fn push<'a>(found: &mut Vec<Span<'a>>, text: &'a str, from: Mark, end: usize) {

@@ -1,6 +1,6 @@
 //! Counting and taking apart text: characters in every sense, words, sentences, hashtags, mentions, emoji.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
@@ -94,7 +94,22 @@ fn weighted(text: &str) -> usize {
 /// Words by Unicode word boundaries.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     // No word goes on over such a space, and the rules are much quicker in pieces that are all ASCII.
-    text.split_ascii_whitespace().flat_map(str::unicode_words)
+    text.split_ascii_whitespace().flat_map(|piece| {
+        let (word, rest) = lone_word(piece).map_or(("", piece), |word| (word, ""));
+        Some(word)
+            .filter(|word| !word.is_empty())
+            .into_iter()
+            .chain(rest.unicode_words())
+    })
+}
+
+/// The letters and digits that a piece of ASCII begins with, if nothing but signs stands behind them: one word by any
+/// rule, as nearly all pieces between spaces are.
+pub(crate) fn lone_word(piece: &str) -> Option<&str> {
+    let bytes = piece.as_bytes();
+    let length = bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let is_sign = |byte: &u8| byte.is_ascii_punctuation() && *byte != b'_';
+    (length > 0 && bytes[length..].iter().all(is_sign)).then(|| &piece[..length])
 }
 
 /// The same, each with the byte at which it begins.
@@ -236,15 +251,24 @@ pub fn without_invisible(text: &str) -> String {
 
 /// English syllables by vowel groups: a silent final `e` does not count, except in `-le`. At least 1.
 pub fn syllables(word: &str) -> usize {
-    let word = word.to_lowercase();
-    let vowel = |c: char| "aeiouy".contains(c);
+    // What becomes a vowel in lower case need not be ASCII before.
+    let word = if word.is_ascii() {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(word.to_lowercase())
+    };
+    let is_vowel = |byte: u8| matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
     let mut groups = 0;
     let mut in_group = false;
-    for c in word.chars() {
-        groups += usize::from(vowel(c) && !in_group);
-        in_group = vowel(c);
+    for byte in word.bytes() {
+        groups += usize::from(is_vowel(byte) && !in_group);
+        in_group = is_vowel(byte);
     }
-    let silent = word.ends_with('e') && !word.ends_with("le") && !word.ends_with("ee");
+    let ends = |end: &str| {
+        let bytes = word.as_bytes();
+        bytes.len() >= end.len() && bytes[bytes.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
+    };
+    let silent = ends("e") && !ends("le") && !ends("ee");
     (groups - usize::from(silent && groups > 1)).max(1)
 }
 

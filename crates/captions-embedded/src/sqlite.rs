@@ -142,7 +142,7 @@ impl SqliteStore {
         {
             Ok(_) => Ok(()),
             Err(StoreError::Fault(fault)) => Err(fault),
-            Err(StoreError::Conflict) => Err(Fault::new(FaultKind::Internal)),
+            Err(StoreError::Conflict | StoreError::Full { .. }) => Err(Fault::new(FaultKind::Internal)),
         }
     }
 

@@ -40,7 +40,8 @@ const MODEL: &str = "template-4";
 ///
 /// Of several variants each has its own angle and no two are equal. There may be fewer than asked for where a
 /// description can be put in fewer ways, as one short sentence in a language without endings can. A further question of
-/// one request begins with other angles. About loss, illness or disaster nothing is added but what was asked for. Never
+/// one request begins with other angles, and of those that are next to the same as a caption of [`Prompt::seen`] none is given as
+/// long as there are others. About loss, illness or disaster nothing is added but what was asked for. Never
 /// fails.
 #[derive(Debug)]
 pub struct TemplateWriter {
@@ -103,8 +104,8 @@ fn write(cx: &Context, prompt: &Prompt) -> String {
     let turn = cx.attempts.begun().saturating_sub(1);
     let turn = usize::try_from(turn).unwrap_or(0);
     match prompt.format {
-        Format::Variants => reply::encode(angles::drafts(brief, brief.variants.get().into(), turn)),
-        Format::Plain => angles::drafts(brief, 1, turn)
+        Format::Variants => reply::encode(angles::drafts(brief, brief.variants.get().into(), turn, &prompt.seen)),
+        Format::Plain => angles::drafts(brief, 1, turn, &prompt.seen)
             .first()
             .map(reply::Draft::text)
             .unwrap_or_default(),

@@ -83,6 +83,14 @@ macro_rules! add {
     };
 }
 
+/// The items of the batch `$1` of the tenant `$2` that have failed, with `$3` also those that failed for good.
+macro_rules! to_retry {
+    () => {
+        "state = 'failed' AND ($3 OR NOT is_final) AND batch = (SELECT id FROM batches WHERE id = $1 AND tenant = $2 \
+         AND state IN ('in_progress', 'completed', 'failed')) "
+    };
+}
+
 const CLAIM: &str = "WITH chosen AS MATERIALIZED ( \
      SELECT id, payer FROM batches CROSS JOIN LATERAL ( \
          SELECT idx FROM batch_items WHERE batch = batches.id AND due_at <= now() ORDER BY due_at, idx LIMIT 1 \
@@ -103,9 +111,11 @@ const CLAIM: &str = "WITH chosen AS MATERIALIZED ( \
 impl BatchQueue for PgStore {
     async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
         let total = number(batch.items.len())?;
+        // A draft takes room, too: of those who submit at the same time each sees the others.
         let draft = sqlx::query(
             "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify, payer) \
-             VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+             SELECT $1, $2, 'draft', $3, $4, $5, $6, $7 WHERE $8::bigint IS NULL \
+             OR EXISTS (SELECT 1 FROM batches WHERE id = $1) OR open_batch_items($2) + $3 <= $8 ON CONFLICT DO NOTHING",
         );
         let draft = draft
             .bind(batch.id.0)
@@ -114,8 +124,14 @@ impl BatchQueue for PgStore {
             .bind(to_microsecond(cx.now))
             .bind(to_microsecond(cx.now + batch.lives_for))
             .bind(batch.notify.as_ref().map(notify_text))
-            .bind(batch.payer.as_ref().map(|payer| json!(payer).to_string()));
-        self.pool.execute(draft).await?;
+            .bind(batch.payer.as_ref().map(|payer| json!(payer).to_string()))
+            .bind(batch.most_open.map(most));
+        if self.pool.execute(draft).await? == 0
+            && let Some(most) = batch.most_open
+            && !self.is_there(cx, batch.id).await?
+        {
+            return Err(self.full(cx, most).await?);
+        }
         for (chunk, items) in batch.items.chunks(CHUNK).enumerate() {
             self.add_items(cx, batch.id, number(chunk * CHUNK)?, items).await?;
         }
@@ -194,16 +210,19 @@ impl BatchQueue for PgStore {
                 add!("0", "0", "(SELECT hits FROM counted)", "'cancelling'"),
                 "WHERE id = $1 AND tenant = $2 AND finished_at IS NULL AND state <> 'draft'"
             ),
-            Change::RetryFailed => {
-                "WITH hit AS (UPDATE batch_items SET state = 'open', due_at = now(), lease = NULL, tries = 0, \
-                 outcome = NULL WHERE batch = (SELECT id FROM batches WHERE id = $1 AND tenant = $2 \
-                 AND state IN ('in_progress', 'completed', 'failed')) AND state = 'failed' RETURNING 1), \
-                 counted AS (SELECT count(*)::integer AS hits FROM hit) \
+            Change::RetryFailed { .. } => concat!(
+                "WITH wanted AS MATERIALIZED (SELECT count(*) AS items FROM batch_items WHERE ",
+                to_retry!(),
+                "), hit AS (UPDATE batch_items SET state = 'open', due_at = now(), lease = NULL, tries = 0, \
+                 outcome = NULL WHERE ($4::bigint IS NULL \
+                 OR (SELECT CASE WHEN items > 0 THEN items + open_batch_items($2) ELSE 0 END FROM wanted) <= $4) AND ",
+                to_retry!(),
+                "RETURNING 1), counted AS (SELECT count(*)::integer AS hits FROM hit) \
                  UPDATE batches SET failed = failed - (SELECT hits FROM counted), state = 'in_progress', \
                  finished_at = NULL, notify_at = NULL, notify_tries = 0, \
                  expires_at = greatest(expires_at, now() + (expires_at - created_at)) \
                  WHERE id = $1 AND tenant = $2 AND (SELECT hits FROM counted) > 0"
-            }
+            ),
             Change::Told => "UPDATE batches SET notify_at = NULL WHERE id = $1 AND tenant = $2",
             Change::TellLater(_) => {
                 "UPDATE batches SET notify_at = now() + make_interval(secs => $3) WHERE id = $1 AND tenant = $2 \
@@ -213,9 +232,19 @@ impl BatchQueue for PgStore {
         let query = query.bind(id.0).bind(cx.tenant.as_str());
         let query = match change {
             Change::TellLater(wait) => query.bind(wait.as_secs_f64()),
-            Change::Cancel | Change::RetryFailed | Change::Told => query,
+            Change::RetryFailed { all, most_open } => query.bind(all).bind(most_open.map(most)),
+            Change::Cancel | Change::Told => query,
         };
-        self.pool.execute(query).await?;
+        let done = self.pool.execute(query).await?;
+        if let Change::RetryFailed {
+            all,
+            most_open: Some(most_open),
+        } = change
+            && done == 0
+            && self.has_to_retry(cx, id, all).await?
+        {
+            return Err(self.full(cx, most_open).await?);
+        }
         Ok(self.read(cx, id, Page::NONE).await?.map(|(batch, _)| batch))
     }
 
@@ -246,8 +275,8 @@ impl BatchQueue for PgStore {
                 add!("1", "0", "0", "state"),
                 "WHERE id IN (SELECT batch FROM mine)"
             ),
-            Settlement::Failed(_) => concat!(
-                "WITH mine AS (UPDATE batch_items SET state = 'failed', outcome = $4, due_at = NULL, lease = NULL \
+            Settlement::Failed { .. } => concat!(
+                "WITH mine AS (UPDATE batch_items SET state = 'failed', outcome = $4, is_final = $5, due_at = NULL, lease = NULL \
                  WHERE batch = $1 AND idx = $2 AND lease = $3 RETURNING batch) ",
                 add!("0", "1", "0", "state"),
                 "WHERE id IN (SELECT batch FROM mine)"
@@ -266,7 +295,8 @@ impl BatchQueue for PgStore {
             .bind(i32::try_from(ticket.index).unwrap_or(i32::MAX))
             .bind(ticket.lease);
         let query = match settlement {
-            Settlement::Succeeded(document) | Settlement::Failed(document) => query.bind(document),
+            Settlement::Succeeded(document) => query.bind(document),
+            Settlement::Failed { document, is_final } => query.bind(document).bind(is_final),
             Settlement::Keep(lease) => query.bind(lease.as_secs_f64()),
             Settlement::Later { after, counts } => query.bind(after.as_secs_f64()).bind(i32::from(!counts)),
         };
@@ -275,6 +305,37 @@ impl BatchQueue for PgStore {
 }
 
 impl PgStore {
+    async fn is_there(&self, cx: &Context, id: BatchId) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT 1 FROM batches WHERE id = $1 AND tenant = $2");
+        let row = self
+            .pool
+            .fetch_optional(query.bind(id.0).bind(cx.tenant.as_str()))
+            .await?;
+        Ok(row.is_some())
+    }
+
+    async fn has_to_retry(&self, cx: &Context, id: BatchId, all: bool) -> Result<bool, StoreError> {
+        let query = sqlx::query(concat!("SELECT 1 FROM batch_items WHERE ", to_retry!(), "LIMIT 1"));
+        let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(all);
+        let row = self.pool.fetch_optional(query).await?;
+        Ok(row.is_some())
+    }
+
+    /// That there is no room.
+    async fn full(&self, cx: &Context, most: u64) -> Result<StoreError, StoreError> {
+        let query = sqlx::query(
+            "SELECT COALESCE(SUM(total - succeeded - failed - cancelled), 0)::bigint AS open FROM batches \
+             WHERE tenant = $1 AND finished_at IS NULL",
+        );
+        let row = self.pool.fetch_optional(query.bind(cx.tenant.as_str())).await?;
+        let open = row
+            .map(|row| row.try_get::<i64, _>("open"))
+            .transpose()
+            .map_err(fault)?;
+        let open = open.and_then(|open| u64::try_from(open).ok()).unwrap_or_default();
+        Ok(StoreError::Full { open, most })
+    }
+
     async fn add_items(&self, cx: &Context, batch: BatchId, first: i32, items: &[NewItem]) -> Result<(), StoreError> {
         // Only into a draft: a repeated submission must not touch a batch that is being worked on.
         let query = sqlx::query(
@@ -361,6 +422,10 @@ impl PgStore {
             backlog: waiting.map(|row| backlog_of(&row)).transpose().map_err(fault)?,
         })
     }
+}
+
+fn most(open: u64) -> i64 {
+    i64::try_from(open).unwrap_or(i64::MAX)
 }
 
 fn number(count: usize) -> Result<i32, StoreError> {

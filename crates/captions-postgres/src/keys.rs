@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use captions_domain::{
-    budget::{Spend, Spent},
+    budget::{Period, Spend, Spent},
     context::{Context, TenantId},
     fault::StoreError,
-    keys::{By, Change, Key, KeyDigest, KeyId, KeyName},
+    keys::{BudgetChange, By, Change, Key, KeyDigest, KeyId, KeyName},
+    money::Money,
     ports::KeyStore,
     request::Invalid,
 };
@@ -68,6 +69,14 @@ impl KeyStore for PgStore {
             By::Id(id) => sqlx::query(with_columns!("SELECT ", " FROM api_keys WHERE id = $1 AND tenant = $2"))
                 .bind(id.0)
                 .bind(cx.tenant.as_str()),
+            By::Family(family) => sqlx::query(with_columns!(
+                "SELECT ",
+                " FROM api_keys WHERE family = $1 AND tenant = $2 \
+                 ORDER BY (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)) DESC, id DESC LIMIT 1"
+            ))
+            .bind(family.0)
+            .bind(cx.tenant.as_str())
+            .bind(to_microsecond(cx.now)),
         };
         let row = self.pool.fetch_optional(query).await?;
         Ok(row.map(|row| key_of(&row)).transpose().map_err(fault)?)
@@ -95,7 +104,7 @@ impl KeyStore for PgStore {
                      WHERE id = $14 AND tenant = $15 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $9) \
                      RETURNING *), ",
                     with_columns!("after AS (INSERT INTO api_keys (", ") "),
-                    "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM before) ",
+                    "SELECT $1, $2, $3, $4, $5, before.limits, $7, $8, $9, $10, $11, $12 FROM before) ",
                     with_columns!("SELECT ", " FROM before")
                 ));
                 bind(query, successor)
@@ -110,6 +119,10 @@ impl KeyStore for PgStore {
             .bind(id.0)
             .bind(cx.tenant.as_str())
             .bind(to_microsecond(*at)),
+            Change::Budget(change) => {
+                self.change_budget(cx, id, *change).await?;
+                return self.find(cx, By::Id(id)).await;
+            }
         };
         let row = self.pool.fetch_optional(query).await?;
         Ok(row.map(|row| key_of(&row)).transpose().map_err(fault)?)
@@ -129,6 +142,49 @@ impl KeyStore for PgStore {
 
     async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError> {
         self.step(cx, spend).await
+    }
+}
+
+/// The limits of a key with the budget of the limit `$3`, or with none if `$4`, and of the period `$5`, else what it was, else
+/// `$6`.
+macro_rules! with_budget {
+    () => {
+        "CASE WHEN $4 THEN limits - 'budget' WHEN $3::text IS NULL AND limits -> 'budget' IS NULL THEN limits \
+         ELSE jsonb_set(limits, '{budget}', jsonb_build_object( \
+             'limit', COALESCE($3::text, limits #>> '{budget,limit}'), \
+             'per', COALESCE($5::text, limits #>> '{budget,per}', $6::text))) END "
+    };
+}
+
+/// Of the family of the key `$1`, in one order, so that no two changes wait for each other.
+const BUDGET: &str = concat!(
+    "WITH family AS MATERIALIZED (SELECT id FROM api_keys WHERE tenant = $2 \
+     AND family = (SELECT family FROM api_keys WHERE id = $1 AND tenant = $2) ORDER BY id FOR UPDATE) \
+     UPDATE api_keys SET limits = ",
+    with_budget!(),
+    "FROM family WHERE api_keys.id = family.id AND limits IS DISTINCT FROM ",
+    with_budget!()
+);
+
+/// Looks at a family in which keys are put all the time.
+const LOOKS: u32 = 10;
+
+impl PgStore {
+    async fn change_budget(&self, cx: &Context, id: KeyId, change: BudgetChange) -> Result<(), StoreError> {
+        // A successor that was on its way is not seen by the statement that waited for its rotation, but by the next one.
+        for _ in 0..LOOKS {
+            let query = sqlx::query(BUDGET)
+                .bind(id.0)
+                .bind(cx.tenant.as_str())
+                .bind(change.limit.map(|limit| limit.to_string()))
+                .bind(change.limit == Some(Money::ZERO))
+                .bind(change.per.map(Period::as_str))
+                .bind(Period::USUAL.as_str());
+            if self.pool.execute(query).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -51,6 +51,11 @@ fn migrator() -> Migrator {
             include_str!("../migrations/0010_captions_of_items.sql"),
         ),
         (11, "usage", include_str!("../migrations/0011_usage.sql")),
+        (
+            12,
+            "room for batches",
+            include_str!("../migrations/0012_room_for_batches.sql"),
+        ),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

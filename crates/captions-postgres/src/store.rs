@@ -81,6 +81,6 @@ impl PgStore {
 fn plain(error: StoreError) -> Fault {
     match error {
         StoreError::Fault(fault) => fault,
-        StoreError::Conflict => Fault::new(FaultKind::Internal),
+        StoreError::Conflict | StoreError::Full { .. } => Fault::new(FaultKind::Internal),
     }
 }

@@ -9,7 +9,7 @@ mod permit;
 mod window;
 /// The lock of the machine; the tests of its interleavings put another one in its place.
 mod lock {
-    pub(super) use std::sync::{Mutex, MutexGuard};
+    pub(super) use std::sync::{Mutex, MutexGuard, atomic::AtomicU64 as Word};
 }
 
 use std::time::Duration;

@@ -292,7 +292,7 @@ impl<P: KeyStore + ?Sized> KeyStore for Guarded<P> {
         let repeat = match change {
             // A second try after a lost answer would meet its own successor.
             KeyChange::Rotate { .. } => Repeat::Never,
-            KeyChange::Revoke { .. } => Repeat::Safe,
+            KeyChange::Revoke { .. } | KeyChange::Budget(_) => Repeat::Safe,
         };
         self.policy
             .run(cx, "keys.change", repeat, || self.inner.change(cx, id, change))

@@ -58,6 +58,8 @@ const UNKNOWN_AT_ONCE: u64 = 200;
 const WRITE_BEHIND: Duration = Duration::from_secs(60);
 /// Uses that one write tells.
 const BATCH: usize = 500;
+/// Keys of a tenant that are looked through at a time.
+const PAGE: u32 = 100;
 const NAMESPACE: &str = "key";
 
 /// How long what is known of a key counts.
@@ -288,6 +290,38 @@ impl Inner {
         }
     }
 
+    /// The same for the other keys of its family.
+    async fn family_changed(&self, cx: &Context, changed: &Key) {
+        for (digest, known) in self.known.iter() {
+            if known.key.family == changed.family && known.key.tenant == cx.tenant {
+                self.forget(digest);
+            }
+        }
+        if self.shared.is_none() {
+            return;
+        }
+        let mut before = None;
+        // The first of a family is the oldest of it, and ids sort by time.
+        while before.is_none_or(|id| id > changed.family) {
+            let Ok(page) = self.store.list(cx, before, PAGE).await else {
+                tracing::warn!(
+                    "other replicas could not be told of a changed family; they find out once their copy is not fresh"
+                );
+                return;
+            };
+            let family = page
+                .iter()
+                .filter(|key| key.family == changed.family && key.id != changed.id);
+            for key in family {
+                self.changed(cx, key.digest).await;
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => before = Some(last.id),
+                Some(_) | None => return,
+            }
+        }
+    }
+
     fn hear(&self, told: &Invalidation) {
         match told {
             Invalidation::One(_, key) => {
@@ -386,6 +420,9 @@ impl KeyStore for CachedKeys {
         let changed = self.0.store.change(cx, id, change).await?;
         if let Some(key) = &changed {
             self.0.changed(cx, key.digest).await;
+            if let Change::Budget(_) = change {
+                self.0.family_changed(cx, key).await;
+            }
         }
         Ok(changed)
     }

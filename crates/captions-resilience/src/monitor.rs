@@ -76,6 +76,7 @@ pub enum Operation {
     KeysList,
     KeysRotate,
     KeysRevoke,
+    KeysBudget,
     KeysUsed,
     KeysSpend,
     AnswersRead,
@@ -90,7 +91,7 @@ pub enum Operation {
 
 impl Operation {
     /// In the order of the enum.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::CaptionGeneration,
         Self::CaptionStream,
         Self::Rewrite,
@@ -115,6 +116,7 @@ impl Operation {
         Self::KeysList,
         Self::KeysRotate,
         Self::KeysRevoke,
+        Self::KeysBudget,
         Self::KeysUsed,
         Self::KeysSpend,
         Self::AnswersRead,
@@ -157,6 +159,7 @@ impl Operation {
             Self::KeysList => "keys.list",
             Self::KeysRotate => "keys.rotate",
             Self::KeysRevoke => "keys.revoke",
+            Self::KeysBudget => "keys.budget",
             Self::KeysUsed => "keys.used",
             Self::KeysSpend => "keys.spend",
             Self::AnswersRead => "answers.read",

@@ -281,7 +281,12 @@ impl Policy {
         E: PortError + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
-        let span = tracing::debug_span!("call", dependency = %self.settings.dependency, op);
+        // A span that nobody listens to is not even made: this is on every call's way.
+        let span = if tracing::span_enabled!(tracing::Level::DEBUG) {
+            tracing::debug_span!("call", dependency = %self.settings.dependency, op)
+        } else {
+            tracing::Span::none()
+        };
         async move {
             // 1. Deadline, outermost: it is the request's own promise, made before any of this began. One absolute
             //    instant bounds every wait below, so no wrapper cuts the call from outside and the breaker is told why an
@@ -412,9 +417,10 @@ impl Policy {
         E: PortError + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
-        let mut first = pin!(self.attempt(bounds, paid, call, Room::Await));
+        let now = Instant::now();
+        let mut first = pin!(self.attempt(bounds, paid, call, Room::Await, now));
         let Some(begins) = self.settings.hedge_after.filter(|_| may_hedge).and_then(|after| {
-            let begins = Instant::now().checked_add(after)?;
+            let begins = now.checked_add(after)?;
             // Most answers come within that time, so that the second one needs as much again.
             let fits = bounds.deadline.is_none_or(|deadline| begins + after <= deadline);
             fits.then_some(begins)
@@ -430,7 +436,7 @@ impl Policy {
         }
         tracing::debug!("no answer yet; asking once more beside the first");
         // Boxed, so that the many calls without a hedge do not carry the room for one.
-        let mut second = Box::pin(self.attempt(bounds, token.flatten(), call, Room::Take));
+        let mut second = Box::pin(self.attempt(bounds, token.flatten(), call, Room::Take, Instant::now()));
         let (outcome, other) = select(first, second.as_mut()).await.factor_first();
         match outcome {
             // Not an answer, so that the other one may still have it.
@@ -443,12 +449,14 @@ impl Policy {
         }
     }
 
+    /// `now` has just been looked at.
     async fn attempt<T, E, F>(
         &self,
         bounds: &Bounds<'_, E>,
         paid: Option<Reserved<'_>>,
         call: &(impl Fn() -> F + Send + Sync),
         room: Room,
+        now: Instant,
     ) -> Result<(T, Held), Miss<E>>
     where
         T: Send,
@@ -461,7 +469,7 @@ impl Policy {
             size: Size { limit, tokens },
             judge,
         } = *bounds;
-        let mut held = self.enter(bounds, room).await?;
+        let (mut held, mut begun) = self.enter(bounds, room, now).await?;
         // 5. Rate, so close to the call that only calls take from it, and every retry does. Its turn is given beforehand, so
         //    whoever has to wait for it keeps nobody from the slot meanwhile.
         if let Some(rate) = &self.rate {
@@ -470,9 +478,10 @@ impl Policy {
             if !leave.wait.is_zero() {
                 drop(held);
                 sleep(leave.wait).await;
-                held = self.enter(bounds, room).await?;
+                held = self.enter(bounds, room, Instant::now()).await?.0;
             }
             held.allow(leave);
+            begun = Instant::now();
         }
         // The ledger counts calls and nothing else, so it is entered last. No other wait comes after it.
         if self.settings.ledger && !cx.attempts.begin() {
@@ -483,7 +492,6 @@ impl Policy {
             token.spend();
         }
         // 6. Attempt timeout, innermost: it measures the other side alone, and no waiting of ours.
-        let begun = Instant::now();
         held.begin(begun, self.watch.as_ref());
         let until = earlier(limit.and_then(|limit| begun.checked_add(limit)), deadline);
         let answer = match until {
@@ -515,11 +523,15 @@ impl Policy {
         }
     }
 
-    /// The breaker's permit and a slot, for a call that is to be made now.
-    async fn enter<E: Send>(&self, bounds: &Bounds<'_, E>, room: Room) -> Result<Held, Miss<E>> {
+    /// The breaker's permit and a slot, for a call that is to be made now, and when they were got.
+    async fn enter<E: Send>(
+        &self,
+        bounds: &Bounds<'_, E>,
+        room: Room,
+        now: Instant,
+    ) -> Result<(Held, Instant), Miss<E>> {
         let Bounds { cx, deadline, .. } = *bounds;
         // An answer to an expired request is for nobody, so nothing is taken for it.
-        let now = Instant::now();
         expired(deadline, now)?;
         // 3. Breaker, before the slot: while the dependency is out, callers are turned away at once instead of queueing.
         let mut permit = match &self.breaker {
@@ -531,7 +543,7 @@ impl Policy {
         let slot = match &self.slots {
             Some(slots) => {
                 let slot = match room {
-                    Room::Await => slots.take(cx.class, deadline).await,
+                    Room::Await => slots.take_at(cx.class, deadline, now).await,
                     Room::Take => slots.try_take(),
                 };
                 Some(slot.map_err(Miss::NotMade)?)
@@ -545,8 +557,9 @@ impl Policy {
             permit = Some(breaker.admit().map_err(Miss::NotMade)?);
         }
         // Only for the slot was anything waited.
-        expired(deadline, slot.as_ref().map_or(now, Slot::given))?;
-        Ok(Held::new(permit, slot))
+        let got = slot.as_ref().map_or(now, Slot::given);
+        expired(deadline, got)?;
+        Ok((Held::new(permit, slot), got))
     }
 
     #[cfg(test)]

@@ -110,7 +110,8 @@ impl Priced {
                     };
                     return Err(over.into());
                 }
-                Ok(Spent::Settled | Spent::Unknown | Spent::Stands(_)) | Err(StoreError::Conflict) => {
+                Ok(Spent::Settled | Spent::Unknown | Spent::Stands(_))
+                | Err(StoreError::Conflict | StoreError::Full { .. }) => {
                     return Err(Unpaid::Uncounted(Fault::new(FaultKind::Corrupt)).into());
                 }
                 Err(StoreError::Fault(fault)) => return Err(Unpaid::Uncounted(fault).into()),

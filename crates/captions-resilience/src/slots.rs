@@ -79,13 +79,23 @@ impl Slots {
     }
 
     /// Takes a slot, waiting for it if need be, but not past `deadline`.
+    #[cfg(test)]
     pub(crate) async fn take(&self, class: Class, deadline: Option<Instant>) -> Result<Slot, Fault> {
-        let mut place = match self.gate.enter(class) {
+        self.turn(self.gate.enter(class), deadline, Instant::now()).await
+    }
+
+    /// The same of somebody who has just looked at the clock.
+    pub(crate) async fn take_at(&self, class: Class, deadline: Option<Instant>, now: Instant) -> Result<Slot, Fault> {
+        self.turn(self.gate.enter_at(class, now), deadline, now).await
+    }
+
+    async fn turn(&self, entry: Entry, deadline: Option<Instant>, now: Instant) -> Result<Slot, Fault> {
+        let mut place = match entry {
             Entry::Slot(slot) => return Ok(slot),
             Entry::Place(place) => place,
             Entry::Full => return Err(self.overloaded("the queue for a slot is full")),
         };
-        let until = earlier(Instant::now().checked_add(self.queue_wait), deadline);
+        let until = earlier(now.checked_add(self.queue_wait), deadline);
         let turn = match until {
             None => Ok(place.turn().await),
             Some(until) => timeout_at(until, place.turn()).await,

@@ -304,6 +304,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         cold,
     } = writers?;
 
+    let keys_of_batches = Arc::new(Watched::new(Arc::clone(&keys), monitor.clone()));
     let known_keys = keys::cached(keys, layers.as_ref(), &settings.auth, tasks);
     let (spool, captions, usage) = behind_the_spool(captions, usage, settings, &tables, tasks, &monitor).await;
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
@@ -335,6 +336,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         queue: Arc::new(Watched::new(batches, monitor.clone())),
         shared: caches::told_by(layers.as_ref()),
         engine: Arc::clone(&engine),
+        keys: keys_of_batches,
         callers: callers.clone(),
         settings: settings.batches.clone(),
         max_attempts: settings.api.max_attempts,

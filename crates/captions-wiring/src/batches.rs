@@ -18,13 +18,14 @@ use std::{
 };
 
 use captions_domain::{
-    batch::{Backlog, BatchId, Claimed, Forms, NewBatch, Settlement, Tidy, Turn},
+    batch::{Backlog, Batch, BatchId, Change, Claimed, Forms, NewBatch, Settlement, Tidy, Turn},
     budget::Budget,
     context::{Attempts, Class, Context, TenantId},
     engine::Engine,
     fault::StoreError,
     limiter::Limiter,
-    ports::{BatchQueue, Cache, CacheKey, Invalidation, Invalidations},
+    ports::{BatchQueue, Cache, CacheKey, Invalidation, Invalidations, KeyStore},
+    request::Invalid,
     usage::{Tab, Tally},
 };
 use captions_resilience::{
@@ -65,6 +66,8 @@ struct Inner {
     /// By which other processes are told of a new batch.
     shared: Option<Arc<dyn Cache>>,
     engine: Arc<Engine>,
+    /// Asked before each item: what is known of a key for a while is too old where nobody waits.
+    keys: Arc<dyn KeyStore>,
     /// Without the limits that keys have of their own.
     callers: Limiter,
     budget: Option<Budget>,
@@ -112,6 +115,8 @@ pub(crate) struct Parts {
     /// Where others share the queue: how they are told of a new batch, and heard.
     pub(crate) shared: Option<(Arc<dyn Cache>, Invalidations)>,
     pub(crate) engine: Arc<Engine>,
+    /// Without a memory.
+    pub(crate) keys: Arc<dyn KeyStore>,
     pub(crate) callers: Limiter,
     /// What each tenant may spend.
     pub(crate) budget: Option<Budget>,
@@ -131,6 +136,7 @@ impl Batches {
             queue: parts.queue,
             shared,
             engine: parts.engine,
+            keys: parts.keys,
             callers: parts.callers,
             budget: parts.budget,
             settings: parts.settings,
@@ -178,12 +184,35 @@ impl Batches {
     /// cache with it; others find it at their next look.
     pub async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
         self.0.queue.submit(cx, batch).await?;
+        self.tell(cx).await;
+        Ok(())
+    }
+
+    /// Has tried again what failed of a batch and may succeed later, or `all` that failed, if there is room for it.
+    pub async fn retry(&self, cx: &Context, id: BatchId, all: bool) -> Result<Option<Batch>, StoreError> {
+        let change = Change::RetryFailed {
+            all,
+            most_open: self.0.settings.most_open(),
+        };
+        let batch = self.0.queue.change(cx, id, change).await?;
+        self.tell(cx).await;
+        Ok(batch)
+    }
+
+    /// Why a batch of so many items is never kept, however little is open.
+    pub fn too_many(&self, items: usize) -> Option<Invalid> {
+        let most = self.0.settings.most_open().filter(|most| items as u64 > *most)?;
+        let rule = format!("this server keeps at most {most} items of a tenant at a time, these are {items}");
+        Some(Invalid::new("too_many", rule).nearest(most))
+    }
+
+    /// That there is something to do.
+    async fn tell(&self, cx: &Context) {
         self.0.nudge.notify_one();
         if let Some(shared) = &self.0.shared {
             // If it is lost, they look by themselves.
             drop(shared.remove(cx, &news()).await);
         }
-        Ok(())
     }
 
     /// There is something to do: the workers of this process need not wait for their next look.

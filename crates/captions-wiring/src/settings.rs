@@ -460,9 +460,18 @@ pub struct Batches {
     pub expiry: Duration,
     #[serde(deserialize_with = "seconds")]
     pub retention: Duration,
+    /// Of one tenant; 0: any number.
+    pub max_open_items: u64,
     /// Bytes.
     pub body_limit: usize,
     pub webhook_allow_private: bool,
+}
+
+impl Batches {
+    /// The most items without an outcome that a tenant may have.
+    pub fn most_open(&self) -> Option<u64> {
+        (self.max_open_items > 0).then_some(self.max_open_items)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

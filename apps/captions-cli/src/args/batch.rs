@@ -62,6 +62,17 @@ Examples:
         #[arg(long, value_name = "INDEX")]
         after: Option<u32>,
     },
+    /// Try again what failed of a batch and may succeed later; a server on the same store does, or captions batch wait
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions batch retry 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21")]
+    Retry {
+        /// The batch's id
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Begin nothing more of a batch
     #[command(help_template = HELP, before_help = "\
 Examples:

@@ -41,6 +41,27 @@ Examples:
         #[command(flatten)]
         output: Output,
     },
+    /// Change the money that a key may spend, with all keys of its family
+    #[command(help_template = HELP, before_help = "\
+Examples:
+  captions key budget 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21 25.00
+  captions key budget 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21 2.50 --period day
+  captions key budget 0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21 none")]
+    Budget {
+        /// The key's id, as captions key list shows it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// As in 25.00, in budgets.currency; none: no budget of its own
+        #[arg(value_name = "AMOUNT", value_parser = amount)]
+        amount: Money,
+        /// The period of the calendar, in UTC: day or month [default: as it is, and month of a new budget]
+        #[arg(long, value_name = "PERIOD")]
+        period: Option<Period>,
+        #[command(flatten)]
+        tenant: Tenant,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Revoke a key for good
     #[command(help_template = HELP, before_help = "\
 Examples:
@@ -150,6 +171,15 @@ fn end(text: &str) -> Result<End, String> {
         .or_else(|_| OffsetDateTime::parse(text, &Rfc3339));
     at.map(End::At)
         .map_err(|_| "write never, 90d, 2027-01-31 or 2027-01-31T12:00:00Z".to_owned())
+}
+
+fn amount(text: &str) -> Result<Money, String> {
+    match text {
+        "none" => Ok(Money::ZERO),
+        amount => amount
+            .parse()
+            .map_err(|invalid: captions_domain::request::Invalid| invalid.to_string()),
+    }
 }
 
 fn grace(text: &str) -> Result<Duration, String> {

@@ -218,7 +218,8 @@ impl AdaptArgs {
 fn common_flag_of(pointer: &str) -> Option<String> {
     let field = pointer.trim_start_matches('/').split('/').next().unwrap_or_default();
     Some(match field {
-        "" | "text" => return None,
+        // The operation is the command.
+        "" | "text" | "operation" => return None,
         "content_description" => "--about".to_owned(),
         "user_id" => "--user".to_owned(),
         "allow_fallback" => "--no-fallback".to_owned(),

@@ -61,6 +61,12 @@ pub(super) async fn run(
             show(&batch, *output, screen)?;
             Ok(Exit::Done)
         }
+        BatchCommand::Retry { id, output } => {
+            let id: BatchId = id.parse()?;
+            let batch = client.retry_batch(id.0).await.map_err(about(id))?.document;
+            show(&batch, *output, screen)?;
+            Ok(Exit::Done)
+        }
         BatchCommand::Wait { id, jobs, output } => {
             let id = id.parse()?;
             here_only(jobs)?;
@@ -104,7 +110,7 @@ async fn run_file(
     if args.retry_failed {
         return Err(not_at_a_server(
             "--retry-failed",
-            "what has failed there is submitted anew",
+            "captions batch retry has it tried again there",
         ));
     }
     let submission = submission(&args.input, stdin, &surroundings.cwd)?;

@@ -6,7 +6,7 @@ use captions_domain::keys::{KeyId, KeyName, Scope};
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{end, inactive, scopes, show, show_one, show_page, show_revoked, show_successor};
+use super::{end, inactive, scopes, show, show_budget, show_one, show_page, show_revoked, show_successor, wished};
 use crate::{
     args::{CreateArgs, KeyCommand, Tenant},
     exit::Exit,
@@ -37,6 +37,23 @@ pub(super) async fn run(command: &KeyCommand, client: &Client, screen: &mut Scre
             let id: KeyId = id.parse()?;
             let key = client.key(&id.to_string()).await.map_err(about(id))?;
             show_one(&key.document, *output, screen)
+        }
+        KeyCommand::Budget {
+            id,
+            amount,
+            period,
+            tenant,
+            output,
+        } => {
+            own(tenant)?;
+            let id: KeyId = id.parse()?;
+            wished(*amount, *period)?;
+            let mut patch = json!({ "budget": amount.to_string() });
+            if let Some(period) = period {
+                patch["budget_period"] = period.as_str().into();
+            }
+            let key = client.change_key(&id.to_string(), &patch).await.map_err(about(id))?;
+            show_budget(&key.document, *output, screen)
         }
         KeyCommand::Revoke { id, tenant, output } => {
             own(tenant)?;

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use captions_testkit::llm::{FakeLlm, Turn};
+use captions_testkit::llm::{FakeLlm, Recorded, Turn};
 use serde_json::{Value, json};
 
 use crate::support::{Home, Run};
@@ -120,6 +120,40 @@ async fn what_failed_is_told_and_can_be_tried_again() {
 
     assert!(lines(&home).iter().all(|line| line["status"] == "succeeded"));
     assert_eq!(llm.count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_succeed_later_is_tried_again_and_what_may_not_is_left() {
+    let llm = FakeLlm::start().await;
+    let answer = |wrong: Turn| {
+        move |request: &Recorded| match request.user_text() {
+            text if text.contains("Loaf number 0 ") => Turn::content_refused(),
+            text if text.contains("Loaf number 1 ") => wrong.clone(),
+            _ => Turn::fitting(),
+        }
+    };
+    llm.answer_with(answer(Turn::bad_key()));
+    let home = home()
+        .with_provider(&llm.base_url())
+        .with("CAPTIONS_FALLBACK__TEMPLATE", "false");
+    home.file("in.jsonl", items(3));
+    let submitted = batch(&home, &["submit", "in.jsonl"]).await.ended_with(0);
+    let id = submitted.stdout.trim();
+    batch(&home, &["wait", id]).await.ended_with(6);
+    llm.answer_with(answer(Turn::fitting()));
+
+    let again = batch(&home, &["retry", id, "--json"]).await.ended_with(0).document();
+    batch(&home, &["wait", id]).await.ended_with(6);
+
+    assert_eq!(
+        (&again["state"], &again["counts"]["failed"]),
+        (&json!("in_progress"), &json!(1))
+    );
+    assert_eq!(llm.count(), 4);
+    batch(&home, &["retry", "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21"])
+        .await
+        .ended_with(1)
+        .said("error[batch_not_found]");
 }
 
 #[tokio::test(flavor = "multi_thread")]

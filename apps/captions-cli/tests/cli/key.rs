@@ -118,6 +118,46 @@ async fn a_key_is_rotated_and_revoked() {
 }
 
 #[tokio::test]
+async fn the_budget_of_a_key_is_changed_for_its_family() {
+    let home = Home::new();
+    let old = home
+        .call(&["key", "create", "--tenant", "acme", "--json"])
+        .await
+        .document();
+    let id = old["id"].as_str().unwrap();
+    let rotated = ["key", "rotate", id, "--tenant", "acme", "--json"];
+    let new = home.call(&rotated).await.ended_with(0).document();
+    let budget = |amount: &'static str| ["key", "budget", id, amount, "--tenant", "acme"];
+
+    home.call(&budget("25.5")).await.ended_with(0).said("25.50 a month");
+    home.call(&[&budget("2")[..], &["--period", "day"]].concat())
+        .await
+        .ended_with(0)
+        .said("2.00 a day");
+    let show = ["key", "show", new["id"].as_str().unwrap(), "--tenant", "acme", "--json"];
+    let limits = home.call(&show).await.document()["limits"].clone();
+    assert_eq!(
+        (&limits["budget"], &limits["budget_period"]),
+        (&json!("2.00"), &json!("day"))
+    );
+
+    let none = home
+        .call(&[&budget("none")[..], &["--json"]].concat())
+        .await
+        .ended_with(0);
+    assert_eq!(none.document()["limits"]["budget"], Value::Null);
+    home.call(&[&budget("none")[..], &["--period", "day"]].concat())
+        .await
+        .ended_with(2)
+        .said("a period says nothing without a budget");
+    home.call(&["key", "budget", id, "5"])
+        .await
+        .ended_with(1)
+        .said("error[key_not_found]");
+    home.call(&budget("much")).await.ended_with(2);
+}
+
+#[tokio::test]
 async fn what_cannot_be_says_why() {
     let home = Home::new();
     let nobody = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21";

@@ -19,4 +19,5 @@ mod settings;
 mod support;
 mod terminal;
 mod usage;
+mod variants;
 mod voice;

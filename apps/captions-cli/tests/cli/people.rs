@@ -51,6 +51,44 @@ async fn a_user_is_created_shown_and_deleted() {
 }
 
 #[tokio::test]
+async fn users_are_listed_by_id_and_a_long_list_goes_on_where_it_ended() {
+    let home = Home::new();
+    home.call(&["user", "list"]).await.ended_with(0).said("no users");
+    for (id, name) in [("cleo", None), ("ana", Some("Ana's cafe")), ("ben", None)] {
+        let name = name.map(|name| ["--name", name]);
+        let args = [&["user", "create", id][..], name.as_ref().map_or(&[][..], |name| name)].concat();
+        home.call(&args).await.ended_with(0);
+    }
+
+    let all = home.call(&["user", "list"]).await.ended_with(0);
+    let first = home.call(&["user", "list", "--limit", "2"]).await.ended_with(0);
+    let page = home.call(&["user", "list", "--limit", "2", "--json"]).await.document();
+    let cursor = page["next_cursor"].as_str().unwrap();
+
+    assert_eq!(all.stdout, "ana\tAna's cafe\nben\ncleo\n");
+    assert_eq!(first.stdout, "ana\tAna's cafe\nben\n");
+    first.said("more: captions user list --after ben");
+    assert_eq!(
+        (&page["data"][0]["id"], &page["has_more"]),
+        (&json!("ana"), &json!(true))
+    );
+    for after in ["ben", cursor] {
+        let rest = home
+            .call(&["user", "list", "--after", after, "--json"])
+            .await
+            .ended_with(0)
+            .document();
+        assert_eq!(
+            (&rest["data"][0]["id"], &rest["has_more"]),
+            (&json!("cleo"), &json!(false)),
+            "{after}"
+        );
+    }
+    home.call(&["user", "list", "--limit", "0"]).await.ended_with(2);
+    home.call(&["user", "list", "--after", "a b"]).await.ended_with(2);
+}
+
+#[tokio::test]
 async fn people_read_plain_lines() {
     let home = Home::new();
     home.call(&["user", "create", "ana", "--name", "Ana"])

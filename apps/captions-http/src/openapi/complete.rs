@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::EXAMPLES;
 
-/// Operations whose answers tell who answered. The first two also tell of the cache.
+/// Operations whose answers tell who answered.
 const CREDITED: [&str; 5] = [
     "create_caption",
     "stream_caption",
@@ -16,6 +16,7 @@ const CREDITED: [&str; 5] = [
     "rewrite",
     "rewrite_caption",
 ];
+/// Those of them that tell of the cache, too.
 const CACHED: [&str; 3] = ["create_caption", "stream_caption", "write_variants"];
 
 /// A header or parameter: name, description, type, example.
@@ -225,7 +226,7 @@ fn refine(path: &str, parameter: &mut Value) {
             "/v1/users" => "^u\\.[A-Za-z0-9_-]{1,100}$",
             _ => "^c[0-9a-f]{48}$",
         } }),
-        (Some("header"), Some("If-Match")) => json!({ "pattern": "^(\\*|(W/)?\"[0-9a-f]{1,32}\")$" }),
+        (Some("header"), Some("If-Match")) => json!({ "minLength": 1, "pattern": "^(\\*|(W/)?\"[0-9a-f]{1,32}\")$" }),
         (Some("header"), Some("Idempotency-Key")) => json!({ "pattern": IDEMPOTENCY_KEY }),
         _ => return,
     };

@@ -68,6 +68,7 @@ impl KeyStore for KeyRack {
         let found = match by {
             By::Digest(digest) => all.find(|key| key.digest == digest),
             By::Id(id) => all.find(|key| key.id == id && key.tenant == cx.tenant),
+            By::Family(id) => all.find(|key| key.family == id && key.tenant == cx.tenant),
         };
         Ok(found.cloned())
     }
@@ -97,7 +98,16 @@ impl KeyStore for KeyRack {
             Change::Revoke { at } => {
                 key.revoked_at.get_or_insert(*at);
             }
+            Change::Budget(change) => {
+                let (family, budget) = (key.family, change.over(key.limits.budget));
+                for key in keys.values_mut().filter(|key| key.family == family) {
+                    key.limits.budget = budget;
+                }
+            }
         }
+        let Some(key) = keys.get(&id) else {
+            return Ok(None);
+        };
         let changed = key.clone();
         if let Change::Rotate { successor, .. } = change {
             keys.insert(successor.id, (**successor).clone());

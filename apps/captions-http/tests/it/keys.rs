@@ -109,6 +109,71 @@ async fn a_rotated_key_goes_on_for_its_grace() {
 }
 
 #[tokio::test]
+async fn a_budget_is_changed_by_a_merge_patch() {
+    let (server, rack) = with_keys(true).await;
+    let admin = admin(&rack, "acme");
+    let made = create(&server, &admin, json!({"name": "ci"})).await;
+    let path = format!("/v1/keys/{}", made["id"].as_str().unwrap());
+    let rotate = format!("{path}/rotate");
+    let successor = call(&server, "POST", &rotate, &admin, Some(&json!({"grace_seconds": 3600})))
+        .await
+        .json();
+
+    for (patch, budget, period) in [
+        (json!({"budget": "25.5"}), json!("25.50"), json!("month")),
+        (json!({"budget_period": "day"}), json!("25.50"), json!("day")),
+        (json!({"budget": "30"}), json!("30.00"), json!("day")),
+        (json!({}), json!("30.00"), json!("day")),
+        (json!({"budget": null}), Value::Null, Value::Null),
+        (
+            json!({"budget": "7", "budget_period": "month"}),
+            json!("7.00"),
+            json!("month"),
+        ),
+        (json!({"budget": "0"}), Value::Null, Value::Null),
+        (json!({"budget": "8"}), json!("8.00"), json!("month")),
+    ] {
+        let changed = call(&server, "PATCH", &path, &admin, Some(&patch)).await;
+
+        assert_eq!(changed.status, 200, "{patch}: {}", changed.json());
+        let limits = &changed.json()["limits"];
+        assert_eq!(
+            (&limits["budget"], &limits["budget_period"]),
+            (&budget, &period),
+            "{patch}"
+        );
+        assert_eq!(changed.json().get("key"), None);
+    }
+    let path = format!("/v1/keys/{}", successor["id"].as_str().unwrap());
+    let shown = call(&server, "GET", &path, &admin, None).await.json();
+    assert_eq!(shown["limits"]["budget"], "8.00");
+}
+
+#[tokio::test]
+async fn what_is_no_change_of_a_budget_says_why() {
+    let (server, rack) = with_keys(true).await;
+    let admin = admin(&rack, "acme");
+    let made = create(&server, &admin, json!({"name": "ci", "scopes": ["read"]})).await;
+    let path = format!("/v1/keys/{}", made["id"].as_str().unwrap());
+
+    for (patch, pointer) in [
+        (json!({"budget_period": "day"}), "/budget_period"),
+        (json!({"budget": null, "budget_period": "day"}), "/budget_period"),
+        (json!({"budget": "-1"}), "/budget"),
+        (json!({"budget": 5}), "/budget"),
+        (json!({"name": "other"}), "/name"),
+    ] {
+        let refused = call(&server, "PATCH", &path, &admin, Some(&patch)).await;
+
+        assert_eq!(refused.code(), (422, "invalid_request".to_owned()), "{patch}");
+        assert_eq!(refused.problem()["errors"][0]["pointer"], pointer, "{patch}");
+    }
+    let reader = format!("Bearer {}", made["key"].as_str().unwrap());
+    let refused = call(&server, "PATCH", &path, &reader, Some(&json!({"budget": "100"}))).await;
+    assert_eq!(refused.code(), (403, "forbidden".to_owned()));
+}
+
+#[tokio::test]
 async fn the_list_has_pages_and_no_secrets() {
     let (server, rack) = with_keys(true).await;
     let admin = admin(&rack, "acme");
@@ -143,6 +208,7 @@ async fn keys_of_other_tenants_are_not_there() {
 
     for (method, path, body) in [
         ("GET", path.clone(), None),
+        ("PATCH", path.clone(), Some(json!({"budget": "0.01"}))),
         ("DELETE", path.clone(), None),
         ("POST", format!("{path}/rotate"), Some(json!({}))),
     ] {

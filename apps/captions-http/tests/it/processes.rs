@@ -290,6 +290,82 @@ async fn a_call_whose_process_is_killed_is_brought_to_its_end_by_another(#[case]
     );
 }
 
+const OTHER: &str = "Six in the morning, and the oven door is already open.";
+
+async fn more(address: SocketAddr, id: &str) -> Reply {
+    let path = format!("/v1/captions/{id}/variants");
+    send_with(address, "POST", &path, "more-7", "application/json", r#"{"count": 1}"#).await
+}
+
+/// As the call for a caption: its variants are written once, whichever process brings it to its end.
+#[rstest]
+#[case::while_the_provider_is_called(Phase::Calling, 3)]
+#[case::before_the_variants_are_stored(Phase::Storing, 3)]
+#[case::while_the_variants_are_stored(Phase::Stored, 2)]
+#[case::before_the_answer_is_kept(Phase::Settling, 2)]
+#[tokio::test(flavor = "multi_thread")]
+async fn more_variants_whose_process_is_killed_are_there_once(#[case] phase: Phase, #[case] calls: usize) {
+    let llm = FakeLlm::start().await;
+    llm.always(Turn::caption(OTHER));
+    llm.reply(Turn::caption(CAPTION));
+    let (database, homes) = (
+        Database::new().await,
+        [TempDir::new().unwrap(), TempDir::new().unwrap()],
+    );
+    let mut first = Process::start(homes[0].path(), &database.0, &llm);
+    let second = Process::start(homes[1].path(), &database.0, &llm);
+    let made = post(first.address).await;
+    assert_eq!(made.status, 201, "{}", made.json());
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let stored = || database.sql("SELECT jsonb_array_length(caption -> 'variants') FROM captions");
+    match phase {
+        Phase::Calling => {
+            llm.reply(Turn::caption(OTHER).after(PATIENCE * 2));
+        }
+        Phase::Storing => database.holds("UPDATE", "captions", "", 600),
+        Phase::Stored => database.holds("UPDATE", "captions", "", 5),
+        Phase::Settling => database.holds("UPDATE", "idempotency", "WHEN (NEW.status IS NOT NULL)", 600),
+    }
+    let lost = tokio::spawn({
+        let (address, id) = (first.address, id.clone());
+        async move { more(address, &id).await }
+    });
+    match phase {
+        Phase::Calling => llm.until("the provider has the call", |llm| llm.count() == 2).await,
+        Phase::Storing | Phase::Stored | Phase::Settling => database.somebody_rests().await,
+    }
+
+    first.kill();
+
+    assert!(lost.await.is_err(), "an answer came all the same");
+    match phase {
+        Phase::Stored => {
+            let two = "SELECT jsonb_array_length(caption -> 'variants') FROM captions";
+            database.until(two, "2").await;
+        }
+        Phase::Calling | Phase::Storing | Phase::Settling => database.clears(),
+    }
+    if phase != Phase::Calling {
+        database.lets_go();
+    }
+    let is_stored = matches!(phase, Phase::Stored | Phase::Settling);
+    assert_eq!(stored(), if is_stored { "2" } else { "1" });
+    let waits = more(second.address, &id).await;
+    assert_eq!(waits.code(), (409, "idempotency_in_flight".to_owned()));
+    database.leases_end();
+    let done = more(second.address, &id).await;
+    let again = more(second.address, &id).await;
+
+    assert_eq!((done.status, is_replayed(&done)), (200, false), "{}", done.json());
+    assert_eq!((again.status, is_replayed(&again)), (200, true));
+    assert_eq!(done.body, again.body);
+    let document = done.json();
+    assert_eq!(document["variants"].as_array().unwrap().len(), 2);
+    assert_eq!(document["variants"][1]["caption"], OTHER);
+    assert_eq!(document["additions"].as_array().unwrap().len(), 1);
+    assert_eq!((stored(), llm.count()), ("2".to_owned(), calls));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_remembers_calls_over_the_death_of_its_process() {
     let llm = FakeLlm::start().await;

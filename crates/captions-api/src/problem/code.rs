@@ -124,14 +124,17 @@ codes! {
         "Change it with PATCH /v1/users/{id}.",
         "A user was created under this id before.";
     KeyInactive = "key_inactive", 409, Never, "The key opens nothing any more",
-        "Create a new key.",
-        "Only an active key can be replaced by a successor; this one has expired or was revoked.";
+        "Create a new key, and submit with it what was not written of a batch.",
+        "Only an active key can be replaced by a successor, and items of a batch are begun only while the key that it was submitted with, or one that took its place, is active; this one has expired or was revoked.";
     BriefUnknown = "brief_unknown", 409, Never, "What the caption was asked for with is not known",
         "Write a new caption with POST /v1/captions.",
         "The caption was stored by a version that kept no requests with captions. More like it might lack a disclosure or have a word that was to be avoided, so none are written.";
     VariantsFull = "variants_full", 409, Never, "The caption has all the variants that it can have",
         "Pick one of them, or write a new caption with regenerate: true.",
         "A stored caption has at most 30 variants.";
+    VariantsExhausted = "variants_exhausted", 409, Never, "Nothing else can be written for the caption",
+        "Pick one of its variants, write a new caption with more words of description, or have the operator set up a language model.",
+        "This server has no language model in its chain, only templates, and all that they make of the brief is next to the same as what the caption has or its user has seen. They would write the same again.";
     Conflict = "conflict", 409, Soon, "Somebody else wrote at the same time",
         "Read again and repeat the change.",
         "Between reading and writing, another request changed the same thing, more than once in a row.";
@@ -174,6 +177,9 @@ codes! {
     BudgetExceeded = "budget_exceeded", 429, After(3_600_000), "The budget is spent",
         "Wait for the next period, or ask whoever runs the server for a larger budget; GET /v1/limits shows both.",
         "What the calls for this request may cost does not fit into what is left of the budget of the caller's key or tenant for the day or the month. No call was made; retry_after_ms is the time until the next period.";
+    BatchesFull = "batches_full", 429, After(60_000), "Too many items of batches are open",
+        "Try again after the wait, with fewer items: GET /v1/batches shows what is open, and POST /v1/batches/{id}/cancel gives it up.",
+        "The items that have no outcome yet, in all batches of the tenant, would with these be more than this server keeps for one tenant (batches.max_open_items).";
     HeadersTooLarge = "headers_too_large", 431, Never, "The headers are too large",
         "Send fewer or shorter headers; the detail names the limit.",
         "The headers of the request are more, or longer together, than the server takes: often cookies of another service, which this one has no use for.";

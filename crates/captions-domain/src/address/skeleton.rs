@@ -15,6 +15,11 @@ impl Skeleton {
         let mut text = String::with_capacity(original.len());
         let mut origins = Vec::with_capacity(original.len());
         for (at, c) in original.char_indices() {
+            if c.is_ascii() {
+                text.push(if c.is_whitespace() { ' ' } else { c });
+                origins.push(at..at + 1);
+                continue;
+            }
             if is_unseen(c) {
                 continue;
             }

@@ -8,9 +8,10 @@ use crate::{
     answers::Written,
     caption::{Answer, Record, Variant, Warning},
     context::Context,
-    fault::StoreError,
+    fault::{LlmError, StoreError},
     history::Amendment,
     more::{Addition, MAX_VARIANTS, More, MoreRequest, Unwritable},
+    ports::Grade,
     usage::Visit,
 };
 
@@ -74,7 +75,13 @@ impl Engine {
         let reading = job.reading(cx);
         let (wish, load) = (job.wish.clone(), job.desk.whole());
         let found = self.answers.read(&reading, &job.key, wish, load).await;
-        let answer = self.answer(cx, job, found).await.map_err(MoreError::Generate)?;
+        let answer = self.answer(cx, job, found).await.map_err(|error| match error {
+            GenerateError::Provider {
+                error: LlmError::Unusable { .. },
+                ..
+            } if self.llm.describe().grade == Grade::Template => MoreError::Unwritable(Unwritable::NoOtherWords),
+            error => MoreError::Generate(error),
+        })?;
         visit.answered(&answer);
         self.add(cx, record.clone(), more, answer, pinned).await
     }
@@ -116,7 +123,9 @@ impl Engine {
                     Ok(found) => record = found.ok_or(MoreError::Gone)?,
                     Err(_) => return Ok(grown(cx, record, more, answer, false)),
                 },
-                Err(StoreError::Fault(_)) => return Ok(grown(cx, record, more, answer, false)),
+                Err(StoreError::Full { .. } | StoreError::Fault(_)) => {
+                    return Ok(grown(cx, record, more, answer, false));
+                }
             }
         }
         Err(MoreError::Changed)

@@ -4,9 +4,10 @@ use super::{Engine, GenerateError, LADDER};
 use crate::{
     caption::Degraded,
     context::Context,
-    fault::{LlmError, Rejection},
+    fault::LlmError,
     platform::RULES_AS_OF,
     ports::{Completion, Credit},
+    request::Invalid,
     rewrite::{
         By, RewriteRequest, Rewritten, diff,
         edit::{Edit, Edited},
@@ -29,7 +30,17 @@ impl Engine {
         let known = self.preferences(cx, request.user.as_ref()).await;
         let edit = Edit::new(request, &known.unwrap_or_default());
         let may_fall_back = request.allow_fallback && request.operation.has_rules();
-        let (edited, credit) = if edit.needs_a_model() {
+        let (edited, credit) = if edit.needs_a_model() && !self.llm.describe().rewrites {
+            // Known without a call, and no matter of trying again.
+            if !may_fall_back {
+                let rule = "nobody here changes a text in this way: it takes a provider with a language model";
+                return Err(GenerateError::Invalid(
+                    Invalid::new("not_supported", rule).at("/operation"),
+                ));
+            }
+            cx.notes.add(Degraded::RulesFallback);
+            (edit.by_rules(), None)
+        } else if edit.needs_a_model() {
             let time = match cx.deadline.checked_sub(LADDER) {
                 Some(deadline) if may_fall_back => cx.until(deadline),
                 _ => cx.clone(),
@@ -60,12 +71,6 @@ impl Engine {
 
     /// Asks the chain, and once more for what was not what was asked for.
     async fn edited(&self, cx: &Context, edit: &Edit<'_>) -> Result<(Edited, Credit), LlmError> {
-        if !self.llm.describe().rewrites {
-            return Err(LlmError::Rejected {
-                kind: Rejection::Request,
-                detail: "no provider of the chain can change a given text".to_owned(),
-            });
-        }
         let (first, spent) = match self.ask(cx, edit, None, &[]).await {
             Ok((edited, credit)) if edited.faults.is_empty() => return Ok((edited, credit)),
             Ok((edited, credit)) => (Ok(edited), Some(credit)),

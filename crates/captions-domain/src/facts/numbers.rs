@@ -119,12 +119,19 @@ fn digit(c: char) -> Option<u32> {
         return c.to_digit(10);
     }
     let code = u32::from(c);
+    // Punctuation and dashes, arrows, symbols, and most letters of Latin script.
+    if matches!(code, 0x80..=0x65F | 0x2000..=0x2FFF) {
+        return None;
+    }
     let zero = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&code))?;
     Some(code - zero)
 }
 
 /// Every number of a text. Numbers that only count a list ("2. Bake") and keycap emoji are left out.
 pub(super) fn read(text: &str) -> Vec<Number> {
+    if !text.chars().any(|c| digit(c).is_some()) {
+        return Vec::new();
+    }
     let chars: Vec<(usize, char)> = text.char_indices().collect();
     let at = |index: usize| chars.get(index).map(|(_, c)| *c);
     let byte = |index: usize| chars.get(index).map_or(text.len(), |(byte, _)| *byte);

@@ -1,5 +1,7 @@
 //! What could be a tag: the writer's proposals, the user's words, and the phrases of description and caption.
 
+use std::sync::Arc;
+
 use super::{
     lists,
     source::{self, Field, Origin, Sources},
@@ -7,7 +9,7 @@ use super::{
 };
 use crate::{
     brief::Brief,
-    phrases::{Phrase, Words, is_unspaced},
+    phrases::{Part, Words, is_unspaced},
     text::is_tag_body,
 };
 
@@ -65,7 +67,7 @@ pub(super) struct Candidate {
     pub(super) body: String,
     /// In small letters.
     pub(super) folded: String,
-    pub(super) stems: Vec<String>,
+    pub(super) stems: Vec<Arc<str>>,
     pub(super) tier: Tier,
     pub(super) relevance: f64,
     pub(super) source: Origin,
@@ -80,7 +82,7 @@ pub(super) struct Ranked<'c> {
 
 /// A phrase of the description as a tag. What it is worth depends on the caption, too.
 pub(super) struct Said {
-    stems: Vec<String>,
+    stems: Vec<Arc<str>>,
     specific: f64,
     early: f64,
     candidate: Candidate,
@@ -90,7 +92,7 @@ pub(super) struct Said {
 pub(crate) struct Ground<'a> {
     pub(super) fields: Vec<Field<'a>>,
     /// The stems of what the user gave.
-    pub(super) known: Vec<String>,
+    pub(super) known: Vec<Arc<str>>,
     pub(super) spelling: Spelling<'a>,
     /// The user's own tags, each once.
     pub(super) branded: Vec<Candidate>,
@@ -103,9 +105,9 @@ impl<'a> Ground<'a> {
     /// `description` is that of the brief as far as it speaks to readers.
     pub(crate) fn of(brief: &'a Brief, description: &'a str, words: &Words) -> Self {
         let fields = source::given(brief, description, words);
-        let mut known = words.stems(description);
+        let mut known = words.shared_stems(description);
         let wishes = brief.keywords.iter().chain(&brief.required);
-        known.extend(wishes.flat_map(|keyword| words.stems(keyword.as_str())));
+        known.extend(wishes.flat_map(|keyword| words.shared_stems(keyword.as_str())));
         let spelling = Spelling {
             language: brief.language.primary(),
             shouts: spelling::shouts(brief.description.as_str()),
@@ -117,7 +119,7 @@ impl<'a> Ground<'a> {
                 branded.push(Candidate {
                     body: tag.as_str().to_owned(),
                     folded,
-                    stems: words.stems(tag.as_str()),
+                    stems: words.shared_stems(tag.as_str()),
                     tier: Tier::Branded,
                     relevance: 1.0,
                     source: Origin::whole(format!("brand_tags/{index}"), tag.as_str()),
@@ -127,22 +129,24 @@ impl<'a> Ground<'a> {
         let keyword = |field: &Field<'_>| {
             let pieces = spelling::pieces(field.text);
             let source = Origin::whole(field.name.clone(), field.text);
-            spelling.candidate(&pieces, words.stems(field.text), 0.9, source)
+            spelling.candidate(&pieces, words.shared_stems(field.text), 0.9, source)
         };
         let keywords = fields.iter().skip(1).map(keyword);
         let keywords = keywords.filter(|candidate| candidate.is_usable(brief)).collect();
-        let phrase = |phrase: Phrase| {
-            let letters = spelling.folded(&phrase.words.concat());
-            let source = source::trace(&fields, &phrase.stems, &letters)?;
-            let candidate = spelling.candidate(&phrase.words, phrase.stems.clone(), 0.0, source);
-            candidate.is_usable(brief).then(|| Said {
-                specific: specific(&phrase, spelling.language),
-                early: early(&phrase),
-                stems: phrase.stems,
+        let mut phrases = Vec::new();
+        words.each_phrase(description, |phrase| {
+            let (letters, stems) = (spelling.letters(phrase), stems(phrase));
+            let Some(source) = source::trace(&fields, &stems, &letters) else {
+                return;
+            };
+            let candidate = spelling.candidate(&texts(phrase), stems.clone(), 0.0, source);
+            phrases.extend(candidate.is_usable(brief).then(|| Said {
+                specific: specific(phrase, spelling.language),
+                early: early(phrase),
+                stems,
                 candidate,
-            })
-        };
-        let phrases = words.phrases(description).into_iter().filter_map(phrase).collect();
+            }));
+        });
         Self {
             fields,
             known,
@@ -173,11 +177,12 @@ impl Collector<'_> {
             {
                 pieces = apart;
             }
-            let stems = self.words.stems(&pieces.join(" "));
+            let stems = self.words.shared_stems(&pieces.join(" "));
             let letters = self.spelling.folded(&pieces.concat());
             let source = self.sources.trace(&stems, &letters)?;
-            let holds =
-                |stem: &&String| stems.contains(stem) || (stem.chars().count() > 3 && letters.contains(stem.as_str()));
+            let holds = |stem: &&Arc<str>| {
+                stems.contains(stem) || (stem.chars().count() > 3 && letters.contains(stem.as_ref()))
+            };
             let shared = self.ground.known.iter().filter(holds).count();
             #[expect(clippy::cast_precision_loss, reason = "ranks and counts are tiny")]
             let relevance = 0.8 + 0.1 * shared.min(2) as f64 - 0.02 * rank as f64;
@@ -190,41 +195,50 @@ impl Collector<'_> {
     pub(super) fn said(&self) -> impl Iterator<Item = Ranked<'_>> {
         self.ground.phrases.iter().map(|said| Ranked {
             candidate: &said.candidate,
-            relevance: rounded(said.specific + 0.2 * self.shared(&said.stems, false) + said.early),
+            relevance: rounded(said.specific + 0.2 * self.shared(said.stems.iter(), false) + said.early),
         })
     }
 
     /// The phrases of the caption that have a word in common with what the user gave.
     pub(super) fn phrases(&self) -> Vec<Candidate> {
-        let phrases = self.words.phrases(self.sources.caption().text).into_iter();
+        let mut phrases = Vec::new();
+        self.words.each_phrase(self.sources.caption().text, |phrase| {
+            let shared = self.shared(phrase.iter().map(Part::stem), true);
+            if shared == 0.0 {
+                return;
+            }
+            let relevance = 0.8 * specific(phrase, self.spelling.language) * shared;
+            let (letters, stems) = (self.spelling.letters(phrase), stems(phrase));
+            if let Some(source) = self.sources.trace(&stems, &letters) {
+                phrases.push(self.spelling.candidate(&texts(phrase), stems, relevance, source));
+            }
+        });
         phrases
-            .filter_map(|phrase| {
-                let shared = self.shared(&phrase.stems, true);
-                if shared == 0.0 {
-                    return None;
-                }
-                let relevance = 0.8 * specific(&phrase, self.spelling.language) * shared;
-                let letters = self.spelling.folded(&phrase.words.concat());
-                let source = self.sources.trace(&phrase.stems, &letters)?;
-                Some(self.spelling.candidate(&phrase.words, phrase.stems, relevance, source))
-            })
-            .collect()
     }
 
     /// The share of the stems that the user gave (`given`), or that the caption has, 0-1.
-    fn shared(&self, stems: &[String], given: bool) -> f64 {
-        let shared = stems.iter().filter(|stem| self.sources.holds(given, stem)).count();
+    fn shared<'s>(&self, stems: impl ExactSizeIterator<Item = &'s Arc<str>>, given: bool) -> f64 {
+        let all = stems.len();
+        let shared = stems.filter(|stem| self.sources.holds(given, stem)).count();
         #[expect(clippy::cast_precision_loss, reason = "a phrase has at most three words")]
-        let share = shared as f64 / stems.len() as f64;
+        let share = shared as f64 / all as f64;
         share
     }
 }
 
+fn stems(phrase: &[Part<'_>]) -> Vec<Arc<str>> {
+    phrase.iter().map(|part| Arc::clone(part.stem())).collect()
+}
+
+fn texts<'a>(phrase: &[Part<'a>]) -> Vec<&'a str> {
+    phrase.iter().map(|part| part.word).collect()
+}
+
 /// How specific a phrase is by its words, 0-1.
-fn specific(phrase: &Phrase, language: &str) -> f64 {
-    match phrase.words.len() {
+fn specific(phrase: &[Part<'_>], language: &str) -> f64 {
+    match phrase.len() {
         // What somebody does ("puppy running") is no name that anybody looks for.
-        _ if language == "en" && phrase.words.iter().any(|word| word.ends_with("ing")) => 0.2,
+        _ if language == "en" && phrase.iter().any(|part| part.word.ends_with("ing")) => 0.2,
         2 => 0.6,
         3 => 0.5,
         _ => 0.35,
@@ -232,9 +246,9 @@ fn specific(phrase: &Phrase, language: &str) -> f64 {
 }
 
 /// What is said first counts a little more.
-fn early(phrase: &Phrase) -> f64 {
+fn early(phrase: &[Part<'_>]) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a text has few thousand words")]
-    let position = phrase.position as f64;
+    let position = phrase[0].position() as f64;
     0.1 / (1.0 + position / 20.0)
 }
 
@@ -252,8 +266,16 @@ pub(super) struct Spelling<'a> {
 }
 
 impl Spelling<'_> {
-    fn candidate(self, pieces: &[String], stems: Vec<String>, relevance: f64, source: Origin) -> Candidate {
-        let pieces: Vec<String> = pieces.iter().flat_map(|piece| spelling::pieces(piece)).collect();
+    /// The letters of a phrase in one row.
+    fn letters(self, phrase: &[Part<'_>]) -> String {
+        self.folded(&texts(phrase).concat())
+    }
+
+    fn candidate(self, pieces: &[impl AsRef<str>], stems: Vec<Arc<str>>, relevance: f64, source: Origin) -> Candidate {
+        let pieces: Vec<String> = pieces
+            .iter()
+            .flat_map(|piece| spelling::pieces(piece.as_ref()))
+            .collect();
         let body = spelling::joined(&pieces, self.language, self.shouts);
         Candidate {
             folded: self.folded(&body),
@@ -289,15 +311,19 @@ impl Candidate {
         };
         (2..=30).contains(&self.body.chars().count())
             && is_tag_body(&self.body)
-            && !lists::is_generic(&self.body)
-            && !lists::is_denied(&self.body)
+            && !lists::is_generic_or_denied(&self.body)
             && !brief.avoid.iter().any(|word| is_avoided(word.as_str()))
     }
 
     /// The same tag to a reader: in another case, in the plural, or misspelt by a letter.
     pub(super) fn is_duplicate_of(&self, other: &Self) -> bool {
-        self.folded == other.folded
-            || (digits(&self.folded).eq(digits(&other.folded))
+        if self.folded == other.folded {
+            return true;
+        }
+        // Nearly all tags are no more alike than this, and it is quickly seen.
+        let may_be = (!self.stems.is_empty() && self.stems == other.stems) || may_be_near(&self.folded, &other.folded);
+        may_be
+            && (digits(&self.folded).eq(digits(&other.folded))
                 && ((!self.stems.is_empty() && self.stems == other.stems) || is_near(&self.folded, &other.folded)))
     }
 
@@ -313,6 +339,11 @@ impl Candidate {
 /// Other digits are another thing: no plural and no slip.
 fn digits(text: &str) -> impl Iterator<Item = char> {
     text.chars().filter(|c| c.is_numeric())
+}
+
+/// False if the lengths alone tell that [`is_near`] is: a slip takes or gives a letter of at most four bytes.
+fn may_be_near(a: &str, b: &str) -> bool {
+    a.len().abs_diff(b.len()) <= 4 && a.len().min(b.len()) >= 8
 }
 
 /// One slip in eight letters or more.

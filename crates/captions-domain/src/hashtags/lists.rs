@@ -8,6 +8,9 @@ const DENYLIST: &str = include_str!("../../data/hashtags/denylist.txt");
 const GENERIC: &str = include_str!("../../data/hashtags/generic.txt");
 const COMMON: &str = include_str!("../../data/hashtags/common.txt");
 
+static DENIED_TAGS: LazyLock<HashSet<&str, FixedState>> = LazyLock::new(|| entries(DENYLIST).collect());
+static GENERIC_TAGS: LazyLock<HashSet<&str, FixedState>> = LazyLock::new(|| entries(GENERIC).collect());
+
 /// Before the date of a list.
 const DATE: &str = "as_of:";
 
@@ -19,14 +22,18 @@ pub fn denylist_as_of() -> &'static str {
 
 /// True if the tag, without its sign, is on the denylist, whatever its case.
 pub fn is_denied(body: &str) -> bool {
-    static LIST: LazyLock<HashSet<&str, FixedState>> = LazyLock::new(|| entries(DENYLIST).collect());
-    LIST.contains(plain(body).as_str())
+    DENIED_TAGS.contains(plain(body).as_str())
+}
+
+/// True for tags that nobody writes: too broad, or on the denylist.
+pub(super) fn is_generic_or_denied(body: &str) -> bool {
+    let body = plain(body);
+    GENERIC_TAGS.contains(body.as_str()) || DENIED_TAGS.contains(body.as_str())
 }
 
 /// True for tags so broad that they help nobody find anything.
 pub(super) fn is_generic(body: &str) -> bool {
-    static LIST: LazyLock<HashSet<&str, FixedState>> = LazyLock::new(|| entries(GENERIC).collect());
-    LIST.contains(plain(body).as_str())
+    GENERIC_TAGS.contains(plain(body).as_str())
 }
 
 /// True for words that very many posts are about.
@@ -37,7 +44,12 @@ pub(super) fn is_common(body: &str) -> bool {
 
 /// `Thinspo`, `thin_spo` and `THINSPO` are one tag to whoever looks.
 fn plain(body: &str) -> String {
-    body.to_lowercase().replace('_', "")
+    let lower = body.to_lowercase();
+    if lower.contains('_') {
+        lower.replace('_', "")
+    } else {
+        lower
+    }
 }
 
 fn entries(list: &'static str) -> impl Iterator<Item = &'static str> {

@@ -1,6 +1,6 @@
 //! Where a tag comes from: the place in what the user gave, or in the caption, that it names.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use crate::{brief::Brief, phrases::Words, phrases::is_unspaced, text};
 use foldhash::fast::FixedState;
@@ -45,23 +45,29 @@ impl Origin {
 pub(super) struct Field<'a> {
     pub(super) name: String,
     pub(super) text: &'a str,
-    words: Vec<(Range<usize>, String)>,
-    /// The numbers of the words that have a stem, ascending.
-    by_stem: HashMap<String, Vec<usize>, FixedState>,
+    words: Vec<Stemmed>,
+    /// The number of the first word that has a stem.
+    by_stem: HashMap<Arc<str>, usize, FixedState>,
+}
+
+struct Stemmed {
+    place: Range<usize>,
+    stem: Arc<str>,
+    /// The number of the next word that has the same stem.
+    next: Option<usize>,
 }
 
 impl<'a> Field<'a> {
     pub(super) fn new(name: impl Into<String>, text: &'a str, words: &Words) -> Self {
-        let stemmed = |(at, word): (usize, &str)| (at..at + word.len(), words.stem(word));
-        let words: Vec<(Range<usize>, String)> = text::word_indices(text).map(stemmed).collect();
-        let mut by_stem: HashMap<String, Vec<usize>, FixedState> = HashMap::default();
-        for (number, (_, stem)) in words.iter().enumerate() {
-            match by_stem.get_mut(stem) {
-                Some(numbers) => numbers.push(number),
-                None => {
-                    by_stem.insert(stem.clone(), vec![number]);
-                }
-            }
+        let stemmed = |(at, word): (usize, &str)| Stemmed {
+            place: at..at + word.len(),
+            stem: words.known(word).stem,
+            next: None,
+        };
+        let mut words: Vec<Stemmed> = text::word_indices(text).map(stemmed).collect();
+        let mut by_stem = HashMap::with_capacity_and_hasher(words.len(), FixedState::default());
+        for (number, word) in words.iter_mut().enumerate().rev() {
+            word.next = by_stem.insert(Arc::clone(&word.stem), number);
         }
         Self {
             name: name.into(),
@@ -73,16 +79,17 @@ impl<'a> Field<'a> {
 
     /// The words at neighbouring places whose letters together are `joined`, which has no capitals: `goldenretriever`.
     pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {
+        let is_ascii = self.text.is_ascii();
         (2..=4).find_map(|size| {
-            let texts = |run: &[(Range<usize>, String)]| -> Vec<String> {
-                let texts = run.iter().map(|(range, _)| &self.text[range.clone()]);
+            let texts = |run: &[Stemmed]| -> Vec<String> {
+                let texts = run.iter().map(|word| &self.text[word.place.clone()]);
                 texts.map(str::to_owned).collect()
             };
             // Letters of ASCII keep their number in lower case, and no run of another length need be written out.
-            let may_be = |run: &[(Range<usize>, String)]| {
-                let length: usize = run.iter().map(|(range, _)| range.len()).sum();
-                let mut texts = run.iter().map(|(range, _)| &self.text[range.clone()]);
-                length == joined.len() || !texts.all(str::is_ascii)
+            let may_be = |run: &[Stemmed]| {
+                let length: usize = run.iter().map(|word| word.place.len()).sum();
+                let mut texts = run.iter().map(|word| &self.text[word.place.clone()]);
+                length == joined.len() || !(is_ascii || texts.all(str::is_ascii))
             };
             let mut runs = self.words.windows(size).filter(|run| may_be(run)).map(texts);
             runs.find(|run| run.concat().to_lowercase() == joined)
@@ -90,10 +97,10 @@ impl<'a> Field<'a> {
     }
 
     /// The longest row of neighbouring words that the tag names by their stems; else the first word that its letters hold.
-    fn place(&self, stems: &[String], letters: &str) -> Option<Range<usize>> {
+    fn place(&self, stems: &[Arc<str>], letters: &str) -> Option<Range<usize>> {
         // A row of signs of a script without spaces is one word to us, and several to whoever takes the text apart.
         let row = stems.iter().filter(|stem| is_row(stem)).find_map(|stem| {
-            let at = self.text.find(stem.as_str())?;
+            let at = self.text.find(stem.as_ref())?;
             Some(at..at + stem.len())
         });
         if row.is_some() {
@@ -101,15 +108,16 @@ impl<'a> Field<'a> {
         }
         let mut named: Vec<usize> = stems
             .iter()
-            .filter_map(|stem| self.by_stem.get(stem))
-            .flatten()
-            .copied()
+            .flat_map(|stem| {
+                let first = self.by_stem.get(stem).copied();
+                std::iter::successors(first, |number| self.words[*number].next)
+            })
             .collect();
         named.sort_unstable();
         named.dedup();
         let mut best: Option<(usize, Range<usize>)> = None;
         for row in named.chunk_by(|one, next| one + 1 == *next) {
-            let range = self.words[row[0]].0.start..self.words[row[row.len() - 1]].0.end;
+            let range = self.words[row[0]].place.start..self.words[row[row.len() - 1]].place.end;
             // One sign of a script that puts no spaces is no word.
             let is_word = row.len() > 1 || !self.text[range.clone()].chars().all(is_unspaced) || stems.len() == 1;
             if is_word && best.as_ref().is_none_or(|(longest, _)| row.len() > *longest) {
@@ -117,18 +125,19 @@ impl<'a> Field<'a> {
             }
         }
         best.map(|(_, range)| range).or_else(|| {
-            let held = self.words.iter().find(|(_, stem)| {
-                let length = stem.chars().count();
-                (length > 3 || is_row(stem)) && letters.contains(stem.as_str())
+            let held = self.words.iter().find(|word| {
+                let stem = &*word.stem;
+                let is_long = stem.len() <= letters.len() && stem.chars().nth(3).is_some();
+                (is_long || is_row(stem)) && letters.contains(stem)
             });
-            held.map(|(range, _)| range.clone())
+            held.map(|word| word.place.clone())
         })
     }
 }
 
 /// Two or more signs of a script that puts no spaces between words.
 fn is_row(word: &str) -> bool {
-    word.chars().count() > 1 && word.chars().all(is_unspaced)
+    word.chars().all(is_unspaced) && word.chars().nth(1).is_some()
 }
 
 /// What the user gave and may be named by a tag, field by field.
@@ -143,7 +152,7 @@ pub(super) fn given<'a>(brief: &'a Brief, description: &'a str, words: &Words) -
 }
 
 /// The first of the fields that has what the tag names, and where.
-pub(super) fn trace(fields: &[Field<'_>], stems: &[String], letters: &str) -> Option<Origin> {
+pub(super) fn trace(fields: &[Field<'_>], stems: &[Arc<str>], letters: &str) -> Option<Origin> {
     fields.iter().find_map(|field| {
         let range = field.place(stems, letters)?;
         Some(Origin::part(&field.name, field.text, range))
@@ -168,11 +177,11 @@ impl<'a> Sources<'a> {
         &self.caption[0]
     }
 
-    pub(super) fn trace(&self, stems: &[String], letters: &str) -> Option<Origin> {
+    pub(super) fn trace(&self, stems: &[Arc<str>], letters: &str) -> Option<Origin> {
         trace(self.given, stems, letters).or_else(|| self.trace_in_caption(stems, letters))
     }
 
-    pub(super) fn trace_in_caption(&self, stems: &[String], letters: &str) -> Option<Origin> {
+    pub(super) fn trace_in_caption(&self, stems: &[Arc<str>], letters: &str) -> Option<Origin> {
         trace(&self.caption, stems, letters)
     }
 

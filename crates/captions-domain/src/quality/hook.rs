@@ -107,7 +107,7 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
 }
 
 /// A cliché at the very beginning, unless the user speaks so.
-fn opener(reading: &Reading<'_>, words: &[Token], from: usize) -> Option<Place> {
+fn opener(reading: &Reading<'_>, words: &[Token<'_>], from: usize) -> Option<Place> {
     if reading.brief.language.primary() != "en" {
         return None;
     }
@@ -131,7 +131,7 @@ fn sign_first(reading: &Reading<'_>, first: &Span<'_>) -> Option<Place> {
 }
 
 /// True if the writer or the reader is named: "I", "we", "you".
-fn has_person(words: &[Token], language: &str) -> bool {
+fn has_person(words: &[Token<'_>], language: &str) -> bool {
     let second: &[&str] = match language {
         "en" => &[
             "you", "your", "yours", "you're", "you'll", "you've", "i'm", "i've", "we're", "we've", "we'll", "i'll",

@@ -1,6 +1,6 @@
 //! A caption and its brief, taken apart once for all parts of the score.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use foldhash::fast::FixedState;
 use unicode_segmentation::UnicodeSegmentation;
@@ -31,7 +31,7 @@ pub(super) struct Reading<'a> {
     pub(super) sentences: Vec<Span<'a>>,
     pub(super) emoji: Vec<Span<'a>>,
     /// What the caption can be recognised by.
-    pub(super) said: HashSet<String, FixedState>,
+    pub(super) said: HashSet<Arc<str>, FixedState>,
     pub(super) untraced: Vec<Place>,
 }
 
@@ -74,12 +74,12 @@ impl<'a> Reading<'a> {
 
 /// What a text can be recognised by: the stems of its content words, each once; where words are not parted, pairs of
 /// neighbouring signs. Hashtags are split into their words.
-pub(crate) fn keys(words: &Words, text: &str) -> Vec<String> {
-    let mut keys: Vec<String> = words
-        .stems(text)
-        .into_iter()
-        .filter(|stem| !stem.chars().any(is_unspaced))
-        .collect();
+pub(crate) fn keys(words: &Words, text: &str) -> Vec<Arc<str>> {
+    let mut keys = words.shared_stems(text);
+    if !text.contains(is_unspaced) {
+        return keys;
+    }
+    keys.retain(|stem| !stem.contains(is_unspaced));
     let mut before: Option<char> = None;
     let mut seen = HashSet::new();
     for c in text.chars() {
@@ -88,7 +88,7 @@ pub(crate) fn keys(words: &Words, text: &str) -> Vec<String> {
         if let (Some(before), true) = (before, counts)
             && seen.insert((before, c))
         {
-            keys.push([before, c].iter().collect());
+            keys.push(String::from_iter([before, c]).into());
         }
         before = counts.then_some(c);
     }
@@ -135,6 +135,10 @@ mod tests {
     fn what_is_not_parted_by_spaces_is_recognised_by_pairs() {
         let words = Words::of(&Language::new("ja").unwrap());
 
-        assert_eq!(keys(&words, "焼きたて食パンABC"), ["abc", "食パ", "パン"]);
+        let keys = keys(&words, "焼きたて食パンABC");
+        assert_eq!(
+            keys.iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
+            ["abc", "食パ", "パン"]
+        );
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
         keys(reading.words, tag).iter().any(|key| given.contains(key))
             || given
                 .iter()
-                .any(|key| key.chars().count() > 3 && lower.contains(key.as_str()))
+                .any(|key| key.chars().count() > 3 && lower.contains(key.as_ref()))
             || brief
                 .brand_tags
                 .iter()

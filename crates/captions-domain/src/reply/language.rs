@@ -76,6 +76,10 @@ fn is_another_script_in(text: &str, wanted: &Language, least: usize) -> bool {
     let Some(expected) = scripts(wanted) else {
         return false;
     };
+    // A text of ASCII alone is in no other script than Latin.
+    if text.is_ascii() && expected.contains(&Script::Latin) {
+        return false;
+    }
     let (mut letters, mut right) = (0, 0);
     for script in text.chars().filter_map(script) {
         letters += 1;
@@ -184,7 +188,8 @@ fn speaks_another(sentence: &str, wanted: &Language) -> bool {
         return false;
     };
     let is_shouted = !sentence.contains(char::is_lowercase);
-    let (mut words, mut others, mut owns) = (0, [0; KNOWN.len()], [0; KNOWN.len()]);
+    // The small words of the own language, those of each other one, and those that both have.
+    let (mut words, mut owns, mut others, mut both) = (0, 0, [0; KNOWN.len()], [0; KNOWN.len()]);
     for word in spoken(sentence).flat_map(text::words) {
         words += 1;
         if words > 1 && !is_shouted && word.starts_with(char::is_uppercase) && word.chars().nth(1).is_some() {
@@ -195,18 +200,16 @@ fn speaks_another(sentence: &str, wanted: &Language) -> bool {
             continue;
         }
         let is_own = languages & (1 << own) != 0;
-        for other in 0..KNOWN.len() {
-            let is_other = languages & (1 << other) != 0;
-            others[other] += usize::from(is_other && !is_own);
-            owns[other] += usize::from(is_own && !is_other);
-        }
+        owns += usize::from(is_own);
+        let counts = if is_own { &mut both } else { &mut others };
+        bits(languages).for_each(|other| counts[other] += 1);
     }
     words >= LEAST_IN_SENTENCE
         && (0..KNOWN.len()).any(|other| {
             !is_nordic_pair(own, other)
                 && others[other] >= LEAST_SMALL
                 && others[other] * 100 >= words * KNOWN_BY
-                && owns[other] * PART <= others[other]
+                && (owns - both[other]) * PART <= others[other]
         })
 }
 
@@ -236,9 +239,17 @@ static SMALL_WORDS: LazyLock<HashMap<&'static str, u32, FixedState>> = LazyLock:
     known
 });
 
+/// The places of the bits that are set.
+fn bits(set: u32) -> impl Iterator<Item = usize> {
+    let next = |set: &u32| Some(set & (set - 1)).filter(|rest| *rest != 0);
+    std::iter::successors(Some(set).filter(|set| *set != 0), next).map(|set| set.trailing_zeros() as usize)
+}
+
 /// A bit for each of the languages of which the word is a small one.
 fn languages_of(word: &str) -> u32 {
-    let known = if word.chars().any(char::is_uppercase) {
+    let known = if word.bytes().any(|byte| !byte.is_ascii() || byte.is_ascii_uppercase())
+        && word.chars().any(char::is_uppercase)
+    {
         SMALL_WORDS.get(word.to_lowercase().as_str())
     } else {
         SMALL_WORDS.get(word)
@@ -261,9 +272,7 @@ fn small_words(text: &str) -> (usize, [usize; KNOWN.len()]) {
         if languages == 0 {
             continue;
         }
-        for (bit, count) in small.iter_mut().enumerate() {
-            *count += usize::from(languages & (1 << bit) != 0);
-        }
+        bits(languages).for_each(|language| small[language] += 1);
     }
     (words, small)
 }

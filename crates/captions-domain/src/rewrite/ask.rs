@@ -53,6 +53,7 @@ pub(crate) fn render(question: &Question<'_>, faults: &[String]) -> Prompt {
         // The same thing said again, not another one.
         temperature: REPAIR_TEMPERATURE,
         brief: brief.clone(),
+        seen: Vec::new(),
         provider: question.provider.clone(),
         templates: templates.clone(),
     }

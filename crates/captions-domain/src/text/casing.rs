@@ -25,7 +25,12 @@ pub fn capitalised(word: &str, language: &str) -> String {
     }
     let mut capital = first.to_uppercase();
     match (capital.next(), capital.next()) {
-        (Some(capital), None) => format!("{capital}{rest}"),
+        (Some(capital), None) => {
+            let mut word = String::with_capacity(word.len() + 2);
+            word.push(capital);
+            word.push_str(rest);
+            word
+        }
         _ => word.to_owned(),
     }
 }

@@ -438,7 +438,7 @@ fn selected(row: &SqliteRow) -> Result<Option<u8>, Error> {
 fn plain(error: StoreError) -> Fault {
     match error {
         StoreError::Fault(fault) => fault,
-        StoreError::Conflict => Fault::new(FaultKind::Internal),
+        StoreError::Conflict | StoreError::Full { .. } => Fault::new(FaultKind::Internal),
     }
 }
 

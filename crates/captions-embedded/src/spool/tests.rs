@@ -198,7 +198,7 @@ const AWAY: Mood = Mood::Fails(FaultKind::Unavailable);
 fn kind<T>(result: Result<T, StoreError>) -> FaultKind {
     match result {
         Err(StoreError::Fault(fault)) => fault.kind,
-        Err(StoreError::Conflict) => panic!("no fault but a conflict"),
+        Err(refused) => panic!("no fault but {refused}"),
         Ok(_) => panic!("no fault but success"),
     }
 }

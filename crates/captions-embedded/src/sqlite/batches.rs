@@ -42,6 +42,14 @@ macro_rules! columns {
     };
 }
 
+/// The items of the batch `?1` of the tenant `?2` that have failed, with `?3` also those that failed for good.
+macro_rules! to_retry {
+    () => {
+        "state = 'failed' AND (is_final = 0 OR ?3) AND batch = (SELECT id FROM batches WHERE id = ?1 AND tenant = ?2 \
+         AND state IN ('in_progress', 'completed', 'failed'))"
+    };
+}
+
 #[async_trait]
 impl BatchQueue for SqliteStore {
     async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
@@ -50,6 +58,14 @@ impl BatchQueue for SqliteStore {
         let limit = self.bound() + Duration::from_millis(batch.items.len() as u64);
         let all = async {
             let mut all = self.begin().await?;
+            if let Some(most) = batch.most_open
+                && !is_there(&mut all, cx, batch.id).await?
+            {
+                let open = open_items(&mut all, cx).await?;
+                if open.saturating_add(batch.items.len() as u64) > most {
+                    return Ok(Some((open, most)));
+                }
+            }
             let query = sqlx::query(
                 "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify, payer) \
                  VALUES (?, ?, 'queued', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -63,7 +79,7 @@ impl BatchQueue for SqliteStore {
                 .bind(batch.notify.as_ref().map(notify_text))
                 .bind(batch.payer.as_ref().map(|payer| json!(payer).to_string()));
             if query.execute(&mut *all).await?.rows_affected() == 0 {
-                return Ok(());
+                return Ok(None);
             }
             for (index, item) in batch.items.iter().enumerate() {
                 let query = sqlx::query(
@@ -81,9 +97,14 @@ impl BatchQueue for SqliteStore {
                     .bind(microseconds(cx.now));
                 query.execute(&mut *all).await?;
             }
-            all.commit().await
+            all.commit().await?;
+            Ok(None)
         };
-        timeout(limit, all).await.map_err(|_| too_slow())?.map_err(store_error)
+        let full = timeout(limit, all)
+            .await
+            .map_err(|_| too_slow())?
+            .map_err(store_error)?;
+        room(full)
     }
 
     async fn list(&self, cx: &Context, before: Option<BatchId>, limit: u32) -> Result<Vec<Batch>, StoreError> {
@@ -138,9 +159,15 @@ impl BatchQueue for SqliteStore {
         let now = now();
         let all = async {
             let mut all = self.begin().await?;
+            let mut full = None;
             match change {
                 Change::Cancel => cancel(&mut all, cx, id, now).await?,
-                Change::RetryFailed => retry_failed(&mut all, cx, id, now).await?,
+                Change::RetryFailed {
+                    all: also_final,
+                    most_open,
+                } => {
+                    full = retry_failed(&mut all, cx, id, now, (also_final, most_open)).await?;
+                }
                 Change::Told => {
                     let query = sqlx::query("UPDATE batches SET notify_at = NULL WHERE id = ? AND tenant = ?");
                     query.bind(id.0).bind(cx.tenant.as_str()).execute(&mut *all).await?;
@@ -153,9 +180,10 @@ impl BatchQueue for SqliteStore {
                     query.execute(&mut *all).await?;
                 }
             }
-            all.commit().await
+            all.commit().await?;
+            Ok(full)
         };
-        self.whole(all).await?;
+        room(self.whole(all).await?)?;
         Ok(self.read(cx, id, Page::NONE).await?.map(|(batch, _)| batch))
     }
 
@@ -320,9 +348,9 @@ async fn lease(all: &mut SqliteConnection, turn: &Turn, now: i64) -> Result<Vec<
 }
 
 async fn settle(all: &mut SqliteConnection, ticket: &Ticket, how: &Settlement, now: i64) -> Result<bool, Error> {
-    let (state, document) = match how {
-        Settlement::Succeeded(document) => ("succeeded", document),
-        Settlement::Failed(document) => ("failed", document),
+    let (state, document, is_final) = match how {
+        Settlement::Succeeded(document) => ("succeeded", document, false),
+        Settlement::Failed { document, is_final } => ("failed", document, *is_final),
         Settlement::Keep(lease) => {
             let query = sqlx::query("UPDATE batch_items SET due_at = ? WHERE batch = ? AND idx = ? AND lease = ?");
             let query = query
@@ -346,11 +374,13 @@ async fn settle(all: &mut SqliteConnection, ticket: &Ticket, how: &Settlement, n
         }
     };
     let query = sqlx::query(
-        "UPDATE batch_items SET state = ?, outcome = ?, due_at = NULL, lease = NULL WHERE batch = ? AND idx = ? AND lease = ?",
+        "UPDATE batch_items SET state = ?, outcome = ?, is_final = ?, due_at = NULL, lease = NULL \
+         WHERE batch = ? AND idx = ? AND lease = ?",
     );
     let query = query
         .bind(state)
         .bind(document)
+        .bind(is_final)
         .bind(ticket.batch.0)
         .bind(i64::from(ticket.index))
         .bind(ticket.lease);
@@ -372,16 +402,56 @@ async fn cancel(all: &mut SqliteConnection, cx: &Context, id: BatchId, now: i64)
     end_waiting(all, id.0, "cancelled", now).await
 }
 
-async fn retry_failed(all: &mut SqliteConnection, cx: &Context, id: BatchId, now: i64) -> Result<(), Error> {
+/// Items of the tenant without an outcome.
+async fn open_items(all: &mut SqliteConnection, cx: &Context) -> Result<u64, Error> {
     let query = sqlx::query(
-        "UPDATE batch_items SET state = 'open', due_at = ?1, lease = NULL, tries = 0, outcome = NULL WHERE state = 'failed' \
-         AND batch = (SELECT id FROM batches WHERE id = ?2 AND tenant = ?3 \
-         AND state IN ('in_progress', 'completed', 'failed'))",
+        "SELECT coalesce(sum(total - succeeded - failed - cancelled), 0) FROM batches \
+         WHERE tenant = ? AND finished_at IS NULL",
     );
-    let query = query.bind(now).bind(id.0).bind(cx.tenant.as_str());
+    let row = query.bind(cx.tenant.as_str()).fetch_one(all).await?;
+    Ok(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default())
+}
+
+async fn is_there(all: &mut SqliteConnection, cx: &Context, id: BatchId) -> Result<bool, Error> {
+    let query = sqlx::query("SELECT 1 FROM batches WHERE id = ? AND tenant = ?");
+    let row = query.bind(id.0).bind(cx.tenant.as_str()).fetch_optional(all).await?;
+    Ok(row.is_some())
+}
+
+/// `full`: how many are open, and how many may be.
+fn room(full: Option<(u64, u64)>) -> Result<(), StoreError> {
+    match full {
+        Some((open, most)) => Err(StoreError::Full { open, most }),
+        None => Ok(()),
+    }
+}
+
+/// `Some`: there is no room for it.
+async fn retry_failed(
+    all: &mut SqliteConnection,
+    cx: &Context,
+    id: BatchId,
+    now: i64,
+    (also_final, most_open): (bool, Option<u64>),
+) -> Result<Option<(u64, u64)>, Error> {
+    if let Some(most) = most_open {
+        let query = sqlx::query(concat!("SELECT count(*) FROM batch_items WHERE ", to_retry!()));
+        let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(also_final);
+        let row = query.fetch_one(&mut *all).await?;
+        let wanted = u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default();
+        let open = open_items(all, cx).await?;
+        if wanted > 0 && open.saturating_add(wanted) > most {
+            return Ok(Some((open, most)));
+        }
+    }
+    let query = sqlx::query(concat!(
+        "UPDATE batch_items SET state = 'open', due_at = ?4, lease = NULL, tries = 0, outcome = NULL WHERE ",
+        to_retry!()
+    ));
+    let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(also_final).bind(now);
     let hits = query.execute(&mut *all).await?.rows_affected();
     if hits == 0 {
-        return Ok(());
+        return Ok(None);
     }
     let query = sqlx::query(
         "UPDATE batches SET failed = failed - ?1, state = 'in_progress', finished_at = NULL, notify_at = NULL, \
@@ -389,7 +459,7 @@ async fn retry_failed(all: &mut SqliteConnection, cx: &Context, id: BatchId, now
     );
     let hits = i64::try_from(hits).unwrap_or(i64::MAX);
     query.bind(hits).bind(now).bind(id.0).execute(all).await?;
-    Ok(())
+    Ok(None)
 }
 
 /// Ends the items of a batch that nobody holds.

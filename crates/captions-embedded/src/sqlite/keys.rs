@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use captions_domain::{
-    budget::{Spend, Spent},
+    budget::{Period, Spend, Spent},
     context::{Context, TenantId},
     fault::StoreError,
     keys::{By, Change, Key, KeyDigest, KeyId, KeyName},
+    money::Money,
     ports::KeyStore,
     request::Invalid,
 };
@@ -34,6 +35,15 @@ macro_rules! with_columns {
         )
     };
 }
+
+/// Changes the budget of the family of the key `?1` to the limit `?3`, or to none if `?4`, and the period `?5`, else what it
+/// was, else `?6`.
+const BUDGET: &str = "UPDATE api_keys SET limits = CASE \
+     WHEN ?4 THEN json_remove(limits, '$.budget') \
+     WHEN ?3 IS NULL AND limits ->> '$.budget' IS NULL THEN limits \
+     ELSE json_set(limits, '$.budget', json_object('limit', coalesce(?3, limits ->> '$.budget.limit'), \
+         'per', coalesce(?5, limits ->> '$.budget.per', ?6))) END \
+     WHERE tenant = ?2 AND family = (SELECT family FROM api_keys WHERE id = ?1 AND tenant = ?2)";
 
 /// Binds a whole key, from `?1` to `?12`.
 fn bind<'q>(query: Query<'q, Sqlite, SqliteArguments>, key: &'q Key) -> Query<'q, Sqlite, SqliteArguments> {
@@ -73,6 +83,14 @@ impl KeyStore for SqliteStore {
             By::Id(id) => sqlx::query(with_columns!("SELECT ", " FROM api_keys WHERE id = ?1 AND tenant = ?2"))
                 .bind(id.0)
                 .bind(cx.tenant.as_str()),
+            By::Family(family) => sqlx::query(with_columns!(
+                "SELECT ",
+                " FROM api_keys WHERE family = ?1 AND tenant = ?2 \
+                 ORDER BY revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?3) DESC, id DESC LIMIT 1"
+            ))
+            .bind(family.0)
+            .bind(cx.tenant.as_str())
+            .bind(microseconds(cx.now)),
         };
         let row = self.fetch_optional(query).await?;
         Ok(row.map(|row| key_of(&row)).transpose().map_err(fault)?)
@@ -101,8 +119,18 @@ impl KeyStore for SqliteStore {
                 let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(microseconds(*at));
                 self.execute(query).await? > 0
             }
+            Change::Budget(change) => {
+                let query = sqlx::query(BUDGET)
+                    .bind(id.0)
+                    .bind(cx.tenant.as_str())
+                    .bind(change.limit.map(|limit| limit.to_string()))
+                    .bind(change.limit == Some(Money::ZERO))
+                    .bind(change.per.map(Period::as_str))
+                    .bind(Period::USUAL.as_str());
+                self.execute(query).await? > 0
+            }
         };
-        // Nothing takes either back, so what is read now is what it became.
+        // What is read now is what it became, or what somebody else made of it since.
         if is_done {
             self.find(cx, By::Id(id)).await
         } else {
@@ -111,11 +139,16 @@ impl KeyStore for SqliteStore {
     }
 
     async fn used(&self, _: &Context, uses: &[(KeyId, OffsetDateTime)]) -> Result<(), StoreError> {
-        for (id, at) in uses {
-            let query =
-                sqlx::query("UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, ?2), ?2) WHERE id = ?1");
-            self.execute(query.bind(id.0).bind(microseconds(*at))).await?;
-        }
+        let uses = uses
+            .iter()
+            .map(|(id, at)| (format!("{:X}", id.0.simple()), microseconds(*at)));
+        let uses = Json(uses.collect::<Vec<_>>());
+        let query = sqlx::query(
+            "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, used.at), used.at) FROM \
+             (SELECT unhex(value ->> 0) AS id, max(value ->> 1) AS at FROM json_each(?1) GROUP BY 1) AS used \
+             WHERE api_keys.id = used.id",
+        );
+        self.execute(query.bind(uses)).await?;
         Ok(())
     }
 
@@ -143,9 +176,9 @@ impl SqliteStore {
             .bind(microseconds(successor.created_at));
         let begin = sqlx::query(with_columns!(
             "INSERT INTO api_keys (",
-            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+            ") SELECT ?1, ?2, ?3, ?4, ?5, limits, ?7, ?8, ?9, ?10, ?11, ?12 FROM api_keys WHERE id = ?13"
         ));
-        self.execute_both(end, bind(begin, successor)).await
+        self.execute_both(end, bind(begin, successor).bind(old.0)).await
     }
 }
 

@@ -54,6 +54,11 @@ pub(super) fn migrator() -> Migrator {
             include_str!("../../migrations/0010_captions_of_items.sql"),
         ),
         (11, "usage", include_str!("../../migrations/0011_usage.sql")),
+        (
+            12,
+            "room for batches",
+            include_str!("../../migrations/0012_room_for_batches.sql"),
+        ),
     ])
 }
 

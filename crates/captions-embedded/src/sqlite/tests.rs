@@ -2,7 +2,8 @@ use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Instan
 
 use captions_domain::{
     history::{Extent, Filter},
-    ports::{CaptionStore, Expect, UserStore},
+    keys::By,
+    ports::{CaptionStore, Expect, KeyStore, UserStore},
 };
 use captions_testkit::{build, contract};
 use proptest::{collection::vec, prelude::*};
@@ -50,7 +51,7 @@ async fn create(store: &SqliteStore) -> Result<u64, StoreError> {
 fn kind<T>(result: Result<T, StoreError>) -> FaultKind {
     match result {
         Err(StoreError::Fault(fault)) => fault.kind,
-        Err(StoreError::Conflict) => panic!("no fault but a conflict"),
+        Err(refused) => panic!("no fault but {refused}"),
         Ok(_) => panic!("no fault but success"),
     }
 }
@@ -463,4 +464,36 @@ async fn marks_that_nothing_can_be_older_than_go_by_and_by() {
     let plan = "EXPLAIN QUERY PLAN SELECT rowid FROM erasures WHERE marked_at < 9 ORDER BY marked_at LIMIT 100";
     let plan: String = sqlx::query(plan).fetch_one(&mut file).await.unwrap().get("detail");
     assert!(plan.contains("USING COVERING INDEX erasures_in_order"), "{plan}");
+}
+
+#[tokio::test]
+async fn uses_of_keys_are_noted_all_at_once() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder).await;
+    let cx = build::context();
+    let keys = [0; 2].map(|_| build::key_bare(&cx.tenant, &build::secret()));
+    for key in &keys {
+        store.add(&cx, key).await.unwrap();
+    }
+    let last = format!("x'{:X}'", keys[1].id.0.simple());
+    let refuse = format!(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON api_keys WHEN NEW.id = {last} BEGIN SELECT RAISE(ABORT, 'no'); END"
+    );
+    store.execute(sqlx::query(sqlx::AssertSqlSafe(refuse))).await.unwrap();
+    let at = keys[0].created_at + time::Duration::HOUR;
+    let uses: Vec<_> = keys.iter().map(|key| (key.id, at)).collect();
+
+    store.used(&cx, &uses).await.unwrap_err();
+
+    let first = store.find(&cx, By::Id(keys[0].id)).await.unwrap().unwrap();
+    assert_eq!(
+        first.last_used_at, keys[0].last_used_at,
+        "one that fails takes back the others"
+    );
+    store.execute(sqlx::query("DROP TRIGGER refuse")).await.unwrap();
+    store.used(&cx, &uses).await.unwrap();
+    for key in keys {
+        let kept = store.find(&cx, By::Id(key.id)).await.unwrap().unwrap();
+        assert_eq!(kept.last_used_at, Some(at));
+    }
 }

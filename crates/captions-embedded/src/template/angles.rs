@@ -138,8 +138,26 @@ const FIRST: usize = 4;
 /// Sentences from which on comparing drafts takes longer than writing them: they are then taken in their order.
 const MANY_SENTENCES: usize = 12;
 
-/// Up to `count` drafts, no two with the same text; at least one. Those of a later `turn` are other ones first.
-pub(super) fn drafts(brief: &Brief, count: usize, turn: usize) -> Vec<Draft> {
+/// Up to `count` drafts, no two with the same text; at least one. Those of a later `turn` are other ones first, and those that
+/// are next to the same as one of the `known` are only taken where there are no others.
+pub(super) fn drafts(brief: &Brief, count: usize, turn: usize, known: &[String]) -> Vec<Draft> {
+    if known.is_empty() {
+        return any_drafts(brief, count, turn);
+    }
+    let known: Vec<Likeness> = known.iter().map(|text| Likeness::of(text)).collect();
+    let is_new = |draft: &Draft| {
+        let likeness = Likeness::of(&draft.text());
+        !known.iter().any(|other| other.is_near(&likeness))
+    };
+    let mut all = any_drafts(brief, ANGLES.len(), turn);
+    if all.iter().any(is_new) {
+        all.retain(is_new);
+    }
+    all.truncate(count);
+    all
+}
+
+fn any_drafts(brief: &Brief, count: usize, turn: usize) -> Vec<Draft> {
     let desk = Desk::of(brief);
     let mut seen = HashSet::new();
     let mut all = order(brief)

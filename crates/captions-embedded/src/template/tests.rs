@@ -4,6 +4,7 @@ use captions_domain::{
     brief::Brief,
     check::{self, contains_phrase},
     choice::{Audience, Cta, Emoji, Length, Platform, Style, Tone},
+    likeness::Likeness,
     platform::PlatformRules,
     polish::polish,
     ports::{Chunk, Grade, LlmProvider},
@@ -230,7 +231,7 @@ fn every_language_and_tone_has_its_own_words(
         ..request("pan de masa madre y pain au levain de la casa")
     };
 
-    let drafts = super::angles::drafts(&brief(&request), 40, 0);
+    let drafts = super::angles::drafts(&brief(&request), 40, 0, &[]);
 
     let body = "Pan de masa madre y pain au levain de la casa.";
     let angle = |name: &str| drafts.iter().find(|draft| draft.angle == name).unwrap().text();
@@ -429,8 +430,8 @@ proptest! {
             ..CaptionRequest::new(description(&about))
         };
         let brief = brief(&request);
-        let drafts = super::angles::drafts(&brief, 10, 0);
-        prop_assert_eq!(&drafts, &super::angles::drafts(&brief, 10, 0), "the same brief gives the same bytes");
+        let drafts = super::angles::drafts(&brief, 10, 0, &[]);
+        prop_assert_eq!(&drafts, &super::angles::drafts(&brief, 10, 0, &[]), "the same brief gives the same bytes");
         prop_assert!(!drafts.is_empty() && drafts.len() <= 10);
         let texts: HashSet<String> = drafts.iter().map(Draft::text).collect();
         prop_assert_eq!(texts.len(), drafts.len(), "no two are the same");
@@ -485,7 +486,7 @@ proptest! {
             ..CaptionRequest::new(description(&about))
         };
         let brief = brief(&request);
-        for draft in super::angles::drafts(&brief, 2, 0) {
+        for draft in super::angles::drafts(&brief, 2, 0, &[]) {
             let variant = polish(&draft, &brief);
             prop_assert!(variant.publishable, "{:?}", variant.violations);
             prop_assert_eq!(&variant.quality.untraced, &Vec::<text::Place>::new(), "{}", &variant.text);
@@ -495,3 +496,45 @@ proptest! {
 
 mod phrases;
 mod wishes;
+
+/// One sentence, and all that can be made of it: each time others, as long as there are any.
+#[tokio::test]
+async fn what_was_seen_does_not_come_again_as_long_as_there_is_something_else() {
+    let asked = CaptionRequest {
+        variants: Variants::new(3.0).unwrap(),
+        ..request("Sourdough from our oven, fresh at six")
+    };
+    let mut prompt = render(&brief(&asked), &[], Format::Variants, None);
+    let mut seen: Vec<String> = Vec::new();
+    let mut rounds = 0;
+    loop {
+        prompt.seen.clone_from(&seen);
+        let text = TemplateWriter::new("words")
+            .complete(&context(), &prompt)
+            .await
+            .unwrap()
+            .text;
+        let again = TemplateWriter::new("words")
+            .complete(&context(), &prompt)
+            .await
+            .unwrap()
+            .text;
+        assert_eq!(text, again, "the same question gives the same words");
+        let drafts = reply::read(&text, &prompt, Grade::Template).unwrap();
+        let known: Vec<Likeness> = seen.iter().map(|text| Likeness::of(text)).collect();
+        let is_new = |text: &str| !known.iter().any(|other| other.is_near(&Likeness::of(text)));
+        let fresh = drafts.iter().filter(|draft| is_new(&draft.text())).count();
+        if fresh == 0 {
+            break;
+        }
+        assert_eq!(
+            fresh,
+            drafts.len(),
+            "nothing that was seen while there is something else"
+        );
+        seen.extend(drafts.iter().map(Draft::text));
+        rounds += 1;
+    }
+
+    assert!(rounds >= 3, "only {rounds} rounds: {seen:#?}");
+}

@@ -66,7 +66,7 @@ fn shape(store: &PgStore) -> (usize, usize, usize) {
 fn kind<T>(result: Result<T, StoreError>) -> FaultKind {
     match result {
         Err(StoreError::Fault(fault)) => fault.kind,
-        Err(StoreError::Conflict) => unreachable!("no fault but a conflict"),
+        Err(refused) => unreachable!("no fault but {refused}"),
         Ok(_) => unreachable!("no fault but success"),
     }
 }

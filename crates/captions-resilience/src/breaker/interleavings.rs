@@ -15,7 +15,7 @@ use super::{BreakerSettings, Snapshot, State, Verdict, machine};
 use crate::jitter::Jitter;
 
 mod lock {
-    pub(super) use shuttle::sync::{Mutex, MutexGuard};
+    pub(super) use shuttle::sync::{Mutex, MutexGuard, atomic::AtomicU64 as Word};
 }
 
 #[path = "permit.rs"]

@@ -27,6 +27,19 @@ pub(super) struct Ticket {
     generation: u64,
 }
 
+impl Ticket {
+    /// The ticket that everybody gets in this state; see [`Machine::free_pass`].
+    pub(super) fn of(free_pass: u64) -> Option<Self> {
+        let generation = free_pass.checked_sub(1)?;
+        Some(Self { generation })
+    }
+
+    /// True if this is the state in which it was given, and everybody passes in it.
+    pub(super) const fn is_of(&self, free_pass: u64) -> bool {
+        self.generation + 1 == free_pass
+    }
+}
+
 /// How a call ended that tells something about the other side.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Done {
@@ -171,6 +184,14 @@ impl Machine {
             generation: self.generation,
         };
         (Ok(ticket), change)
+    }
+
+    /// A number for the present state if everybody passes in it, another one for every state; 0 if not.
+    pub(super) const fn free_pass(&self) -> u64 {
+        match self.mode {
+            Mode::Closed | Mode::ForcedClosed => self.generation + 1,
+            Mode::Open { .. } | Mode::HalfOpen { .. } | Mode::ForcedOpen => 0,
+        }
     }
 
     pub(super) fn is_current(&self, ticket: &Ticket) -> bool {

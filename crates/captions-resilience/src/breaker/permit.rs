@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     BreakerSettings, Snapshot, State, Verdict,
-    lock::{Mutex, MutexGuard},
+    lock::{Mutex, MutexGuard, Word},
     machine::{Change, Done, Machine, Ticket},
 };
 use crate::jitter::Jitter;
@@ -24,6 +24,8 @@ pub struct Breaker {
     dependency: Arc<str>,
     jitter: Jitter,
     machine: Mutex<Machine>,
+    /// [`Machine::free_pass`], written under the lock: while everybody passes, nobody need take it to be admitted.
+    free_pass: Word,
     opened: AtomicU64,
     rejected: AtomicU64,
 }
@@ -31,10 +33,12 @@ pub struct Breaker {
 impl Breaker {
     /// A closed breaker. `dependency` is its name in logs.
     pub fn new(dependency: Arc<str>, settings: BreakerSettings, jitter: Jitter) -> Self {
+        let machine = Machine::new(settings);
         Self {
             dependency,
             jitter,
-            machine: Mutex::new(Machine::new(settings)),
+            free_pass: Word::new(machine.free_pass()),
+            machine: Mutex::new(machine),
             opened: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
         }
@@ -47,8 +51,15 @@ impl Breaker {
 
     /// The same of somebody who has just looked at the clock.
     pub(crate) fn admit_at(self: &Arc<Self>, now: Instant) -> Result<Permit, Fault> {
-        let (admitted, change) = self.machine().admit(now);
-        self.tell(change);
+        let free = Ticket::of(self.free_pass.load(Ordering::Acquire));
+        let admitted = free.map_or_else(
+            || {
+                let (admitted, change) = self.change(|machine| machine.admit(now));
+                self.tell(change);
+                admitted
+            },
+            Ok,
+        );
         match admitted {
             Ok(ticket) => Ok(Permit {
                 breaker: Arc::clone(self),
@@ -85,20 +96,32 @@ impl Breaker {
 
     /// Lets nobody pass until [`Breaker::automatic`]. Nobody knows when that will be: refusals name the recovery timeout.
     pub fn force_open(&self) {
-        let change = self.machine().force_open();
+        let change = self.change(Machine::force_open);
         self.tell(change);
     }
 
     /// Lets everybody pass and counts nothing until [`Breaker::automatic`].
     pub fn force_closed(&self) {
-        let change = self.machine().force_closed();
+        let change = self.change(Machine::force_closed);
         self.tell(change);
     }
 
     /// Ends a forced state: closed, with nothing counted. Changes nothing if no state is forced.
     pub fn automatic(&self) {
-        let change = self.machine().automatic();
+        let change = self.change(Machine::automatic);
         self.tell(change);
+    }
+
+    /// Does something that may change the state.
+    fn change<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut machine = self.machine();
+        let before = machine.free_pass();
+        let done = act(&mut machine);
+        let after = machine.free_pass();
+        if after != before {
+            self.free_pass.store(after, Ordering::Release);
+        }
+        done
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
@@ -159,9 +182,10 @@ impl Permit {
 
     /// False if the breaker has changed its state since the permit was given.
     pub fn is_current(&self) -> bool {
+        let free_pass = self.breaker.free_pass.load(Ordering::Acquire);
         self.ticket
             .as_ref()
-            .is_some_and(|ticket| self.breaker.machine().is_current(ticket))
+            .is_some_and(|ticket| ticket.is_of(free_pass) || self.breaker.machine().is_current(ticket))
     }
 
     /// Tells how the call went. It took the time since the permit was given.
@@ -184,10 +208,8 @@ impl Permit {
         };
         let took = self.took.unwrap_or_else(|| now.saturating_duration_since(self.begun));
         let done = Done { failed, took };
-        let change = self
-            .breaker
-            .machine()
-            .finish(&ticket, now, done, || self.breaker.jitter.unit());
+        let breaker = &self.breaker;
+        let change = breaker.change(|machine| machine.finish(&ticket, now, done, || breaker.jitter.unit()));
         self.breaker.tell(change);
     }
 }

@@ -43,22 +43,28 @@ pub(super) struct Window {
     settings: WindowSettings,
     /// The begin of step 0: the first call.
     origin: Option<Instant>,
+    /// The length of a step in nanoseconds.
+    step: u64,
     /// The newest step that has a bucket; the nine before it have the others.
-    newest: u128,
+    newest: u64,
+    /// When the next step begins, if the clock can tell.
+    next: Option<Instant>,
     buckets: [Counts; BUCKETS],
+    /// Of all buckets.
+    total: Counts,
 }
 
 impl Window {
-    pub(super) const fn new(settings: WindowSettings) -> Self {
+    pub(super) fn new(settings: WindowSettings) -> Self {
+        let step = settings.length.as_nanos().div_ceil(BUCKETS as u128).max(1);
         Self {
             settings,
             origin: None,
+            step: u64::try_from(step).unwrap_or(u64::MAX),
             newest: 0,
-            buckets: [Counts {
-                calls: 0,
-                failures: 0,
-                slow: 0,
-            }; BUCKETS],
+            next: None,
+            buckets: [Counts::default(); BUCKETS],
+            total: Counts::default(),
         }
     }
 
@@ -68,6 +74,7 @@ impl Window {
         self.slide(now);
         let slow = took >= self.settings.slow_call;
         self.bucket(self.newest).add(failed, slow);
+        self.total.add(failed, slow);
     }
 
     /// Why the circuit has to open, if it has to.
@@ -78,7 +85,7 @@ impl Window {
             slow_rate,
             ..
         } = self.settings;
-        let total = self.total();
+        let total = self.total;
         if total.calls < min_calls {
             return None;
         }
@@ -93,15 +100,7 @@ impl Window {
     /// What is in the window at `now`.
     pub(super) fn counts(&mut self, now: Instant) -> Counts {
         self.slide(now);
-        self.total()
-    }
-
-    fn total(&self) -> Counts {
-        self.buckets.iter().fold(Counts::default(), |sum, bucket| Counts {
-            calls: sum.calls.saturating_add(bucket.calls),
-            failures: sum.failures.saturating_add(bucket.failures),
-            slow: sum.slow.saturating_add(bucket.slow),
-        })
+        self.total
     }
 
     /// Empties the buckets of the steps that have passed. A clock that went back changes nothing.
@@ -109,18 +108,28 @@ impl Window {
         let Some(origin) = self.origin else {
             return;
         };
-        let step = self.settings.length.as_nanos().div_ceil(BUCKETS as u128).max(1);
-        let reached = now.saturating_duration_since(origin).as_nanos() / step;
+        if self.next.is_some_and(|next| now < next) {
+            return;
+        }
+        let passed = u64::try_from(now.saturating_duration_since(origin).as_nanos()).unwrap_or(u64::MAX);
+        let reached = passed / self.step;
         // After a jump over the whole window each bucket is emptied once.
-        let first = (self.newest + 1).max(reached.saturating_sub(BUCKETS as u128 - 1));
+        let first = (self.newest + 1).max(reached.saturating_sub(BUCKETS as u64 - 1));
         for passed in first..=reached {
             *self.bucket(passed) = Counts::default();
         }
         self.newest = self.newest.max(reached);
+        let begins = (self.newest + 1).checked_mul(self.step).map(Duration::from_nanos);
+        self.next = begins.and_then(|begins| origin.checked_add(begins));
+        self.total = self.buckets.iter().fold(Counts::default(), |sum, bucket| Counts {
+            calls: sum.calls.saturating_add(bucket.calls),
+            failures: sum.failures.saturating_add(bucket.failures),
+            slow: sum.slow.saturating_add(bucket.slow),
+        });
     }
 
-    fn bucket(&mut self, step: u128) -> &mut Counts {
-        let place = usize::try_from(step % BUCKETS as u128).unwrap_or_default();
+    fn bucket(&mut self, step: u64) -> &mut Counts {
+        let place = usize::try_from(step % BUCKETS as u64).unwrap_or_default();
         &mut self.buckets[place]
     }
 }

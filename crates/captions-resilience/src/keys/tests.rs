@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use bytes::Bytes;
 use captions_domain::{
-    keys::{KeyLimits, KeyName, Scope, Scopes, Secret},
+    keys::{BudgetChange, KeyLimits, KeyName, Scope, Scopes, Secret},
+    money::Money,
     ports::{Cached, Invalidations},
 };
 use futures_util::future::join_all;
@@ -55,7 +56,7 @@ impl KeyStore for Store {
             keys.iter()
                 .find(|key| match by {
                     By::Digest(digest) => key.digest == digest,
-                    By::Id(id) => key.id == id,
+                    By::Id(id) | By::Family(id) => key.id == id,
                 })
                 .cloned()
         };
@@ -71,10 +72,16 @@ impl KeyStore for Store {
 
     async fn change(&self, _: &Context, id: KeyId, change: &Change) -> Result<Option<Key>, StoreError> {
         let mut keys = self.open().await?;
+        if let Change::Budget(change) = change {
+            for key in keys.iter_mut() {
+                key.limits.budget = change.over(key.limits.budget);
+            }
+        }
         let changed = keys.iter_mut().find(|key| key.id == id).map(|key| {
             match change {
                 Change::Rotate { until, .. } => key.expires_at = Some(*until),
                 Change::Revoke { at } => key.revoked_at = Some(*at),
+                Change::Budget(_) => {}
             }
             key.clone()
         });
@@ -344,6 +351,39 @@ async fn what_is_changed_here_counts_here_at_once() {
     let revoked = ask(&keys, 1).await.unwrap().unwrap();
 
     assert_eq!((rotated.expires_at, revoked.revoked_at), (Some(now), Some(now)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_budget_counts_at_once_for_the_whole_family_here_and_elsewhere() {
+    let store = Arc::new(Store::default());
+    let of_family = |number| Key {
+        family: key(1).id,
+        ..key(number)
+    };
+    lock(&store.keys).extend((1..=3).map(of_family));
+    let (sender, _) = broadcast::channel(16);
+    let shared = || -> Option<Arc<dyn Cache>> { Some(Arc::new(Messages(sender.clone()))) };
+    let (here, there) = (cached(&store, shared()), cached(&store, shared()));
+    for number in 1..=3 {
+        ask(&here, number).await.unwrap();
+        ask(&there, number).await.unwrap();
+    }
+    let change = BudgetChange {
+        limit: Some(Money::from_micros(5)),
+        per: None,
+    };
+
+    here.change(&relaxed(), key(2).id, &Change::Budget(change))
+        .await
+        .unwrap();
+    sleep(Duration::from_millis(1)).await;
+
+    for number in 1..=3 {
+        for keys in [&here, &there] {
+            let found = ask(keys, number).await.unwrap().unwrap();
+            assert_eq!(found.limits.budget, change.over(None), "{number}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

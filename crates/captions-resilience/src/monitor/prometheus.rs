@@ -44,6 +44,7 @@ const fn name(operation: Operation) -> &'static str {
         | Operation::KeysList
         | Operation::KeysRotate
         | Operation::KeysRevoke
+        | Operation::KeysBudget
         | Operation::KeysUsed
         | Operation::KeysSpend => "keys",
         Operation::CaptionsRead | Operation::CaptionsAmend | Operation::CaptionsErase | Operation::CaptionsOnce => {

@@ -219,6 +219,7 @@ impl<P: KeyStore + ?Sized> KeyStore for Watched<P> {
         let operation = match change {
             KeyChange::Rotate { .. } => Operation::KeysRotate,
             KeyChange::Revoke { .. } => Operation::KeysRevoke,
+            KeyChange::Budget(_) => Operation::KeysBudget,
         };
         self.count(operation, done, self.inner.change(cx, id, change)).await
     }

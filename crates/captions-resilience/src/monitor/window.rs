@@ -179,7 +179,8 @@ impl Totals {
 #[derive(Debug)]
 pub(super) struct Record {
     begun: Instant,
-    slot_time: Duration,
+    /// Nanoseconds.
+    slot_time: u64,
     totals: Totals,
     /// Each with the number of the slot of time that it holds, counted from `begun`.
     slots: [(u64, Span); SLOTS as usize],
@@ -189,7 +190,9 @@ impl Record {
     pub(super) fn new(begun: Instant, window: Duration) -> Self {
         Self {
             begun,
-            slot_time: (window / SLOTS).max(Duration::from_millis(1)),
+            slot_time: u64::try_from((window / SLOTS).as_nanos())
+                .unwrap_or(u64::MAX)
+                .max(1_000_000),
             totals: Totals::default(),
             slots: Default::default(),
         }
@@ -202,8 +205,14 @@ impl Record {
         self.totals.time = self.totals.time.saturating_add(time);
         if let Some(time) = timed {
             self.totals.timed = self.totals.timed.saturating_add(time);
-            let seconds = time.as_secs_f64();
-            let place = BOUNDS.iter().position(|bound| seconds <= *bound);
+            // Most calls are quicker than the first bound, for which no division is needed.
+            let is_quick = time <= Duration::from_millis(5);
+            let place = if is_quick {
+                Some(0)
+            } else {
+                let seconds = time.as_secs_f64();
+                BOUNDS.iter().position(|bound| seconds <= *bound)
+            };
             self.totals.spread[place.unwrap_or(BOUNDS.len())] += 1;
         }
         self.slot(now).take(outcome as usize, timed);
@@ -244,8 +253,9 @@ impl Record {
     }
 
     fn number(&self, now: Instant) -> u64 {
-        let slots = now.saturating_duration_since(self.begun).as_nanos() / self.slot_time.as_nanos();
-        u64::try_from(slots).unwrap_or(u64::MAX - u64::from(SLOTS))
+        let passed = now.saturating_duration_since(self.begun).as_nanos();
+        let slots = u64::try_from(passed).unwrap_or(u64::MAX) / self.slot_time;
+        slots.min(u64::MAX - u64::from(SLOTS))
     }
 }
 

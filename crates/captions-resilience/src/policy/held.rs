@@ -91,10 +91,10 @@ impl Held {
     }
 
     fn end(mut self, verdict: Verdict, outcome: Outcome, load: Load) {
-        if let Some(slot) = &mut self.slot {
-            slot.ended(load);
-        }
         let now = Instant::now();
+        if let Some(slot) = &mut self.slot {
+            slot.ended(now, load);
+        }
         if let Some(timer) = self.timer.take() {
             timer.end_at(now, outcome);
         }

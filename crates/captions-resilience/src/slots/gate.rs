@@ -94,12 +94,18 @@ impl Gate {
     }
 
     /// A slot, or a place in the line.
+    #[cfg(test)]
     pub(super) fn enter(self: &Arc<Self>, class: Class) -> Entry {
+        self.enter_at(class, Instant::now())
+    }
+
+    /// The same for somebody who has just looked at the clock.
+    pub(super) fn enter_at(self: &Arc<Self>, class: Class, now: Instant) -> Entry {
         let mut inside = self.inside();
         if inside.line.enter() {
             let room = inside.room();
             drop(inside);
-            return Entry::Slot(self.slot(room));
+            return Entry::Slot(self.slot(room, now));
         }
         let (call, called) = oneshot::channel();
         match inside.line.queue(class, call) {
@@ -128,7 +134,7 @@ impl Gate {
         let mut inside = self.inside();
         let room = inside.line.enter().then(|| inside.room());
         drop(inside);
-        room.map(|room| self.slot(room))
+        room.map(|room| self.slot(room, Instant::now()))
     }
 
     /// Somebody waited and got nothing.
@@ -152,18 +158,18 @@ impl Gate {
         }
     }
 
-    fn slot(self: &Arc<Self>, room: Room) -> Slot {
+    fn slot(self: &Arc<Self>, room: Room, now: Instant) -> Slot {
         Slot {
             gate: Arc::clone(self),
             room,
-            begun: Instant::now(),
+            begun: now,
+            over: None,
             load: Load::Unknown,
         }
     }
 
     /// A call is over: learns from it, and gives what is free now to whoever is next.
-    fn release(self: &Arc<Self>, over: Over) {
-        let now = Instant::now();
+    fn release(self: &Arc<Self>, over: Over, now: Instant) {
         let mut inside = self.inside();
         let in_flight = inside.line.in_flight();
         let turn = inside
@@ -183,7 +189,7 @@ impl Gate {
         self.tell(turn, limit);
         for (call, room) in called {
             // Somebody who has just left drops the slot, and it comes back here.
-            drop(call.send(Ok(self.slot(room))));
+            drop(call.send(Ok(self.slot(room, Instant::now()))));
         }
     }
 
@@ -212,6 +218,8 @@ pub(crate) struct Slot {
     gate: Arc<Gate>,
     room: Room,
     begun: Instant,
+    /// When the call ended; `None` if nobody has told.
+    over: Option<Instant>,
     load: Load,
 }
 
@@ -226,20 +234,22 @@ impl Slot {
         self.begun = now;
     }
 
-    /// How the call ended, told to an adaptive limit when the slot becomes free.
-    pub(crate) fn ended(&mut self, load: Load) {
+    /// When and how the call ended, told to an adaptive limit when the slot becomes free, which has to be now.
+    pub(crate) fn ended(&mut self, now: Instant, load: Load) {
+        self.over = Some(now);
         self.load = load;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.gate.release(Over {
+        let over = Over {
             load: self.load,
             begun: self.begun,
             company: self.room.in_flight,
             limit: self.room.limit,
-        });
+        };
+        self.gate.release(over, self.over.unwrap_or_else(Instant::now));
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! The queue is shared by all tenants, so each case works on its own batch alone. No case waits for time to pass: leases
 //! and delays of no length are over at once.
-#![expect(clippy::unwrap_used, reason = "a suite fails by panicking, as every test does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a suite fails by panicking, as every test does"
+)]
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -13,6 +17,7 @@ use captions_domain::{
     },
     caption::CaptionId,
     context::Context,
+    fault::StoreError,
     history::Extent,
     keys::KeyLimits,
     ports::{BatchQueue, CaptionStore},
@@ -47,6 +52,10 @@ pub async fn suite(queue: Arc<dyn BatchQueue>) {
     a_batch_that_nobody_began_is_cancelled_at_once(&*queue).await;
     a_batch_out_of_time_expires(&*queue).await;
     failed_items_can_be_tried_again(&*queue).await;
+    what_failed_for_good_is_not_tried_again(&*queue).await;
+    of_many_who_submit_at_once_those_are_kept_for_whom_there_is_room(Arc::clone(&queue)).await;
+    room_comes_back_with_each_outcome(&*queue).await;
+    what_is_to_be_tried_again_needs_room(Arc::clone(&queue)).await;
     held_and_other_batches_are_left_alone(&*queue).await;
     whoever_is_to_be_told_is_named_until_told(&*queue).await;
     the_backlog_counts_what_waits(&*queue).await;
@@ -62,6 +71,7 @@ pub fn batch(items: u32) -> NewBatch {
         lives_for: HOUR,
         notify: None,
         payer: None,
+        most_open: None,
         items: (0..items)
             .map(|index| NewItem {
                 custom_id: format!("item-{index}"),
@@ -115,8 +125,23 @@ fn done(text: &str) -> Settlement {
 }
 
 fn failed() -> Settlement {
-    Settlement::Failed("{\"code\":\"provider_unavailable\"}".to_owned())
+    Settlement::Failed {
+        document: "{\"code\":\"provider_unavailable\"}".to_owned(),
+        is_final: false,
+    }
 }
+
+fn refused() -> Settlement {
+    Settlement::Failed {
+        document: "{\"code\":\"content_refused\"}".to_owned(),
+        is_final: true,
+    }
+}
+
+const RETRY: Change = Change::RetryFailed {
+    all: false,
+    most_open: None,
+};
 
 const fn later(counts: bool) -> Settlement {
     Settlement::Later {
@@ -189,12 +214,7 @@ pub async fn tenants_never_see_each_others_batches(queue: &dyn BatchQueue) {
 
     assert_eq!(queue.read(&other, batch.id, ALL).await.unwrap(), None);
     assert_eq!(queue.list(&other, None, 10).await.unwrap(), []);
-    for change in [
-        Change::Cancel,
-        Change::RetryFailed,
-        Change::Told,
-        Change::TellLater(HOUR),
-    ] {
+    for change in [Change::Cancel, RETRY, Change::Told, Change::TellLater(HOUR)] {
         assert_eq!(queue.change(&other, batch.id, change).await.unwrap(), None);
     }
     assert_eq!(read(queue, &cx, batch.id).await.0.state, BatchState::Queued);
@@ -489,7 +509,7 @@ pub async fn failed_items_can_be_tried_again(queue: &dyn BatchQueue) {
         assert!(settle(queue, item, how).await);
     }
 
-    let again = queue.change(&cx, batch.id, Change::RetryFailed).await.unwrap().unwrap();
+    let again = queue.change(&cx, batch.id, RETRY).await.unwrap().unwrap();
 
     assert_eq!((again.state, again.counts.failed), (BatchState::InProgress, 0));
     assert_eq!(again.finished_at, None);
@@ -501,8 +521,151 @@ pub async fn failed_items_can_be_tried_again(queue: &dyn BatchQueue) {
     }
     let (kept, _) = read(queue, &cx, batch.id).await;
     assert_eq!((kept.state, kept.counts.succeeded), (BatchState::Completed, 3));
-    let unchanged = queue.change(&cx, batch.id, Change::RetryFailed).await.unwrap().unwrap();
+    let unchanged = queue.change(&cx, batch.id, RETRY).await.unwrap().unwrap();
     assert_eq!(unchanged, kept);
+}
+
+pub async fn what_failed_for_good_is_not_tried_again(queue: &dyn BatchQueue) {
+    let cx = build::context();
+    let batch = submitted(queue, &cx, 3).await;
+    let items = claim(queue, turn(&batch, 3)).await;
+    for (item, how) in items.iter().zip([refused(), failed(), refused()]) {
+        assert!(settle(queue, item, how).await);
+    }
+
+    let again = queue.change(&cx, batch.id, RETRY).await.unwrap().unwrap();
+
+    assert_eq!((again.state, again.counts.failed), (BatchState::InProgress, 2));
+    let items = claim(queue, turn(&batch, 3)).await;
+    assert_eq!(indexes(&items), [1]);
+    // Of one that fails for good this time, nothing is left to be tried.
+    assert!(settle(queue, &items[0], refused()).await);
+    let (kept, _) = read(queue, &cx, batch.id).await;
+    assert_eq!((kept.state, kept.counts.failed), (BatchState::Failed, 3));
+    assert_eq!(queue.change(&cx, batch.id, RETRY).await.unwrap(), Some(kept));
+    // Unless that is what is asked for.
+    let every = Change::RetryFailed {
+        all: true,
+        most_open: None,
+    };
+    let again = queue.change(&cx, batch.id, every).await.unwrap().unwrap();
+    assert_eq!((again.state, again.counts.failed), (BatchState::InProgress, 0));
+    let elsewhere = queue.change(&build::context(), batch.id, RETRY).await.unwrap();
+    assert_eq!(elsewhere, None);
+}
+
+fn limited(items: u32, most_open: u64) -> NewBatch {
+    NewBatch {
+        most_open: Some(most_open),
+        ..batch(items)
+    }
+}
+
+async fn open(queue: &dyn BatchQueue, cx: &Context) -> u32 {
+    let all = queue.list(cx, None, 100).await.unwrap();
+    all.iter().map(|batch| batch.counts.open()).sum()
+}
+
+pub async fn of_many_who_submit_at_once_those_are_kept_for_whom_there_is_room(queue: Arc<dyn BatchQueue>) {
+    let cx = build::context();
+    let submissions: Vec<_> = (0..12)
+        .map(|_| {
+            let (queue, cx) = (Arc::clone(&queue), cx.clone());
+            tokio::spawn(async move {
+                let batch = limited(10, 35);
+                (queue.submit(&cx, &batch).await, batch)
+            })
+        })
+        .collect();
+    let mut kept = Vec::new();
+    for submission in submissions {
+        match submission.await.unwrap() {
+            (Ok(()), batch) => kept.push(batch),
+            (Err(StoreError::Full { open, most }), batch) => {
+                assert!(open > 25 && open <= 35 && most == 35, "{open} of {most}");
+                assert_eq!(queue.read(&cx, batch.id, ALL).await.unwrap(), None);
+            }
+            (Err(error), _) => panic!("{error}"),
+        }
+    }
+
+    assert_eq!((kept.len(), open(&*queue, &cx).await), (3, 30));
+    // To the last item, and for whoever comes again.
+    queue.submit(&cx, &limited(5, 35)).await.unwrap();
+    queue.submit(&cx, &kept[0]).await.unwrap();
+    let one_more = queue.submit(&cx, &limited(1, 35)).await;
+    assert!(
+        matches!(one_more, Err(StoreError::Full { open: 35, most: 35 })),
+        "{one_more:?}"
+    );
+    // Others have room of their own, and without a bound there is always some.
+    queue.submit(&build::context(), &limited(35, 35)).await.unwrap();
+    queue.submit(&cx, &batch(1)).await.unwrap();
+}
+
+pub async fn room_comes_back_with_each_outcome(queue: &dyn BatchQueue) {
+    let cx = build::context();
+    let first = limited(3, 3);
+    queue.submit(&cx, &first).await.unwrap();
+    assert!(queue.submit(&cx, &limited(1, 3)).await.is_err());
+
+    let items = claim(queue, turn(&first, 1)).await;
+    assert!(
+        queue.submit(&cx, &limited(1, 3)).await.is_err(),
+        "what is being written is open"
+    );
+    assert!(settle(queue, &items[0], done("a")).await);
+
+    queue.submit(&cx, &limited(1, 3)).await.unwrap();
+    queue.change(&cx, first.id, Change::Cancel).await.unwrap();
+    queue.submit(&cx, &limited(2, 3)).await.unwrap();
+    assert!(queue.submit(&cx, &limited(1, 3)).await.is_err());
+}
+
+pub async fn what_is_to_be_tried_again_needs_room(queue: Arc<dyn BatchQueue>) {
+    let cx = build::context();
+    let retry = Change::RetryFailed {
+        all: false,
+        most_open: Some(5),
+    };
+    let batch = limited(3, 5);
+    queue.submit(&cx, &batch).await.unwrap();
+    for (item, how) in claim(&*queue, turn(&batch, 3))
+        .await
+        .iter()
+        .zip([done("a"), failed(), failed()])
+    {
+        assert!(settle(&*queue, item, how).await);
+    }
+    let other = limited(4, 5);
+    queue.submit(&cx, &other).await.unwrap();
+    let before = read(&*queue, &cx, batch.id).await;
+
+    let full = queue.change(&cx, batch.id, retry).await;
+
+    assert!(matches!(full, Err(StoreError::Full { open: 4, most: 5 })), "{full:?}");
+    assert_eq!(read(&*queue, &cx, batch.id).await, before);
+    queue.change(&cx, other.id, Change::Cancel).await.unwrap();
+    // However many ask at once, each item is queued once.
+    let retries: Vec<_> = (0..8)
+        .map(|_| {
+            let (queue, cx, id) = (Arc::clone(&queue), cx.clone(), batch.id);
+            tokio::spawn(async move { queue.change(&cx, id, retry).await.unwrap().unwrap() })
+        })
+        .collect();
+    for again in retries {
+        let again = again.await.unwrap();
+        assert_eq!((again.state, again.counts.failed), (BatchState::InProgress, 0));
+    }
+    let items = claim(&*queue, turn(&batch, 9)).await;
+    assert_eq!(indexes(&items), [1, 2]);
+    assert_eq!(claim(&*queue, turn(&batch, 9)).await, []);
+    let _ = queue.change(&cx, batch.id, retry).await.unwrap();
+    assert_eq!(
+        claim(&*queue, turn(&batch, 9)).await,
+        [],
+        "what is being written is not begun again"
+    );
 }
 
 pub async fn held_and_other_batches_are_left_alone(queue: &dyn BatchQueue) {

@@ -23,6 +23,7 @@ pub async fn suite(store: Arc<dyn KeyStore>) {
     a_reservation_is_settled_once(&*store).await;
     what_expired_is_given_back_and_counts_if_it_is_settled_late(&*store).await;
     of_many_who_have_it_given_back_at_once_each_amount_returns_once(Arc::clone(&store)).await;
+    what_is_in_flight_is_settled_as_it_was_reserved_whatever_the_budget_is_by_then(&*store).await;
     the_next_period_begins_with_nothing(&*store).await;
     tenants_and_accounts_are_apart(&*store).await;
     steps_at_random_agree_with_a_model(&*store).await;
@@ -165,6 +166,31 @@ pub async fn of_many_who_have_it_given_back_at_once_each_amount_returns_once(sto
         granted += 1;
     }
     assert_eq!(reserve(&*store, &cx, &payer, after, 7).await.1, Spent::Refused);
+}
+
+pub async fn what_is_in_flight_is_settled_as_it_was_reserved_whatever_the_budget_is_by_then(store: &dyn KeyStore) {
+    let cx = build::context();
+    let before = payer(100);
+    let lower = payer(50);
+    let (first, _) = reserve(store, &cx, &before, NOW, 60).await;
+    let (second, _) = reserve(store, &cx, &before, NOW, 30).await;
+    let monthly = Payer {
+        budget: Budget {
+            per: Period::Month,
+            ..before.budget
+        },
+        ..before.clone()
+    };
+
+    // More is in flight than a lower budget has: nothing new, until enough of it has come back.
+    assert_eq!(reserve(store, &cx, &lower, NOW, 1).await.1, Spent::Refused);
+    assert_eq!(settle(store, &cx, &lower, first, 10).await, Spent::Settled);
+    assert_eq!(reserve(store, &cx, &lower, NOW, 11).await.1, Spent::Refused);
+    assert_eq!(reserve(store, &cx, &lower, NOW, 10).await.1, Spent::Granted);
+    // And of another period, what was reserved in the former one is settled there.
+    assert_eq!(settle(store, &cx, &monthly, second, 5).await, Spent::Settled);
+    assert_eq!(balance(store, &cx, &before, NOW).await, (15, 10));
+    assert_eq!(balance(store, &cx, &monthly, NOW).await, (0, 0));
 }
 
 pub async fn the_next_period_begins_with_nothing(store: &dyn KeyStore) {

@@ -8,9 +8,11 @@
 use std::sync::Arc;
 
 use captions_domain::{
+    budget::{Budget, Period},
     context::Context,
     fault::StoreError,
-    keys::{By, Change, Key, KeyId},
+    keys::{BudgetChange, By, Change, Key, KeyId, KeyLimits},
+    money::Money,
     ports::KeyStore,
 };
 use time::{Duration, OffsetDateTime};
@@ -31,6 +33,11 @@ pub async fn suite(store: Arc<dyn KeyStore>) {
     a_rotation_never_lengthens_a_life(&*store).await;
     only_an_active_key_is_rotated(&*store).await;
     of_concurrent_rotations_each_is_whole(Arc::clone(&store)).await;
+    of_a_family_the_newest_active_key_is_found_else_the_newest(&*store).await;
+    a_budget_is_changed_for_the_whole_family_and_nobody_else(&*store).await;
+    a_budget_is_changed_bit_by_bit(&*store).await;
+    a_successor_has_the_budget_of_its_time(&*store).await;
+    of_rotations_under_way_no_successor_misses_a_budget(Arc::clone(&store)).await;
     the_last_use_never_goes_back(&*store).await;
     tenants_never_see_each_other(&*store).await;
     a_call_cut_off_midway_leaves_the_store_usable(&*store).await;
@@ -286,6 +293,163 @@ pub async fn of_concurrent_rotations_each_is_whole(store: Arc<dyn KeyStore>) {
     // Without a time of grace the first one ends the old key for the others.
     assert_eq!(made, 1);
     assert_eq!(store.list(&cx, None, 20).await.unwrap().len(), 2);
+}
+
+pub async fn of_a_family_the_newest_active_key_is_found_else_the_newest(store: &dyn KeyStore) {
+    let cx = build::context();
+    let first = added(store, &cx).await;
+    let now = first.created_at + Duration::HOUR;
+    let at = |time: OffsetDateTime| Context {
+        now: time,
+        ..cx.clone()
+    };
+    let found = async |cx: Context| {
+        let found = store.find(&cx, By::Family(first.family)).await.unwrap();
+        found.map(|key| key.id)
+    };
+    assert_eq!(found(at(now)).await, Some(first.id));
+    assert_eq!(found(build::context()).await, None, "of another tenant");
+    let second = rotated(store, &cx, &first).await;
+    let other = store.find(&cx, By::Family(second.id)).await.unwrap();
+    assert_eq!(other, None, "a family has the id of its first key");
+
+    assert_eq!(found(at(now)).await, Some(second.id));
+    store.change(&cx, second.id, &Change::Revoke { at: now }).await.unwrap();
+    assert_eq!(found(at(now)).await, Some(first.id), "in its grace");
+    let ended = now + Duration::DAY;
+    assert_eq!(
+        found(at(ended)).await,
+        Some(second.id),
+        "the one has expired, the other was revoked"
+    );
+}
+
+fn money(micros: u64) -> Money {
+    Money::from_micros(micros)
+}
+
+async fn change_budget(
+    store: &dyn KeyStore,
+    cx: &Context,
+    id: KeyId,
+    limit: Option<u64>,
+    per: Option<Period>,
+) -> Option<Key> {
+    let change = BudgetChange {
+        limit: limit.map(money),
+        per,
+    };
+    store.change(cx, id, &Change::Budget(change)).await.unwrap()
+}
+
+/// Puts a successor beside `old`, from what was read of it.
+async fn rotated(store: &dyn KeyStore, cx: &Context, old: &Key) -> Key {
+    let now = old.created_at + Duration::HOUR;
+    let successor = old.successor(KeyId(Uuid::now_v7()), &build::secret(), now);
+    let change = Change::Rotate {
+        successor: Box::new(successor.clone()),
+        until: now + Duration::DAY,
+    };
+    assert!(store.change(cx, old.id, &change).await.unwrap().is_some());
+    successor
+}
+
+pub async fn a_budget_is_changed_for_the_whole_family_and_nobody_else(store: &dyn KeyStore) {
+    let cx = build::context();
+    let mut old = build::key_full(&cx.tenant, &build::secret());
+    (old.revoked_at, old.family) = (None, old.id);
+    store.add(&cx, &old).await.unwrap();
+    let new = rotated(store, &cx, &old).await;
+    let before = by_id(store, &cx, old.id).await.unwrap();
+    let other = added(store, &cx).await;
+    let strange = build::context();
+
+    let changed = change_budget(store, &cx, old.id, Some(7_000_001), Some(Period::Month)).await;
+    let elsewhere = change_budget(store, &strange, old.id, Some(1), None).await;
+
+    let budget = Budget {
+        limit: money(7_000_001),
+        per: Period::Month,
+    };
+    let with_budget = |key: Key| Key {
+        limits: KeyLimits {
+            budget: Some(budget),
+            ..key.limits
+        },
+        ..key
+    };
+    assert_eq!(changed, Some(with_budget(before)));
+    assert_eq!(by_id(store, &cx, old.id).await, changed);
+    assert_eq!(by_id(store, &cx, new.id).await, Some(with_budget(new)));
+    assert_eq!(by_id(store, &cx, other.id).await, Some(other));
+    assert_eq!(elsewhere, None);
+}
+
+pub async fn a_budget_is_changed_bit_by_bit(store: &dyn KeyStore) {
+    let cx = build::context();
+    let key = added(store, &cx).await;
+    let budget = |limit, per| {
+        Some(Budget {
+            limit: money(limit),
+            per,
+        })
+    };
+
+    for (limit, per, expected) in [
+        // A period of nothing.
+        (None, Some(Period::Day), None),
+        (Some(25_000_000), None, budget(25_000_000, Period::Month)),
+        (None, Some(Period::Day), budget(25_000_000, Period::Day)),
+        (Some(1), None, budget(1, Period::Day)),
+        (None, None, budget(1, Period::Day)),
+        (Some(0), None, None),
+        (Some(0), None, None),
+        (Some(2), Some(Period::Day), budget(2, Period::Day)),
+    ] {
+        let changed = change_budget(store, &cx, key.id, limit, per).await.unwrap();
+
+        assert_eq!(changed.limits.budget, expected, "{limit:?} {per:?}");
+        let change = BudgetChange {
+            limit: limit.map(money),
+            per,
+        };
+        assert_eq!(change.over(expected), expected, "what it gives stays as it is");
+    }
+}
+
+pub async fn a_successor_has_the_budget_of_its_time(store: &dyn KeyStore) {
+    let cx = build::context();
+    let read_before = added(store, &cx).await;
+    let changed = change_budget(store, &cx, read_before.id, Some(5), None).await.unwrap();
+
+    let successor = rotated(store, &cx, &read_before).await;
+
+    let kept = by_id(store, &cx, successor.id).await.unwrap();
+    assert_eq!(kept.limits, changed.limits);
+}
+
+pub async fn of_rotations_under_way_no_successor_misses_a_budget(store: Arc<dyn KeyStore>) {
+    for round in 1..=10 {
+        let cx = build::context();
+        let old = added(&*store, &cx).await;
+        let rotations: Vec<_> = (0..4)
+            .map(|_| {
+                let (store, cx, old) = (Arc::clone(&store), cx.clone(), old.clone());
+                tokio::spawn(async move { rotated(&*store, &cx, &old).await })
+            })
+            .collect();
+        let change = change_budget(&*store, &cx, old.id, Some(round), None);
+        let changed = change.await.unwrap();
+        for rotation in rotations {
+            rotation.await.unwrap();
+        }
+
+        let family = store.list(&cx, None, 20).await.unwrap();
+        assert_eq!(family.len(), 5);
+        for key in family {
+            assert_eq!(key.limits, changed.limits, "round {round}");
+        }
+    }
 }
 
 pub async fn the_last_use_never_goes_back(store: &dyn KeyStore) {

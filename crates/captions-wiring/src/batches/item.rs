@@ -6,12 +6,13 @@ use std::{
 };
 
 use captions_domain::{
-    batch::{Claimed, Forms, Settlement, Ticket},
-    budget::{Budget, Payer},
+    batch::{Claimed, Forms, Payer, Settlement, Ticket},
+    budget::{self, Budget},
     caption::{Answer, Source},
     context::{Attempts, Context},
     engine::GenerateError,
     fault::{Fault, FaultKind, LlmError, PortError, Rejection, Unpaid},
+    keys::{By, Standing},
     limiter::Pass,
     ports::QuotaKey,
     quota::Amount,
@@ -98,7 +99,7 @@ impl Inner {
     pub(super) async fn settle(&self, ticket: &Ticket, settlement: &Settlement) {
         let counter = match settlement {
             Settlement::Succeeded(_) => &self.counts.succeeded,
-            Settlement::Failed(_) => &self.counts.failed,
+            Settlement::Failed { .. } => &self.counts.failed,
             Settlement::Later { .. } | Settlement::Keep(_) => &self.counts.retried,
         };
         let until = Instant::now() + self.settings.lease;
@@ -137,11 +138,24 @@ impl Inner {
             }
         }
         if item.tries > self.settings.max_tries {
-            return Settlement::Failed((forms.given_up)(item.tries - 1, &name));
+            return Settlement::Failed {
+                document: (forms.given_up)(item.tries - 1, &name),
+                is_final: false,
+            };
         }
+        let payer = match self.payer(forms, item, &name).await {
+            Ok(payer) => payer,
+            Err(settlement) => return settlement,
+        };
+        let item = &Claimed { payer, ..item.clone() };
         let request = match (forms.request)(&item.request) {
             Ok(request) => request,
-            Err(invalid) => return Settlement::Failed((forms.failure)(&GenerateError::Invalid(invalid), &name)),
+            Err(invalid) => {
+                return Settlement::Failed {
+                    document: (forms.failure)(&GenerateError::Invalid(invalid), &name),
+                    is_final: true,
+                };
+            }
         };
         let pass = match self.admitted(item, &name).await {
             Ok(pass) => pass,
@@ -154,6 +168,30 @@ impl Inner {
         match generated {
             Ok(answer) => Settlement::Succeeded((forms.answer)(&answer, &name, begun.elapsed())),
             Err(error) => self.failed(forms, item, &request, &cx, &error),
+        }
+    }
+
+    /// Who pays for it, by the limits that the family has now. `Err`: what to do with the item instead, where nobody does.
+    async fn payer(&self, forms: Forms, item: &Claimed, name: &Arc<str>) -> Result<Option<Payer>, Settlement> {
+        let Some(Payer { family, .. }) = &item.payer else {
+            return Ok(None);
+        };
+        let cx = self.context_of(item, name);
+        let found = match family.parse() {
+            Ok(id) => self.keys.find(&cx, By::Family(id)).await,
+            Err(_) => Ok(None),
+        };
+        match found {
+            Ok(Some(key)) if key.standing(cx.now) == Standing::Active => Ok(Some(Payer {
+                family: family.clone(),
+                limits: key.limits,
+            })),
+            Ok(newest) => Err(Settlement::Failed {
+                document: (forms.key_ended)(family, newest.as_ref(), name),
+                is_final: true,
+            }),
+            // Nothing is paid for by a key that may have been revoked.
+            Err(_) => Err(self.later(item, None, false)),
         }
     }
 
@@ -192,7 +230,10 @@ impl Inner {
         let was_tried = cx.attempts.begun() > 0;
         let is_last = item.tries >= self.settings.max_tries;
         if !is_worth_another_try(error) || (was_tried && is_last) {
-            return Settlement::Failed((forms.failure)(error, &cx.request_id));
+            return Settlement::Failed {
+                document: (forms.failure)(error, &cx.request_id),
+                is_final: is_final(error),
+            };
         }
         let wait = match error {
             GenerateError::Provider { error, .. } => error.fault().and_then(Fault::retry_after),
@@ -273,12 +314,12 @@ impl Inner {
 }
 
 /// Who pays for it.
-fn payers(item: &Claimed, usual: Option<Budget>) -> Arc<[Payer]> {
+fn payers(item: &Claimed, usual: Option<Budget>) -> Arc<[budget::Payer]> {
     let own = item.payer.as_ref().and_then(|payer| {
         let budget = payer.limits.budget?;
         Some((payer.family.clone(), budget))
     });
-    Payer::all(own, usual)
+    budget::Payer::all(own, usual)
 }
 
 /// Settles the tenant's account. What others have paid for costs nothing; where a provider does not tell what it used, the
@@ -297,6 +338,18 @@ fn account(pass: Option<Pass>, cx: &Context, answer: Option<&Answer>) {
         None if !was_called => pass.used(0),
         None => {}
     }
+}
+
+/// True if no later try of the same request can succeed, whatever its operator and its provider do meanwhile.
+const fn is_final(error: &GenerateError) -> bool {
+    matches!(
+        error,
+        GenerateError::Invalid(_)
+            | GenerateError::Provider {
+                error: LlmError::Refused | LlmError::TooLong,
+                ..
+            }
+    )
 }
 
 /// True if the same request may well succeed later, when whoever failed is well again.

@@ -10,9 +10,12 @@ use captions_domain::{
     budget::{Account, Budget, Period},
     caption::CaptionId,
     engine::Options,
-    fault::{Fault, FaultKind, LlmError, Unpaid},
-    keys::KeyLimits,
-    ports::{ChunkStream, Completion, Description, LlmProvider, MockCache, MockCaptionStore, MockUserStore},
+    fault::{Fault, FaultKind, LlmError, Rejection, Unpaid},
+    keys::{By, KeyLimits, Standing},
+    money::Money,
+    ports::{
+        ChunkStream, Completion, Description, LlmProvider, MockCache, MockCaptionStore, MockKeyStore, MockUserStore,
+    },
     prompt::{Prompt, Templates},
     quota::Plan,
     request::{CaptionRequest, ProviderName},
@@ -153,7 +156,7 @@ impl BatchQueue for Shelf {
             .position(|(item, due)| item.ticket == *ticket && *due > now);
         let Some(place) = place else { return Ok(false) };
         match settlement {
-            Settlement::Succeeded(_) | Settlement::Failed(_) => drop(items.remove(place)),
+            Settlement::Succeeded(_) | Settlement::Failed { .. } => drop(items.remove(place)),
             Settlement::Keep(lease) => items[place].1 = now + *lease,
             Settlement::Later { after, counts } => {
                 items[place].1 = now + *after;
@@ -271,6 +274,7 @@ const FORMS: Forms = Forms {
     record: |_| "found".to_owned(),
     failure: |error, _| error.to_string(),
     given_up: |tries, _| format!("{tries} lost"),
+    key_ended: |_, _, _| "key_ended".to_owned(),
 };
 
 /// Workers over the shelf, by these settings; `slots` calls of the writer at once.
@@ -279,6 +283,40 @@ fn batches(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: &[(
         .iter()
         .fold(Machine::new(), |machine, (key, value)| machine.flag(key, value));
     Batches::new(parts(shelf, writer, slots, machine.loads().settings.batches))
+}
+
+const FAMILY: &str = "0193b0c4-7d5e-7cc1-a2f3-1b9e6f0a4d21";
+
+/// Keys of which every family has one, in this standing and with one request an hour and a budget.
+fn standing(standing: Standing) -> MockKeyStore {
+    let mut keys = MockKeyStore::new();
+    keys.expect_find().returning(move |cx, by| {
+        let By::Family(family) = by else { unreachable!("{by:?}") };
+        let mut key = build::key_bare(&cx.tenant, &build::secret());
+        key.family = family;
+        key.limits = KeyLimits {
+            requests_per_hour: Some(1),
+            budget: Some(Budget {
+                limit: Money::from_micros(7),
+                per: Period::Day,
+            }),
+            ..KeyLimits::default()
+        };
+        match standing {
+            Standing::Active => {}
+            Standing::Expired => key.expires_at = Some(cx.now),
+            Standing::Revoked => key.revoked_at = Some(cx.now),
+        }
+        Ok(Some(key))
+    });
+    keys
+}
+
+fn payer() -> Payer {
+    Payer {
+        family: FAMILY.to_owned(),
+        limits: KeyLimits::default(),
+    }
 }
 
 fn parts(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: settings::Batches) -> Parts {
@@ -309,6 +347,7 @@ fn parts(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: setti
         queue: Arc::<Shelf>::clone(shelf),
         shared: None,
         engine: Arc::new(engine),
+        keys: Arc::new(standing(Standing::Active)),
         budget: None,
         callers: Limiter::new(Arc::new(MemoryQuota::new(16)), Plan::default()),
         settings,
@@ -386,13 +425,7 @@ async fn an_item_is_paid_by_its_tenant_and_by_the_key_that_submitted_it() {
         limit: "25".parse().unwrap(),
         per: Period::Day,
     };
-    lock(&shelf.items)[1].0.payer = Some(Payer {
-        family: "f".to_owned(),
-        limits: KeyLimits {
-            budget: Some(budget),
-            ..KeyLimits::default()
-        },
-    });
+    lock(&shelf.items)[1].0.payer = Some(payer());
     let batches = Batches::new(Parts {
         budget: Some(budget),
         ..parts(&shelf, &writer, 1, Machine::new().loads().settings.batches)
@@ -401,7 +434,13 @@ async fn an_item_is_paid_by_its_tenant_and_by_the_key_that_submitted_it() {
     batches.work(FORMS, 1, None);
 
     shelf.settles(2).await;
-    assert_eq!(*lock(&writer.payers), [vec!["tenant"], vec!["key:f", "tenant"]]);
+    assert_eq!(
+        *lock(&writer.payers),
+        [
+            vec!["tenant".to_owned()],
+            vec![format!("key:{FAMILY}"), "tenant".to_owned()]
+        ]
+    );
 }
 
 #[rstest]
@@ -418,7 +457,7 @@ async fn an_item_that_nobody_pays_for_fails_and_one_that_cannot_be_counted_waits
     batches.work(FORMS, 1, None);
 
     let (_, _, how) = shelf.settles(1).await.remove(0);
-    let has_failed = matches!(how, Settlement::Failed(_));
+    let has_failed = matches!(how, Settlement::Failed { .. });
     assert_eq!(has_failed, is_final, "{how:?}");
 }
 
@@ -436,7 +475,7 @@ async fn a_try_ends_with_its_time() {
     batches.work(FORMS, 1, None);
 
     let (at, _, how) = shelf.settles(1).await.remove(0);
-    assert!(matches!(how, Settlement::Failed(_)), "{how:?}");
+    assert!(matches!(how, Settlement::Failed { .. }), "{how:?}");
     let took = at - begun;
     assert!(
         took > Duration::from_secs(6) && took <= Duration::from_secs(7),
@@ -497,20 +536,86 @@ async fn an_item_is_tried_so_often_and_each_wait_is_four_times_as_long() {
             .all(|(wait, most)| (most / 2..=most).contains(wait)),
         "{waits:?}"
     );
-    assert!(matches!(settled[2].2, Settlement::Failed(_)));
+    assert!(matches!(settled[2].2, Settlement::Failed { .. }));
     assert_eq!(writer.calls().len(), 3);
+}
+
+#[rstest]
+#[case::revoked(Standing::Revoked)]
+#[case::expired(Standing::Expired)]
+#[tokio::test(start_paused = true)]
+async fn of_a_key_that_opens_nothing_any_more_nothing_is_begun_and_the_rest_is(#[case] how: Standing) {
+    let shelf = Shelf::of_batches(&[(3, Some(payer()), "Roll"), (2, None, "Loaf")]);
+    let writer = Writer::taking(WRITING);
+    let batches = Batches::new(Parts {
+        keys: Arc::new(standing(how)),
+        ..parts(&shelf, &writer, 1, Machine::new().loads().settings.batches)
+    });
+
+    batches.work(FORMS, 1, None);
+
+    let settled = shelf.settles(5).await;
+    let ended: Vec<_> = settled
+        .iter()
+        .filter_map(|(_, _, how)| match how {
+            Settlement::Failed { document, is_final } => Some((document.contains("key_ended"), *is_final)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, [(true, true); 3]);
+    assert_eq!(writer.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_keys_cannot_be_asked_nothing_is_begun_with_one() {
+    let mut keys = MockKeyStore::new();
+    let mut calls = 0;
+    keys.expect_find().returning(move |cx, _| {
+        calls += 1;
+        match calls {
+            1..=3 => Err(Fault::new(FaultKind::Unavailable).into()),
+            _ => Ok(Some(build::key_bare(&cx.tenant, &build::secret()))),
+        }
+    });
+    let shelf = Shelf::of_batches(&[(1, Some(payer()), "Roll")]);
+    let writer = Writer::taking(WRITING);
+    let batches = Batches::new(Parts {
+        keys: Arc::new(keys),
+        ..parts(&shelf, &writer, 1, Machine::new().loads().settings.batches)
+    });
+
+    batches.work(FORMS, 1, None);
+
+    let settled = shelf.settles(4).await;
+    let counts = |how: &Settlement| !matches!(how, Settlement::Later { counts: false, .. });
+    assert!(!settled[..3].iter().any(|(_, _, how)| counts(how)), "{settled:?}");
+    assert!(matches!(settled[3].2, Settlement::Succeeded(_)), "{settled:?}");
+    assert_eq!(writer.calls().len(), 1);
+}
+
+#[rstest]
+#[case::refused(LlmError::Refused, true)]
+#[case::too_long(LlmError::TooLong, true)]
+#[case::spent(Unpaid::OverBudget { account: Account::Tenant, ends_in: LONG }.into(), false)]
+#[case::wrong_model(LlmError::Rejected { kind: Rejection::Request, detail: String::new() }, false)]
+#[tokio::test(start_paused = true)]
+async fn what_may_succeed_later_is_not_final(#[case] error: LlmError, #[case] expected: bool) {
+    let shelf = Shelf::of(1);
+    let writer = Writer::failing_with(error);
+    let batches = batches(&shelf, &writer, 1, &[]);
+
+    batches.work(FORMS, 1, None);
+
+    let settled = shelf.settles(1).await;
+    let Settlement::Failed { is_final, .. } = settled[0].2 else {
+        panic!("{settled:?}")
+    };
+    assert_eq!(is_final, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_pays_and_is_at_the_limit_holds_up_no_other_batch_of_the_tenant() {
-    let poor = Payer {
-        family: "poor".to_owned(),
-        limits: KeyLimits {
-            requests_per_hour: Some(1),
-            ..KeyLimits::default()
-        },
-    };
-    let shelf = Shelf::of_batches(&[(3, Some(poor), "Roll"), (5, None, "Loaf")]);
+    let shelf = Shelf::of_batches(&[(3, Some(payer()), "Roll"), (5, None, "Loaf")]);
     let writer = Writer::taking(WRITING);
     let batches = batches(&shelf, &writer, 1, &[("batches.poll", "0.1")]);
     batches.work(FORMS, 1, None);

@@ -371,6 +371,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("batches.poll", Rule::Seconds(0.01, 60.0)),
     ("batches.expiry", Rule::Seconds(1.0, 2_592_000.0)),
     ("batches.retention", Rule::Seconds(1.0, 31_536_000.0)),
+    ("batches.max_open_items", Rule::Whole(0, 1_000_000_000)),
     ("batches.body_limit", Rule::Whole(1024, 1_073_741_824)),
     ("batches.webhook_allow_private", Rule::Flag),
     ("monitor.window", Rule::Seconds(1.0, 3600.0)),

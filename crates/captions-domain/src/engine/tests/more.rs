@@ -206,3 +206,32 @@ async fn no_more_are_asked_for_than_there_is_room_for() {
     assert_eq!(grown.record.caption.variants.len(), MAX_VARIANTS);
     assert_eq!(grown.record.caption.additions[0].count, 1);
 }
+
+/// A template would write the same whenever it is asked; a model may do better.
+#[rstest]
+#[case::templates(Grade::Template, true)]
+#[case::a_model(Grade::Standard, false)]
+#[tokio::test]
+async fn where_only_templates_write_that_nothing_new_comes_is_no_failure_of_a_provider(
+    #[case] grade: Grade,
+    #[case] is_exhausted: bool,
+) {
+    let mut llm = MockLlmProvider::new();
+    llm.expect_describe().return_const(Description {
+        grade,
+        ..described("words", None)
+    });
+    llm.expect_complete().returning(move |_, _| {
+        Ok(Completion {
+            text: LIKE_FIRST.to_owned(),
+            credit: Credit { grade, ..credit() },
+        })
+    });
+
+    let error = more(MockCaptionStore::new(), llm, &count(1.0), false)
+        .await
+        .unwrap_err();
+
+    let told = matches!(error, MoreError::Unwritable(Unwritable::NoOtherWords));
+    assert_eq!(told, is_exhausted, "{error:?}");
+}

@@ -361,13 +361,10 @@ async fn a_chain_that_cannot_rewrite_is_not_asked() {
     assert_eq!(done.degraded, [Degraded::RulesFallback]);
 
     let error = rewritten(unable(), &of(GIVEN, translate())).await.unwrap_err();
-    assert!(matches!(
-        error,
-        GenerateError::Provider {
-            error: LlmError::Rejected { .. },
-            attempts: 0
-        }
-    ));
+    let GenerateError::Invalid(invalid) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((invalid.code, &*invalid.pointer), ("not_supported", "/operation"));
 }
 
 #[tokio::test]

@@ -395,10 +395,14 @@ fn words_that_must_be_there_are_there(#[case] max: u16, #[case] start: &str) {
     };
     let brief = Brief::resolve(&request, &preferences).0;
 
-    for draft in super::super::angles::drafts(&brief, 3, 0) {
+    for draft in super::super::angles::drafts(&brief, 3, 0, &[]) {
         assert!(contains_phrase(&draft.text(), "casa verde"), "{}", draft.text());
     }
-    assert!(super::super::angles::drafts(&brief, 1, 0)[0].text().starts_with(start));
+    assert!(
+        super::super::angles::drafts(&brief, 1, 0, &[])[0]
+            .text()
+            .starts_with(start)
+    );
 }
 
 #[test]
@@ -417,7 +421,7 @@ fn somebody_who_writes_small_gets_small_letters_and_the_usual_emoji() {
     };
     let brief = Brief::resolve(&request, &preferences).0;
 
-    for draft in super::super::angles::drafts(&brief, 5, 0) {
+    for draft in super::super::angles::drafts(&brief, 5, 0, &[]) {
         let text = draft.text();
         assert!(!text.chars().any(char::is_uppercase), "{text}");
         assert!(text.contains('🧡'), "{text}");
