@@ -153,7 +153,7 @@ impl UsageWriter {
 /// True if the store says more than "not now".
 fn is_refusal(error: &StoreError) -> bool {
     match error {
-        StoreError::Conflict => true,
+        StoreError::Conflict | StoreError::Full { .. } => true,
         StoreError::Fault(fault) => {
             !fault.is_transient() && !matches!(fault.kind, FaultKind::CircuitOpen { .. } | FaultKind::Overloaded)
         }
