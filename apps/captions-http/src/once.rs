@@ -343,7 +343,8 @@ impl Held {
     /// What is to be done with the call when its handler has answered so. Gives the answer on.
     async fn end(self, mut response: Response, path: &str) -> Response {
         if let Some(Failure(problem)) = response.extensions().get::<Failure>() {
-            let stands = problem.status < 500 && !problem.code().is_retryable();
+            let is_about_headers = ABOUT_HEADERS.iter().any(|status| *status == problem.status);
+            let stands = problem.status < 500 && !is_about_headers && !problem.code().is_retryable();
             let reply = stands.then(|| reply_of_problem(problem, &self.call, path));
             match reply {
                 Some(reply) => {
@@ -471,6 +472,9 @@ async fn give_back(store: &dyn CaptionStore, cx: &Context, call: CallId) {
     }
 }
 
+/// What could not be read, and a condition that was not met: it may be a header, and headers are no part of what was asked.
+const ABOUT_HEADERS: [StatusCode; 2] = [StatusCode::BAD_REQUEST, StatusCode::PRECONDITION_FAILED];
+
 /// True of an answer that would be the same if the call were made again.
 fn stands(status: StatusCode) -> bool {
     let may_pass = [
@@ -479,7 +483,8 @@ fn stands(status: StatusCode) -> bool {
         StatusCode::TOO_EARLY,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    status.is_success() || (status.is_client_error() && !may_pass.contains(&status))
+    let may_pass = || may_pass.iter().chain(&ABOUT_HEADERS).any(|other| *other == status);
+    status.is_success() || (status.is_client_error() && !may_pass())
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

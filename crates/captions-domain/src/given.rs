@@ -7,9 +7,7 @@ use foldhash::fast::FixedState;
 
 use crate::{
     brief::Brief,
-    facts,
-    hashtags::Ground,
-    injection,
+    facts, injection,
     phrases::{Words, is_unspaced},
     polish::given_text,
     quality::keys,
@@ -35,7 +33,6 @@ pub(crate) struct Given<'a> {
     pub(crate) content: Vec<(&'a str, Arc<str>)>,
     /// What all that was given can be recognised by.
     pub(crate) keys: HashSet<Arc<str>, FixedState>,
-    pub(crate) tags: Ground<'a>,
 }
 
 impl<'a> Given<'a> {
@@ -63,7 +60,6 @@ impl<'a> Given<'a> {
             described: keys(&words, whole).into_iter().map(weighed).collect(),
             content: content.map(|word| (word, words.known(word).stem)).collect(),
             keys: keys(&words, &text).into_iter().collect(),
-            tags: Ground::of(brief, description, &words),
             words,
             text,
         }

@@ -16,7 +16,7 @@ use self::{
     candidate::{Candidate, Collector, Ranked},
     source::Sources,
 };
-use crate::{brief::Brief, caption::Warning, given::Given, injection, phrases::Words};
+use crate::{brief::Brief, caption::Warning, injection, phrases::Words};
 
 mod candidate;
 mod lists;
@@ -56,21 +56,12 @@ pub fn suggest(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<String>
 pub fn pick(brief: &Brief, caption: &str, proposed: &[String]) -> Vec<Tag> {
     let words = Words::of(&brief.language);
     let description = injection::before(brief.description.as_str());
-    from_ground(
-        &Ground::of(brief, description, &words),
-        brief,
-        &words,
-        caption,
-        proposed,
-    )
+    pick_from(&Ground::of(brief, description, &words), caption, proposed)
 }
 
-/// The same for a brief that has been taken apart.
-pub(crate) fn pick_given(given: &Given<'_>, caption: &str, proposed: &[String]) -> Vec<Tag> {
-    from_ground(&given.tags, given.brief, &given.words, caption, proposed)
-}
-
-fn from_ground(ground: &Ground<'_>, brief: &Brief, words: &Words, caption: &str, proposed: &[String]) -> Vec<Tag> {
+/// The same where the brief has been taken apart, once for several captions.
+pub(crate) fn pick_from(ground: &Ground<'_>, caption: &str, proposed: &[String]) -> Vec<Tag> {
+    let (brief, words) = (ground.brief, ground.words);
     let collector = Collector {
         words,
         ground,

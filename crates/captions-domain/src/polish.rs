@@ -18,7 +18,8 @@ use crate::{
     choice::Emoji,
     context::{Notes, Part},
     given::Given,
-    hashtags, quality,
+    hashtags::{self, Ground},
+    quality,
     reply::{self, Draft, language},
     request::Language,
     text,
@@ -31,16 +32,25 @@ const MAX_SIGNS: usize = 80;
 
 /// Checks, mends and scores a draft.
 pub fn polish(draft: &Draft, brief: &Brief) -> Variant {
-    polish_given(draft, &Given::of(brief), &Notes::default())
+    let given = Given::of(brief);
+    polish_given(draft, &given, &ground(&given), &Notes::default())
 }
 
 /// The same for all drafts of an answer, with notes of where the time went.
 pub fn polish_all(drafts: &[Draft], brief: &Brief, notes: &Notes) -> Vec<Variant> {
     let given = Given::of(brief);
-    drafts.iter().map(|draft| polish_given(draft, &given, notes)).collect()
+    let ground = ground(&given);
+    drafts
+        .iter()
+        .map(|draft| polish_given(draft, &given, &ground, notes))
+        .collect()
 }
 
-fn polish_given(draft: &Draft, given: &Given<'_>, notes: &Notes) -> Variant {
+fn ground<'a>(given: &'a Given<'a>) -> Ground<'a> {
+    Ground::of(given.brief, given.description, &given.words)
+}
+
+fn polish_given(draft: &Draft, given: &Given<'_>, ground: &Ground<'_>, notes: &Notes) -> Variant {
     let brief = given.brief;
     let mut repairs: Vec<String> = draft.repairs.iter().map(|repair| (*repair).to_owned()).collect();
     let mut proposed: Vec<String> = draft.hashtags.iter().map(|proposed| proposed.tag.clone()).collect();
@@ -102,7 +112,7 @@ fn polish_given(draft: &Draft, given: &Given<'_>, notes: &Notes) -> Variant {
     mend("dropped sentences beyond the wished length", &mut caption, fitted);
 
     proposed.truncate(MAX_PROPOSED);
-    let mut details = notes.measure(Part::Hashtags, || hashtags::pick_given(given, &caption, &proposed));
+    let mut details = notes.measure(Part::Hashtags, || hashtags::pick_from(ground, &caption, &proposed));
     let mut tags: Vec<String> = details.iter().map(|tag| tag.tag.clone()).collect();
     // A number such as "#1" in the text counts as a tag where platforms count.
     tags.truncate(

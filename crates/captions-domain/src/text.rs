@@ -91,9 +91,9 @@ fn weighted(text: &str) -> usize {
         .sum()
 }
 
-/// Words by Unicode word boundaries.
+/// Words by Unicode word boundaries. None holds a space: one that a joiner ties to what follows is left out.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
-    // No word goes on over such a space, and the rules are much quicker in pieces that are all ASCII.
+    // No other word goes on over such a space, and the rules are much quicker in pieces that are all ASCII.
     text.split_ascii_whitespace().flat_map(|piece| {
         let (word, rest) = lone_word(piece).map_or(("", piece), |word| (word, ""));
         Some(word)

@@ -178,6 +178,24 @@ async fn a_refusal_that_would_come_again_is_given_again(#[case] body: Value, #[c
     assert_eq!(written(&server), asked);
 }
 
+#[rstest]
+#[case::cannot_be_read("no tag", 400)]
+#[case::is_not_met("\"old\"", 412)]
+#[tokio::test]
+async fn a_condition_is_no_part_of_what_was_asked(#[case] condition: &str, #[case] status: u16) {
+    let other = "Nobody told the dog where the cat went this morning.";
+    let server = Server::start([Turn::Say(TEXT), Turn::Say(other)]).await;
+    let made = post(&server, CAPTIONS, "c", &cat()).await;
+    let variants = format!("/v1/captions/{}/variants", made.json()["id"].as_str().unwrap());
+    let conditional = [("idempotency-key", "k"), ("if-match", condition)];
+
+    let refused = post_as(&server, &variants, &conditional, "{}").await;
+    let without = post(&server, &variants, "k", &json!({})).await;
+
+    assert_eq!(refused.status, status);
+    assert!(without.status < 300 && !is_replayed(&without), "{}", without.status);
+}
+
 #[tokio::test]
 async fn what_failed_is_tried_again_with_the_same_id() {
     let server = Server::start([Turn::Fail(away()), Turn::Panic, Turn::Say(TEXT)]).await;

@@ -90,6 +90,8 @@ pub(super) struct Said {
 
 /// What makes tags of a brief, whatever the caption.
 pub(crate) struct Ground<'a> {
+    pub(super) brief: &'a Brief,
+    pub(super) words: &'a Words,
     pub(super) fields: Vec<Field<'a>>,
     /// The stems of what the user gave.
     pub(super) known: Vec<Arc<str>>,
@@ -103,7 +105,7 @@ pub(crate) struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     /// `description` is that of the brief as far as it speaks to readers.
-    pub(crate) fn of(brief: &'a Brief, description: &'a str, words: &Words) -> Self {
+    pub(crate) fn of(brief: &'a Brief, description: &'a str, words: &'a Words) -> Self {
         let fields = source::given(brief, description, words);
         let mut known = words.shared_stems(description);
         let wishes = brief.keywords.iter().chain(&brief.required);
@@ -148,6 +150,8 @@ impl<'a> Ground<'a> {
             }));
         });
         Self {
+            brief,
+            words,
             fields,
             known,
             spelling,
