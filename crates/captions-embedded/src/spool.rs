@@ -57,7 +57,7 @@ const LAST: Duration = Duration::from_secs(2);
 pub struct SpoolOptions {
     /// The SQLite file; made, with its folder, for its owner alone. Beside it stands an empty `.lock` file.
     pub path: PathBuf,
-    /// The most captions that may wait.
+    /// The most captions and batches of usage that may wait.
     pub max_rows: u64,
     /// The most bytes that they may have as JSON. The file itself is a little larger.
     pub max_bytes: u64,
@@ -66,7 +66,7 @@ pub struct SpoolOptions {
 /// What waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Captions in the file, those set aside included.
+    /// Captions and batches of usage in the file, those set aside included.
     pub rows: u64,
     /// Their bytes as JSON.
     pub bytes: u64,
@@ -79,11 +79,11 @@ pub struct Snapshot {
 /// What one process knows of its waiting room without looking.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Captions in the file when this process last touched it.
+    /// Captions and batches of usage in the file when this process last touched it.
     pub waiting: u64,
     /// Their bytes as JSON.
     pub bytes: u64,
-    /// Captions that this process has delivered after they had waited.
+    /// Those that this process has delivered after they had waited.
     pub delivered: u64,
     /// Captions that neither the store nor the file took: they are in no history.
     pub lost: u64,

@@ -392,12 +392,6 @@ impl Summary {
             page.sample("", &[("how", "dropped")], spool.dropped);
         }
         if let Some(usage) = self.database.usage {
-            page.single(
-                "captions_usage_waiting",
-                "gauge",
-                "Rows of usage that are in memory and nowhere else.",
-                usage.waiting,
-            );
             page.family(
                 "captions_usage_ended_total",
                 "counter",

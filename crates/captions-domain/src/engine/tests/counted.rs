@@ -80,7 +80,7 @@ async fn a_request_without_a_caption_counts_as_one_of_nobody_s() {
 
     engine.generate(&cx, &of_user("ann")).await.unwrap_err();
 
-    assert_eq!(one(&tally), ("ann".into(), "".into(), written(0)));
+    assert_eq!(one(&tally), ("ann".into(), String::new(), written(0)));
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_stream_counts_once_and_one_that_is_left_too() {
     let mut events = engine.generate_stream(cx, other);
     events.next().await;
     drop(events);
-    assert_eq!(one(&tally), ("ann".into(), "".into(), written(0)));
+    assert_eq!(one(&tally), ("ann".into(), String::new(), written(0)));
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn changes_and_more_variants_count_too() {
         ..MoreRequest::default()
     };
     engine.more(&cx, &stored, &asked, false).await.unwrap();
-    assert_eq!(one(&tally), ("".into(), "primary".into(), written(1)));
+    assert_eq!(one(&tally), (String::new(), "primary".into(), written(1)));
 }
 
 #[tokio::test]
