@@ -80,8 +80,8 @@ async fn what_is_used_while_postgres_is_away_is_in_the_report_once_it_is_back_ea
     .await;
     let counts = ["requests", "captions", "calls", "cache_hits"].map(|name| sum(&rows, name));
     assert_eq!(counts, [11, 11, llm.count() as u64, 0], "{rows:#?}");
-    let (_, stats) = service.get("/v1/stats").await;
-    assert_eq!(stats["database"]["usage"]["dropped"], 0);
+    let (_, figures) = service.get("/v1/stats").await;
+    assert_eq!(figures["database"]["usage"]["dropped"], 0);
     service.stop().await;
 }
 
