@@ -214,6 +214,7 @@ async fn call_everything(client: &Client) {
     drop(client.providers().await);
     drop(client.probe_provider(ID).await);
     drop(client.limits().await);
+    drop(client.usage(&[]).await);
     drop(client.stats().await);
     drop(client.create_key(&any).await);
     drop(client.keys_page(9, none).await);

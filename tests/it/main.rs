@@ -30,6 +30,7 @@ mod stack;
 mod stores;
 mod support;
 mod tenants;
+mod usage;
 mod users;
 mod wall;
 mod warm_up;

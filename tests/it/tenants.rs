@@ -322,3 +322,28 @@ async fn the_same_brief_at_the_same_time_is_a_call_for_each_tenant() {
 
     assert_eq!(shared.llm.count(), 2);
 }
+
+/// Each is told what it has used itself, by the family of its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_told_its_own_usage() {
+    let shared = Shared::start().await;
+    let (one, other) = (shared.key("one").await, shared.key("other").await);
+    for (tenant, count) in [(&one, 2), (&other, 1)] {
+        for _ in 0..count {
+            let asked = json!({"content_description": description("Bread on the counter"), "user_id": "ana"});
+            tenant.json("POST", "/v1/captions", Some(&asked)).await;
+        }
+    }
+
+    for (tenant, count) in [(&one, 2), (&other, 1)] {
+        let report = tenant.json("GET", "/v1/usage?group_by=user,key,provider", None).await;
+        let rows = report["data"].as_array().unwrap();
+        let told: Vec<_> = rows
+            .iter()
+            .map(|row| [&row["user_id"], &row["key"], &row["requests"]])
+            .collect();
+        // A new key is the first of its family.
+        let expected = [json!("ana"), json!(tenant.key_id), json!(count)];
+        assert_eq!(told, [expected.each_ref()], "{report:#}");
+    }
+}

@@ -18,6 +18,7 @@ mod prompt;
 mod results;
 mod rewrite;
 mod score;
+mod usage;
 mod variants;
 mod voice;
 
@@ -40,6 +41,7 @@ pub(crate) use self::{
     results::ResultsCommand,
     rewrite::{AdaptArgs, CallArgs, RewriteArgs, TranslateArgs},
     score::ScoreArgs,
+    usage::UsageArgs,
     variants::VariantsArgs,
     voice::VoiceCommand,
 };
@@ -174,6 +176,9 @@ Examples:
     /// Tell what became of a caption
     #[command(help_template = HELP)]
     Feedback(FeedbackArgs),
+    /// Show what was asked for, what that took, and what the cache has spared
+    #[command(help_template = HELP)]
+    Usage(UsageArgs),
     /// Learn how a user writes, from their own captions and their feedback
     #[command(subcommand, help_template = HELP, arg_required_else_help = true, before_help = "\
 Examples:

@@ -316,7 +316,7 @@ fn read(args: &FilterArgs, text: Option<&str>) -> Result<Filter, Failure> {
 }
 
 /// `7d` as the time that it was then; anything else as it is.
-fn ago(text: &str, now: OffsetDateTime) -> String {
+pub(crate) fn ago(text: &str, now: OffsetDateTime) -> String {
     let unit = |unit: char| match unit {
         'm' => Some(60),
         'h' => Some(3_600),

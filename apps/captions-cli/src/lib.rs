@@ -6,6 +6,7 @@
 mod args;
 mod batch;
 mod check;
+mod columns;
 mod completions;
 mod config;
 mod doctor;
@@ -35,6 +36,7 @@ mod samples;
 mod score;
 mod screen;
 mod session;
+mod usage;
 mod user;
 mod variants;
 mod voice;
@@ -157,6 +159,7 @@ async fn dispatch(
         Command::Key(command) => Box::pin(key::run(&command, surroundings, screen)).await,
         Command::Batch(command) => Box::pin(batch::run(&command, surroundings, stdin, screen)).await,
         Command::History(args) => Box::pin(history::run(&args, surroundings, screen)).await,
+        Command::Usage(args) => Box::pin(usage::run(&args, surroundings, screen)).await,
         Command::Prompt(command) => prompt::run(&command, surroundings, stdin, screen).await,
         Command::Options(output) => options::run(output, screen),
         Command::Provider(command) => Box::pin(provider::run(&command, surroundings, screen)).await,

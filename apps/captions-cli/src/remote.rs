@@ -143,6 +143,7 @@ pub(crate) fn has_an_answer(command: &Command, surroundings: &Surroundings) -> R
         | Command::Results(_)
         | Command::History(_)
         | Command::Feedback(_)
+        | Command::Usage(_)
         | Command::Batch(_)
         | Command::Key(_)
         | Command::Voice(_) => return Ok(()),

@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 use captions_domain::{
     context::{Context, TenantId},
     engine::Engine,
+    money::Currency,
     ports::{CaptionStore, KeyStore, UserStore},
     request::UserId,
     user::User,
 };
 use captions_wiring::{
-    Assembled, Batches, Providers, assemble,
+    Assembled, Batches, Providers, UsageWriter, assemble,
     settings::{self, Loaded, LogFormat, Origin, ProviderKind, Settings, Sources},
     telemetry,
 };
@@ -81,6 +82,15 @@ impl Session {
 
     pub(crate) fn captions(&self) -> &dyn CaptionStore {
         &*self.assembled.engine.captions
+    }
+
+    pub(crate) fn usage(&self) -> &UsageWriter {
+        &self.assembled.usage
+    }
+
+    /// Of the prices.
+    pub(crate) fn currency(&self) -> Currency {
+        self.assembled.currency
     }
 
     pub(crate) fn providers(&self) -> &Providers {

@@ -87,6 +87,7 @@ pub(crate) const ROUTES: &[(Method, &str, Option<Scope>)] = &[
     (Method::GET, "/v1/providers", Some(Scope::Read)),
     (Method::POST, "/v1/providers/{id}/probe", Some(Scope::Admin)),
     (Method::GET, "/v1/limits", Some(Scope::Read)),
+    (Method::GET, "/v1/usage", Some(Scope::Read)),
     (Method::GET, "/v1/keys", Some(Scope::Admin)),
     (Method::POST, "/v1/keys", Some(Scope::Admin)),
     (Method::GET, "/v1/keys/{id}", Some(Scope::Admin)),

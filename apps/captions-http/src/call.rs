@@ -13,6 +13,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, Notes},
     keys::KeyId,
     request::UserId,
+    usage::Tab,
 };
 use http::request::Parts;
 use time::OffsetDateTime;
@@ -101,6 +102,11 @@ impl Call {
                 class: Class::Interactive,
                 notes: Arc::new(Notes::timed(Instant::now)),
                 payers: caller.payers(state.budget),
+                tab: Tab {
+                    tally: state.usage.as_ref().map(|usage| Arc::clone(usage.tally())),
+                    user: None,
+                    key: caller.key.as_ref().map(|key| key.family),
+                },
             },
             started,
             admission: Admission::default(),

@@ -41,6 +41,7 @@ mod stream;
 mod tags;
 mod told;
 mod turns;
+mod usage;
 mod users;
 mod voice;
 mod warm_up;
@@ -134,6 +135,7 @@ fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::read, keys::patch, keys::revoke))
         .routes(routes!(keys::rotate))
         .routes(routes!(limits::read))
+        .routes(routes!(usage::read))
         .routes(routes!(voice::dismiss))
         .routes(routes!(batches::create, batches::list))
         .routes(routes!(batches::read))

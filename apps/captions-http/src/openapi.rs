@@ -194,6 +194,8 @@ problems! {
     ReadingResults = ALWAYS, LIMITED, STORE, &[Code::BatchNotFound, Code::BatchNotReady];
     /// Of the figures.
     ReadingStats = ALWAYS, LIMITED;
+    /// Of the usage.
+    ReadingUsage = ALWAYS, LIMITED, STORE;
     /// Of the explanations of errors, and of every address that there is not.
     Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
 }

@@ -452,6 +452,7 @@ mod tests {
             class: Class::Interactive,
             notes: Arc::default(),
             payers: Arc::default(),
+            tab: captions_domain::usage::Tab::default(),
         }
     }
 

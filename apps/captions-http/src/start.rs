@@ -155,6 +155,7 @@ pub fn state(settings: &Settings, assembled: &Arc<Assembled>) -> AppState {
     state.callers = Some(assembled.callers.clone());
     state.budget = assembled.budget;
     state.currency = Some(assembled.currency);
+    state.usage = Some(assembled.usage.clone());
     state.concurrency.limit = settings.limits.concurrent_requests;
     state.concurrency.turns = Turns::new(Arc::clone(&assembled.quota), assembled.tasks().clone());
     state.once = Once::new(settings.idempotency.keep_for, assembled.tasks().clone());

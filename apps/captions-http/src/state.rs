@@ -13,7 +13,7 @@ use captions_domain::{
     money::Currency,
     ports::{KeyStore, UserStore},
 };
-use captions_wiring::{Batches, Providers, monitor::Monitor};
+use captions_wiring::{Batches, Providers, UsageWriter, monitor::Monitor};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +55,8 @@ pub struct Server {
     pub budget: Option<Budget>,
     /// The currency of the prices.
     pub currency: Option<Currency>,
+    /// Where what callers use is put down and reported; `None`: nowhere.
+    pub usage: Option<UsageWriter>,
     /// How many requests of each caller are answered at the same moment.
     pub concurrency: Concurrency,
     /// `None`: there are no batches.
@@ -85,6 +87,7 @@ impl AppState {
             callers: None,
             budget: None,
             currency: None,
+            usage: None,
             concurrency: Concurrency::default(),
             batches: None,
             components: Arc::new(|| Box::pin(async { Vec::new() })),

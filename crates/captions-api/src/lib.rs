@@ -30,5 +30,6 @@ pub mod score;
 pub mod selection;
 pub mod stream;
 pub mod strict;
+pub mod usage;
 pub mod user;
 pub mod voice;

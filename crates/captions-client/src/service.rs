@@ -1,6 +1,7 @@
 //! The server itself: what may be asked of it, who writes there, how much of it is left, what it has done.
 
-use captions_api::limits::LimitsStatus;
+use captions_api::{limits::LimitsStatus, usage::UsageReport};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{Client, Error, Reply};
@@ -29,6 +30,13 @@ impl Client {
     /// How the limits of the caller stand.
     pub async fn limits(&self) -> Result<Reply<LimitsStatus>, Error> {
         self.get(&["v1", "limits"]).await
+    }
+
+    /// What the tenant's callers have used: `[("start", "2026-11-01T00:00:00Z"), ("group_by", "provider,model")]`.
+    pub async fn usage(&self, asked: &[(&str, &str)]) -> Result<Reply<UsageReport>, Error> {
+        let ask = self.line.ask(Method::GET, &["v1", "usage"]);
+        let ask = asked.iter().fold(ask, |ask, (name, value)| ask.query(name, value));
+        self.line.document(&ask).await
     }
 
     /// What it has done so far for all tenants, in figures; for its operator.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{budget::Payer, request::Invalid};
+use crate::{budget::Payer, request::Invalid, usage::Tab};
 
 mod notes;
 
@@ -130,6 +130,8 @@ pub struct Context {
     pub notes: Arc<Notes>,
     /// Whose budgets the calls of this request count against, every one of them; empty: nobody's.
     pub payers: Arc<[Payer]>,
+    /// Where what it uses is put down, and to whom.
+    pub tab: Tab,
 }
 
 impl Context {

@@ -28,6 +28,7 @@ use crate::{
     ports::{CacheKey, CaptionStore, LlmProvider, UserStore},
     prompt::Templates,
     request::{CaptionRequest, Invalid, ProviderName, UserId},
+    usage::Visit,
     user::Preferences,
 };
 
@@ -128,14 +129,18 @@ impl Job {
 impl Engine {
     /// Answers one request. `cx` is this request's own: what its notes hold at the end is the answer's `degraded`.
     pub async fn generate(&self, cx: &Context, request: &CaptionRequest) -> Result<Answer, GenerateError> {
+        let cx = &cx.of_user(request.user.as_ref());
         let job = self.prepare(cx, request, None).await?;
+        let mut visit = Visit::begin(cx);
         let reading = job.reading(cx);
         let found = self
             .answers
             .read(&reading, &job.key, job.wish.clone(), job.desk.whole())
             .await;
         let found = self.own(&reading, &job, found).await;
-        self.answer(cx, job, found).await
+        let answer = self.answer(cx, job, found).await?;
+        visit.answered(&answer);
+        Ok(answer)
     }
 
     /// What this request has put into the history already, where it was begun before and not brought to its end.

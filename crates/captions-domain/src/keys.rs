@@ -96,7 +96,7 @@ impl fmt::Debug for KeyDigest {
 }
 
 /// A key's public name: a UUID of version 7, so that ids sort by time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyId(pub Uuid);
 
 impl fmt::Display for KeyId {

@@ -52,5 +52,6 @@ pub mod request;
 pub mod rewrite;
 pub mod sentences;
 pub mod text;
+pub mod usage;
 pub mod user;
 pub mod voice;

@@ -194,6 +194,7 @@ mod tests {
             class: Class::Interactive,
             notes: Arc::default(),
             payers: Arc::default(),
+            tab: crate::usage::Tab::default(),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::{
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Presence, Take},
     request::{Language, ProviderName, UserId},
+    usage::{Batch as UsageBatch, Group, Query},
     user::{Entry, Preferences, User},
 };
 
@@ -298,6 +299,20 @@ pub trait KeyStore: Send + Sync {
     /// same time together no more is granted than fits. The id of a reservation that is open is refused a second time, or is
     /// an error, and takes nothing.
     async fn spend(&self, cx: &Context, spend: &Spend) -> Result<Spent, StoreError>;
+}
+
+/// What callers have used, by the hour (see [`usage`](crate::usage)).
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait UsageStore: Send + Sync {
+    /// Adds rows of whichever tenants, all or none. MUST be idempotent: a batch of the same id again changes nothing, for
+    /// [`LATEST`](crate::history::LATEST) at least. What is added for a user who was erased after [`Row::since`](crate::usage::Row::since)
+    /// is added without the user; [`CaptionStore::erase`] does so to what is there.
+    async fn add(&self, cx: &Context, batch: &UsageBatch) -> Result<(), StoreError>;
+
+    /// The sums of this tenant, at most `limit` groups: those of older pieces of time first, and within one in the order of
+    /// provider, model, user and key.
+    async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError>;
 }
 
 /// What kind of writer a provider is. Callers are told, and nothing lower is swapped in silently.

@@ -1,5 +1,5 @@
-//! [`SpooledCaptions`]: a `CaptionStore` that keeps what its store cannot take right now in a file of this machine, and
-//! delivers it later.
+//! [`SpooledCaptions`]: a `CaptionStore`, and a `UsageStore`, that keeps what its store cannot take right now in a file of this
+//! machine, and delivers it later.
 
 mod file;
 mod row;
@@ -14,17 +14,19 @@ use std::{
 use async_trait::async_trait;
 use captions_domain::{
     caption::{CaptionId, Degraded, Record},
-    context::{Attempts, Class, Context},
+    context::{Attempts, Class, Context, TenantId},
     fault::{Fault, FaultKind, StoreError},
     history::{Amendment, Extent, Filter, LATEST, Removed},
     once::{Standing, Step},
-    ports::CaptionStore,
+    ports::{CaptionStore, UsageStore},
+    usage::{Batch, Group, Query, Tab},
 };
 use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
 };
+use uuid::Uuid;
 
 use crate::sqlite::users::microseconds;
 
@@ -55,7 +57,7 @@ const LAST: Duration = Duration::from_secs(2);
 pub struct SpoolOptions {
     /// The SQLite file; made, with its folder, for its owner alone. Beside it stands an empty `.lock` file.
     pub path: PathBuf,
-    /// The most captions that may wait.
+    /// The most captions and batches of usage that may wait.
     pub max_rows: u64,
     /// The most bytes that they may have as JSON. The file itself is a little larger.
     pub max_bytes: u64,
@@ -64,7 +66,7 @@ pub struct SpoolOptions {
 /// What waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Captions in the file, those set aside included.
+    /// Captions and batches of usage in the file, those set aside included.
     pub rows: u64,
     /// Their bytes as JSON.
     pub bytes: u64,
@@ -77,11 +79,11 @@ pub struct Snapshot {
 /// What one process knows of its waiting room without looking.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Captions in the file when this process last touched it.
+    /// Captions and batches of usage in the file when this process last touched it.
     pub waiting: u64,
     /// Their bytes as JSON.
     pub bytes: u64,
-    /// Captions that this process has delivered after they had waited.
+    /// Those that this process has delivered after they had waited.
     pub delivered: u64,
     /// Captions that neither the store nor the file took: they are in no history.
     pub lost: u64,
@@ -98,6 +100,8 @@ pub struct Counts {
 /// not read before they have been delivered, and not kept by the store then if they were erased before.
 pub struct SpooledCaptions {
     inner: Arc<dyn CaptionStore>,
+    /// `None`: there is no usage here.
+    usage: Option<Arc<dyn UsageStore>>,
     file: File,
     state: Mutex<State>,
     news: Notify,
@@ -137,6 +141,7 @@ impl SpooledCaptions {
         }
         let spooled = Self {
             inner,
+            usage: None,
             file,
             state: Mutex::new(State {
                 waiting: found.rows > 0,
@@ -147,6 +152,15 @@ impl SpooledCaptions {
         };
         spooled.take_stock(&found);
         Ok(spooled)
+    }
+
+    /// The same, with usage: one batch of it waits as one caption does.
+    #[must_use]
+    pub fn with_usage(self, usage: Arc<dyn UsageStore>) -> Self {
+        Self {
+            usage: Some(usage),
+            ..self
+        }
     }
 
     /// From now until [`SpooledCaptions::release`] every caption waits, and none is delivered: the store may be reached, but
@@ -265,20 +279,14 @@ impl SpooledCaptions {
             let why = "it waited so long that nobody knows any more whether it was erased";
             return Err(Fault::because(FaultKind::Internal, why).into());
         }
-        let (tenant, record) = row
-            .record()
-            .map_err(|error| Fault::because(FaultKind::Corrupt, error))?;
-        let cx = Context {
-            tenant,
-            request_id: record.request_id.as_str().into(),
-            fresh_id: record.id.0,
-            now: OffsetDateTime::now_utc(),
-            deadline: (Instant::now() + PATIENCE).into_std(),
-            attempts: Arc::new(Attempts::up_to(0)),
-            class: Class::Batch,
-            notes: Arc::default(),
-            payers: Arc::default(),
-        };
+        let corrupt = |error| Fault::because(FaultKind::Corrupt, error);
+        if row.is_usage() {
+            let batch = row.usage().map_err(corrupt)?;
+            let cx = context(TenantId::local(), "usage", batch.id);
+            return self.usage()?.add(&cx, &batch).await;
+        }
+        let (tenant, record) = row.record().map_err(corrupt)?;
+        let cx = context(tenant, &record.request_id, record.id.0);
         self.inner.append(&cx, &record).await?;
         // A caption that the store had all the same, because only its answer was lost, keeps its first form.
         let told = record.feedback.clone().map(Amendment::Feedback);
@@ -340,6 +348,11 @@ impl SpooledCaptions {
     /// Writes it to the file; `false` if that cannot be done.
     async fn write(&self, cx: &Context, record: &Record) -> bool {
         let kept = self.file.keep(cx, record).await;
+        self.is_kept(kept).await
+    }
+
+    /// Takes note of what became of something that was to be kept.
+    async fn is_kept(&self, kept: Result<Kept, Fault>) -> bool {
         if let (Ok(Kept::Yes), Ok(found)) = (&kept, self.file.snapshot().await) {
             self.take_stock(&found);
         }
@@ -377,6 +390,12 @@ impl SpooledCaptions {
         }
     }
 
+    fn usage(&self) -> Result<&Arc<dyn UsageStore>, Fault> {
+        self.usage
+            .as_ref()
+            .ok_or_else(|| Fault::because(FaultKind::Internal, "nobody here keeps usage"))
+    }
+
     fn waiting(&self) -> bool {
         self.state().waiting
     }
@@ -387,6 +406,22 @@ impl SpooledCaptions {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The context of a delivery.
+fn context(tenant: TenantId, request_id: &str, fresh_id: Uuid) -> Context {
+    Context {
+        tenant,
+        request_id: request_id.into(),
+        fresh_id,
+        now: OffsetDateTime::now_utc(),
+        deadline: (Instant::now() + PATIENCE).into_std(),
+        attempts: Arc::new(Attempts::up_to(0)),
+        class: Class::Batch,
+        notes: Arc::default(),
+        payers: Arc::default(),
+        tab: Tab::default(),
     }
 }
 
@@ -498,6 +533,32 @@ impl CaptionStore for SpooledCaptions {
             return Err(Fault::because(FaultKind::Unavailable, "the store is not ready").into());
         }
         self.inner.once(cx, step).await
+    }
+}
+
+#[async_trait]
+impl UsageStore for SpooledCaptions {
+    /// Taken if it is in the store or in the file.
+    async fn add(&self, cx: &Context, batch: &Batch) -> Result<(), StoreError> {
+        let fault = if self.is_held() {
+            Fault::because(FaultKind::Unavailable, "the store is not ready to take usage")
+        } else {
+            match self.usage()?.add(cx, batch).await {
+                Err(StoreError::Fault(fault)) if may_pass(&fault) => fault,
+                outcome => return outcome,
+            }
+        };
+        let kept = self.file.keep_usage(batch).await;
+        if self.is_kept(kept).await {
+            return Ok(());
+        }
+        // Whoever brings it keeps it, and comes again.
+        Err(fault.into())
+    }
+
+    /// Without what waits.
+    async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
+        self.usage()?.report(cx, query, limit).await
     }
 }
 

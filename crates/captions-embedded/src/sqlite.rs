@@ -1,4 +1,4 @@
-//! [`SqliteStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` in one file of this machine.
+//! [`SqliteStore`]: `UserStore`, `CaptionStore`, `KeyStore`, `BatchQueue` and `UsageStore` in one file of this machine.
 
 mod batches;
 mod budgets;
@@ -8,6 +8,7 @@ mod keys;
 pub(crate) mod migrations;
 pub(crate) mod more;
 mod once;
+mod usage;
 pub(crate) mod users;
 
 use std::{path::PathBuf, time::Duration};

@@ -51,6 +51,7 @@ pub(crate) fn context() -> Context {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     }
 }
 

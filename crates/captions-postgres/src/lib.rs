@@ -1,4 +1,4 @@
-//! [`PgStore`]: `UserStore`, `CaptionStore`, `KeyStore` and `BatchQueue` on Postgres.
+//! [`PgStore`]: `UserStore`, `CaptionStore`, `KeyStore`, `BatchQueue` and `UsageStore` on Postgres.
 
 mod batches;
 mod budgets;
@@ -10,6 +10,7 @@ mod once;
 mod options;
 mod pool;
 mod store;
+mod usage;
 mod users;
 
 pub use options::PgOptions;

@@ -21,11 +21,12 @@ use captions_domain::{
     once::{Standing, Step},
     ports::{
         BatchQueue, Cache, CacheKey, Cached, CaptionStore, ChunkStream, Completion, Description, Expect, Invalidations,
-        KeyStore, LlmProvider, Quota, QuotaKey, UserStore,
+        KeyStore, LlmProvider, Quota, QuotaKey, UsageStore, UserStore,
     },
     prompt::Prompt,
     quota::{Decision, Plan, Presence, Take},
     request::UserId,
+    usage::{Batch as UsageBatch, Group, Query},
     user::{Entry, Preferences, User},
 };
 use time::OffsetDateTime;
@@ -313,6 +314,22 @@ impl<P: KeyStore + ?Sized> KeyStore for Guarded<P> {
         };
         self.policy
             .run(cx, "keys.spend", repeat, || self.inner.spend(cx, spend))
+            .await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<P: UsageStore + ?Sized> UsageStore for Guarded<P> {
+    async fn add(&self, cx: &Context, batch: &UsageBatch) -> Result<(), StoreError> {
+        self.policy
+            .run(cx, "usage.add", Repeat::Safe, || self.inner.add(cx, batch))
+            .await
+    }
+
+    async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
+        self.policy
+            .run(cx, "usage.report", Repeat::Read, || self.inner.report(cx, query, limit))
             .await
     }
 }

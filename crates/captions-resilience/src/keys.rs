@@ -387,6 +387,7 @@ fn housekeeping() -> Context {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     }
 }
 

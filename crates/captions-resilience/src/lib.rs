@@ -33,6 +33,7 @@ pub mod retry;
 pub mod slots;
 pub mod tasks;
 pub mod traced;
+pub mod usage;
 pub mod users;
 
 #[cfg(test)]

@@ -9,6 +9,9 @@
 //! - So it does for each try before the last one, of which nobody knows the end here, and for a call that was dropped.
 //! - Where no call was made, all of it is released.
 //!
+//! Whoever pays, or nobody: each call is entered in the [tab](captions_domain::usage::Tab) of its request, also one that failed or
+//! was dropped.
+//!
 //! Settling is background work and delays no answer. It waits for a store that is away. If it comes to nothing, or the process
 //! dies, the reservation is given back once it expires, and what the call cost is not counted.
 
@@ -18,11 +21,13 @@ use async_stream::stream;
 use async_trait::async_trait;
 use captions_domain::{
     budget::{self, Payer, Spend, Spent, Step},
+    caption::Usage,
     context::Context,
     fault::{Fault, FaultKind, LlmError, Rejection, StoreError, Unpaid},
     money::{Money, Prices},
     ports::{Chunk, ChunkStream, Completion, Credit, Description, KeyStore, LlmProvider},
     prompt::Prompt,
+    usage::Calls,
 };
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
@@ -154,6 +159,65 @@ impl Reserved {
     }
 }
 
+/// The calls that are made for one question, entered in the tab of the request when this is dropped: after the calls themselves,
+/// which tell what was cut off.
+struct Counted {
+    cx: Context,
+    provider: String,
+    model: String,
+    is_free: bool,
+    begun: u32,
+    cut_off: u64,
+    usage: Option<Usage>,
+    /// The last call is on nobody's bill.
+    is_unpaid: bool,
+}
+
+impl Counted {
+    fn begin(cx: &Context, description: &Description, prices: Option<&Prices>) -> Self {
+        Self {
+            cx: cx.clone(),
+            provider: description.provider.clone(),
+            model: description.model.clone(),
+            is_free: prices.is_some_and(Prices::is_free),
+            begun: cx.attempts.begun(),
+            cut_off: cx.attempts.tokens_cut_off(),
+            usage: None,
+            is_unpaid: false,
+        }
+    }
+
+    fn ended(&mut self, end: Result<&Credit, &LlmError>) {
+        match end {
+            Ok(credit) => {
+                self.usage = credit.usage;
+                // As the answer names them.
+                self.provider.clone_from(&credit.provider);
+                self.model.clone_from(&credit.model);
+            }
+            Err(error) => self.is_unpaid = !may_have_cost(error),
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let begun = self.cx.attempts.begun().saturating_sub(self.begun);
+        let is_known = self.is_unpaid || self.usage.is_some_and(|usage| usage.cost.is_some());
+        let calls = Calls {
+            begun,
+            unpriced: if self.is_free {
+                0
+            } else {
+                begun.saturating_sub(u32::from(is_known))
+            },
+            usage: self.usage,
+            cut_off: self.cx.attempts.tokens_cut_off().saturating_sub(self.cut_off),
+        };
+        self.cx.called(&self.provider, &self.model, &calls);
+    }
+}
+
 /// Whether a call that failed so may be on the provider's bill.
 const fn may_have_cost(error: &LlmError) -> bool {
     match error {
@@ -228,10 +292,12 @@ fn price(credit: &mut Credit, prices: Option<&Prices>) {
 impl LlmProvider for Priced {
     async fn complete(&self, cx: &Context, prompt: &Prompt) -> Result<Completion, LlmError> {
         let mut reserved = self.reserve(cx, prompt).await?;
+        let mut counted = Counted::begin(cx, self.inner.describe(), self.prices.as_ref());
         let mut result = self.inner.complete(cx, prompt).await;
         if let Ok(completion) = &mut result {
             price(&mut completion.credit, self.prices.as_ref());
         }
+        counted.ended(result.as_ref().map(|completion| &completion.credit));
         if let Some(reserved) = &mut reserved {
             reserved.ended(result.as_ref().map(|completion| &completion.credit), false);
         }
@@ -241,9 +307,11 @@ impl LlmProvider for Priced {
     /// Settled with the end of the stream, or when its reader leaves.
     async fn stream(&self, cx: &Context, prompt: &Prompt) -> Result<ChunkStream, LlmError> {
         let mut reserved = self.reserve(cx, prompt).await?;
-        let mut chunks = match self.inner.stream(cx, prompt).await {
+        let mut counted = Counted::begin(cx, self.inner.describe(), self.prices.as_ref());
+        let chunks = match self.inner.stream(cx, prompt).await {
             Ok(chunks) => chunks,
             Err(error) => {
+                counted.ended(Err(&error));
                 if let Some(reserved) = &mut reserved {
                     reserved.ended(Err(&error), false);
                 }
@@ -253,9 +321,17 @@ impl LlmProvider for Priced {
         let prices = self.prices;
         Ok(Box::pin(stream! {
             let mut begun = false;
+            // Declared in this order, so that the calls end first.
+            let mut counted = counted;
+            let mut chunks = chunks;
             while let Some(mut next) = chunks.next().await {
                 if let Ok(Chunk::End(credit)) = &mut next {
                     price(credit, prices.as_ref());
+                }
+                match &next {
+                    Ok(Chunk::End(credit)) => counted.ended(Ok(credit)),
+                    Err(error) => counted.ended(Err(error)),
+                    Ok(Chunk::Text(_) | Chunk::Withdrawn { .. } | Chunk::Progress { .. }) => {}
                 }
                 if let Some(reserved) = &mut reserved {
                     match &next {

@@ -38,6 +38,7 @@ pub(crate) fn context(time: Duration, attempts: u32) -> Context {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     }
 }
 

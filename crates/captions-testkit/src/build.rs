@@ -50,6 +50,7 @@ pub fn context_of(tenant: &str) -> Context {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     }
 }
 

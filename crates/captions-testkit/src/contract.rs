@@ -9,4 +9,5 @@ pub mod keys;
 pub mod llm;
 pub mod once;
 pub mod quota;
+pub mod usage;
 pub mod users;

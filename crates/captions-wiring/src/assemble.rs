@@ -13,8 +13,9 @@ use captions_domain::{
     fault::{Fault, LlmError},
     limiter::Limiter,
     money::Currency,
-    ports::{KeyStore, Quota, UserStore},
+    ports::{CaptionStore, KeyStore, Quota, UsageStore, UserStore},
     prompt::Templates,
+    usage::Tab,
 };
 use captions_embedded::spool::Counts as SpoolCounts;
 use captions_postgres::PoolSnapshot;
@@ -26,6 +27,7 @@ use captions_resilience::{
     policy::Policy,
     priced::Ledger,
     tasks::Tasks,
+    usage::UsageWriter,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -48,6 +50,9 @@ use crate::{
 const MOST_TASKS: usize = 1024;
 /// What the background work of a failed start has to notice that it is over.
 const FAILED_START: Duration = Duration::from_secs(1);
+
+/// What the last delivery of usage has in any case, into the store or to where it waits on disk.
+const LAST_USAGE: Duration = Duration::from_secs(2);
 
 /// Why nothing can be started. The settings or the store are to be mended, by an operator.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +125,8 @@ pub struct Assembled {
     pub shown_users: Arc<dyn UserStore>,
     /// What is kept.
     pub caches: Caches,
+    /// What callers use, on its way to the store, and the reports of it.
+    pub usage: UsageWriter,
     /// Where streams are kept that somebody may take up again; `None`: nowhere.
     pub replays: Option<Replays>,
     /// Counts what goes through the ports; the operations that callers ask for are entered by the apps.
@@ -150,6 +157,10 @@ impl Assembled {
             class: Class::Interactive,
             notes: Arc::default(),
             payers: Payer::all(None, self.budget),
+            tab: Tab {
+                tally: Some(Arc::clone(self.usage.tally())),
+                ..Tab::default()
+            },
         }
     }
 
@@ -213,6 +224,13 @@ impl Assembled {
         self.tasks.drain(self.time_for_background).await;
         // Not worth a wait for a store that does not answer.
         drop(tokio::time::timeout_at(until, self.known_keys.write_uses()).await);
+        let until_flushed = until.max(tokio::time::Instant::now() + LAST_USAGE);
+        if !matches!(
+            tokio::time::timeout_at(until_flushed, self.usage.flush(LAST_USAGE / 2)).await,
+            Ok(Ok(()))
+        ) {
+            tracing::warn!(lost = ?self.usage.counts(), "usage could not be delivered at the end; it is in no report");
+        }
         self.spool.close(until).await;
         self.store.close().await;
     }
@@ -269,6 +287,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         captions,
         keys,
         batches,
+        usage,
     } = store.guarded(&policy);
     let ledger = ledger(settings, &keys, &monitor, tasks);
     let (tables, writers, ()) = tokio::join!(
@@ -287,12 +306,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
 
     let keys_of_batches = Arc::new(Watched::new(Arc::clone(&keys), monitor.clone()));
     let known_keys = keys::cached(keys, layers.as_ref(), &settings.auth, tasks);
-    let spool = Spool::before(Arc::clone(&captions), settings, tables.current(), tasks).await;
-    let captions = spool.captions(captions);
-    if let Spool::Open(waiting) = &spool {
-        let waiting = Arc::clone(waiting);
-        monitor.spool(move || gauges::spool(waiting.counts()));
-    }
+    let (spool, captions, usage) = behind_the_spool(captions, usage, settings, &tables, tasks, &monitor).await;
     let (caches, users, shown_users) = caches::caches(layers.as_ref(), users, settings);
     let captions = caches.history(captions);
     let counted = caches.clone();
@@ -327,6 +341,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         settings: settings.batches.clone(),
         max_attempts: settings.api.max_attempts,
         time_for_background: settings.server.time_for_background(),
+        tally: Arc::clone(usage.tally()),
         tasks: tasks.clone(),
     });
     batches.report_to(&monitor);
@@ -343,6 +358,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         currency: settings.budgets.currency,
         shown_users: Arc::new(Watched::new(shown_users, monitor.clone())),
         caches,
+        usage,
         replays: caches::replays(layers.as_ref()),
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
@@ -356,6 +372,29 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         tasks: tasks.clone(),
         time_for_background: settings.server.time_for_background(),
     })
+}
+
+/// The history, and what is used, with the waiting room before them if there is one; usage is brought there from now on.
+async fn behind_the_spool(
+    captions: Arc<dyn CaptionStore>,
+    usage: Arc<dyn UsageStore>,
+    settings: &Settings,
+    tables: &Tables,
+    tasks: &Tasks,
+    monitor: &Monitor,
+) -> (Spool, Arc<dyn CaptionStore>, UsageWriter) {
+    let (bare, uncounted) = (Arc::clone(&captions), Arc::clone(&usage));
+    let spool = Spool::before(bare, uncounted, settings, tables.current(), tasks).await;
+    if let Spool::Open(waiting) = &spool {
+        let waiting = Arc::clone(waiting);
+        monitor.spool(move || gauges::spool(waiting.counts()));
+    }
+    let usage = UsageWriter::new(spool.usage(usage));
+    let (delivered, counted) = (usage.clone(), usage.clone());
+    tasks.spawn_endless("usage", async move { delivered.run().await });
+    monitor.usage(move || counted.counts());
+    let captions = spool.captions(captions);
+    (spool, captions, usage)
 }
 
 fn watch_process(monitor: &Monitor) {

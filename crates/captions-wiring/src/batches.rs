@@ -26,6 +26,7 @@ use captions_domain::{
     limiter::Limiter,
     ports::{BatchQueue, Cache, CacheKey, Invalidation, Invalidations, KeyStore},
     request::Invalid,
+    usage::{Tab, Tally},
 };
 use captions_resilience::{
     jitter::Jitter,
@@ -73,6 +74,7 @@ struct Inner {
     settings: settings::Batches,
     /// Provider calls that one try of an item may begin.
     max_attempts: u32,
+    tally: Arc<Tally>,
     /// What an item under way has left once the process is to end.
     leaving: Duration,
     tasks: Tasks,
@@ -120,6 +122,8 @@ pub(crate) struct Parts {
     pub(crate) budget: Option<Budget>,
     pub(crate) settings: settings::Batches,
     pub(crate) max_attempts: u32,
+    /// Where what the items use is put down.
+    pub(crate) tally: Arc<Tally>,
     /// What the background work has in all once the process is to end.
     pub(crate) time_for_background: Duration,
     pub(crate) tasks: Tasks,
@@ -137,6 +141,7 @@ impl Batches {
             budget: parts.budget,
             settings: parts.settings,
             max_attempts: parts.max_attempts,
+            tally: parts.tally,
             // The rest is for giving the items back.
             leaving: parts.time_for_background / 2,
             tasks: parts.tasks,
@@ -431,6 +436,7 @@ impl Inner {
             class: Class::Batch,
             notes: Arc::default(),
             payers: Arc::default(),
+            tab: Tab::default(),
         }
     }
 }

@@ -153,7 +153,7 @@ async fn spool(settings: &Settings) -> Check {
         Ok(Some(found)) if found.set_aside > 0 => Check::broken(
             NAME,
             format!(
-                "{shown}: {} captions wait, {} of them were refused by the store for good",
+                "{shown}: {} writes wait, {} of them were refused by the store for good",
                 found.rows, found.set_aside
             ),
             "see the store's own log for why; each start tries them again",
@@ -161,7 +161,7 @@ async fn spool(settings: &Settings) -> Check {
         Ok(Some(found)) if found.rows > 0 => Check::ok(
             NAME,
             format!(
-                "{shown}: {} captions wait, until the next start with the store in reach",
+                "{shown}: {} writes wait, until the next start with the store in reach",
                 found.rows
             ),
         ),

@@ -36,6 +36,8 @@ pub use captions_postgres::PoolSnapshot;
 pub use captions_resilience::monitor;
 /// Where what runs beside the requests is started.
 pub use captions_resilience::tasks::Tasks;
+/// What callers use, on its way to the store, and the reports of it.
+pub use captions_resilience::usage::UsageWriter;
 pub use crypto::install_crypto;
 pub use doctor::{Check, doctor};
 pub use keys::fresh_secret;

@@ -115,7 +115,7 @@ impl Probe {
             Self::Spool(None) => Err("its file cannot be used".into()),
             Self::Spool(Some(spool)) => match spool.snapshot().await {
                 Ok(found) if found.rows == 0 => Ok(()),
-                Ok(found) => Err(format!("{} captions wait for the store", found.rows).into()),
+                Ok(found) => Err(format!("{} writes wait for the store", found.rows).into()),
                 Err(_) => Err("its file cannot be read".into()),
             },
             Self::Redis(redis) => redis.ping().await.map_err(|_| "not reachable".into()),

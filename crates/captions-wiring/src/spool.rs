@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use captions_domain::ports::CaptionStore;
+use captions_domain::ports::{CaptionStore, UsageStore};
 use captions_embedded::spool::{Counts, SpoolOptions, SpooledCaptions};
 use captions_resilience::tasks::Tasks;
 use tokio::{
@@ -33,7 +33,7 @@ impl Spool {
         settings.spool.enabled && settings.database.url.scheme() != "sqlite"
     }
 
-    /// Puts it before `captions` and has what waits delivered from the moment on at which the tables are `current`: a
+    /// Puts it before `captions` and `usage`, and has what waits delivered from the moment on at which the tables are `current`: a
     /// store without its tables would refuse everything for good.
     ///
     /// An SQLite store gets none: what keeps a row from being written into its file, such as a full disk, would keep it out
@@ -41,6 +41,7 @@ impl Spool {
     /// store alone.
     pub(crate) async fn before(
         captions: Arc<dyn CaptionStore>,
+        usage: Arc<dyn UsageStore>,
         settings: &Settings,
         mut current: watch::Receiver<bool>,
         tasks: &Tasks,
@@ -60,7 +61,7 @@ impl Spool {
             max_bytes: settings.spool.max_bytes,
         };
         let spool = match SpooledCaptions::open(captions, options).await {
-            Ok(spool) => Arc::new(spool),
+            Ok(spool) => Arc::new(spool.with_usage(usage)),
             Err(fault) => {
                 tracing::warn!(
                     error = %crate::doctor::told(&fault),
@@ -85,6 +86,14 @@ impl Spool {
 
     /// The captions to be used: with the waiting room before them if there is one.
     pub(crate) fn captions(&self, bare: Arc<dyn CaptionStore>) -> Arc<dyn CaptionStore> {
+        match self {
+            Self::Open(spool) => Arc::clone(spool) as _,
+            Self::Off | Self::Broken => bare,
+        }
+    }
+
+    /// The same with usage.
+    pub(crate) fn usage(&self, bare: Arc<dyn UsageStore>) -> Arc<dyn UsageStore> {
         match self {
             Self::Open(spool) => Arc::clone(spool) as _,
             Self::Off | Self::Broken => bare,

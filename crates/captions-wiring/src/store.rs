@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use captions_domain::{
     fault::{Fault, FaultKind},
-    ports::{BatchQueue, CaptionStore, KeyStore, UserStore},
+    ports::{BatchQueue, CaptionStore, KeyStore, UsageStore, UserStore},
 };
 use captions_embedded::sqlite::{SqliteOptions, SqliteStore};
 use captions_postgres::{PgOptions, PgStore, PoolSnapshot};
@@ -38,6 +38,7 @@ pub(crate) struct Ports {
     pub(crate) captions: Arc<dyn CaptionStore>,
     pub(crate) keys: Arc<dyn KeyStore>,
     pub(crate) batches: Arc<dyn BatchQueue>,
+    pub(crate) usage: Arc<dyn UsageStore>,
 }
 
 impl Store {
@@ -73,14 +74,15 @@ impl Store {
     pub(crate) fn guarded(&self, policy: &Policy) -> Ports {
         fn all<S>(store: &Arc<S>, policy: &Policy) -> Ports
         where
-            S: UserStore + CaptionStore + KeyStore + BatchQueue + 'static,
+            S: UserStore + CaptionStore + KeyStore + BatchQueue + UsageStore + 'static,
         {
             let guarded = Arc::new(Guarded::new(Arc::clone(store), policy.clone()));
             Ports {
                 users: Arc::clone(&guarded) as _,
                 captions: Arc::clone(&guarded) as _,
                 keys: Arc::clone(&guarded) as _,
-                batches: guarded,
+                batches: Arc::clone(&guarded) as _,
+                usage: guarded,
             }
         }
         match self {

@@ -18,5 +18,6 @@ mod score;
 mod settings;
 mod support;
 mod terminal;
+mod usage;
 mod variants;
 mod voice;

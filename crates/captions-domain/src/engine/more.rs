@@ -12,6 +12,7 @@ use crate::{
     history::Amendment,
     more::{Addition, MAX_VARIANTS, More, MoreRequest, Unwritable},
     ports::Grade,
+    usage::Visit,
 };
 
 /// How often the variants are put behind what somebody else has added in between.
@@ -55,6 +56,7 @@ impl Engine {
         pinned: bool,
     ) -> Result<Grown, MoreError> {
         let request = record.request_for_more(more).map_err(MoreError::Unwritable)?;
+        let cx = &cx.of_user(request.user.as_ref());
         let shown = Written {
             id: record.id,
             is_stored: true,
@@ -69,6 +71,7 @@ impl Engine {
             .prepare(cx, &request, Some(shown))
             .await
             .map_err(MoreError::Generate)?;
+        let mut visit = Visit::begin(cx);
         let reading = job.reading(cx);
         let (wish, load) = (job.wish.clone(), job.desk.whole());
         let found = self.answers.read(&reading, &job.key, wish, load).await;
@@ -79,6 +82,7 @@ impl Engine {
             } if self.llm.describe().grade == Grade::Template => MoreError::Unwritable(Unwritable::NoOtherWords),
             error => MoreError::Generate(error),
         })?;
+        visit.answered(&answer);
         self.add(cx, record.clone(), more, answer, pinned).await
     }
 

@@ -12,6 +12,7 @@ use crate::{
         By, RewriteRequest, Rewritten, diff,
         edit::{Edit, Edited},
     },
+    usage::Visit,
 };
 
 /// Who rules are, where a provider and a model are named.
@@ -23,7 +24,9 @@ impl Engine {
     /// Where no model answers with what was asked for, rules do what they can, labelled, if there are rules for the operation
     /// and the request allows it. A refusal of the content is an answer.
     pub async fn rewrite(&self, cx: &Context, request: &RewriteRequest) -> Result<Rewritten, GenerateError> {
+        let cx = &cx.of_user(request.user.as_ref());
         self.knows(request.provider.as_ref())?;
+        let mut visit = Visit::begin(cx);
         let known = self.preferences(cx, request.user.as_ref()).await;
         let edit = Edit::new(request, &known.unwrap_or_default());
         let may_fall_back = request.allow_fallback && request.operation.has_rules();
@@ -61,7 +64,9 @@ impl Engine {
         if credit.as_ref().is_some_and(|credit| !credit.first_choice) {
             cx.notes.add(Degraded::FallbackProvider);
         }
-        Ok(answer(cx, request, &edit, edited, credit))
+        let done = answer(cx, request, &edit, edited, credit);
+        visit.changed(&done);
+        Ok(done)
     }
 
     /// Asks the chain, and once more for what was not what was asked for.

@@ -31,6 +31,7 @@ use crate::{
     prompt::{self, Format, Prompt},
     reply,
     request::{CaptionRequest, Variants},
+    usage::Visit,
 };
 
 /// Why text is void that was shown while it was written, where another text became the answer in the end.
@@ -43,7 +44,9 @@ impl Engine {
     /// ones come with [`Event::Completed`].
     pub fn generate_stream(self: Arc<Self>, cx: Context, request: CaptionRequest) -> EventStream {
         Box::pin(async_stream::try_stream! {
+            let cx = cx.of_user(request.user.as_ref());
             let job = self.prepare(&cx, &request, None).await?;
+            let mut visit = Visit::begin(&cx);
             // Not bounded: a slow reader must not hold up others who wait for the same caption, and no writer gives more
             // than one answer's text.
             let (show, mut shown) = mpsc::unbounded();
@@ -82,6 +85,8 @@ impl Engine {
                 yield event;
             }
             let answer = self.answer(&cx, job, found).await?;
+            visit.answered(&answer);
+            drop(visit);
             if !screen.shows_one_of(&answer.caption.variants)
                 && let Some(event) = screen.withdraw(SUPERSEDED)
             {

@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod again;
+mod counted;
 mod hostile;
 mod more;
 mod rewritten;
@@ -50,6 +51,7 @@ fn context() -> Context {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: crate::usage::Tab::default(),
     }
 }
 

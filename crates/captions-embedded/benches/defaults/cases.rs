@@ -43,6 +43,7 @@ fn context() -> Context {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use captions_domain::{
     fault::{Fault, FaultKind, StoreError},
     history::{Amendment, Extent, Filter},
     request::UserId,
+    usage::Batch,
 };
 use sqlx::{Error, Row as _, migrate::Migrator, sqlite::SqliteRow, sqlite::SqliteSynchronous, types::Json};
 use time::OffsetDateTime;
@@ -189,6 +190,40 @@ impl File {
         })
     }
 
+    /// The same with a batch of usage.
+    pub(super) async fn keep_usage(&self, batch: &Batch) -> Result<Kept, Fault> {
+        let text = serde_json::to_string(&batch.rows).map_err(|error| Fault::because(FaultKind::Internal, error))?;
+        let query = sqlx::query(
+            "INSERT INTO waiting (tenant, id, record, since) SELECT '', ?1, ?2, ?3 FROM filled \
+             WHERE rows < ?4 AND bytes + octet_length(?2) <= ?5 ON CONFLICT DO NOTHING",
+        );
+        let query = query
+            .bind(batch.id)
+            .bind(text)
+            .bind(microseconds(OffsetDateTime::now_utc()))
+            .bind(self.max_rows)
+            .bind(self.max_bytes);
+        if self.store.execute(query).await.map_err(plain)? > 0 {
+            return Ok(Kept::Yes);
+        }
+        let query = sqlx::query("SELECT 1 FROM waiting WHERE tenant = '' AND id = ?1").bind(batch.id);
+        let found = self.store.fetch_optional(query).await.map_err(plain)?;
+        Ok(if found.is_some() { Kept::Yes } else { Kept::Full })
+    }
+
+    /// Names the user in no usage that waits.
+    async fn forget_in_usage(&self, cx: &Context, user: &UserId) -> Result<(), Fault> {
+        let query = sqlx::query(
+            "UPDATE waiting SET record = (SELECT json_group_array(json(CASE WHEN value ->> 'tenant' = ?1 \
+             AND value ->> 'user' IS ?2 THEN json_remove(value, '$.user') ELSE value END)) FROM json_each(waiting.record)) \
+             WHERE tenant = '' AND EXISTS (SELECT 1 FROM json_each(waiting.record) \
+             WHERE value ->> 'tenant' = ?1 AND value ->> 'user' = ?2)",
+        );
+        let query = query.bind(cx.tenant.as_str()).bind(user.as_str());
+        self.store.execute(query).await.map_err(plain)?;
+        Ok(())
+    }
+
     pub(super) async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, Fault> {
         self.row(cx, id).await?.as_ref().map(record_of).transpose()
     }
@@ -287,6 +322,9 @@ impl File {
     }
 
     pub(super) async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, Fault> {
+        if let Extent::OfUser(user) = extent {
+            self.forget_in_usage(cx, user).await?;
+        }
         let query = match extent {
             Extent::One(id) => sqlx::query("DELETE FROM waiting WHERE tenant = ? AND id = ?")
                 .bind(cx.tenant.as_str())

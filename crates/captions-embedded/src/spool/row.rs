@@ -1,4 +1,4 @@
-//! A caption as it waits.
+//! A caption, or a batch of usage, as it waits.
 
 use captions_domain::{
     caption::{Caption, CaptionId, Degraded, Feedback, Record, Source},
@@ -6,10 +6,11 @@ use captions_domain::{
     more::Wishes,
     ports::CacheKey,
     request::{CampaignId, Description, UserId},
+    usage::Batch,
 };
 use serde::{Deserialize, Serialize};
 
-/// What stands in the file for one caption, as the file gave it.
+/// What stands in the file for one caption, as the file gave it; or for one batch of usage, which is of no one tenant.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) place: i64,
@@ -51,8 +52,23 @@ impl Row {
         Ok((tenant, record))
     }
 
+    /// No tenant has an empty id.
+    pub(super) const fn is_usage(&self) -> bool {
+        self.tenant.is_empty()
+    }
+
+    /// What was used.
+    pub(super) fn usage(&self) -> Result<Batch, Box<dyn std::error::Error + Send + Sync>> {
+        let rows = serde_json::from_str(&self.record)?;
+        Ok(Batch { id: self.id.0, rows })
+    }
+
     pub(super) fn is_readable(&self) -> bool {
-        self.record().is_ok()
+        if self.is_usage() {
+            self.usage().is_ok()
+        } else {
+            self.record().is_ok()
+        }
     }
 }
 

@@ -8,7 +8,11 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use captions_domain::{caption::Feedback, request::UserId};
+use captions_domain::{
+    caption::Feedback,
+    request::UserId,
+    usage::{self, Amounts, Hour, Place},
+};
 use captions_testkit::{build, contract};
 use rstest::rstest;
 use tempfile::TempDir;
@@ -128,6 +132,17 @@ impl CaptionStore for Moody {
     }
 }
 
+#[async_trait]
+impl UsageStore for Moody {
+    async fn add(&self, cx: &Context, batch: &Batch) -> Result<(), StoreError> {
+        self.answer(UsageStore::add(&self.store, cx, batch)).await
+    }
+
+    async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
+        self.answer(self.store.report(cx, query, limit)).await
+    }
+}
+
 fn options(folder: &TempDir) -> SpoolOptions {
     SpoolOptions {
         path: folder.path().join("inner/spool.db"),
@@ -137,9 +152,8 @@ fn options(folder: &TempDir) -> SpoolOptions {
 }
 
 async fn open(folder: &TempDir, inner: &Arc<Moody>) -> SpooledCaptions {
-    SpooledCaptions::open(Arc::<Moody>::clone(inner), options(folder))
-        .await
-        .unwrap()
+    let spooled = SpooledCaptions::open(Arc::<Moody>::clone(inner), options(folder)).await;
+    spooled.unwrap().with_usage(Arc::<Moody>::clone(inner))
 }
 
 /// A folder, a store, and the waiting room before it.
@@ -747,4 +761,127 @@ async fn variants_that_come_while_a_caption_waits_arrive_with_it_once() {
 
     let arrived = CaptionStore::read(&inner.store, &cx, record.id).await.unwrap().unwrap();
     assert_eq!((waits.caption.variants.len(), &waits.caption), (2, &arrived.caption));
+}
+
+/// A batch of one row for this user.
+fn used(cx: &Context, user: &str) -> Batch {
+    let place = Place {
+        tenant: cx.tenant.clone(),
+        hour: Hour::of(cx.now),
+        user: Some(build::user_id(user)),
+        key: None,
+        provider: Some("p".to_owned()),
+        model: None,
+    };
+    let row = usage::Row {
+        place,
+        since: microseconds(cx.now),
+        amounts: Amounts {
+            requests: 1,
+            ..Amounts::default()
+        },
+    };
+    Batch {
+        id: Uuid::now_v7(),
+        rows: vec![row],
+    }
+}
+
+/// Users and their requests, as the store tells them.
+async fn reported(inner: &Moody, cx: &Context) -> Vec<(Option<String>, u64)> {
+    let by = usage::Grouping::parse("user").unwrap();
+    let query = Query::new(cx.now, cx.now + Duration::from_secs(1), usage::Bucket::Hour, by).unwrap();
+    let groups = inner.store.report(cx, &query, 9).await.unwrap().into_iter();
+    groups
+        .map(|group| (group.user.map(|user| user.as_str().to_owned()), group.amounts.requests))
+        .collect()
+}
+
+fn named(user: &str, requests: u64) -> (Option<String>, u64) {
+    (Some(user.to_owned()), requests)
+}
+
+#[tokio::test]
+async fn usage_waits_beside_captions_and_arrives_once_whatever_becomes_of_answers() {
+    let (folder, inner, spooled) = all().await;
+    let cx = build::context();
+    inner.becomes(AWAY);
+    let batches = [used(&cx, "ann"), used(&cx, "ann"), used(&cx, "bob")];
+    for batch in [&batches[0], &batches[0], &batches[1]] {
+        spooled.add(&cx, batch).await.unwrap();
+    }
+    spooled.append(&cx, &build::record_bare()).await.unwrap();
+    assert_eq!(rows(&spooled).await, 3, "the same batch waits once");
+
+    inner.becomes(Mood::LosesAnswers);
+    spooled.add(&cx, &batches[2]).await.unwrap();
+    assert_eq!(spooled.drain().await.unwrap_err().kind, FaultKind::Timeout);
+    drop(spooled);
+    let spooled = open(&folder, &inner).await;
+    inner.becomes(Mood::Works);
+    assert_eq!(spooled.drain().await.unwrap(), Drained { moved: 4, refused: 0 });
+
+    assert_eq!(reported(&inner, &cx).await, [named("ann", 2), named("bob", 1)]);
+    assert_eq!(spooled.snapshot().await.unwrap(), Snapshot::default());
+}
+
+#[tokio::test]
+async fn usage_that_finds_no_room_stays_with_whoever_brings_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = Moody::new().await;
+    let few = SpoolOptions {
+        max_rows: 1,
+        ..options(&folder)
+    };
+    let spooled = SpooledCaptions::open(Arc::<Moody>::clone(&inner), few).await.unwrap();
+    let spooled = spooled.with_usage(Arc::<Moody>::clone(&inner));
+    let cx = build::context();
+    inner.becomes(AWAY);
+    spooled.add(&cx, &used(&cx, "ann")).await.unwrap();
+
+    let fault = spooled.add(&cx, &used(&cx, "ann")).await;
+
+    assert_eq!(kind(fault), FaultKind::Unavailable);
+    assert_eq!(spooled.counts().lost, 0, "it is not lost yet");
+}
+
+#[tokio::test]
+async fn who_is_erased_is_not_named_in_usage_that_waits_and_the_usage_counts_all_the_same() {
+    let (_folder, inner, spooled) = all().await;
+    let (cx, other) = (build::context(), build::context());
+    inner.becomes(AWAY);
+    let mut both = used(&cx, "ann");
+    both.rows.extend(used(&cx, "bob").rows);
+    both.rows.extend(used(&other, "ann").rows);
+    spooled.add(&cx, &both).await.unwrap();
+
+    // What is on this disk is forgotten even if the store cannot be told.
+    spooled.erase(&cx, &of(&build::user_id("ann"))).await.unwrap_err();
+    let waiting = spooled.file.next(0, 9).await.unwrap()[0].usage().unwrap();
+    let users: Vec<_> = waiting
+        .rows
+        .iter()
+        .map(|row| row.place.user.as_ref().map(UserId::as_str))
+        .collect();
+    assert_eq!(users, [None, Some("bob"), Some("ann")]);
+
+    inner.becomes(Mood::Works);
+    spooled.drain().await.unwrap();
+    assert_eq!(reported(&inner, &cx).await, [(None, 1), named("bob", 1)]);
+    assert_eq!(reported(&inner, &other).await, [named("ann", 1)]);
+}
+
+#[tokio::test]
+async fn usage_that_cannot_be_read_is_set_aside() {
+    let (_folder, inner, spooled) = all().await;
+    let cx = build::context();
+    inner.becomes(AWAY);
+    let batch = used(&cx, "ann");
+    spooled.add(&cx, &batch).await.unwrap();
+    spooled.file.damage(CaptionId(batch.id)).await;
+    inner.becomes(Mood::Works);
+
+    assert_eq!(spooled.drain().await.unwrap(), Drained { moved: 0, refused: 1 });
+
+    assert_eq!(spooled.snapshot().await.unwrap().set_aside, 1);
 }

@@ -17,7 +17,7 @@ use super::{
     SqliteStore, batches,
     fault::fault,
     more::{self, Added},
-    once,
+    once, usage,
     users::microseconds,
 };
 
@@ -164,6 +164,9 @@ impl CaptionStore for SqliteStore {
             .await?;
         let calls = once::forget(self, cx, extent).await?;
         let items = batches::forget(self, cx, extent).await?;
+        if let Extent::OfUser(user) = extent {
+            usage::forget(self, cx, user).await?;
+        }
         let old = sqlx::query(
             "DELETE FROM erasures WHERE rowid IN (SELECT rowid FROM erasures WHERE marked_at < ? ORDER BY marked_at LIMIT 100)",
         );

@@ -53,6 +53,7 @@ pub(super) fn migrator() -> Migrator {
             "captions of items",
             include_str!("../../migrations/0010_captions_of_items.sql"),
         ),
+        (11, "usage", include_str!("../../migrations/0011_usage.sql")),
         (
             12,
             "room for batches",

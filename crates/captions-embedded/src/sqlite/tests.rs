@@ -86,6 +86,11 @@ async fn budgets_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn usage_keeps_the_contract() {
+    contract::usage::suite(store(&folder()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_keep_the_contract_on_one_connection_in_memory() {
     let store = Arc::new(SqliteStore::in_memory());
     store.migrate().await.unwrap();

@@ -41,6 +41,13 @@ async fn budgets_keep_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn usage_keeps_the_contract() {
+    let (store, _) = store_with(|_| {}).await;
+
+    contract::usage::suite(store).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_keep_the_contract_without_a_pool() {
     let (store, _) = store_with(|options| options.pooling = false).await;
 

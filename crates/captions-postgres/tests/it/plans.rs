@@ -23,7 +23,8 @@ async fn every_query_goes_by_an_index() {
     contract::users::suite(Arc::<PgStore>::clone(&store)).await;
     contract::captions::suite(Arc::<PgStore>::clone(&store)).await;
     contract::keys::suite(Arc::<PgStore>::clone(&store)).await;
-    contract::batches::suite(store).await;
+    contract::batches::suite(Arc::<PgStore>::clone(&store)).await;
+    contract::usage::suite(store).await;
 
     let log = server.log();
     let plans: Vec<_> = log.split("duration: ").skip(1).collect();

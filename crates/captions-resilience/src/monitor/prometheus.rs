@@ -391,6 +391,15 @@ impl Summary {
             page.sample("", &[("how", "delivered")], spool.delivered);
             page.sample("", &[("how", "dropped")], spool.dropped);
         }
+        if let Some(usage) = self.database.usage {
+            page.family(
+                "captions_usage_ended_total",
+                "counter",
+                "Rows of usage that have left memory.",
+            );
+            page.sample("", &[("how", "written")], usage.written);
+            page.sample("", &[("how", "dropped")], usage.dropped);
+        }
     }
 
     fn caches(&self, page: &mut Page) {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Monitor;
 use crate::alerts;
 use crate::readthrough::CacheCounts;
+use crate::usage::UsageCounts;
 
 /// A pool of connections at one instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -128,6 +129,7 @@ pub(super) struct Sources {
     pub(super) pool: Source<PoolStats>,
     pub(super) memory: Source<MemoryStats>,
     pub(super) spool: Source<SpoolStats>,
+    pub(super) usage: Source<UsageCounts>,
     pub(super) batches: Source<BatchStats>,
     pub(super) alerts: Source<alerts::Counted>,
     pub(super) process: Source<ProcessStats>,
@@ -157,6 +159,11 @@ impl Monitor {
     /// Where the figures of the spool are.
     pub fn spool(&self, source: impl Fn() -> SpoolStats + Send + Sync + 'static) {
         self.parts().sources.spool = Source::new(source);
+    }
+
+    /// Where the figures of the usage are that is on its way to the store.
+    pub fn usage(&self, source: impl Fn() -> UsageCounts + Send + Sync + 'static) {
+        self.parts().sources.usage = Source::new(source);
     }
 
     /// Where the figures of the batches are.

@@ -23,7 +23,7 @@ use super::{
     sources::Sources,
     window::{CIRCUIT_OPEN, OVERLOADED, Span, Totals},
 };
-use crate::{alerts, breaker::Breaker, policy::Policy, readthrough::CacheCounts};
+use crate::{alerts, breaker::Breaker, policy::Policy, readthrough::CacheCounts, usage::UsageCounts};
 
 /// Everything that is counted. Times are in seconds.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -231,6 +231,8 @@ pub struct DatabaseStats {
     pub breaker: Option<BreakerStats>,
     /// Writes that wait on disk, where there are such.
     pub spool: Option<SpoolStats>,
+    /// Usage on its way to the store, where it is counted.
+    pub usage: Option<UsageCounts>,
 }
 
 /// The cache of captions. A request that passes it over, or wants a new caption, looks nothing up and is not counted.
@@ -422,6 +424,7 @@ impl Monitor {
         let mut database = self.database();
         database.pool = sources.pool.ask();
         database.spool = sources.spool.ask();
+        database.usage = sources.usage.ask();
         let mut api = self.api();
         for (name, source) in &sources.limiters {
             if let Some(provider) = api.providers.get_mut(name) {
@@ -475,6 +478,7 @@ impl Monitor {
             breaker: part.breaker(),
             pool: None,
             spool: None,
+            usage: None,
         }
     }
 

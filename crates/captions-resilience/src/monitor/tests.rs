@@ -17,6 +17,7 @@ use crate::{
     retry::RetrySettings,
     samples::{Actor, Line, fault, ms, prompt, relaxed},
     slots::SlotSettings,
+    usage::UsageCounts,
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands beside figures that may be missing")]
@@ -319,6 +320,10 @@ async fn sources_are_asked_when_a_summary_is_made() {
         waiting: 8,
         ..SpoolStats::default()
     });
+    monitor.usage(|| UsageCounts {
+        dropped: 6,
+        ..UsageCounts::default()
+    });
     monitor.process(|| ProcessStats {
         open_files: 9,
         ..ProcessStats::default()
@@ -335,6 +340,7 @@ async fn sources_are_asked_when_a_summary_is_made() {
     assert_eq!((kind.look_ups, kind.hits, kind.hit_rate), (8, 3, secs(0.375)));
     assert_eq!(summary.cache.memory.map(|memory| memory.entries), Some(7));
     assert_eq!(summary.database.spool.map(|spool| spool.waiting), Some(8));
+    assert_eq!(summary.database.usage.map(|usage| usage.dropped), Some(6));
     assert_eq!(summary.process.map(|process| process.open_files), Some(9));
     assert_eq!(
         summary.api.providers["p"].limiter.map(|limiter| limiter.refused),

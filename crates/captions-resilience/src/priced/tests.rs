@@ -1,9 +1,10 @@
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use captions_domain::{
     budget::{Account, Budget, Payer, Period, Spend},
     caption::Usage,
     ports::{Grade, MockKeyStore, MockLlmProvider},
+    usage::{Amounts, Tab, Tally},
 };
 use futures_util::stream;
 use rstest::rstest;
@@ -42,6 +43,17 @@ fn begin(cx: &Context, calls: u32) {
         assert!(cx.attempts.begin());
     }
 }
+
+static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| Description {
+    provider: "p".to_owned(),
+    model: "m".to_owned(),
+    grade: Grade::Standard,
+    members: vec!["p".to_owned()],
+    languages: None,
+    seeing: Vec::new(),
+    rewrites: true,
+    fingerprint: "p/m".to_owned(),
+});
 
 struct Provider(Act);
 
@@ -94,7 +106,7 @@ impl LlmProvider for Provider {
     }
 
     fn describe(&self) -> &Description {
-        unreachable!("nobody asks")
+        &DESCRIPTION
     }
 }
 
@@ -410,4 +422,109 @@ async fn settling_waits_for_a_store_that_is_away() {
         sleep(Duration::from_secs(1)).await;
     }
     assert!(Instant::now() < back + Duration::from_secs(5));
+}
+
+fn on_a_tab() -> (Context, Arc<Tally>) {
+    let tally = Arc::new(Tally::up_to(10));
+    let tab = Tab {
+        tally: Some(Arc::clone(&tally)),
+        ..Tab::default()
+    };
+    (Context { tab, ..relaxed() }, tally)
+}
+
+fn one_row(tally: &Tally) -> Amounts {
+    let rows = tally.take(10);
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!(row.place.provider.as_deref(), Some("p"));
+    assert_eq!(row.place.model.as_deref(), Some("m"));
+    row.amounts
+}
+
+/// Calls, those without a price, tokens of both directions, cost.
+type Sums = (u64, u64, u64, u64, &'static str);
+
+#[rstest]
+#[case::told(Act::Answer(1, Some((1200, 387))), Some(usual()), (1, 0, 1200, 387, "0.000413"))]
+#[case::told_at_the_second_try(Act::Answer(2, Some((1200, 387))), Some(usual()), (2, 1, 1200, 387, "0.000413"))]
+#[case::nothing_told(Act::Answer(1, None), Some(usual()), (1, 1, 0, 0, "0.00"))]
+#[case::no_price(Act::Answer(1, Some((1200, 387))), None, (1, 1, 1200, 387, "0.00"))]
+#[case::free(Act::Answer(1, Some((9, 9))), Some(prices("0", "0")), (1, 0, 9, 9, "0.00"))]
+#[case::refused(Act::Fail(1, LlmError::Refused), Some(usual()), (1, 1, 0, 0, "0.00"))]
+#[case::turned_down(Act::Fail(1, LlmError::TooLong), Some(usual()), (1, 0, 0, 0, "0.00"))]
+#[tokio::test]
+async fn calls_are_on_the_tab_of_their_request_whoever_pays(
+    #[case] act: Act,
+    #[case] prices: Option<Prices>,
+    #[case] (calls, unpriced, input, output, cost): Sums,
+    #[values(true, false)] streamed: bool,
+) {
+    let (ledger, _) = ledger(Ok(Spent::Granted));
+    let priced = Priced::new(Arc::new(Provider(act)), prices, ledger);
+    let (cx, tally) = on_a_tab();
+
+    drop(ask(&priced, &cx, streamed).await);
+
+    let expected = Amounts {
+        calls,
+        unpriced_calls: unpriced,
+        input_tokens: input,
+        output_tokens: output,
+        cost: cost.parse().unwrap(),
+        ..Amounts::default()
+    };
+    assert_eq!(one_row(&tally), expected);
+}
+
+/// Says how much was cut off as it is dropped, as the policy around a provider does.
+struct CutOff(Context);
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        self.0.attempts.cut_off(321);
+    }
+}
+
+struct CutOffProvider;
+
+#[async_trait]
+impl LlmProvider for CutOffProvider {
+    async fn complete(&self, cx: &Context, _: &Prompt) -> Result<Completion, LlmError> {
+        begin(cx, 1);
+        let _guess = CutOff(cx.clone());
+        std::future::pending().await
+    }
+
+    async fn stream(&self, cx: &Context, _: &Prompt) -> Result<ChunkStream, LlmError> {
+        begin(cx, 1);
+        let guess = CutOff(cx.clone());
+        let hangs = stream::once(async move {
+            let _guess = guess;
+            std::future::pending::<()>().await;
+            Ok(Chunk::Text("never".to_owned()))
+        });
+        Ok(stream::iter([Ok(Chunk::Text("text".to_owned()))]).chain(hangs).boxed())
+    }
+
+    fn describe(&self) -> &Description {
+        &DESCRIPTION
+    }
+}
+
+#[rstest]
+#[tokio::test(start_paused = true)]
+async fn who_leaves_has_what_was_cut_off_on_the_tab(#[values(true, false)] streamed: bool) {
+    let (ledger, _) = ledger(Ok(Spent::Granted));
+    let priced = Priced::new(Arc::new(CutOffProvider), Some(usual()), ledger);
+    let (cx, tally) = on_a_tab();
+
+    drop(tokio::time::timeout(Duration::from_secs(1), ask(&priced, &cx, streamed)).await);
+
+    let expected = Amounts {
+        calls: 1,
+        unpriced_calls: 1,
+        guessed_tokens: 321,
+        ..Amounts::default()
+    };
+    assert_eq!(one_row(&tally), expected);
 }

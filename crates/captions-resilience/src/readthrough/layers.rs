@@ -563,5 +563,6 @@ pub(super) fn housekeeping(place: &Place) -> Context {
         class: Class::Batch,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     }
 }

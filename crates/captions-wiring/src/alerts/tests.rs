@@ -132,6 +132,7 @@ async fn call(policy: &Policy, took: Duration, ended: Result<(), FaultKind>) {
         class: Class::Interactive,
         notes: Arc::default(),
         payers: Arc::default(),
+        tab: captions_domain::usage::Tab::default(),
     };
     let call = || async move {
         sleep(took).await;

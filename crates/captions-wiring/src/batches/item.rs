@@ -17,6 +17,7 @@ use captions_domain::{
     ports::QuotaKey,
     quota::Amount,
     request::CaptionRequest,
+    usage::Tab,
 };
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -302,6 +303,11 @@ impl Inner {
             deadline: (Instant::now() + self.settings.item_deadline).into_std(),
             attempts: Arc::new(Attempts::up_to(self.max_attempts)),
             payers: payers(item, self.budget),
+            tab: Tab {
+                tally: Some(Arc::clone(&self.tally)),
+                user: None,
+                key: item.payer.as_ref().and_then(|payer| payer.family.parse().ok()),
+            },
             ..self.context(name)
         }
     }

@@ -19,6 +19,7 @@ use captions_domain::{
     prompt::{Prompt, Templates},
     quota::Plan,
     request::{CaptionRequest, ProviderName},
+    usage::Tally,
 };
 use captions_embedded::{quota::MemoryQuota, template::TemplateWriter};
 use captions_resilience::{
@@ -351,6 +352,7 @@ fn parts(shelf: &Arc<Shelf>, writer: &Arc<Writer>, slots: usize, settings: setti
         callers: Limiter::new(Arc::new(MemoryQuota::new(16)), Plan::default()),
         settings,
         max_attempts: 3,
+        tally: Arc::new(Tally::up_to(100)),
         time_for_background: Duration::from_secs(10),
         tasks: Tasks::new(1000),
     }

@@ -34,6 +34,7 @@ fn full(providers: usize) -> Monitor {
             .into()
     });
     monitor.spool(SpoolStats::default);
+    monitor.usage(crate::usage::UsageCounts::default);
     monitor.alerts(crate::alerts::Counted::default);
     monitor.process(ProcessStats::default);
     monitor

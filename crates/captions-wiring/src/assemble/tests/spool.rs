@@ -1,6 +1,6 @@
 //! Captions that wait on disk while Postgres is away.
 
-use captions_domain::{caption::Degraded, history::Extent};
+use captions_domain::{caption::Degraded, history::Extent, usage::Tab};
 use captions_embedded::spool::{Snapshot, SpooledCaptions};
 use captions_testkit::postgres::Server;
 use tokio::task::spawn_blocking;
@@ -20,8 +20,10 @@ async fn postgres() -> (Server, String, Machine) {
 }
 
 /// Writes a caption that is to be kept, and tells its id and what went less well.
+/// With no usage, so that nothing but captions waits.
 async fn kept(assembled: &Assembled, about: &str) -> (Answer, Vec<Degraded>) {
-    let cx = context(assembled);
+    let mut cx = context(assembled);
+    cx.tab = Tab::default();
     let request = CaptionRequest::new(build::description(about));
     let answer = assembled.engine.generate(&cx, &request).await.unwrap();
     (answer, cx.notes.all())
@@ -62,7 +64,7 @@ async fn what_postgres_does_not_take_waits_and_arrives_once() {
         answers.push(answer);
     }
     let status = until(&assembled, "spool", false).await;
-    assert_eq!(status.why.as_deref(), Some("2 captions wait for the store"));
+    assert_eq!(status.why.as_deref(), Some("2 writes wait for the store"));
     assert_eq!(assembled.spool().unwrap().waiting, 2);
 
     server.restart();
@@ -98,7 +100,7 @@ async fn what_still_waits_at_the_end_is_delivered_by_the_next_start() {
     assert_eq!(waits(&machine).await.unwrap().rows, 1);
     let found = crate::doctor(&machine.loads()).await;
     let spool = found.iter().find(|check| check.name == "spool").unwrap();
-    assert!(spool.ok && spool.detail.contains("1 captions wait"), "{spool:?}");
+    assert!(spool.ok && spool.detail.contains("1 writes wait"), "{spool:?}");
 
     server.restart();
     let second = assembled(&machine).await;
@@ -127,7 +129,8 @@ async fn an_erased_user_has_nothing_waiting_any_more() {
     let (mut server, url, machine) = postgres().await;
     let assembled = assembled(&machine).await;
     server.kill();
-    let cx = context(&assembled);
+    let mut cx = context(&assembled);
+    cx.tab = Tab::default();
     let mut request = CaptionRequest::new(build::description("golden hour at our cafe in Lisbon"));
     request.user = Some(build::user_id("ana"));
     let answer = assembled.engine.generate(&cx, &request).await.unwrap();

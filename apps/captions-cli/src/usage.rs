@@ -1,0 +1,118 @@
+//! `captions usage`.
+
+use captions_api::usage::{UsageReport, UsageRow, read};
+use captions_domain::usage::{Bucket, Query};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    Surroundings, args::UsageArgs, columns::Columns, exit::Exit, failure::Failure, history::ago, remote::Remote,
+    screen::Screen, session::Session,
+};
+
+pub(crate) async fn run(
+    args: &UsageArgs,
+    surroundings: &Surroundings,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Failure> {
+    let now = OffsetDateTime::now_utc();
+    let start = args.since.as_deref().map(|time| ago(time, now));
+    let end = args.until.as_deref().map(|time| ago(time, now));
+    let given = [
+        ("start", start.as_deref()),
+        ("end", end.as_deref()),
+        ("bucket", args.bucket.as_deref()),
+        ("group_by", args.by.as_deref()),
+    ];
+    let given: Vec<(&str, &str)> = given
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    // By the rules of the HTTP API, whoever answers.
+    let query = read(given.iter().copied(), now)?;
+    let report = if let Some(remote) = Remote::of(surroundings, None)? {
+        remote.client.usage(&given).await?.document
+    } else {
+        let session = Session::of_store(surroundings, screen).await?;
+        let groups = session
+            .usage()
+            .report(&session.context(), &query, Query::MOST_GROUPS + 1)
+            .await;
+        let currency = session.currency();
+        session.close().await;
+        UsageReport::of(&query, &groups?, Some(currency))
+    };
+    tell(&report, args, screen)
+}
+
+fn tell(report: &UsageReport, args: &UsageArgs, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
+    if args.output.json {
+        screen.document(report)?;
+        return Ok(Exit::Done);
+    }
+    if report.data.is_empty() {
+        screen.note("nothing was used in this time");
+        return Ok(Exit::Done);
+    }
+    let money = report
+        .currency
+        .as_ref()
+        .map_or_else(String::new, |name| format!(" {name}"));
+    let (cost, saved) = (format!("cost{money}"), format!("saved{money}"));
+    let names: Vec<&str> = report.group_by.iter().map(String::as_str).collect();
+    let figures = [
+        "requests",
+        "captions",
+        "calls",
+        "tokens in",
+        "tokens out",
+        &cost,
+        "cache hits",
+        &saved,
+    ];
+    let mut columns = Columns::of(&[&["since"], names.as_slice(), &figures].concat());
+    for row in &report.data {
+        let mut line = vec![since(row.start, &report.bucket)];
+        line.extend(names.iter().map(|name| named(row, name)));
+        line.extend([
+            row.requests.to_string(),
+            row.captions.to_string(),
+            row.calls.to_string(),
+            row.input_tokens.to_string(),
+            row.output_tokens.to_string(),
+            row.cost.clone(),
+            row.cache_hits.to_string(),
+            row.saved_cost.clone(),
+        ]);
+        columns.add(line);
+    }
+    screen.result(columns.render().trim_end())?;
+    let sum = |of: fn(&UsageRow) -> u64| report.data.iter().map(of).sum::<u64>();
+    let (unpriced, guessed) = (sum(|row| row.unpriced_calls), sum(|row| row.guessed_tokens));
+    if unpriced > 0 {
+        screen.note(&format!("the cost of {unpriced} calls is not known and not in it"));
+    }
+    if guessed > 0 {
+        screen.note(&format!("calls that were cut off took about {guessed} tokens more"));
+    }
+    if report.truncated {
+        screen.note("there is more than is shown: ask for less time, or tell less apart");
+    }
+    Ok(Exit::Done)
+}
+
+/// When a piece of time began, in UTC, as far as it differs from others of its length.
+fn since(start: OffsetDateTime, bucket: &str) -> String {
+    let text = start.format(&Rfc3339).unwrap_or_default();
+    let is_day = bucket == Bucket::Day.as_str();
+    if is_day { text.chars().take(10).collect() } else { text }
+}
+
+fn named(row: &UsageRow, name: &str) -> String {
+    let text = match name {
+        "provider" => row.provider.clone(),
+        "model" => row.model.clone(),
+        "user" => row.user_id.clone(),
+        _ => row.key.map(|key| key.to_string()),
+    };
+    text.unwrap_or_else(|| "-".to_owned())
+}

@@ -1,0 +1,149 @@
+//! Reports of usage, on the wire.
+
+use captions_domain::{
+    choice::nearest,
+    money::Currency,
+    request::Invalid,
+    usage::{Bucket, Group, Grouping, Query},
+};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::history::time;
+
+/// What a report is asked for by.
+pub const PARAMETERS: &[&str] = &["start", "end", "bucket", "group_by"];
+/// How far back it goes where nothing is said.
+const USUAL: Duration = Duration::days(7);
+
+/// Reads parameters, each once at most. What is left out: the last seven days until `now`, by the day, all together.
+pub fn read<'a>(
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    now: OffsetDateTime,
+) -> Result<Query, Invalid> {
+    let (mut start, mut end, mut bucket, mut by) = (None, None, None, None);
+    for (name, value) in parameters {
+        let is_first = match name {
+            "start" => start.replace(time(name, value)?).is_none(),
+            "end" => end.replace(time(name, value)?).is_none(),
+            "bucket" => bucket.replace(value.parse::<Bucket>()?).is_none(),
+            "group_by" => by.replace(Grouping::parse(value)?).is_none(),
+            other => {
+                let hint = nearest(other, PARAMETERS.iter().copied()).map(|name| format!(", did you mean {name}?"));
+                let rule = format!("there are the parameters {}, not this one", PARAMETERS.join(", "));
+                return Err(Invalid::new("unknown_parameter", rule + &hint.unwrap_or_default()));
+            }
+        };
+        if !is_first {
+            return Err(Invalid::new("given_twice", format!("{name} is given twice")));
+        }
+    }
+    let end = end.unwrap_or(now);
+    let start = start.unwrap_or_else(|| end.saturating_sub(USUAL));
+    Query::new(start, end, bucket.unwrap_or_default(), by.unwrap_or_default())
+}
+
+/// What a tenant's callers have used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageReport {
+    /// What was asked for, widened to whole pieces of time.
+    #[serde(with = "time::serde::rfc3339")]
+    pub start: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub end: OffsetDateTime,
+    /// The length of a piece: 1h or 1d, of UTC.
+    pub bucket: String,
+    /// What is told apart within a piece: provider, model, user, key.
+    pub group_by: Vec<String>,
+    /// Of all amounts of money; null where it is not known.
+    #[schema(required)]
+    pub currency: Option<String>,
+    /// Oldest first. Pieces and groups without usage are left out.
+    pub data: Vec<UsageRow>,
+    /// True if there are more groups than an answer tells, which is 1000: ask for less time, or tell less apart.
+    pub truncated: bool,
+}
+
+/// The usage of a group in a piece of time. Of what is not told apart the name is null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageRow {
+    /// When the piece begins.
+    #[serde(with = "time::serde::rfc3339")]
+    pub start: OffsetDateTime,
+    /// Who was called, or wrote what was given; null for requests that got no caption.
+    #[schema(required)]
+    pub provider: Option<String>,
+    #[schema(required)]
+    pub model: Option<String>,
+    /// Null for nobody in particular, and for users who were erased.
+    #[schema(required)]
+    pub user_id: Option<String>,
+    /// The `family` of the key; null where none was presented.
+    #[schema(required)]
+    pub key: Option<Uuid>,
+    /// Requests for a caption or a change of one, however they ended; each try of a batch's item is one.
+    pub requests: u64,
+    /// Captions that were written or changed for them, each variant counted. What was found written is not among them.
+    pub captions: u64,
+    /// Calls of a provider.
+    pub calls: u64,
+    /// Those of them whose cost is not in `cost`: the provider did not tell its tokens, or has no price in the settings.
+    pub unpriced_calls: u64,
+    /// As the provider counted them.
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    /// Of calls that were cut off, in both directions: nobody tells those, so they are guessed.
+    pub guessed_tokens: u64,
+    /// What the calls have cost, as far as it is known: a decimal number.
+    pub cost: String,
+    /// Requests that were given what was found written, or was being written for another one.
+    pub cache_hits: u64,
+    /// What writing that anew would have taken, as far as it is known.
+    pub saved_tokens: u64,
+    pub saved_cost: String,
+}
+
+impl UsageReport {
+    /// The answer from groups that were read with one more than [`Query::MOST_GROUPS`], which tells whether there are more.
+    pub fn of(query: &Query, groups: &[Group], currency: Option<Currency>) -> Self {
+        let most = Query::MOST_GROUPS as usize;
+        Self {
+            start: query.start.start(),
+            end: query.end.start(),
+            bucket: query.bucket.as_str().to_owned(),
+            group_by: query.by.names().into_iter().map(str::to_owned).collect(),
+            currency: currency.map(|currency| currency.to_string()),
+            data: groups.iter().take(most).map(UsageRow::of).collect(),
+            truncated: groups.len() > most,
+        }
+    }
+}
+
+impl UsageRow {
+    fn of(group: &Group) -> Self {
+        let amounts = group.amounts;
+        Self {
+            start: group.hour.start(),
+            provider: group.provider.clone(),
+            model: group.model.clone(),
+            user_id: group.user.as_ref().map(|user| user.as_str().to_owned()),
+            key: group.key.map(|key| key.0),
+            requests: amounts.requests,
+            captions: amounts.captions,
+            calls: amounts.calls,
+            unpriced_calls: amounts.unpriced_calls,
+            input_tokens: amounts.input_tokens,
+            output_tokens: amounts.output_tokens,
+            guessed_tokens: amounts.guessed_tokens,
+            cost: amounts.cost.to_string(),
+            cache_hits: amounts.cache_hits,
+            saved_tokens: amounts.saved_tokens,
+            saved_cost: amounts.saved_cost.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
