@@ -83,7 +83,7 @@ pub struct UsageRow {
     /// The `family` of the key; null where none was presented.
     #[schema(required)]
     pub key: Option<Uuid>,
-    /// Requests for a caption or a change of one, however they ended; each try of a batch's item is one.
+    /// Requests for a caption or a change of one, however they ended; each time that an item of a batch is asked about is one.
     pub requests: u64,
     /// Captions that were written or changed for them, each variant counted. What was found written is not among them.
     pub captions: u64,

@@ -26,8 +26,8 @@ static STOPS: LazyLock<HashMap<String, Stops>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The most words of one language that a thread remembers, and the longest of these in bytes: half a megabyte.
-const REMEMBERED: usize = 4096;
+/// The most words that a thread remembers, over all languages, and the longest of these in bytes: two megabytes.
+const REMEMBERED: usize = 16 * 1024;
 const LONGEST_REMEMBERED: usize = 32;
 
 thread_local! {
@@ -127,15 +127,14 @@ impl Words {
             if all.len() <= self.language {
                 all.resize_with(self.language + 1, HashMap::default);
             }
-            let words = &mut all[self.language];
-            if let Some(known) = words.get(word) {
+            if let Some(known) = all[self.language].get(word) {
                 return known.clone();
             }
-            if words.len() >= REMEMBERED {
-                words.clear();
+            if all.iter().map(HashMap::len).sum::<usize>() >= REMEMBERED {
+                all.iter_mut().for_each(|words| *words = HashMap::default());
             }
             let known = self.taken_apart(word);
-            words.insert(word.to_owned(), known.clone());
+            all[self.language].insert(word.to_owned(), known.clone());
             known
         })
     }

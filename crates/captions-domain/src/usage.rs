@@ -68,7 +68,7 @@ pub struct Place {
 /// Sums.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amounts {
-    /// Requests for a caption or a change of one, however they ended; each try of a batch's item is one.
+    /// Requests for a caption or a change of one, however they ended; each time that an item of a batch is asked about is one.
     pub requests: u64,
     /// Captions that were written or changed for them, each variant counted. What was found written is not among them.
     pub captions: u64,
@@ -450,6 +450,10 @@ impl Query {
         let length = bucket.hours();
         let first = Hour::of(start).0.div_euclid(length) * length;
         let last = Hour::of(end - Duration::NANOSECOND).0.div_euclid(length) * length;
+        let is_written = |hour: i64| OffsetDateTime::from_unix_timestamp(hour * 3600).is_ok_and(|at| at.year() >= 0);
+        if !is_written(first) || !is_written(last + length) {
+            return Err(Invalid::new("out_of_range", "a report is of the years 0 to 9999"));
+        }
         Ok(Self {
             start: Hour(first),
             end: Hour(last + length),

@@ -264,7 +264,7 @@ impl SpooledCaptions {
             () = work => {}
         }
         if self.state().waiting && !self.is_held() && !matches!(timeout(LAST, self.drain()).await, Ok(Ok(_))) {
-            tracing::warn!("captions that wait for the store stay on disk until the next start");
+            tracing::warn!("writes that wait for the store stay on disk until the next start");
         }
     }
 
@@ -302,9 +302,9 @@ impl SpooledCaptions {
         let limit = if row.is_readable() { REFUSALS } else { 1 };
         if self.file.refused(row.place, limit).await? {
             tracing::error!(
-                caption_id = %row.id,
+                id = %row.id,
                 error = ?error,
-                "the store refuses a caption that waited; it is set aside until the next start"
+                "the store refuses a write that waited; it is set aside until the next start"
             );
         }
         Ok(())
@@ -324,7 +324,7 @@ impl SpooledCaptions {
         let moved = std::mem::take(&mut state.moved);
         drop(state);
         if moved > 0 {
-            tracing::info!(moved, "captions that waited on disk are in the store");
+            tracing::info!(moved, "writes that waited on disk are in the store");
         }
         Ok(())
     }
@@ -372,7 +372,9 @@ impl SpooledCaptions {
                 let is_news = !std::mem::replace(&mut state.refusing, true);
                 drop(state);
                 if is_news {
-                    tracing::error!("the spool is full: captions that the store does not take are lost to the history");
+                    tracing::error!(
+                        "the spool is full: captions that the store does not take are lost to the history, and usage waits in memory"
+                    );
                 }
                 false
             }
@@ -382,7 +384,7 @@ impl SpooledCaptions {
                 if is_news {
                     tracing::error!(
                         error = ?fault,
-                        "the spool cannot be written: captions that the store does not take are lost to the history"
+                        "the spool cannot be written: captions that the store does not take are lost to the history, and usage waits in memory"
                     );
                 }
                 false

@@ -97,6 +97,9 @@ BEGIN
             WHERE tenant = of_tenant AND user_id = whose
             AND (request <> '' OR outcome IS NOT NULL OR lease IS NOT NULL);
         GET DIAGNOSTICS items = ROW_COUNT;
+        DELETE FROM captions WHERE tenant = of_tenant AND user_id = whose;
+        GET DIAGNOSTICS erased = ROW_COUNT;
+        -- Last, because whoever adds usage waits from here on.
         PERFORM pg_advisory_xact_lock(captions_usage_lock());
         WITH gone AS (
             DELETE FROM usage_sums WHERE tenant = of_tenant AND user_id = whose AND user_id <> '' RETURNING *
@@ -114,7 +117,6 @@ BEGIN
                 guessed_tokens = old.guessed_tokens + excluded.guessed_tokens, cost = old.cost + excluded.cost,
                 cache_hits = old.cache_hits + excluded.cache_hits, saved_tokens = old.saved_tokens + excluded.saved_tokens,
                 saved_cost = old.saved_cost + excluded.saved_cost;
-        DELETE FROM captions WHERE tenant = of_tenant AND user_id = whose;
     ELSE
         DELETE FROM idempotency WHERE tenant = of_tenant AND caption_id = one;
         GET DIAGNOSTICS answers = ROW_COUNT;
@@ -122,8 +124,8 @@ BEGIN
             WHERE caption = one AND tenant = of_tenant AND due_at IS NULL AND (request <> '' OR outcome IS NOT NULL);
         GET DIAGNOSTICS items = ROW_COUNT;
         DELETE FROM captions WHERE tenant = of_tenant AND id = one;
+        GET DIAGNOSTICS erased = ROW_COUNT;
     END IF;
-    GET DIAGNOSTICS erased = ROW_COUNT;
     DELETE FROM erasures WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM erasures WHERE marked_at < clock_timestamp() - keep
         ORDER BY marked_at LIMIT 100 FOR UPDATE SKIP LOCKED));

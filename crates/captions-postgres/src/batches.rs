@@ -214,7 +214,7 @@ impl BatchQueue for PgStore {
                 "WITH wanted AS MATERIALIZED (SELECT count(*) AS items FROM batch_items WHERE ",
                 to_retry!(),
                 "), hit AS (UPDATE batch_items SET state = 'open', due_at = now(), lease = NULL, tries = 0, \
-                 outcome = NULL WHERE ($4::bigint IS NULL \
+                 outcome = NULL, is_final = false WHERE ($4::bigint IS NULL \
                  OR (SELECT CASE WHEN items > 0 THEN items + open_batch_items($2) ELSE 0 END FROM wanted) <= $4) AND ",
                 to_retry!(),
                 "RETURNING 1), counted AS (SELECT count(*)::integer AS hits FROM hit) \

@@ -111,14 +111,16 @@ impl UsageWriter {
         }
     }
 
-    /// Delivers all that is there now, each batch within this time. May be dropped at any moment; the error is of a batch that
-    /// is kept.
+    /// Delivers all that is there now, each batch within this time; what comes meanwhile is left for the next time. May be
+    /// dropped at any moment; the error is of a batch that is kept.
     pub async fn flush(&self, each: Duration) -> Result<(), StoreError> {
         let inner = &*self.0;
         let mut place = inner.under_way.lock().await;
+        let mut left = inner.tally.waiting();
         loop {
             if place.is_none() {
-                let rows = inner.tally.take(ROWS);
+                let rows = inner.tally.take(ROWS.min(left));
+                left -= rows.len();
                 if rows.is_empty() {
                     return Ok(());
                 }

@@ -178,11 +178,7 @@ impl<'a> Sources<'a> {
     }
 
     pub(super) fn trace(&self, stems: &[Arc<str>], letters: &str) -> Option<Origin> {
-        trace(self.given, stems, letters).or_else(|| self.trace_in_caption(stems, letters))
-    }
-
-    pub(super) fn trace_in_caption(&self, stems: &[Arc<str>], letters: &str) -> Option<Origin> {
-        trace(&self.caption, stems, letters)
+        trace(self.given, stems, letters).or_else(|| trace(&self.caption, stems, letters))
     }
 
     /// True if the word stands in the user's own fields (`given`) or in the caption.

@@ -107,3 +107,12 @@ fn a_question_is_widened_to_whole_pieces_of_time(
 
     assert_eq!((query.start.start(), query.end.start()), expected);
 }
+
+#[rstest]
+#[case::before_the_first_year(datetime!(0000-01-01 0:00 +1), datetime!(0000-01-01 12:00 UTC))]
+#[case::after_the_last(datetime!(9999-12-31 0:00 UTC), datetime!(9999-12-31 23:30 UTC))]
+fn a_question_beyond_the_calendar_is_refused(#[case] start: OffsetDateTime, #[case] end: OffsetDateTime) {
+    let refused = Query::new(start, end, Bucket::Day, Grouping::default());
+
+    assert_eq!(refused.unwrap_err().code, "out_of_range");
+}

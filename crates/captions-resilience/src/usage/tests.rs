@@ -123,6 +123,29 @@ impl UsageStore for Slow {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_while_it_is_delivered_is_left_for_the_next_time() {
+    let (tally, added) = (
+        Arc::new(std::sync::OnceLock::<UsageWriter>::new()),
+        Arc::<Plain<usize>>::default(),
+    );
+    let mut store = MockUsageStore::new();
+    let (inside, count) = (Arc::clone(&tally), Arc::clone(&added));
+    store.expect_add().returning(move |_, batch| {
+        *count.lock().unwrap() += batch.rows.len();
+        // Requests go on while the store is at work.
+        asks(inside.get().unwrap(), "later");
+        Ok(())
+    });
+    let writer = UsageWriter::new(Arc::new(store));
+    drop(tally.set(writer.clone()));
+    asks(&writer, "now");
+
+    writer.flush(DELIVERY).await.unwrap();
+
+    assert_eq!((*added.lock().unwrap(), writer.counts().waiting), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_store_refuses_for_good_is_given_up_in_the_end_and_holds_up_nothing_behind_it() {
     let answers = Answers::default();
     *answers.lock().unwrap() = vec![Err(FaultKind::Internal); 60];

@@ -340,7 +340,7 @@ fn account(pass: Option<Pass>, cx: &Context, answer: Option<&Answer>) {
     }
 }
 
-/// True if no later try of the same request can succeed, whatever its operator and its provider do meanwhile.
+/// True if no later try of the same request can succeed as the service is set up now, whatever its providers do meanwhile.
 const fn is_final(error: &GenerateError) -> bool {
     matches!(
         error,
