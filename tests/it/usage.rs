@@ -80,6 +80,10 @@ async fn what_is_used_while_postgres_is_away_is_in_the_report_once_it_is_back_ea
     .await;
     let counts = ["requests", "captions", "calls", "cache_hits"].map(|name| sum(&rows, name));
     assert_eq!(counts, [11, 11, llm.count() as u64, 0], "{rows:#?}");
+    let (refused, backwards) = service
+        .get("/v1/usage?start=2026-02-01T00:00:00Z&end=2026-01-01T00:00:00Z")
+        .await;
+    assert_eq!((refused, &backwards["code"]), (422, &json!("invalid_request")));
     let (_, figures) = service.get("/v1/stats").await;
     assert_eq!(figures["database"]["usage"]["dropped"], 0);
     service.stop().await;

@@ -53,8 +53,11 @@ pub(crate) async fn read(
     let Parameters(given) =
         query.map_err(|_| Failure::new(Code::InvalidParameter, "the query is not percent-encoded UTF-8"))?;
     let given = given.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let query =
-        usage::read(given, call.cx.now).map_err(|invalid| Failure::new(Code::InvalidParameter, invalid.rule))?;
+    let query = usage::read(given, call.cx.now).map_err(|invalid| match invalid.code {
+        // Each of the two times can be read, and they do not go together.
+        "out_of_range" => Failure::from(vec![invalid]),
+        _ => Failure::new(Code::InvalidParameter, invalid.rule),
+    })?;
     let Some(usage) = &state.usage else {
         return Err(Failure::new(Code::Internal, "this server counts no usage"));
     };

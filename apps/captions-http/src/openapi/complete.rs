@@ -213,7 +213,11 @@ fn refine(path: &str, parameter: &mut Value) {
     let rules = match (parameter["in"].as_str(), parameter["name"].as_str()) {
         (Some("path"), Some("id")) if path.starts_with("/v1/users/") => json!({ "pattern": NAME }),
         (Some("query"), Some("user_id" | "provider")) => json!({ "pattern": NAME }),
-        (Some("query"), Some("since" | "until")) => json!({ "format": "date-time" }),
+        (Some("query"), Some("since" | "until" | "start" | "end")) => json!({ "format": "date-time" }),
+        (Some("query"), Some("bucket")) => json!({ "enum": ["1h", "1d"] }),
+        (Some("query"), Some("group_by")) => {
+            json!({ "pattern": "^(provider|model|user|key)(,(provider|model|user|key))*$" })
+        }
         (Some("query"), Some("platform")) => {
             json!({ "enum": Platform::NAMES })
         }
