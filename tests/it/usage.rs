@@ -80,10 +80,6 @@ async fn what_is_used_while_postgres_is_away_is_in_the_report_once_it_is_back_ea
     .await;
     let counts = ["requests", "captions", "calls", "cache_hits"].map(|name| sum(&rows, name));
     assert_eq!(counts, [11, 11, llm.count() as u64, 0], "{rows:#?}");
-    let (refused, backwards) = service
-        .get("/v1/usage?start=2026-02-01T00:00:00Z&end=2026-01-01T00:00:00Z")
-        .await;
-    assert_eq!((refused, &backwards["code"]), (422, &json!("invalid_request")));
     let (_, figures) = service.get("/v1/stats").await;
     assert_eq!(figures["database"]["usage"]["dropped"], 0);
     service.stop().await;
@@ -204,21 +200,23 @@ async fn who_is_erased_is_named_no_more_and_what_they_used_counts() {
 }
 
 #[rstest]
-#[case::a_time("start=yesterday", "RFC 3339")]
-#[case::a_piece_of_time("bucket=1w", "1h, 1d")]
-#[case::a_group("group_by=provider,modell", "choose one of provider, model, user, key")]
-#[case::too_long("start=2020-01-01T00:00:00Z", "366 days at most")]
+#[case::a_time("start=yesterday", 400, "RFC 3339")]
+#[case::a_piece_of_time("bucket=1w", 400, "1h, 1d")]
+#[case::a_group("group_by=provider,modell", 400, "choose one of provider, model, user, key")]
+#[case::too_long("start=2020-01-01T00:00:00Z", 422, "366 days at most")]
+#[case::backwards("start=2026-02-01T00:00:00Z&end=2026-01-01T00:00:00Z", 422, "start is not after end")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_question_is_told_as_such(#[case] query: &str, #[case] words: &str) {
+async fn a_wrong_question_is_told_as_such(#[case] query: &str, #[case] status: u16, #[case] words: &str) {
     let service = Service::start(&[]).await;
 
-    let (status, problem) = service.get(&format!("/v1/usage?{query}")).await;
+    let (told, problem) = service.get(&format!("/v1/usage?{query}")).await;
     service.stop().await;
 
-    assert_eq!(
-        (status, &problem["code"]),
-        (400, &json!("invalid_parameter")),
-        "{problem}"
-    );
+    let code = if status == 400 {
+        "invalid_parameter"
+    } else {
+        "invalid_request"
+    };
+    assert_eq!((told, &problem["code"]), (status, &json!(code)), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains(words), "{problem}");
 }
