@@ -131,7 +131,9 @@ impl Words {
                 return known.clone();
             }
             if all.iter().map(HashMap::len).sum::<usize>() >= REMEMBERED {
-                all.iter_mut().for_each(|words| *words = HashMap::default());
+                for words in all.iter_mut() {
+                    *words = HashMap::default();
+                }
             }
             let known = self.taken_apart(word);
             all[self.language].insert(word.to_owned(), known.clone());
