@@ -70,7 +70,13 @@ fn count(tokens: usize) -> f64 {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    // Fails only if it is there already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
     let text = SENTENCE.repeat(REPEATED);
     let (mut rounds, mut ratios): ([Vec<Rates>; 2], Vec<Rates>) = Default::default();
     for _ in 0..ROUNDS {
