@@ -49,10 +49,10 @@ struct Args {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How often what is compared is measured, in turn
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=99))]
     rounds: u8,
     /// Seconds of each scenario in each round
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Minutes of the part `soak`
     #[arg(long, default_value_t = 10)]
