@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
+
 use crate::{
     context::Context,
     ports::{Quota, QuotaKey},
@@ -34,7 +36,8 @@ pub struct Limiter {
 
 struct Inner {
     quota: Arc<dyn Quota>,
-    pending: Mutex<HashMap<QuotaKey, Correction>>,
+    /// Nobody can choose keys that meet: they are digests.
+    pending: Mutex<HashMap<QuotaKey, Correction, RandomState>>,
 }
 
 /// Why nothing was taken, and when to come back.
@@ -119,7 +122,7 @@ impl Limiter {
         *all = all.and(correction);
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<QuotaKey, Correction>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<QuotaKey, Correction, RandomState>> {
         self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
