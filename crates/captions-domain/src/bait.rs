@@ -109,9 +109,10 @@ pub(crate) fn in_tokens(tokens: &Tokens<'_>, sentences: &[Span<'_>], language: &
                         !matches!(before.kind, Kind::Word | Kind::Shout) || LEADS.contains(&before.word.as_str())
                     }
                 };
-                begins && phrases.bait.at(&words[at..]).next().is_some()
+                begins
             };
-            (0..words.len()).any(begins_at)
+            // Few words begin a phrase, which is quicker to see than what stands before them.
+            (0..words.len()).any(|at| phrases.bait.at(&words[at..]).next().is_some() && begins_at(at))
                 && !(0..words.len()).any(|at| phrases.exempt.at(&words[at..]).next().is_some())
         })
         .map(|sentence| Place::from(sentence.clone()))
