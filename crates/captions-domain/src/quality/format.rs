@@ -71,8 +71,6 @@ pub(super) fn find(reading: &Reading<'_>) -> Finding {
 fn styled(reading: &Reading<'_>) -> Vec<Place> {
     let is_wide_usual = matches!(reading.brief.language.primary(), "ja" | "zh" | "ko");
     let is_styled = |c: char| match u32::from(c) {
-        // Most are below all of these.
-        0..=0x24B5 => false,
         0x1D400..=0x1D7FF | 0x24B6..=0x24E9 | 0x1F130..=0x1F149 | 0x1F150..=0x1F169 => true,
         0xFF21..=0xFF3A | 0xFF41..=0xFF5A => !is_wide_usual,
         _ => false,
