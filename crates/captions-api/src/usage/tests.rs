@@ -36,6 +36,7 @@ fn what_is_said_is_meant() {
 #[case::a_time(&[("start", "yesterday")], "start is a time such as 2026-11-24T08:00:00Z (RFC 3339)")]
 #[case::a_piece(&[("bucket", "1w")], "1h, 1d")]
 #[case::a_group(&[("group_by", "provider,modell")], "choose one of provider, model, user, key")]
+#[case::half_a_list(&[("group_by", "model,")], "choose one of provider, model, user, key")]
 #[case::a_name(&[("group", "model")], "did you mean group_by?")]
 #[case::twice(&[("bucket", "1h"), ("bucket", "1h")], "bucket is given twice")]
 #[case::the_wrong_way_round(&[("start", "2027-01-01T00:00:00Z")], "start is not after end")]
