@@ -160,7 +160,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
         return next.run(request).await;
     }
     // Boxed, so that requests that nothing limits do not carry the room for it.
-    let limited = async move {
+    let answered = async move {
         let (mut parts, body) = request.into_parts();
         let mut call = match Call::from_request_parts(&mut parts, &state).await {
             Ok(call) => call,
@@ -211,7 +211,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
         response.headers_mut().extend(told);
         response
     };
-    Box::pin(limited).await
+    Box::pin(answered).await
 }
 
 fn turn_away(limiter: &Limiter, refused: &Refused) -> Response {
