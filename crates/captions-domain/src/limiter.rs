@@ -101,7 +101,7 @@ impl Limiter {
         };
         Ok(Pass {
             limiter: self.clone(),
-            key: key.clone(),
+            key: Box::new(key.clone()),
             taken,
             begun: false,
             wait,
@@ -140,7 +140,8 @@ impl fmt::Debug for Limiter {
 #[must_use = "dropped at once, it is given back"]
 pub struct Pass {
     limiter: Limiter,
-    key: QuotaKey,
+    /// Boxed, because every call has room for a pass, also where nothing is limited, and that room is moved about.
+    key: Box<QuotaKey>,
     taken: Amount,
     begun: bool,
     /// How long to wait before it may be used.

@@ -224,9 +224,7 @@ impl Secrets {
         let texts = [plain, reversed, shifted];
         self.ours.iter().any(|ours| {
             texts.iter().any(|text| {
-                let mut steps = (0..text.len().saturating_sub(STEP)).step_by(STEP);
-                steps.any(|at| {
-                    let row = &text[at..at + STEP];
+                text.windows(STEP).enumerate().any(|(at, row)| {
                     let mut places = ours.places(row).filter(|place| ours.text[*place..].starts_with(row));
                     places.any(|place| self.quotes((&ours.text, place), (text, at)))
                 })
@@ -259,20 +257,20 @@ impl Secrets {
     }
 }
 
-/// Words of ours, squeezed, with the places of all their rows.
+/// Words of ours, squeezed, and where their steps stand.
 struct Ours {
     text: Vec<u8>,
-    /// For each [`three_letters`] the last place, and one more, where they begin; 0 if they do nowhere.
+    /// For each [`three_letters`] the number of the last step that begins with them, from 1; 0 if none does.
     last: Vec<usize>,
-    /// The same for each place: where the three letters of this place begin before it.
+    /// The same for each step: the one before it that begins likewise.
     before: Vec<usize>,
 }
 
 impl Ours {
     fn of(text: Vec<u8>) -> Self {
         let mut last = vec![0; KINDS];
-        let begun = text.windows(3).enumerate();
-        let before = begun.map(|(place, row)| std::mem::replace(&mut last[three_letters(row)], place + 1));
+        let steps = text.chunks_exact(STEP).enumerate();
+        let before = steps.map(|(step, row)| std::mem::replace(&mut last[three_letters(row)], step + 1));
         Self {
             before: before.collect(),
             last,
@@ -280,15 +278,15 @@ impl Ours {
         }
     }
 
-    /// Where the first three letters of the row may stand.
+    /// Where a step may stand that begins with the first three letters of the row.
     fn places(&self, row: &[u8]) -> impl Iterator<Item = usize> {
         let last = self.last[three_letters(row)].checked_sub(1);
-        std::iter::successors(last, |place| self.before[*place].checked_sub(1))
+        std::iter::successors(last, |step| self.before[*step].checked_sub(1)).map(|step| step * STEP)
     }
 }
 
 /// How many [`three_letters`] are told from each other.
-const KINDS: usize = 1 << 12;
+const KINDS: usize = 1 << 10;
 
 /// A number for the first three bytes of at least three; few others have the same.
 fn three_letters(row: &[u8]) -> usize {
