@@ -133,7 +133,8 @@ pub(crate) async fn once(State(state): State<AppState>, request: Request, next: 
         return response;
     }
     let route = route.to_owned();
-    match answer(&state, &route, request, next).await {
+    // Boxed, so that the many requests without a key do not carry the room for it.
+    match Box::pin(answer(&state, &route, request, next)).await {
         Ok(response) => response,
         Err(failure) => failure.into_response(),
     }
