@@ -32,6 +32,8 @@ pub(crate) struct Use {
     /// MiB in memory, now and at most since [`Process::forget_peak`].
     pub(crate) resident: f64,
     pub(crate) peak: f64,
+    /// MiB of those in memory now that are not read from a file: what one more process costs.
+    pub(crate) private: f64,
     pub(crate) files: usize,
     pub(crate) threads: usize,
     /// Of its runtime, where it was asked for them.
@@ -140,6 +142,7 @@ impl Process {
             cpu: (ticks(11) + ticks(12)) / 100.0,
             resident: mebibytes("VmRSS:"),
             peak: mebibytes("VmHWM:"),
+            private: mebibytes("RssAnon:"),
             files: fs::read_dir(format!("{proc}/fd"))?.count(),
             threads: fs::read_dir(format!("{proc}/task"))?.count(),
             tasks: 0,

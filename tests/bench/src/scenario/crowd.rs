@@ -28,6 +28,8 @@ fn slow_mood() -> Mood {
 /// The provider takes half a second, and so many wait at once.
 pub(super) async fn slow(bed: &mut Bed) -> anyhow::Result<Vec<Figure>> {
     bed.mood(slow_mood()).await?;
+    // A new one, whose memory does not hold what it has cached before: the floor's holds nothing of the kind.
+    bed.service = bed.another(&[]).await?;
     let mut figures = Vec::new();
     let crowds = if bed.extent.smoke {
         [("500 ms, 1,000 in flight", 10), ("500 ms, 5,000 in flight", 20)]

@@ -14,17 +14,20 @@ const REST: Duration = Duration::from_secs(120);
 
 /// From the start of the process until `/readyz` is 200, the tables in place; and its memory a second later.
 pub(super) async fn start(bed: &mut Bed) -> anyhow::Result<Vec<Figure>> {
-    let (mut ready, mut idle) = (Vec::new(), Vec::new());
+    let (mut ready, mut idle, mut private) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bed.extent.rounds {
         let service = bed.another(&[]).await?;
         ready.push(service.ready_after.as_secs_f64() * 1e3);
         sleep(Duration::from_secs(1)).await;
-        idle.push(service.usage()?.resident);
+        let memory = service.usage()?;
+        idle.push(memory.resident);
+        private.push(memory.private);
     }
     let name = "start";
     Ok(vec![
         Figure::alone(name, "ready after", "ms", &ready).target(AtMost(200.0)),
         Figure::alone(name, "memory idle", "MiB", &idle).target(AtMost(15.0)),
+        Figure::alone(name, "of it not the program's file", "MiB", &private),
     ])
 }
 
@@ -41,6 +44,12 @@ pub(super) async fn rest(bed: &mut Bed) -> anyhow::Result<Vec<Figure>> {
         Figure::alone(name, "memory", "MiB", &rested)
             .beside("never asked", Ratio, &rested, &fresh)
             .target(AtMost(1.3)),
+        Figure::alone(name, "of it not the program's file", "MiB", &[one.private]).beside(
+            "never asked",
+            Ratio,
+            &[one.private],
+            &[other.private],
+        ),
         Figure::alone(name, "open files", "", &[crate::load::count(one.files)]).beside(
             "never asked",
             Ratio,
