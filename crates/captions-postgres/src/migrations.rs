@@ -56,6 +56,11 @@ fn migrator() -> Migrator {
             "room for batches",
             include_str!("../migrations/0012_room_for_batches.sql"),
         ),
+        (
+            13,
+            "usage that goes",
+            include_str!("../migrations/0013_usage_that_goes.sql"),
+        ),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -59,6 +59,11 @@ pub(super) fn migrator() -> Migrator {
             "room for batches",
             include_str!("../../migrations/0012_room_for_batches.sql"),
         ),
+        (
+            13,
+            "usage that goes",
+            include_str!("../../migrations/0013_usage_that_goes.sql"),
+        ),
     ])
 }
 

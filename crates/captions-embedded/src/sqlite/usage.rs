@@ -67,7 +67,7 @@ impl UsageStore for SqliteStore {
              value ->> 'cache_hits', value ->> 'saved_tokens', value ->> 'saved_cost' FROM json_each(?1) WHERE true"
         ));
         let add = add.bind(Json(named.collect::<Vec<_>>()));
-        if self.execute_both(known.bind(batch.id).bind(now), add).await? {
+        if self.execute_both(known.bind(batch.id).bind(now), add).await? > 0 {
             let old = sqlx::query(
                 "DELETE FROM usage_batches WHERE rowid IN \
                  (SELECT rowid FROM usage_batches WHERE added_at < ? ORDER BY added_at LIMIT 100)",
@@ -105,8 +105,8 @@ impl UsageStore for SqliteStore {
     }
 }
 
-/// The user's usage goes to where nobody is named.
-pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> Result<(), StoreError> {
+/// The user's usage goes to where nobody is named. How many sums of it there were.
+pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
     let merge = sqlx::query(added!(
         "SELECT tenant, hour, '', key_family, provider, model, requests, captions, calls, unpriced_calls, input_tokens, \
          output_tokens, guessed_tokens, cost, cache_hits, saved_tokens, saved_cost FROM usage_sums \
@@ -115,8 +115,7 @@ pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> 
     let remove = sqlx::query("DELETE FROM usage_sums WHERE tenant = ?1 AND user_id = ?2 AND user_id <> ''");
     let merge = merge.bind(cx.tenant.as_str()).bind(user.as_str());
     let remove = remove.bind(cx.tenant.as_str()).bind(user.as_str());
-    store.execute_both(merge, remove).await?;
-    Ok(())
+    store.execute_both(merge, remove).await
 }
 
 fn hex(bytes: &[u8]) -> String {

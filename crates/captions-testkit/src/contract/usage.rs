@@ -216,10 +216,12 @@ pub async fn who_is_erased_is_named_no_more_and_nothing_is_lost(store: &dyn Usag
     ];
     store.add(&cx, &batch(before)).await.unwrap();
 
-    captions
-        .erase(&cx, &Extent::OfUser(build::user_id("ann")))
-        .await
-        .unwrap();
+    let ann = Extent::OfUser(build::user_id("ann"));
+    let removed = captions.erase(&cx, &ann).await.unwrap();
+    assert_eq!((removed.usage, removed.is_nothing()), (1, false));
+    assert!(captions.erase(&cx, &ann).await.unwrap().is_nothing());
+    let nobody = Extent::OfUser(build::user_id("nobody"));
+    assert!(captions.erase(&cx, &nobody).await.unwrap().is_nothing());
     let told = async |cx: &Context| -> Vec<(Option<String>, u64)> {
         let groups = report(store, cx, "user").await.into_iter();
         groups
