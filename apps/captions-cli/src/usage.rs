@@ -37,9 +37,9 @@ pub(crate) async fn run(
             .usage()
             .report(&session.context(), &query, Query::MOST_GROUPS + 1)
             .await;
-        let currency = session.currency();
+        let (currency, kept_since) = (session.currency(), session.usage().kept_since(now));
         session.close().await;
-        UsageReport::of(&query, &groups?, Some(currency))
+        UsageReport::of(&query, &groups?, Some(currency), kept_since)
     };
     tell(&report, args, screen)
 }
@@ -48,6 +48,10 @@ fn tell(report: &UsageReport, args: &UsageArgs, screen: &mut Screen<'_>) -> Resu
     if args.output.json {
         screen.document(report)?;
         return Ok(Exit::Done);
+    }
+    if let Some(oldest) = report.kept_since {
+        let oldest = oldest.format(&Rfc3339).unwrap_or_default();
+        screen.note(&format!("what was used before {oldest} is not kept any more"));
     }
     if report.data.is_empty() {
         screen.note("nothing was used in this time");

@@ -4,7 +4,7 @@ use captions_domain::{
     choice::nearest,
     money::Currency,
     request::Invalid,
-    usage::{Bucket, Group, Grouping, Query},
+    usage::{Bucket, Group, Grouping, Hour, Query},
 };
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -53,6 +53,10 @@ pub struct UsageReport {
     pub start: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub end: OffsetDateTime,
+    /// Only where the report begins earlier: what was used before this time is not kept any more, so it may be missing.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
+    pub kept_since: Option<OffsetDateTime>,
     /// The length of a piece: 1h or 1d, of UTC.
     pub bucket: String,
     /// What is told apart within a piece: provider, model, user, key.
@@ -106,12 +110,14 @@ pub struct UsageRow {
 }
 
 impl UsageReport {
-    /// The answer from groups that were read with one more than [`Query::MOST_GROUPS`], which tells whether there are more.
-    pub fn of(query: &Query, groups: &[Group], currency: Option<Currency>) -> Self {
+    /// The answer from groups that were read with one more than [`Query::MOST_GROUPS`], which tells whether there are more. All
+    /// usage is kept from the hour `kept_since` on.
+    pub fn of(query: &Query, groups: &[Group], currency: Option<Currency>, kept_since: Option<Hour>) -> Self {
         let most = Query::MOST_GROUPS as usize;
         Self {
             start: query.start.start(),
             end: query.end.start(),
+            kept_since: kept_since.filter(|oldest| query.start < *oldest).map(Hour::start),
             bucket: query.bucket.as_str().to_owned(),
             group_by: query.by.names().into_iter().map(str::to_owned).collect(),
             currency: currency.map(|currency| currency.to_string()),

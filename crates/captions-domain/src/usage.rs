@@ -30,6 +30,12 @@ use crate::{
 
 /// The most of anything that one entry counts: no sum of such overflows, whatever a provider tells of its tokens.
 const MOST: u64 = 1_000_000_000_000;
+/// How long a delivery may be on its way, in memory or on a disk, before it is given up. Much shorter than for captions: each
+/// process makes one a second while it is used, and the store has to know each for so long.
+pub const LATEST: Duration = Duration::days(7);
+/// How long a store knows that it has a delivery. None comes again after [`LATEST`] (whoever brings one looks, see
+/// [`Batch::is_late`]); a day more, for clocks that differ.
+pub const KNOWN: Duration = Duration::days(8);
 /// The longest report by the hour, and by the day.
 const LONGEST_BY_HOUR: Duration = Duration::days(31);
 const LONGEST_BY_DAY: Duration = Duration::days(366);
@@ -154,10 +160,19 @@ pub struct Row {
 /// What is added in one go, of any tenants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// By which a second delivery is known.
+    /// By which a second delivery is known; of version 7, so it tells when the batch was made.
     pub id: Uuid,
     /// Each place at most once, in their order.
     pub rows: Vec<Row>,
+}
+
+impl Batch {
+    /// True if it must not be delivered any more: the store may have forgotten that it has it.
+    pub fn is_late(&self, now: OffsetDateTime) -> bool {
+        let made = self.id.get_timestamp().map(|time| time.to_unix().0);
+        let made = made.and_then(|seconds| i64::try_from(seconds).ok());
+        made.is_some_and(|made| now.unix_timestamp().saturating_sub(made) > LATEST.whole_seconds())
+    }
 }
 
 /// The usage that no store has yet. Bounded: what finds no place is counted and lost.

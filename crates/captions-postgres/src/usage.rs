@@ -4,11 +4,10 @@ use async_trait::async_trait;
 use captions_domain::{
     context::Context,
     fault::StoreError,
-    history::MARKED,
     money::Money,
     ports::UsageStore,
     request::{Invalid, UserId},
-    usage::{Amounts, Batch, Group, Hour, Query},
+    usage::{Amounts, Batch, Group, Hour, KNOWN, Query},
 };
 use sqlx::{Error, Row as _, postgres::PgRow, types::Json};
 
@@ -21,7 +20,7 @@ impl UsageStore for PgStore {
         let query = query
             .bind(batch.id)
             .bind(Json(&batch.rows))
-            .bind(i64::try_from(MARKED.as_secs()).unwrap_or(i64::MAX));
+            .bind(KNOWN.whole_seconds());
         self.pool.execute(query).await?;
         Ok(())
     }
@@ -51,6 +50,14 @@ impl UsageStore for PgStore {
         .bind(i64::from(limit));
         let rows = self.pool.fetch_all(query).await?;
         Ok(rows.iter().map(group_of).collect::<Result<_, _>>().map_err(fault)?)
+    }
+
+    async fn sweep(&self, _: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        let old = sqlx::query(
+            "DELETE FROM usage_sums WHERE ctid = ANY (ARRAY( \
+             SELECT ctid FROM usage_sums WHERE hour < $1 ORDER BY hour LIMIT $2 FOR UPDATE SKIP LOCKED))",
+        );
+        self.pool.execute(old.bind(before.0).bind(i64::from(limit))).await
     }
 }
 

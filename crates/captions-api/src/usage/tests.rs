@@ -60,10 +60,21 @@ fn more_groups_than_an_answer_tells_are_cut_off_and_that_is_told() {
     };
 
     let told = |count| {
-        let report = UsageReport::of(&query, &vec![group.clone(); count], None);
+        let report = UsageReport::of(&query, &vec![group.clone(); count], None, None);
         (report.data.len(), report.truncated)
     };
 
     assert_eq!(told(1000), (1000, false));
     assert_eq!(told(1001), (1000, true));
+}
+
+#[test]
+fn a_report_that_begins_before_what_is_kept_says_so() {
+    let query = read([], NOW).unwrap();
+    let told = |oldest: Option<OffsetDateTime>| UsageReport::of(&query, &[], None, oldest.map(Hour::of)).kept_since;
+
+    let late = datetime!(2026-11-23 1:00 UTC);
+    assert_eq!(told(Some(late)), Some(late));
+    assert_eq!(told(Some(datetime!(2026-11-23 0:00 UTC))), None);
+    assert_eq!(told(None), None, "all is kept");
 }

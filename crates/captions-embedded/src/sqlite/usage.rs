@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use captions_domain::{
     context::Context,
     fault::StoreError,
-    history::{Extent, MARKED},
+    history::Extent,
     money::Money,
     ports::UsageStore,
     request::{Invalid, UserId},
-    usage::{Amounts, Batch, Group, Hour, Query, Row},
+    usage::{Amounts, Batch, Group, Hour, KNOWN, Query, Row},
 };
 use serde::Serialize;
 use sqlx::{Error, Row as _, sqlite::SqliteRow, types::Json};
@@ -72,8 +72,8 @@ impl UsageStore for SqliteStore {
                 "DELETE FROM usage_batches WHERE rowid IN \
                  (SELECT rowid FROM usage_batches WHERE added_at < ? ORDER BY added_at LIMIT 100)",
             );
-            let kept = i64::try_from(MARKED.as_micros()).unwrap_or(i64::MAX);
-            self.execute(old.bind(now - kept)).await?;
+            let known = i64::try_from(KNOWN.whole_microseconds()).unwrap_or(i64::MAX);
+            self.execute(old.bind(now - known)).await?;
         }
         Ok(())
     }
@@ -102,6 +102,13 @@ impl UsageStore for SqliteStore {
         .bind(i64::from(limit));
         let rows = self.fetch_all(query).await?;
         Ok(rows.iter().map(group_of).collect::<Result<_, _>>().map_err(fault)?)
+    }
+
+    async fn sweep(&self, _: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        let old = sqlx::query(
+            "DELETE FROM usage_sums WHERE rowid IN (SELECT rowid FROM usage_sums WHERE hour < ? ORDER BY hour LIMIT ?)",
+        );
+        self.execute(old.bind(before.0).bind(i64::from(limit))).await
     }
 }
 
