@@ -58,8 +58,8 @@ fn migrator() -> Migrator {
         ),
         (
             13,
-            "usage that goes",
-            include_str!("../migrations/0013_usage_that_goes.sql"),
+            "what goes",
+            include_str!("../migrations/0013_what_goes.sql"),
         ),
     ];
     let steps = steps.map(|(version, name, sql)| {

@@ -62,3 +62,15 @@ BEGIN
         SELECT ctid FROM erasures WHERE marked_at < clock_timestamp() - keep
         ORDER BY marked_at LIMIT 100 FOR UPDATE SKIP LOCKED));
 END $$;
+
+-- Until when a draft may still become a batch; then it takes no room any more. The default is for replicas of the version before.
+ALTER TABLE batches ADD COLUMN draft_until timestamptz DEFAULT now() + interval '1 hour';
+
+-- As before, without the drafts whose time is over.
+CREATE OR REPLACE FUNCTION open_batch_items(owner text) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('captions open batch items ' || owner, 0));
+    RETURN (SELECT COALESCE(SUM(total - succeeded - failed - cancelled), 0) FROM batches
+        WHERE tenant = owner AND finished_at IS NULL AND (state <> 'draft' OR draft_until > now()));
+END
+$$;
