@@ -63,5 +63,10 @@ pub(crate) async fn read(
     };
     let reading = usage.report(&call.cx, &query, Query::MOST_GROUPS + 1);
     let groups = call.within(&state, Code::StoreUnavailable, reading).await??;
-    Ok(Json(UsageReport::of(&query, &groups, state.currency, usage.kept_since(call.cx.now))))
+    Ok(Json(UsageReport::of(
+        &query,
+        &groups,
+        state.currency,
+        usage.kept_since(call.cx.now),
+    )))
 }

@@ -240,7 +240,10 @@ pub(crate) async fn erase(
     };
     if let Some(usage) = &state.usage {
         // So that the receipt knows of it. What is brought there later is nobody's all the same.
-        drop(call.within(&state, Code::StoreUnavailable, usage.flush(state.limits.deadline)).await);
+        drop(
+            call.within(&state, Code::StoreUnavailable, usage.flush(state.limits.deadline))
+                .await,
+        );
     }
     let extent = Extent::OfUser(id.clone());
     let removed = call

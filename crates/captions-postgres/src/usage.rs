@@ -17,10 +17,7 @@ use crate::{fault::fault, store::PgStore};
 impl UsageStore for PgStore {
     async fn add(&self, _: &Context, batch: &Batch) -> Result<(), StoreError> {
         let query = sqlx::query("SELECT captions_add_usage($1, $2, $3 * interval '1 second')");
-        let query = query
-            .bind(batch.id)
-            .bind(Json(&batch.rows))
-            .bind(KNOWN.whole_seconds());
+        let query = query.bind(batch.id).bind(Json(&batch.rows)).bind(KNOWN.whole_seconds());
         self.pool.execute(query).await?;
         Ok(())
     }

@@ -201,7 +201,11 @@ impl Assembled {
             async move {
                 let cx = context(&assembled, "old-calls");
                 let done = assembled.engine.captions.once(&cx, &Step::Sweep { limit }).await?;
-                Ok(if let Standing::Changed(removed) = done { removed } else { 0 })
+                Ok(if let Standing::Changed(removed) = done {
+                    removed
+                } else {
+                    0
+                })
             }
         };
         let keep_for = self.keep_calls_for;

@@ -69,7 +69,11 @@ async fn a_draft_that_nobody_goes_on_with_takes_room_for_as_long_as_its_submissi
     while drafts().await.is_empty() {
         let broken = bounded();
         drop(cut_after(polls, store.submit(&cx, &broken)).await);
-        assert_eq!(store.read(&cx, broken.id, Page::NONE).await.unwrap(), None, "no draft was seen");
+        assert_eq!(
+            store.read(&cx, broken.id, Page::NONE).await.unwrap(),
+            None,
+            "no draft was seen"
+        );
         polls += 1;
     }
 
@@ -77,7 +81,10 @@ async fn a_draft_that_nobody_goes_on_with_takes_room_for_as_long_as_its_submissi
     let full = store.submit(&cx, &bounded()).await;
 
     assert!(left > 20.0 && left <= 50.0, "{left}");
-    assert!(matches!(full, Err(StoreError::Full { open: 2000, most: 2000 })), "{full:?}");
+    assert!(
+        matches!(full, Err(StoreError::Full { open: 2000, most: 2000 })),
+        "{full:?}"
+    );
     let over = "UPDATE batches SET draft_until = now() WHERE state = 'draft'";
     store.pool.execute(sqlx::query(over)).await.unwrap();
     store.submit(&cx, &bounded()).await.unwrap();

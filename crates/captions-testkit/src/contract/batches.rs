@@ -215,7 +215,13 @@ pub async fn tenants_never_see_each_others_batches(queue: &dyn BatchQueue) {
 
     assert_eq!(queue.read(&other, batch.id, ALL).await.unwrap(), None);
     assert_eq!(queue.list(&other, None, 10).await.unwrap(), []);
-    for change in [Change::Cancel, Change::Discard, RETRY, Change::Told, Change::TellLater(HOUR)] {
+    for change in [
+        Change::Cancel,
+        Change::Discard,
+        RETRY,
+        Change::Told,
+        Change::TellLater(HOUR),
+    ] {
         assert_eq!(queue.change(&other, batch.id, change).await.unwrap(), None);
     }
     assert_eq!(read(queue, &cx, batch.id).await.0.state, BatchState::Queued);
