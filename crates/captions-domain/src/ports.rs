@@ -311,7 +311,7 @@ pub trait UsageStore: Send + Sync {
     async fn add(&self, cx: &Context, batch: &UsageBatch) -> Result<(), StoreError>;
 
     /// The sums of this tenant, at most `limit` groups: those of older pieces of time first, and within one in the order of
-    /// provider, model, user and key.
+    /// provider, model, user and key, of which none comes before all names. [`Query::after`] begins in the middle of that.
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError>;
 
     /// Removes sums, of whichever tenants, of hours before this one: the oldest first, at most `limit`. How many it were; MUST

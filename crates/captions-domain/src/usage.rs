@@ -439,13 +439,38 @@ fn unknown(what: &'static str, given: &str, allowed: &'static [&'static str]) ->
 }
 
 /// What is asked of a tenant's usage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// Whole pieces of time: from this hour on, and before the other one.
     pub start: Hour,
     pub end: Hour,
     pub bucket: Bucket,
     pub by: Grouping,
+    /// Only what comes behind it.
+    pub after: Option<Mark>,
+}
+
+/// Where a group stands in a report, which is in the order of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub hour: Hour,
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub user: Option<UserId>,
+    pub key: Option<KeyId>,
+}
+
+impl Mark {
+    /// The names in their order, as stores keep them: empty for none.
+    pub fn names(&self) -> [String; 4] {
+        [
+            self.provider.clone(),
+            self.model.clone(),
+            self.user.as_ref().map(|user| user.as_str().to_owned()),
+            self.key.map(|key| key.0.to_string()),
+        ]
+        .map(Option::unwrap_or_default)
+    }
 }
 
 impl Query {
@@ -474,7 +499,21 @@ impl Query {
             end: Hour(last + length),
             bucket,
             by,
+            after: None,
         })
+    }
+
+    /// By which a text is known again that was given to the tenant for a report with such groups, of whatever time.
+    pub fn seal(&self, tenant: &TenantId, text: &str) -> u64 {
+        let by = self.by.names().join(",");
+        let mut hasher = blake3::Hasher::new();
+        for part in ["usage", tenant.as_str(), self.bucket.as_str(), &by, text] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let digest = hasher.finalize();
+        let first = digest.as_bytes().iter().take(8);
+        first.fold(0, |seal, byte| seal << 8 | u64::from(*byte))
     }
 }
 
@@ -489,6 +528,18 @@ pub struct Group {
     pub user: Option<UserId>,
     pub key: Option<KeyId>,
     pub amounts: Amounts,
+}
+
+impl Group {
+    pub fn mark(&self) -> Mark {
+        Mark {
+            hour: self.hour,
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            user: self.user.clone(),
+            key: self.key,
+        }
+    }
 }
 
 impl fmt::Display for Bucket {

@@ -24,8 +24,13 @@ impl UsageStore for PgStore {
 
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         let by = query.by;
+        let (behind, names) = match &query.after {
+            Some(mark) => (mark.hour.0, mark.names()),
+            None => (i64::MIN, Default::default()),
+        };
+        let [provider, model, user, key] = names;
         let query = sqlx::query(
-            "SELECT hour - hour % $4 AS piece, CASE WHEN $5 THEN provider ELSE '' END AS by_provider, \
+            "SELECT * FROM (SELECT hour - hour % $4 AS piece, CASE WHEN $5 THEN provider ELSE '' END AS by_provider, \
              CASE WHEN $6 THEN model ELSE '' END AS by_model, CASE WHEN $7 THEN user_id ELSE '' END AS by_user, \
              CASE WHEN $8 THEN key_family ELSE '' END AS by_key, \
              sum(requests)::bigint AS requests, sum(captions)::bigint AS captions, sum(calls)::bigint AS calls, \
@@ -34,17 +39,24 @@ impl UsageStore for PgStore {
              sum(cost)::bigint AS cost, sum(cache_hits)::bigint AS cache_hits, \
              sum(saved_tokens)::bigint AS saved_tokens, sum(saved_cost)::bigint AS saved_cost \
              FROM usage_sums WHERE tenant = $1 AND hour >= $2 AND hour < $3 \
-             GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5 LIMIT $9",
+             GROUP BY 1, 2, 3, 4, 5) AS told \
+             WHERE (piece, by_provider, by_model, by_user, by_key) > ($10, $11, $12, $13, $14) \
+             ORDER BY 1, 2, 3, 4, 5 LIMIT $9",
         )
         .bind(cx.tenant.as_str())
-        .bind(query.start.0)
+        .bind(query.start.0.max(behind))
         .bind(query.end.0)
         .bind(query.bucket.hours())
         .bind(by.provider)
         .bind(by.model)
         .bind(by.user)
         .bind(by.key)
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(behind)
+        .bind(provider)
+        .bind(model)
+        .bind(user)
+        .bind(key);
         let rows = self.pool.fetch_all(query).await?;
         Ok(rows.iter().map(group_of).collect::<Result<_, _>>().map_err(fault)?)
     }

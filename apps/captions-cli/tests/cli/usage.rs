@@ -43,7 +43,7 @@ async fn what_commands_have_used_is_told_as_the_http_api_tells_it() {
         .collect();
     assert!(told.contains(&json!(["ana", 2])), "{report:#}");
     assert_eq!(report["group_by"], json!(["provider", "user"]));
-    assert_eq!((&report["bucket"], &report["truncated"]), (&json!("1d"), &json!(false)));
+    assert_eq!((&report["bucket"], &report["has_more"]), (&json!("1d"), &json!(false)));
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ pub async fn suite<S: UsageStore + CaptionStore + 'static>(store: Arc<S>) {
     of_one_batch_delivered_by_many_at_once_one_counts(Arc::clone(&store)).await;
     groups_and_pieces_of_time_are_told_apart_as_asked(&*store).await;
     a_report_is_about_its_tenant_and_its_time_and_has_its_limit(&*store).await;
+    a_report_goes_on_behind_the_last_group(&*store).await;
     who_is_erased_is_named_no_more_and_nothing_is_lost(&*store, &*store).await;
     the_oldest_sums_go_first_and_those_that_are_kept_stay(&*store).await;
     batches_added_at_once_lose_nothing(Arc::clone(&store)).await;
@@ -208,6 +209,48 @@ pub async fn a_report_is_about_its_tenant_and_its_time_and_has_its_limit(store: 
     let first = store.report(&cx, &all, 2).await.unwrap();
     let days: Vec<_> = first.iter().map(|group| group.hour.start().day()).collect();
     assert_eq!(days, [29, 30], "the oldest first");
+}
+
+pub async fn a_report_goes_on_behind_the_last_group(store: &dyn UsageStore) {
+    let cx = build::context();
+    let key = KeyId(Uuid::now_v7());
+    let mut rows = Vec::new();
+    for at in [NOON, NOON + Duration::DAY] {
+        for (user, key, model) in [
+            (None, None, None),
+            (Some("ann"), None, Some("m")),
+            (Some("ann"), Some(key), Some("m")),
+            // In the order of bytes.
+            (Some("Bob"), Some(key), Some("m")),
+        ] {
+            rows.push(row(&cx, at, |place| {
+                place.user = user.map(build::user_id);
+                place.key = key;
+                place.model = model.map(str::to_owned);
+            }));
+        }
+    }
+    store.add(&cx, &batch(rows)).await.unwrap();
+
+    for (by, bucket) in [
+        ("provider,model,user,key", Bucket::Day),
+        ("user", Bucket::Hour),
+        ("", Bucket::Day),
+    ] {
+        let mut query = Query::new(NOON, NOON + Duration::days(2), bucket, grouping(by)).unwrap();
+        let all = store.report(&cx, &query, 1000).await.unwrap();
+        for size in 1..4 {
+            query.after = None;
+            let mut paged = Vec::new();
+            loop {
+                let page = store.report(&cx, &query, size).await.unwrap();
+                let Some(last) = page.last() else { break };
+                query.after = Some(last.mark());
+                paged.extend(page);
+            }
+            assert_eq!(paged, all, "by {by} in pages of {size}");
+        }
+    }
 }
 
 pub async fn who_is_erased_is_named_no_more_and_nothing_is_lost(store: &dyn UsageStore, captions: &dyn CaptionStore) {
