@@ -24,7 +24,7 @@ use crate::{
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Presence, Take},
     request::{Language, ProviderName, UserId},
-    usage::{Batch as UsageBatch, Group, Query},
+    usage::{Batch as UsageBatch, Group, Hour, Query},
     user::{Entry, Preferences, User},
 };
 
