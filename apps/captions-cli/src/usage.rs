@@ -1,10 +1,15 @@
 //! `captions usage`.
 
-use captions_api::usage::{Asked, UsageReport, UsageRow, read};
+use captions_api::{
+    history::time,
+    problem::Problem,
+    usage::{Asked, UsageReport, UsageRow, read},
+};
 use captions_domain::{
     context::TenantId,
     fault::StoreError,
-    usage::{Bucket, Group},
+    request::Invalid,
+    usage::{Bucket, Group, Grouping},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -31,6 +36,18 @@ pub(crate) async fn run(
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
+    // What cannot be read is told under the names that it has here.
+    for (option, text) in [("--since", &start), ("--until", &end)] {
+        if let Some(text) = text {
+            time(option, text)?;
+        }
+    }
+    if let Some(names) = &args.by {
+        Grouping::parse(names).map_err(|unknown| {
+            let unknown = Problem::from(Invalid::from(unknown));
+            Failure::of_fields(unknown, |_| Some("--by".to_owned()))
+        })?;
+    }
     // By the rules of the HTTP API, whoever answers, and page by page until all is told.
     let mut asked = read(given.iter().copied(), &TenantId::local(), now)?;
     let report = if let Some(remote) = Remote::of(surroundings, None)? {
