@@ -2,10 +2,10 @@
 
 use captions_api::{
     history::time,
-    problem::Problem,
     usage::{Asked, UsageReport, UsageRow, read},
 };
 use captions_domain::{
+    choice::Unknown,
     context::TenantId,
     fault::StoreError,
     request::Invalid,
@@ -43,10 +43,8 @@ pub(crate) async fn run(
         }
     }
     if let Some(names) = &args.by {
-        Grouping::parse(names).map_err(|unknown| {
-            let unknown = Problem::from(Invalid::from(unknown));
-            Failure::of_fields(unknown, |_| Some("--by".to_owned()))
-        })?;
+        let what = "name for --by";
+        Grouping::parse(names).map_err(|unknown| Invalid::from(Unknown { what, ..unknown }))?;
     }
     // By the rules of the HTTP API, whoever answers, and page by page until all is told.
     let mut asked = read(given.iter().copied(), &TenantId::local(), now)?;

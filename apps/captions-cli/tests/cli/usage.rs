@@ -72,7 +72,7 @@ async fn nothing_is_told_as_such_and_what_is_wrong_too() {
     for (args, words) in [
         (["--since", "soon"], "--since is a time such as"),
         (["--until", "soon"], "--until is a time such as"),
-        (["--by", "modell"], "--by: unknown group 'modell'"),
+        (["--by", "modell"], "unknown name for --by 'modell'"),
         (["--by", "modell"], "did you mean 'model'"),
         (["--bucket", "1w"], "1h, 1d"),
         (["--since", "400d"], "366 days at most"),
