@@ -473,7 +473,7 @@ async fn uses_of_keys_are_noted_all_at_once() {
     let cx = build::context();
     let keys = [0; 2].map(|_| build::key_bare(&cx.tenant, &build::secret()));
     for key in &keys {
-        store.add(&cx, key).await.unwrap();
+        KeyStore::add(&*store, &cx, key).await.unwrap();
     }
     let last = format!("x'{:X}'", keys[1].id.0.simple());
     let refuse = format!(

@@ -82,7 +82,7 @@ impl UsageStore for SqliteStore {
         let by = query.by;
         let (behind, names) = match &query.after {
             Some(mark) => (mark.hour.0, mark.names()),
-            None => (i64::MIN, Default::default()),
+            None => (i64::MIN, <[String; 4]>::default()),
         };
         let [provider, model, user, key] = names;
         let query = sqlx::query(

@@ -242,7 +242,7 @@ async fn deliveries_that_cannot_come_again_are_forgotten_by_and_by() {
 
     for _ in 0..2 {
         let batch = Batch {
-            id: Uuid::now_v7(),
+            id: uuid::Uuid::now_v7(),
             rows: vec![contract::usage::any_row(&build::context())],
         };
         UsageStore::add(&store, &build::context(), &batch).await.unwrap();

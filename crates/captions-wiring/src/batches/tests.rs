@@ -756,7 +756,7 @@ async fn looks_grow_rarer_while_there_is_nothing_to_do_and_word_of_a_batch_ends_
         before,
         "what is not about batches wakes nobody"
     );
-    let new = captions_testkit::contract::batches::batch(1);
+    let new = contract::batches::batch(1);
     batches.submit(&build::context(), &new).await.unwrap();
     sleep(Duration::from_millis(10)).await;
     assert_eq!(lock(&shelf.claims).len(), before + 1);
