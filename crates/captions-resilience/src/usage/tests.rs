@@ -120,6 +120,10 @@ impl UsageStore for Slow {
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         self.0.report(cx, query, limit).await
     }
+
+    async fn sweep(&self, cx: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        self.0.sweep(cx, before, limit).await
+    }
 }
 
 #[tokio::test(start_paused = true)]
