@@ -123,17 +123,21 @@ impl Call {
     }
 
     /// Waits for `work`, but neither past the deadline (then the answer is `late`) nor past the end of the server.
-    pub(crate) async fn within<T>(
+    pub(crate) fn within<T>(
         &self,
         state: &AppState,
         late: Code,
         work: impl Future<Output = T> + Send,
-    ) -> Result<T, Failure> {
-        tokio::select! {
-            biased;
-            done = work => Ok(done),
-            () = state.lifecycle.closing.cancelled() => Err(self.cut_off(Code::ShuttingDown).into()),
-            () = tokio::time::sleep_until(self.latest()) => Err(self.cut_off(late).into()),
+    ) -> impl Future<Output = Result<T, Failure>> + Send {
+        // Else there would be room for it in this future twice, and once more in that of each caller.
+        let mut work = Box::pin(work);
+        async move {
+            tokio::select! {
+                biased;
+                done = &mut work => Ok(done),
+                () = state.lifecycle.closing.cancelled() => Err(self.cut_off(Code::ShuttingDown).into()),
+                () = tokio::time::sleep_until(self.latest()) => Err(self.cut_off(late).into()),
+            }
         }
     }
 

@@ -159,55 +159,59 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
     if limiter.is_none() && at_once == 0 {
         return next.run(request).await;
     }
-    let (mut parts, body) = request.into_parts();
-    let mut call = match Call::from_request_parts(&mut parts, &state).await {
-        Ok(call) => call,
-        Err(failure) => return failure.into_response(),
-    };
-    let key = key(&caller);
-    let Ok(turn) = state.concurrency.turns.begin(&call.cx, &key, at_once).await else {
-        state.monitor.caller_turned_away(operation);
-        return too_many_at_once(at_once);
-    };
-    let mut standing = Standing {
-        windows: Vec::new(),
-        at_once: turn.as_ref().map(|turn| (turn.limit, turn.left)),
-    };
-    if let Some(limiter) = &limiter {
-        let amount = Amount::request(tokens);
-        let pass = match limiter.take(&call.cx, &key, amount, Duration::ZERO).await {
-            Ok(pass) => pass,
-            Err(refused) => {
-                state.monitor.caller_turned_away(operation);
-                return turn_away(limiter, &refused);
-            }
+    // Boxed, so that requests that nothing limits do not carry the room for it.
+    let answered = async move {
+        let (mut parts, body) = request.into_parts();
+        let mut call = match Call::from_request_parts(&mut parts, &state).await {
+            Ok(call) => call,
+            Err(failure) => return failure.into_response(),
         };
-        standing.windows = limiter
-            .plan()
-            .windows()
-            .iter()
-            .copied()
-            .zip(pass.room.iter().copied())
-            .collect();
-        call.admission = Admission::with(pass, Arc::clone(&call.cx.attempts));
-    }
-    state.monitor.caller_admitted();
-    let told = standing.headers();
-    call.standing = Arc::new(standing);
-    // Goes with the call, also into a stream that is still being sent when this is over.
-    call.turn = turn;
-    parts.extensions.insert(call.clone());
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    if !response.status().is_success() {
-        call.settle_without_answer();
-    }
-    // Unless a stream holds it that is still being sent: over before the answer goes out, for the caller may come again at
-    // once, to another server.
-    if let Some(turn) = call.turn.take().and_then(Arc::into_inner) {
-        turn.end().await;
-    }
-    response.headers_mut().extend(told);
-    response
+        let key = key(&caller);
+        let Ok(turn) = state.concurrency.turns.begin(&call.cx, &key, at_once).await else {
+            state.monitor.caller_turned_away(operation);
+            return too_many_at_once(at_once);
+        };
+        let mut standing = Standing {
+            windows: Vec::new(),
+            at_once: turn.as_ref().map(|turn| (turn.limit, turn.left)),
+        };
+        if let Some(limiter) = &limiter {
+            let amount = Amount::request(tokens);
+            let pass = match limiter.take(&call.cx, &key, amount, Duration::ZERO).await {
+                Ok(pass) => pass,
+                Err(refused) => {
+                    state.monitor.caller_turned_away(operation);
+                    return turn_away(limiter, &refused);
+                }
+            };
+            standing.windows = limiter
+                .plan()
+                .windows()
+                .iter()
+                .copied()
+                .zip(pass.room.iter().copied())
+                .collect();
+            call.admission = Admission::with(pass, Arc::clone(&call.cx.attempts));
+        }
+        state.monitor.caller_admitted();
+        let told = standing.headers();
+        call.standing = Arc::new(standing);
+        // Goes with the call, also into a stream that is still being sent when this is over.
+        call.turn = turn;
+        parts.extensions.insert(call.clone());
+        let mut response = next.run(Request::from_parts(parts, body)).await;
+        if !response.status().is_success() {
+            call.settle_without_answer();
+        }
+        // Unless a stream holds it that is still being sent: over before the answer goes out, for the caller may come again at
+        // once, to another server.
+        if let Some(turn) = call.turn.take().and_then(Arc::into_inner) {
+            turn.end().await;
+        }
+        response.headers_mut().extend(told);
+        response
+    };
+    Box::pin(answered).await
 }
 
 fn turn_away(limiter: &Limiter, refused: &Refused) -> Response {

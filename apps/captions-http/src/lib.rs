@@ -46,10 +46,15 @@ mod users;
 mod voice;
 mod warm_up;
 
-use axum::{Router, middleware, routing::get};
+use axum::{
+    Router,
+    handler::Handler,
+    middleware,
+    routing::{MethodRouter, get},
+};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{PathItemExt, router::OpenApiRouter, routes};
 
 pub use admin::admin_router;
 pub use once::Once;
@@ -60,8 +65,7 @@ pub use turns::Turns;
 
 /// Every address of the API.
 pub fn router(state: AppState) -> Router {
-    let (router, _) = operations().split_for_parts();
-    let router = router
+    let router = addresses()
         .fallback(layers::not_found)
         .method_not_allowed_fallback(layers::not_allowed)
         // Within the limits: an answer that is given again is a request like any other, and costs no tokens.
@@ -104,56 +108,114 @@ fn openapi_without_keys() -> serde_json::Value {
     document
 }
 
-fn operations() -> OpenApiRouter<AppState> {
-    let mut router = OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .routes(routes!(captions::create))
-        .routes(routes!(stream::create))
-        .routes(routes!(history::list))
-        .routes(routes!(history::export))
-        .routes(routes!(captions::read, captions::pick, captions::erase))
-        .routes(routes!(more::create))
-        .routes(routes!(history::of_user))
-        .routes(routes!(hashtags::choose))
-        .routes(routes!(rewrites::create))
-        .routes(routes!(rewrites::of_stored))
-        .routes(routes!(check::create))
-        .routes(routes!(scores::create))
-        .routes(routes!(feedback::replace))
-        .routes(routes!(users::create, users::list))
-        .routes(routes!(users::read, users::patch, users::erase))
-        .routes(routes!(
+/// Hands every handler to `$made`, for what is made of them all on top of `$empty`.
+macro_rules! every_handler {
+    ($made:ident, $empty:expr) => {
+        $made!(
+            $empty,
+            captions::create,
+            stream::create,
+            history::list,
+            history::export,
+            captions::read,
+            captions::pick,
+            captions::erase,
+            more::create,
+            history::of_user,
+            hashtags::choose,
+            rewrites::create,
+            rewrites::of_stored,
+            check::create,
+            scores::create,
+            feedback::replace,
+            users::create,
+            users::list,
+            users::read,
+            users::patch,
+            users::erase,
             preferences::read,
             preferences::patch,
             preferences::replace,
-            preferences::erase
-        ))
-        .routes(routes!(results::read, results::import, results::forget))
-        .routes(routes!(voice::read, voice::learn, voice::forget))
-        .routes(routes!(voice::suggestions))
-        .routes(routes!(voice::accept))
-        .routes(routes!(keys::create, keys::list))
-        .routes(routes!(keys::read, keys::patch, keys::revoke))
-        .routes(routes!(keys::rotate))
-        .routes(routes!(limits::read))
-        .routes(routes!(usage::read))
-        .routes(routes!(voice::dismiss))
-        .routes(routes!(batches::create, batches::list))
-        .routes(routes!(batches::read))
-        .routes(routes!(batches::cancel))
-        .routes(routes!(batches::retry))
-        .routes(routes!(batches::results))
-        .routes(routes!(stats::read))
-        .routes(routes!(options::read))
-        .routes(routes!(providers::models))
-        .routes(routes!(providers::list))
-        .routes(routes!(providers::probe))
-        .routes(routes!(health::livez))
-        .routes(routes!(health::readyz))
-        .routes(routes!(health::healthz))
-        .routes(routes!(pages::errors::list))
-        .routes(routes!(pages::errors::explain))
-        .routes(routes!(pages::reference::document))
-        .routes(routes!(pages::reference::page));
+            preferences::erase,
+            results::read,
+            results::import,
+            results::forget,
+            voice::read,
+            voice::learn,
+            voice::forget,
+            voice::suggestions,
+            voice::accept,
+            keys::create,
+            keys::list,
+            keys::read,
+            keys::patch,
+            keys::revoke,
+            keys::rotate,
+            limits::read,
+            usage::read,
+            voice::dismiss,
+            batches::create,
+            batches::list,
+            batches::read,
+            batches::cancel,
+            batches::retry,
+            batches::results,
+            stats::read,
+            options::read,
+            providers::models,
+            providers::list,
+            providers::probe,
+            health::livez,
+            health::readyz,
+            health::healthz,
+            pages::errors::list,
+            pages::errors::explain,
+            pages::reference::document,
+            pages::reference::page,
+        )
+    };
+}
+
+/// The routes alone. The document of them all is ten megabytes while it is put together, which a server whose document
+/// nobody reads would keep for good.
+macro_rules! served {
+    (@ $router:ident, [$($module:tt)*] $handler:ident) => {
+        utoipa_axum::paste! { at($router, $($module)* [<__path_ $handler>], $($module)* $handler) }
+    };
+    (@ $router:ident, [$($module:tt)*] $next:ident :: $($rest:ident)::+) => {
+        served!(@ $router, [$($module)* $next ::] $($rest)::+)
+    };
+    ($empty:expr, $($($part:ident)::+),+ $(,)?) => {{
+        let router = $empty;
+        $(let router = served!(@ router, [] $($part)::+);)+
+        router
+    }};
+}
+
+macro_rules! described {
+    ($empty:expr, $($($part:ident)::+),+ $(,)?) => { $empty$(.routes(routes!($($part)::+)))+ };
+}
+
+/// `router` and one more handler, where its description says.
+fn at<P: utoipa::Path, T: 'static>(
+    router: Router<AppState>,
+    _: P,
+    handler: impl Handler<T, AppState>,
+) -> Router<AppState> {
+    let methods = P::methods();
+    let served = methods.iter().fold(MethodRouter::new(), |served, method| {
+        served.on(method.to_method_filter(), handler.clone())
+    });
+    router.route(&P::path(), served)
+}
+
+fn addresses() -> Router<AppState> {
+    every_handler!(served, Router::new())
+}
+
+fn operations() -> OpenApiRouter<AppState> {
+    let empty = OpenApiRouter::with_openapi(openapi::Document::openapi());
+    let mut router = every_handler!(described, empty);
     openapi::tell_keys(router.get_openapi_mut());
     auth::describe(router.get_openapi_mut());
     deprecation::describe(router.get_openapi_mut());

@@ -41,7 +41,7 @@ use self::{
     flights::{Flight, Flights, Seat},
     tape::{End, Tape},
 };
-use crate::{body, call::Call, captions, failure::Failure, state::AppState, stream};
+use crate::{body, call::Call, captions, failure::Failure, state::AppState, stream, tags};
 
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// `true` on an answer that was given before.
@@ -133,7 +133,8 @@ pub(crate) async fn once(State(state): State<AppState>, request: Request, next: 
         return response;
     }
     let route = route.to_owned();
-    match answer(&state, &route, request, next).await {
+    // Boxed, so that the many requests without a key do not carry the room for it.
+    match Box::pin(answer(&state, &route, request, next)).await {
         Ok(response) => response,
         Err(failure) => failure.into_response(),
     }
@@ -142,6 +143,8 @@ pub(crate) async fn once(State(state): State<AppState>, request: Request, next: 
 async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> Result<Response, Failure> {
     let (mut parts, body) = request.into_parts();
     let key = key(&parts.headers)?;
+    // It may differ from one time to the next, and an answer from before would hide that it cannot be read.
+    tags::wanted(&parts.headers)?;
     let call = Call::from_request_parts(&mut parts, state).await?;
     let bytes = body::whole(&parts.headers, body, state, route).await?.freeze();
     let (payload, named) = payload(&parts, bytes.clone()).await?;

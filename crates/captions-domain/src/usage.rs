@@ -409,8 +409,11 @@ impl Grouping {
     /// Names of [`Grouping::NAMES`] with commas between; nothing: all together.
     pub fn parse(list: &str) -> Result<Self, Unknown> {
         let mut grouping = Self::default();
-        for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            match word {
+        if list.trim().is_empty() {
+            return Ok(grouping);
+        }
+        for word in list.split(',') {
+            match word.trim() {
                 "provider" => grouping.provider = true,
                 "model" => grouping.model = true,
                 "user" => grouping.user = true,

@@ -19,7 +19,7 @@ use crate::tokens::Tokens;
 
 /// Why the model could not be loaded or run.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InferError {
+pub enum InferError {
     #[error("reading the model file")]
     Read(#[from] std::io::Error),
     #[error("the model file or its use is broken")]
@@ -112,6 +112,36 @@ impl Reading {
         }
         Ok(true)
     }
+}
+
+/// What the model alone took for a text, in whatever unit `clock` counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Steps {
+    /// Tokens of the prompt, and what reading them took.
+    pub read: (usize, f64),
+    /// Tokens written one by one, each the likeliest, and what they took.
+    pub written: (usize, f64),
+}
+
+/// For benches: inference with nothing around it, neither words to choose among nor what was read before.
+pub fn steps(path: &Path, prompt: &str, write: usize, clock: &(dyn Fn() -> f64 + Sync)) -> Result<Steps, InferError> {
+    let work = || {
+        let loaded = Loaded::open(path)?;
+        let tokens = loaded.tokens.encode(prompt)?;
+        let mut reading = loaded.begin();
+        let begun = clock();
+        reading.read(&tokens, &|| false)?;
+        let read = clock();
+        for _ in 0..write {
+            let next = crate::sampler::top(&reading.logits, 1);
+            reading.read(&next, &|| false)?;
+        }
+        Ok(Steps {
+            read: (tokens.len(), read - begun),
+            written: (write, clock() - read),
+        })
+    };
+    crate::lane::run(work).unwrap_or_else(|| Err(InferError::Tokens("the model's thread panicked".to_owned())))
 }
 
 #[cfg(test)]

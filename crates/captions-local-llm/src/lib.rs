@@ -38,6 +38,8 @@ mod words;
 mod worker;
 mod write;
 
+#[doc(hidden)]
+pub use infer::{Steps, steps};
 pub use model::{ModelError, ModelFiles, Progress, locate, pull};
 use worker::{Job, Order, Report, Work, Worker};
 

@@ -185,12 +185,15 @@ impl Inner {
     ) -> Result<(Answer, Dialect), LlmError> {
         let mut sent = self.dialect();
         loop {
-            let body = wire::request(&self.description.model, prompt, self.size, &sent, stream);
-            let failure = match self.line.ask(&body, stream).await? {
+            let body = || wire::request(&self.description.model, prompt, self.size, &sent, stream);
+            // The document is many small pieces: it is written out before anything is waited for, and made anew where it is
+            // looked at again, which is seldom.
+            let request = self.line.request(&body(), stream);
+            let failure = match self.line.send(request).await? {
                 Ok(answer) => return Ok((answer, sent)),
                 Err(failure) => failure,
             };
-            let complaints = failure.complaints(&body);
+            let complaints = failure.complaints(&body());
             // Learned in any case, for the next request.
             self.learn(|dialect| {
                 for complaint in complaints.iter().filter(|complaint| complaint.for_good) {

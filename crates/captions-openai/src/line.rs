@@ -120,22 +120,23 @@ impl Line {
         })
     }
 
-    /// Asks for a completion. The outer error is the line's, the inner one the provider's.
-    pub(crate) async fn ask(&self, body: &Value, stream: bool) -> Result<Result<Answer, Failure>, LlmError> {
+    /// What asks for a completion.
+    pub(crate) fn request(&self, body: &Value, stream: bool) -> RequestBuilder {
         let accept = if stream {
             "text/event-stream"
         } else {
             "application/json"
         };
-        let mut request = self
+        let request = self
             .client
             .post(self.url("chat/completions"))
             .header(ACCEPT, accept)
             .json(body);
         if stream && self.closes_after_streams.load(Ordering::Relaxed) {
-            request = request.header(CONNECTION, "close");
+            request.header(CONNECTION, "close")
+        } else {
+            request
         }
-        self.send(request).await
     }
 
     /// Asks for the list of models.
@@ -144,7 +145,8 @@ impl Line {
             .await
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Result<Answer, Failure>, LlmError> {
+    /// Sends it. The outer error is the line's, the inner one the provider's.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Result<Answer, Failure>, LlmError> {
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         if response

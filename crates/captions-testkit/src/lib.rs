@@ -2,7 +2,6 @@
 //! of their own (Postgres, Redis, llama.cpp) and builders of domain values. Nothing here is shipped.
 
 pub mod build;
-mod certificate;
 pub mod chaos;
 pub mod contract;
 pub mod llama;
@@ -12,4 +11,5 @@ pub mod once;
 pub mod postgres;
 pub mod receiver;
 pub mod redis;
+pub mod tls;
 mod watch;

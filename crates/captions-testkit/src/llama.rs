@@ -52,13 +52,18 @@ os._exit(0)
 pub struct Llama {
     base_url: String,
     /// Its standard input is the leash: it closes when this process ends.
-    _process: Child,
+    process: Child,
 }
 
 impl Llama {
     /// `http://127.0.0.1:PORT/v1`
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The id of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 }
 
@@ -97,10 +102,7 @@ fn start(model: &Path) -> Llama {
         let last: Vec<_> = said.lines().rev().take(5).collect();
         no_server(&format!("it ended with {status}: {}", last.join(" | ")));
     };
-    Llama {
-        base_url,
-        _process: process,
-    }
+    Llama { base_url, process }
 }
 
 #[expect(clippy::panic, reason = "a test bed that cannot stand up must fail the test loudly")]

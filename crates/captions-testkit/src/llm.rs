@@ -37,7 +37,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::play::{Outcome, Received};
 pub use self::turn::Turn;
-use crate::certificate;
+use crate::tls;
 
 /// How long [`FakeLlm::until`] waits before it gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -143,8 +143,8 @@ impl FakeLlm {
     /// Starts on a free loopback port and speaks HTTP/2 over TLS, with a certificate of its own throw-away authority.
     pub async fn start_tls() -> Self {
         let certificates = tempfile::tempdir().expect("a folder for certificates");
-        certificate::make(certificates.path());
-        let acceptor = http2::acceptor(certificates.path());
+        tls::make(certificates.path());
+        let acceptor = tls::acceptor(certificates.path(), b"h2");
         let mut server = Self::begin("127.0.0.1:0", Some(acceptor)).await;
         server.certificates = Some(certificates);
         server
@@ -188,7 +188,7 @@ impl FakeLlm {
     /// The PEM file of the authority behind a server started by [`FakeLlm::start_tls`].
     pub fn ca_file(&self) -> PathBuf {
         let folder = self.certificates.as_ref().expect("a server started by start_tls");
-        folder.path().join(certificate::CA)
+        folder.path().join(tls::CA)
     }
 
     pub fn address(&self) -> SocketAddr {

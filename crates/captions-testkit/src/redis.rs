@@ -21,7 +21,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{certificate, watch::Watchdog};
+use crate::{tls, watch::Watchdog};
 
 /// How long a server may take to answer its first command.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -79,8 +79,8 @@ impl Server {
     /// Starts a server that also speaks TLS, with a certificate for 127.0.0.1 of its own throw-away authority.
     pub fn start_tls() -> Self {
         let folder = tempfile::tempdir().expect("a folder for Redis");
-        certificate::make(folder.path());
-        let ca = folder.path().join(certificate::CA);
+        tls::make(folder.path());
+        let ca = folder.path().join(tls::CA);
         let mut server = Self {
             port: 0,
             tls: Some(Tls { port: 0, ca }),
@@ -194,8 +194,8 @@ impl Server {
         if let Some(tls) = &self.tls {
             let file = |name: &str| self.folder.path().join(name);
             command.args(["--tls-port", &tls.port.to_string(), "--tls-auth-clients", "no"]);
-            command.arg("--tls-cert-file").arg(file(certificate::CERTIFICATE));
-            command.arg("--tls-key-file").arg(file(certificate::KEY));
+            command.arg("--tls-cert-file").arg(file(tls::CERTIFICATE));
+            command.arg("--tls-key-file").arg(file(tls::KEY));
             command.arg("--tls-ca-cert-file").arg(&tls.ca);
         }
         command.args(&self.extra);

@@ -10,6 +10,7 @@ use captions_resilience::{
     monitor::{MemoryStats, PoolStats, ProcessStats, SpoolStats},
     policy::Policy,
 };
+use tokio::runtime::Handle;
 
 use crate::store::Store;
 
@@ -61,16 +62,21 @@ pub(crate) const fn spool(counts: Counts) -> SpoolStats {
     }
 }
 
-/// This process; it is taken to have begun when this is first asked for. `None` on a machine that does not tell.
+/// This process, with the tasks of the runtime that this is called in; it is taken to have begun when this is first asked for.
+/// `None` on a machine that does not tell.
 pub(crate) fn process() -> Option<impl Fn() -> ProcessStats + Send + Sync + 'static> {
     let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64());
     resident_bytes()?;
+    let runtime = Handle::try_current().ok();
     Some(move || ProcessStats {
         started,
         resident_bytes: resident_bytes().unwrap_or_default(),
         open_files: open_files(),
+        tasks: runtime
+            .as_ref()
+            .map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
     })
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Use {
     pub(crate) peak: f64,
     pub(crate) files: usize,
     pub(crate) threads: usize,
+    /// Of its runtime, where it was asked for them.
+    pub(crate) tasks: usize,
 }
 
 /// An address that nobody listens on. Somebody may take it before it is used: then the start fails, and says so.
@@ -140,6 +142,7 @@ impl Process {
             peak: mebibytes("VmHWM:"),
             files: fs::read_dir(format!("{proc}/fd"))?.count(),
             threads: fs::read_dir(format!("{proc}/task"))?.count(),
+            tasks: 0,
         })
     }
 

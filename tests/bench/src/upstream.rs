@@ -112,6 +112,7 @@ async fn complete(State(provider): State<Arc<Provider>>, body: String) -> Respon
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], message).into_response();
     }
     let is_stream = body.contains("\"stream\":true");
+    let is_translation = body.contains("Translate the caption into German");
     let named = (mood.manner == Manner::Naming).then(|| named(&body)).flatten();
     let first = if is_stream {
         &provider.first_stream
@@ -124,6 +125,10 @@ async fn complete(State(provider): State<Arc<Provider>>, body: String) -> Respon
     }
     let mut answer = match named {
         Some(name) => about(&name, is_stream),
+        None if is_translation => {
+            let content_type = [(header::CONTENT_TYPE, "application/json")];
+            (content_type, completion("Frisches Brot, und die Tür steht offen.")).into_response()
+        }
         None if is_stream => {
             let chunks = stream::iter(chunks().iter().cloned().map(Ok::<_, Infallible>));
             // Between two pieces others may run, as between two packets.
@@ -196,7 +201,7 @@ fn whole() -> &'static Bytes {
                 "hashtags": ["bread", "crust", "bakerylife"],
             },
         ]});
-        completion(&written)
+        completion(&written.to_string())
     })
 }
 
@@ -227,7 +232,11 @@ fn about(name: &str, is_stream: bool) -> Response {
         "angle": "news", "hook": format!("The {thing} {deed} while the {other} keeps quiet."),
         "body": format!("This is {name}."), "cta": null, "hashtags": ["house", thing],
     }]});
-    ([(header::CONTENT_TYPE, "application/json")], completion(&written)).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        completion(&written.to_string()),
+    )
+        .into_response()
 }
 
 fn event(choices: &Value, usage: &Value) -> String {
@@ -242,19 +251,20 @@ fn event(choices: &Value, usage: &Value) -> String {
 fn other() -> &'static Bytes {
     static OTHER: OnceLock<Bytes> = OnceLock::new();
     OTHER.get_or_init(|| {
-        completion(&json!({"variants": [{
+        let written = json!({"variants": [{
             "angle": "news", "hook": "Rain on the harbour all week, and the nets stay dry.",
             "body": "The boats go out again on Monday.", "cta": null, "hashtags": ["harbour", "boats"],
-        }]}))
+        }]});
+        completion(&written.to_string())
     })
 }
 
-fn completion(written: &Value) -> Bytes {
+fn completion(content: &str) -> Bytes {
     let completion = json!({
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "bench",
         "choices": [{
             "index": 0, "finish_reason": "stop",
-            "message": {"role": "assistant", "content": written.to_string()},
+            "message": {"role": "assistant", "content": content},
         }],
         "usage": usage(),
     });

@@ -216,7 +216,7 @@ fn refine(path: &str, parameter: &mut Value) {
         (Some("query"), Some("since" | "until" | "start" | "end")) => json!({ "format": "date-time" }),
         (Some("query"), Some("bucket")) => json!({ "enum": ["1h", "1d"] }),
         (Some("query"), Some("group_by")) => {
-            json!({ "pattern": "^(provider|model|user|key)(,(provider|model|user|key))*$" })
+            json!({ "pattern": "^ *((provider|model|user|key) *(, *(provider|model|user|key) *)*)?$" })
         }
         (Some("query"), Some("platform")) => {
             json!({ "enum": Platform::NAMES })

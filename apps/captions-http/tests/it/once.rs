@@ -194,6 +194,9 @@ async fn a_condition_is_no_part_of_what_was_asked(#[case] condition: &str, #[cas
 
     assert_eq!(refused.status, status);
     assert!(without.status < 300 && !is_replayed(&without), "{}", without.status);
+    let unreadable = [("idempotency-key", "k"), ("if-match", "no tag")];
+    let late = post_as(&server, &variants, &unreadable, "{}").await;
+    assert_eq!(late.status, 400, "a replay does not hide it");
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ fn what_is_said_is_meant() {
 #[case::a_time(&[("start", "yesterday")], "start is a time such as 2026-11-24T08:00:00Z (RFC 3339)")]
 #[case::a_piece(&[("bucket", "1w")], "1h, 1d")]
 #[case::a_group(&[("group_by", "provider,modell")], "choose one of provider, model, user, key")]
+#[case::half_a_list(&[("group_by", "model,")], "choose one of provider, model, user, key")]
 #[case::a_name(&[("group", "model")], "did you mean group_by?")]
 #[case::a_limit(&[("limit", "1001")], "limit is a whole number of 1 to 1000")]
 #[case::twice(&[("bucket", "1h"), ("bucket", "1h")], "bucket is given twice")]

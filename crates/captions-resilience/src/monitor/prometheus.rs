@@ -15,7 +15,7 @@ use super::{
 use crate::breaker::State;
 
 /// Providers that have series of their own. What is called beyond these counts in the sums of all providers.
-const MOST_PROVIDERS: usize = 10;
+const MOST_PROVIDERS: usize = 9;
 
 /// The most series that there can be.
 #[cfg(test)]
@@ -547,6 +547,12 @@ impl Summary {
                 "gauge",
                 "Open files and sockets.",
                 process.open_files,
+            );
+            page.single(
+                "captions_tasks",
+                "gauge",
+                "Tasks of the asynchronous runtime: work under way, and what waits for work.",
+                process.tasks,
             );
         }
     }

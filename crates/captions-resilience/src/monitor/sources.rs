@@ -96,6 +96,8 @@ pub struct ProcessStats {
     pub resident_bytes: u64,
     /// Open files and sockets.
     pub open_files: u64,
+    /// Tasks of the asynchronous runtime: work that is under way, and what waits for work. A request in flight is one or more.
+    pub tasks: u64,
 }
 
 /// Where the figures of one kind are asked for, if anybody has them.

@@ -1,6 +1,6 @@
 //! The same turns over HTTP/2 and TLS: many at once on one connection, and GOAWAY.
 
-use std::{future::poll_fn, path::Path, sync::Arc, time::Instant};
+use std::{future::poll_fn, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use h2::{
@@ -8,10 +8,6 @@ use h2::{
     server::{self, SendResponse},
 };
 use http::{Request, Response};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinSet, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
@@ -20,22 +16,6 @@ use super::{
     play::{Act, Received, acts},
     turn::{Course, Turn},
 };
-use crate::certificate;
-
-/// For the certificate in this folder. Offers nothing but HTTP/2.
-pub(super) fn acceptor(folder: &Path) -> TlsAcceptor {
-    let certificate =
-        CertificateDer::from_pem_file(folder.join(certificate::CERTIFICATE)).expect("the server's certificate");
-    let key = PrivateKeyDer::from_pem_file(folder.join(certificate::KEY)).expect("the server's key");
-    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions of TLS that the provider knows")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("a key that belongs to the certificate");
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
-}
 
 /// Serves one connection until it ends.
 pub(super) async fn converse(socket: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>) {

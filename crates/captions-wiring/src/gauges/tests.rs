@@ -18,3 +18,16 @@ fn the_process_tells_its_memory_its_files_and_when_it_began() {
     assert!(before.started <= now && before.started > now - 3600.0, "{before:?}");
     drop(held);
 }
+
+#[tokio::test]
+async fn the_process_tells_the_tasks_of_its_runtime() {
+    let process = process().unwrap();
+    let before = process().tasks;
+
+    let waiting = tokio::spawn(std::future::pending::<()>());
+
+    assert_eq!(process().tasks, before + 1);
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    assert_eq!(process().tasks, before);
+}

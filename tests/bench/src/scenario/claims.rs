@@ -1,16 +1,17 @@
 //! What the specification's design claimed for each of its features, as an experiment: the same load with the feature on
 //! and off. The claims are about another program on another machine; the ratios are this one's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use captions_testkit::postgres;
+use captions_testkit::{postgres, tls};
+use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
 use super::{check, milliseconds};
 use crate::{
-    bed::{Bed, FROM_CACHE, FROM_PROVIDER, known_at, new_at, next, stored_at},
-    load::{Ask, Call, Measured, closed, count, open},
+    bed::{Bed, FROM_CACHE, FROM_PROVIDER, fresh, known_at, new_at, next, stored_at},
+    load::{Ask, Call, Measured, closed, count, open, percentile},
     report::{Comparison::Ratio, Figure},
     upstream::{Manner, Mood, Seen},
 };
@@ -42,7 +43,13 @@ pub(super) async fn claims(bed: &mut Bed) -> anyhow::Result<Vec<Figure>> {
         ),
         connections(bed)
             .await?
-            .figure("S51, S53, S57 kept connections: p50 (claim: 0.40 x)", "ms"),
+            .figure("S51, S53, S57 kept TLS connections: p50 (claim: 0.40 x)", "ms"),
+        reads(bed)
+            .await?
+            .figure("S57 reads, 16 at once for 1 (claim: 3 x)", "/s"),
+        caption_and_translation(bed)
+            .await?
+            .figure("a caption beside a translation: time of both (claim: none)", "ms"),
         concurrency(bed)
             .await?
             .figure("S52, S57 in flight, 100 for 10 (claim: 10 x)", "/s"),
@@ -110,7 +117,7 @@ async fn database_breaker(bed: &Bed) -> anyhow::Result<Both> {
         let users = Call {
             ask: Ask::Post(std::sync::Arc::new(|| {
                 let number = next();
-                let body = serde_json::json!({
+                let body = json!({
                     "content_description": format!("Bread on the counter of a bakery with tray {number}"),
                     "user_id": format!("claim-{number}"), "store": false,
                 });
@@ -134,8 +141,15 @@ async fn database_breaker(bed: &Bed) -> anyhow::Result<Both> {
     both(&times)
 }
 
-/// The provider keeps its connections open, or closes each after its answer. Without TLS, which would make more of it.
+/// The provider keeps its TLS connections open, or closes each after its answer.
 async fn connections(bed: &Bed) -> anyhow::Result<Both> {
+    let door = tls::Door::before(bed.upstream.address).await;
+    let provider = format!(
+        r#"[{{ name = "openai", kind = "openai", base_url = "https://{}/v1", model = "bench", ca_file = "{}" }}]"#,
+        door.address(),
+        door.ca_file().display()
+    );
+    let service = bed.another(&[("CAPTIONS_LLM__PROVIDERS", &provider)]).await?;
     let mut times = Vec::new();
     for manner in [Manner::Well, Manner::Closing] {
         bed.mood(Mood {
@@ -143,12 +157,70 @@ async fn connections(bed: &Bed) -> anyhow::Result<Both> {
             ..Mood::default()
         })
         .await?;
-        let measured = closed(&new_at(&bed.service, FROM_PROVIDER), 1, bed.warm_up(16), bed.time()).await?;
+        let measured = closed(&new_at(&service, FROM_PROVIDER), 1, bed.warm_up(16), bed.time()).await?;
         check(&measured)?;
         times.push(milliseconds(measured.percentile(0.5)));
     }
     bed.mood(Mood::default()).await?;
     both(&times)
+}
+
+/// Pages of the history, sixteen at once or one after the other.
+async fn reads(bed: &Bed) -> anyhow::Result<Both> {
+    let page = Call {
+        path: "/v1/captions?limit=1",
+        ask: Ask::Get,
+        ..new_at(&bed.service, r#""data":["#)
+    };
+    let mut rates = Vec::new();
+    for connections in [16, 1] {
+        let measured = closed(&page, connections, bed.warm_up(16), bed.time()).await?;
+        check(&measured)?;
+        rates.push(measured.rate());
+    }
+    both(&rates)
+}
+
+/// Somebody needs a caption and a translation of another, and the provider takes 100 ms for each: at once, or one after the
+/// other.
+async fn caption_and_translation(bed: &Bed) -> anyhow::Result<Both> {
+    bed.mood(Mood {
+        latency_ms: 100,
+        ..Mood::default()
+    })
+    .await?;
+    let ask = async |path: &str, body: Value| {
+        let url = format!("{}{path}", bed.service.base());
+        let answer = bed.client.post(url).json(&body).send().await?.error_for_status()?;
+        let told: Value = answer.json().await?;
+        ensure!(told["source"] == "provider", "not the provider's: {told}");
+        Ok(())
+    };
+    let caption = || {
+        ask(
+            "/v1/captions",
+            json!({ "content_description": fresh(), "store": false }),
+        )
+    };
+    let translation = || {
+        let body = json!({ "text": "Fresh bread, and the door is open.", "operation": "translate", "language": "de" });
+        ask("/v1/rewrites", body)
+    };
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..if bed.extent.smoke { 1 } else { 20 } {
+        let begun = Instant::now();
+        tokio::try_join!(caption(), translation())?;
+        times[0].push(begun.elapsed());
+        let begun = Instant::now();
+        caption().await?;
+        translation().await?;
+        times[1].push(begun.elapsed());
+    }
+    bed.mood(Mood::default()).await?;
+    both(&times.map(|mut times| {
+        times.sort_unstable();
+        milliseconds(percentile(&times, 0.5))
+    }))
 }
 
 /// A hundred callers, a provider that takes 100 ms, and room for all of them or for ten.

@@ -63,6 +63,8 @@ struct Soak {
     client: reqwest::Client,
     base: String,
     keys: [String; 2],
+    /// Who may look into the server.
+    operator: String,
     tally: Mutex<Tally>,
 }
 
@@ -83,12 +85,16 @@ pub(super) async fn soak(bed: &mut Bed) -> anyhow::Result<Vec<Figure>> {
             .timeout(Duration::from_secs(25))
             .build()?,
         base: service.base(),
-        keys: [key(&database, TENANTS[0]).await?, key(&database, TENANTS[1]).await?],
+        keys: [
+            key(&database, TENANTS[0], "read,write").await?,
+            key(&database, TENANTS[1], "read,write").await?,
+        ],
+        operator: key(&database, "local", "admin").await?,
         tally: Mutex::default(),
     });
     let begun = Instant::now();
     let traffic = tokio::spawn(Arc::clone(&soak).traffic(time));
-    let uses = watch(&service, begun + time);
+    let uses = watch(&service, &soak, begun + time);
     let mishaps = mishaps(bed, &mut postgres, &mut redis, begun, begun + time);
     let (uses, mishaps) = tokio::join!(uses, mishaps);
     traffic.await?;
@@ -137,15 +143,18 @@ pub(super) async fn soak(bed: &mut Bed) -> anyhow::Result<Vec<Figure>> {
         .target(AtLeast(0.95)),
         flat("memory at the end", "MiB", |one| one.resident, 1.15),
         flat("open files at the end", "", |one| count(one.files), 1.2),
+        flat("tasks at the end", "", |one| count(one.tasks), 1.2),
         flat("threads at the end", "", |one| count(one.threads), 1.0),
     ])
 }
 
 /// A new API key of this tenant, made as operators make one.
-async fn key(database: &str, tenant: &str) -> anyhow::Result<String> {
+async fn key(database: &str, tenant: &str, scopes: &str) -> anyhow::Result<String> {
     let home = tempfile::tempdir()?;
     let (mut stdin, mut stdout, mut stderr) = (Cursor::new(Vec::new()), Vec::new(), Vec::new());
-    let args = ["captions", "key", "create", "--tenant", tenant, "--json"];
+    let args = [
+        "captions", "key", "create", "--tenant", tenant, "--scopes", scopes, "--json",
+    ];
     // A program without a model of its own wants a provider, also where none is asked.
     let variables = [
         ("HOME", home.path().display().to_string()),
@@ -174,12 +183,16 @@ async fn key(database: &str, tenant: &str) -> anyhow::Result<String> {
 }
 
 /// One look a second.
-async fn watch(service: &Process, end: Instant) -> anyhow::Result<Vec<Use>> {
+async fn watch(service: &Process, soak: &Soak, end: Instant) -> anyhow::Result<Vec<Use>> {
     let mut uses = Vec::new();
     let mut second = interval(Duration::from_secs(1));
     while Instant::now() < end {
         second.tick().await;
-        uses.push(service.usage()?);
+        let tasks = soak.tasks().await?;
+        uses.push(Use {
+            tasks,
+            ..service.usage()?
+        });
     }
     Ok(uses)
 }
@@ -227,6 +240,17 @@ async fn mishaps(
 impl Soak {
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tasks of the service's runtime.
+    async fn tasks(&self) -> anyhow::Result<usize> {
+        let asked = self
+            .client
+            .get(format!("{}/v1/stats", self.base))
+            .bearer_auth(&self.operator);
+        let told: Value = asked.send().await?.error_for_status()?.json().await?;
+        let tasks = told["process"]["tasks"].as_u64().context("the figures tell of tasks")?;
+        Ok(tasks.try_into()?)
     }
 
     async fn traffic(self: Arc<Self>, time: Duration) {
