@@ -302,7 +302,7 @@ pub async fn the_oldest_sums_go_first_and_those_that_are_kept_stay(store: &dyn U
         row(&cx, old, |_| {}),
         row(&cx, old + Duration::HOUR, |_| {}),
         row(&other, old + Duration::HOUR, |place| {
-            place.user = Some(build::user_id("ann"))
+            place.user = Some(build::user_id("ann"));
         }),
         row(&cx, old + 2 * Duration::HOUR, |_| {}),
     ];
