@@ -58,7 +58,10 @@ impl Shelf {
 
     /// One batch each: its items, who pays, and what they are about.
     fn of_batches(batches: &[(u32, Option<Payer>, &str)]) -> Arc<Self> {
-        let all = Self::default();
+        let all = Self {
+            submits: Mutex::new(Some(Ok(()))),
+            ..Self::default()
+        };
         for (items, payer, what) in batches {
             all.add(*items, payer.as_ref(), what);
         }
