@@ -104,8 +104,9 @@ pub fn untraced(text: &str, given: &str) -> Vec<Address> {
 /// A link, a handle or an e-mail address that stands in one word.
 fn in_one_word(skeleton: &Skeleton, word: &Range<usize>) -> Option<String> {
     let word = skeleton.text(word);
-    // No scheme, host or handle is without one of these.
-    if !word.contains([':', '.', '@']) {
+    // No scheme, host or handle is without one of these before its last letter.
+    let letters = word.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
+    if !letters.contains([':', '.', '@']) {
         return None;
     }
     let lower = word.to_lowercase();
@@ -183,7 +184,12 @@ fn told(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize, String)> 
             Some(start) if start.is_ascii() => start.eq_ignore_ascii_case(told),
             _ => next.to_lowercase().starts_with(told),
         };
-        next.starts_with(['.', '@']) || DOTS.iter().chain(ATS).any(begins)
+        // What begins all that is in the two lists, and what may become such a letter.
+        let may_begin = next
+            .bytes()
+            .next()
+            .is_some_and(|first| matches!(first.to_ascii_lowercase(), b'a' | b'd' | b'p') || !first.is_ascii());
+        next.starts_with(['.', '@']) || (may_begin && DOTS.iter().chain(ATS).any(begins))
     };
     let first = skeleton.text(first);
     let is_plain = !first.contains(BRACKETS) && !first.ends_with('.');
@@ -242,6 +248,9 @@ fn told(skeleton: &Skeleton, words: &[Range<usize>]) -> Option<(usize, String)> 
     }
     // `evil[.]com` and `evil(dot)com` stand in one word.
     if at == 1 {
+        if !words[0].contains(BRACKETS) {
+            return None;
+        }
         let joined = [
             "[.]", "(.)", "{.}", "[dot]", "(dot)", "{dot}", "<dot>", "[punkt]", "(punkt)", "(punto)", "(point)",
         ]

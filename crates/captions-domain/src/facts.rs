@@ -118,13 +118,13 @@ fn addresses(text: &str) -> Vec<Span<'_>> {
     let (mut counted, mut index) = (0, 0);
     let mut at = 0;
     for piece in text.split_inclusive(|c: char| c.is_whitespace() || is_unspaced(c)) {
-        let word = piece.trim_end_matches(|c: char| c.is_whitespace() || is_unspaced(c));
         let from = at;
         at += piece.len();
         // No address is without one of these.
-        if !word.bytes().any(|byte| matches!(byte, b'@' | b'.' | b':')) {
+        if !piece.bytes().any(|byte| matches!(byte, b'@' | b'.' | b':')) {
             continue;
         }
+        let word = piece.trim_end_matches(|c: char| c.is_whitespace() || is_unspaced(c));
         let bare = word.trim_start_matches(|c: char| !(c.is_alphanumeric() || c == '@'));
         let from = from + word.len() - bare.len();
         index += text[counted..from].chars().count();

@@ -26,7 +26,7 @@ pub(crate) struct Folded<'a>(Cow<'a, str>);
 impl<'a> Folded<'a> {
     fn of(piece: &'a str) -> Self {
         if !piece.is_ascii() {
-            return Self(Cow::Owned(piece.to_lowercase().replace(['’', 'ʼ', '‘'], "'")));
+            return Self(Cow::Owned(folded(piece)));
         }
         if piece.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Self(Cow::Owned(piece.to_ascii_lowercase()));
@@ -51,6 +51,22 @@ impl PartialEq<&str> for Folded<'_> {
     fn eq(&self, other: &&str) -> bool {
         self.as_str() == *other
     }
+}
+
+fn folded(piece: &str) -> String {
+    // Its small form depends on what stands around it.
+    if piece.contains('Σ') {
+        return piece.to_lowercase().replace(['’', 'ʼ', '‘'], "'");
+    }
+    let mut folded = String::with_capacity(piece.len() + 4);
+    for c in piece.chars() {
+        match c {
+            '’' | 'ʼ' | '‘' => folded.push('\''),
+            c if c.is_ascii() => folded.push(c.to_ascii_lowercase()),
+            c => folded.extend(c.to_lowercase()),
+        }
+    }
+    folded
 }
 
 /// One word, emoji or mark.
@@ -82,33 +98,45 @@ pub(crate) enum Kind {
 impl<'a> Tokens<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         let mut all: Vec<Token<'_>> = Vec::with_capacity(text.len() / 5);
-        let mut chars = text.char_indices().enumerate().peekable();
-        while let Some((index, (byte, c))) = chars.next() {
-            let mut end = (index + 1, byte + c.len_utf8());
+        let mut at = (0, 0);
+        while let Some(c) = text[at.1..].chars().next() {
+            let (index, byte) = at;
+            if let Some(length) = ascii_word(&text.as_bytes()[byte..]) {
+                at = (index + length, byte + length);
+                let word = &text[byte..at.1];
+                all.push(Token {
+                    word: Folded::of(word),
+                    kind: word_kind(word),
+                    start: index,
+                    end: at.0,
+                    from: byte,
+                    to: at.1,
+                });
+                continue;
+            }
+            at = (index + 1, byte + c.len_utf8());
             if c == ' ' {
                 continue;
             }
+            let next = |at: (usize, usize)| text[at.1..].chars().next();
+            let behind = |at: (usize, usize), c: char| (at.0 + 1, at.1 + c.len_utf8());
             // A digit in a key is an emoji.
-            let is_keycap = c.is_ascii_digit() && chars.peek().is_some_and(|(_, (_, c))| follows_pictograph(*c));
+            let is_keycap = c.is_ascii_digit() && next(at).is_some_and(follows_pictograph);
             let kind = if in_word(c) && !is_keycap {
-                while let Some((index, (byte, next))) = chars.peek().copied() {
-                    let joins = in_word(next)
-                        || (is_apostrophe(next)
-                            && text[byte + next.len_utf8()..].starts_with(|after: char| after.is_alphabetic()));
+                while let Some(c) = next(at) {
+                    let after = behind(at, c);
+                    let joins = in_word(c) || (is_apostrophe(c) && next(after).is_some_and(char::is_alphabetic));
                     if !joins {
                         break;
                     }
-                    chars.next();
-                    end = (index + 1, byte + next.len_utf8());
+                    at = after;
                 }
-                word_kind(&text[byte..end.1])
+                word_kind(&text[byte..at.1])
             } else if is_pictograph(c) || is_keycap {
                 let mut joined = false;
-                while let Some((index, (byte, next))) =
-                    chars.next_if(|(_, (_, next))| follows_pictograph(*next) || (joined && is_pictograph(*next)))
-                {
-                    joined = next == '\u{200D}';
-                    end = (index + 1, byte + next.len_utf8());
+                while let Some(c) = next(at).filter(|c| follows_pictograph(*c) || (joined && is_pictograph(*c))) {
+                    joined = c == '\u{200D}';
+                    at = behind(at, c);
                 }
                 Kind::Emoji
             } else if c == '\n' {
@@ -121,12 +149,12 @@ impl<'a> Tokens<'a> {
                 Kind::Mark
             };
             all.push(Token {
-                word: Folded::of(&text[byte..end.1]),
+                word: Folded::of(&text[byte..at.1]),
                 kind,
                 start: index,
-                end: end.0,
+                end: at.0,
                 from: byte,
-                to: end.1,
+                to: at.1,
             });
         }
         Self { text, all }
@@ -160,6 +188,23 @@ impl<'a> Tokens<'a> {
         let from = self.all.partition_point(|token| token.start < start);
         let to = self.all.partition_point(|token| token.end <= end);
         from..to.max(from)
+    }
+}
+
+/// The length of the word that a text begins with, if it and what stands behind it are ASCII, as nearly everything is.
+fn ascii_word(text: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    loop {
+        let letters = text[length..].iter();
+        length += letters
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+            .count();
+        match text[length..] {
+            [b'\'', after, ..] if length > 0 && after.is_ascii_alphabetic() => length += 1,
+            [b'\'', after, ..] if !after.is_ascii() => return None,
+            [next, ..] if !next.is_ascii() => return None,
+            _ => return (length > 0).then_some(length),
+        }
     }
 }
 
@@ -481,6 +526,26 @@ mod tests {
             if !lexicon.find(&Tokens::of(&text)).is_empty() {
                 proptest::prop_assert!(lexicon.may_stand_in(&text), "{text}");
             }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn words_of_ascii_are_found_like_all_others(text in "[aA1_.,!' \n’🥖️⃣é-]{0,16}") {
+            // The same text in letters that have no short way.
+            let other = text.replace('a', "á").replace('A', "Á");
+            let shape = |text: &str| -> Vec<_> {
+                let tokens = Tokens::of(text);
+                tokens.all.iter().map(|token| (token.kind, token.start, token.end, token.word.replace('á', "a"))).collect()
+            };
+            proptest::prop_assert_eq!(shape(&text), shape(&other));
+        }
+
+        #[test]
+        fn small_letters_are_those_of_unicode(text in "[a-cA-C ’ʼ‘'ÉßİΣςσ🥖]{0,12}") {
+            let expected = text.to_lowercase().replace(['’', 'ʼ', '‘'], "'");
+            let folded = Folded::of(&text);
+            proptest::prop_assert_eq!(folded.as_str(), expected);
         }
     }
 

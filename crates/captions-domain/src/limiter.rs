@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
+
 use crate::{
     context::Context,
     ports::{Quota, QuotaKey},
@@ -34,7 +36,8 @@ pub struct Limiter {
 
 struct Inner {
     quota: Arc<dyn Quota>,
-    pending: Mutex<HashMap<QuotaKey, Correction>>,
+    /// Nobody can choose keys that meet: they are digests.
+    pending: Mutex<HashMap<QuotaKey, Correction, RandomState>>,
 }
 
 /// Why nothing was taken, and when to come back.
@@ -98,7 +101,7 @@ impl Limiter {
         };
         Ok(Pass {
             limiter: self.clone(),
-            key: key.clone(),
+            key: Box::new(key.clone()),
             taken,
             begun: false,
             wait,
@@ -119,7 +122,7 @@ impl Limiter {
         *all = all.and(correction);
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<QuotaKey, Correction>> {
+    fn pending(&self) -> MutexGuard<'_, HashMap<QuotaKey, Correction, RandomState>> {
         self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,7 +140,8 @@ impl fmt::Debug for Limiter {
 #[must_use = "dropped at once, it is given back"]
 pub struct Pass {
     limiter: Limiter,
-    key: QuotaKey,
+    /// Boxed, because every call has room for a pass, also where nothing is limited, and that room is moved about.
+    key: Box<QuotaKey>,
     taken: Amount,
     begun: bool,
     /// How long to wait before it may be used.

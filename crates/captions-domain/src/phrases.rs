@@ -200,7 +200,9 @@ impl Words {
 
     /// The same, sharing the stems with whoever asks for them again.
     pub(crate) fn shared_stems(&self, text: &str) -> Vec<Arc<str>> {
-        let mut seen: HashSet<Arc<str>, FixedState> = HashSet::default();
+        // About one word in ten signs carries meaning.
+        let mut seen: HashSet<Arc<str>, FixedState> =
+            HashSet::with_capacity_and_hasher(text.len() / 10, FixedState::default());
         let mut stems = Vec::new();
         for word in text::words(text) {
             each_part(word, |part| {
@@ -326,12 +328,30 @@ fn word_bounds(text: &str) -> impl Iterator<Item = &str> {
         rest = after;
         Some(piece)
     });
-    cuts.flat_map(|piece| {
-        let (word, rest) = piece.split_at(text::lone_word(piece).map_or(0, str::len));
-        Some(word)
-            .filter(|word| !word.is_empty())
-            .into_iter()
-            .chain(rest.split_word_bounds())
+    let mut cuts = cuts;
+    let mut behind = "";
+    let mut of_piece = None;
+    std::iter::from_fn(move || {
+        loop {
+            if let Some(bound) = of_piece.as_mut().and_then(Iterator::next) {
+                return Some(bound);
+            }
+            of_piece = None;
+            // One sign is one piece.
+            if behind.len() == 1 {
+                return Some(std::mem::take(&mut behind));
+            }
+            if !behind.is_empty() {
+                of_piece = Some(std::mem::take(&mut behind).split_word_bounds());
+                continue;
+            }
+            let piece = cuts.next()?;
+            let (word, rest) = piece.split_at(text::lone_word(piece).map_or(0, str::len));
+            behind = rest;
+            if !word.is_empty() {
+                return Some(word);
+            }
+        }
     })
 }
 
@@ -455,7 +475,8 @@ fn negations(language: &str) -> &'static [&'static str] {
 
 /// Letters of scripts that put no spaces between words: Thai to Myanmar, Khmer, kana, Han.
 pub(crate) fn is_unspaced(c: char) -> bool {
-    matches!(u32::from(c), 0x0E00..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
+    c >= '\u{E00}'
+        && matches!(u32::from(c), 0x0E00..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
 }
 
 /// Rows of two to eight Han or katakana signs: in Japanese and Chinese mostly nouns. Hiragana, which mostly is grammar,
@@ -492,6 +513,10 @@ fn unspaced_phrases(text: &str, partings: &str, found: &mut impl FnMut(&[Part<'_
 
 /// `NewShoes` is two words; `NASA` and `paris` are one.
 fn each_part<'a>(word: &'a str, mut found: impl FnMut(&'a str)) {
+    // Nearly all have no capital but their first letter.
+    if word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase()) && word.is_ascii() {
+        return found(word);
+    }
     let mut start = 0;
     let mut before_lower = false;
     for (at, c) in word.char_indices() {

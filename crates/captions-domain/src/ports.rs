@@ -4,7 +4,11 @@
 //! beyond its own connection limits (that is the policy's work), errors classified by [`FaultKind`],
 //! every row and key bound to [`Context::tenant`]. The suites in `captions-testkit` check all of it.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -239,21 +243,44 @@ pub trait CacheExt: Cache {
 
 impl<C: Cache + ?Sized> CacheExt for C {}
 
-/// Whose limits are counted: `captions:quota:<namespace>:<64 hex digits>`. Only digests go in, so no key can leak or forge
-/// text. The owner, tenant or host, is part of the digest: limits belong to whom the key says, and not to
+/// Whose limits are counted; written `captions:quota:<namespace>:<64 hex digits>`. Only digests go in, so no key can leak or
+/// forge text. The owner, tenant or host, is part of the digest: limits belong to whom the key says, and not to
 /// [`Context::tenant`], because all tenants share a provider's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct QuotaKey(String);
+#[derive(Clone, PartialEq, Eq)]
+pub struct QuotaKey {
+    namespace: &'static str,
+    digest: [u8; 32],
+}
 
 impl QuotaKey {
     /// The key of whoever `owner` names within `namespace`, a short constant of ours.
     pub fn new(namespace: &'static str, owner: &str) -> Self {
-        let digest = blake3::hash(owner.as_bytes());
-        Self(format!("captions:quota:{namespace}:{}", digest.to_hex()))
+        Self {
+            namespace,
+            digest: blake3::hash(owner.as_bytes()).into(),
+        }
     }
+}
 
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl Hash for QuotaKey {
+    /// The beginning of a digest tells as much as all of it; only the same owner's keys in several namespaces meet.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(beginning) = self.digest.first_chunk() {
+            state.write_u64(u64::from_le_bytes(*beginning));
+        }
+    }
+}
+
+impl fmt::Display for QuotaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = blake3::Hash::from_bytes(self.digest);
+        write!(f, "captions:quota:{}:{}", self.namespace, digest.to_hex())
+    }
+}
+
+impl fmt::Debug for QuotaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

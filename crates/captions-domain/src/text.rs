@@ -94,12 +94,19 @@ fn weighted(text: &str) -> usize {
 /// Words by Unicode word boundaries. None holds a space: one that a joiner ties to what follows is left out.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     // No other word goes on over such a space, and the rules are much quicker in pieces that are all ASCII.
-    text.split_ascii_whitespace().flat_map(|piece| {
-        let (word, rest) = lone_word(piece).map_or(("", piece), |word| (word, ""));
-        Some(word)
-            .filter(|word| !word.is_empty())
-            .into_iter()
-            .chain(rest.unicode_words())
+    let mut pieces = text.split_ascii_whitespace();
+    let mut of_piece = None;
+    std::iter::from_fn(move || {
+        loop {
+            if let Some(word) = of_piece.as_mut().and_then(Iterator::next) {
+                return Some(word);
+            }
+            let piece = pieces.next()?;
+            of_piece = match lone_word(piece) {
+                Some(word) => return Some(word),
+                None => Some(piece.unicode_words()),
+            };
+        }
     })
 }
 

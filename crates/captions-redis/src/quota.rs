@@ -122,7 +122,7 @@ impl RedisQuota {
     /// In braces is what a cluster places the key by.
     fn place(&self, key: &QuotaKey, name: &str) -> String {
         let colon = if self.prefix.is_empty() { "" } else { ":" };
-        format!("{}{colon}{{{}}}:{name}", self.prefix, key.as_str())
+        format!("{}{colon}{{{key}}}:{name}", self.prefix)
     }
 }
 

@@ -116,7 +116,7 @@ const ZEROS: [u32; 19] = [
 /// The value of a decimal digit of any script.
 fn digit(c: char) -> Option<u32> {
     if c.is_ascii() {
-        return c.to_digit(10);
+        return c.is_ascii_digit().then(|| u32::from(c) - u32::from('0'));
     }
     let code = u32::from(c);
     // Punctuation and dashes, arrows, symbols, and most letters of Latin script.
@@ -481,6 +481,9 @@ pub(super) fn telephones(text: &str) -> Vec<(String, usize, usize)> {
     let mut found = Vec::new();
     let (mut digits, mut from, mut to) = (String::new(), 0, 0);
     for (byte, c) in text.char_indices().chain([(text.len(), '\n')]) {
+        if digits.is_empty() && c.is_ascii_alphabetic() {
+            continue;
+        }
         if let Some(value) = digit(c).and_then(|value| char::from_digit(value, 10)) {
             if digits.is_empty() {
                 from = byte;

@@ -48,6 +48,8 @@ pub(super) struct Field<'a> {
     words: Vec<Stemmed>,
     /// The number of the first word that has a stem.
     by_stem: HashMap<Arc<str>, usize, FixedState>,
+    /// A bit for each stem, by [`hint`]: of the words that are looked up most are none of them, and it tells at a glance.
+    hints: u64,
 }
 
 struct Stemmed {
@@ -73,8 +75,13 @@ impl<'a> Field<'a> {
             name: name.into(),
             text,
             words,
+            hints: by_stem.keys().fold(0, |hints, stem| hints | hint(stem)),
             by_stem,
         }
+    }
+
+    fn has(&self, stem: &str) -> bool {
+        self.hints & hint(stem) != 0 && self.by_stem.contains_key(stem)
     }
 
     /// The words at neighbouring places whose letters together are `joined`, which has no capitals: `goldenretriever`.
@@ -135,6 +142,13 @@ impl<'a> Field<'a> {
     }
 }
 
+/// One of 64 bits, made of the length of a stem and two of its letters.
+fn hint(stem: &str) -> u64 {
+    let bytes = stem.as_bytes();
+    let byte = |at: usize| bytes.get(at).copied().map_or(0, usize::from);
+    1 << ((byte(0) * 7 + byte(bytes.len() / 2) * 3 + bytes.len()) % 64)
+}
+
 /// Two or more signs of a script that puts no spaces between words.
 fn is_row(word: &str) -> bool {
     word.chars().all(is_unspaced) && word.chars().nth(1).is_some()
@@ -186,7 +200,7 @@ impl<'a> Sources<'a> {
         let fields = if given { self.given } else { &self.caption };
         fields
             .iter()
-            .any(|field| (is_row(word) && field.text.contains(word)) || field.by_stem.contains_key(word))
+            .any(|field| (is_row(word) && field.text.contains(word)) || field.has(word))
     }
 
     pub(super) fn spelled(&self, joined: &str) -> Option<Vec<String>> {

@@ -63,37 +63,56 @@ fn stuffed(reading: &Reading<'_>) -> Vec<Place> {
     let words: Vec<usize> = (0..reading.tokens.all.len())
         .filter(|at| matches!(reading.tokens.all[*at].kind, Kind::Word | Kind::Shout))
         .collect();
-    let mut counts: HashMap<&str, (usize, usize), FixedState> = HashMap::default();
-    for at in &words {
-        let word = reading.tokens.all[*at].word.as_str();
-        if word.chars().count() > 3 && !word.contains(is_unspaced) {
-            counts.entry(word).or_insert((0, *at)).0 += 1;
-        }
-    }
-    let mut stuffed: Vec<usize> = counts
-        .into_iter()
-        .filter(|(word, (count, _))| {
-            *count >= OFTEN && count * 100 > words.len() * STUFFED && reading.words.is_content(word)
+    let word = |at: usize| reading.tokens.all[at].word.as_str();
+    // Each word has a number: its place among those that were met before.
+    let mut numbers: HashMap<&str, usize, FixedState> =
+        HashMap::with_capacity_and_hasher(words.len(), FixedState::default());
+    let mut counts: Vec<usize> = Vec::new();
+    let mut firsts: Vec<usize> = Vec::new();
+    let numbered: Vec<usize> = words
+        .iter()
+        .map(|at| {
+            let number = *numbers.entry(word(*at)).or_insert(firsts.len());
+            if number == firsts.len() {
+                firsts.push(*at);
+                counts.push(0);
+            }
+            counts[number] += 1;
+            number
         })
-        .map(|(_, (_, at))| at)
+        .collect();
+    let is_stuffed = |at: usize, count: usize| {
+        count >= OFTEN
+            && count * 100 > words.len() * STUFFED
+            && word(at).chars().count() > 3
+            && !word(at).contains(is_unspaced)
+            && reading.words.is_content(word(at))
+    };
+    let mut stuffed: Vec<usize> = firsts
+        .into_iter()
+        .zip(&counts)
+        .filter(|(at, count)| is_stuffed(*at, **count))
+        .map(|(at, _)| at)
         .collect();
     if stuffed.is_empty() {
-        stuffed.extend(repeated(reading, &words));
+        stuffed.extend(repeated(&numbered, &counts).map(|row| words[row]));
     }
-    stuffed.sort_unstable();
     stuffed
         .into_iter()
         .filter_map(|at| reading.tokens.place(&(at..at + 1)))
         .collect()
 }
 
-/// Where three words in a row begin that come back and back.
-fn repeated(reading: &Reading<'_>, words: &[usize]) -> Option<usize> {
-    let word = |at: usize| reading.tokens.all[at].word.as_str();
-    let mut rows: HashMap<[&str; 3], usize, FixedState> = HashMap::default();
-    words.windows(3).find_map(|row| {
-        let count = rows.entry([word(row[0]), word(row[1]), word(row[2])]).or_default();
+/// Where, among the words, three in a row begin that come back and back. `counts` says how often each is there at all.
+fn repeated(words: &[usize], counts: &[usize]) -> Option<usize> {
+    let mut rows: HashMap<&[usize], usize, FixedState> = HashMap::default();
+    words.windows(3).enumerate().find_map(|(at, row)| {
+        // A row is there no more often than any of its words.
+        if row.iter().any(|word| counts[*word] < ROWS) {
+            return None;
+        }
+        let count = rows.entry(row).or_default();
         *count += 1;
-        (*count >= ROWS).then_some(row[0])
+        (*count >= ROWS).then_some(at)
     })
 }

@@ -296,6 +296,16 @@ fn units(unit: Unit, amount: Amount) -> u64 {
 }
 
 proptest! {
+    /// Also where the product is too wide for one number of 64 bits.
+    #[test]
+    fn what_is_left_is_exact(limit in 1_u64..=1 << 40, millis in 1_u64..=LONGEST / 1000, ahead in 0_u64..=LONGEST) {
+        let window = Window::new(Unit::Requests, limit, Duration::from_millis(millis));
+        let free = u128::from(window.capacity.saturating_sub(ahead));
+        let exact = free * u128::from(limit) / u128::from(window.capacity);
+
+        prop_assert_eq!(u128::from(window.left(ahead)), exact);
+    }
+
     /// Over every stretch between two uses, in every window, and in the order of the takes.
     #[test]
     fn never_more_than_the_limit_and_what_comes_back(plan in plans(), takes in takes()) {

@@ -190,20 +190,17 @@ fn speaks_another(sentence: &str, wanted: &Language) -> bool {
     let is_shouted = !sentence.contains(char::is_lowercase);
     // The small words of the own language, those of each other one, and those that both have.
     let (mut words, mut owns, mut others, mut both) = (0, 0, [0; KNOWN.len()], [0; KNOWN.len()]);
-    for word in spoken(sentence).flat_map(text::words) {
+    each_spoken(sentence, |word| {
         words += 1;
         if words > 1 && !is_shouted && word.starts_with(char::is_uppercase) && word.chars().nth(1).is_some() {
-            continue;
+            return;
         }
         let languages = languages_of(word);
-        if languages == 0 {
-            continue;
-        }
         let is_own = languages & (1 << own) != 0;
         owns += usize::from(is_own);
         let counts = if is_own { &mut both } else { &mut others };
         bits(languages).for_each(|other| counts[other] += 1);
-    }
+    });
     words >= LEAST_IN_SENTENCE
         && (0..KNOWN.len()).any(|other| {
             !is_nordic_pair(own, other)
@@ -263,17 +260,23 @@ fn spoken(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.starts_with(['#', '＃', '@']) && !text::has_url(word))
 }
 
+/// The words of these pieces. Nearly all are one word, which needs no rules.
+fn each_spoken(text: &str, mut found: impl FnMut(&str)) {
+    for piece in spoken(text) {
+        match text::lone_word(piece) {
+            Some(word) => found(word),
+            None => text::words(piece).for_each(&mut found),
+        }
+    }
+}
+
 /// How many words a text has, and how many of them are small words of each language in [`KNOWN`].
 fn small_words(text: &str) -> (usize, [usize; KNOWN.len()]) {
     let (mut words, mut small) = (0, [0; KNOWN.len()]);
-    for word in spoken(text).flat_map(text::words) {
+    each_spoken(text, |word| {
         words += 1;
-        let languages = languages_of(word);
-        if languages == 0 {
-            continue;
-        }
-        bits(languages).for_each(|language| small[language] += 1);
-    }
+        bits(languages_of(word)).for_each(|language| small[language] += 1);
+    });
     (words, small)
 }
 
@@ -349,8 +352,11 @@ fn scripts(language: &Language) -> Option<&'static [Script]> {
 
 /// The script of a letter; `None` for signs, digits, emoji and scripts that no rule here speaks of.
 fn script(c: char) -> Option<Script> {
+    if c.is_ascii() {
+        return c.is_ascii_alphabetic().then_some(Script::Latin);
+    }
     Some(match c {
-        'a'..='z' | 'A'..='Z' | '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' if c.is_alphabetic() => Script::Latin,
+        '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' if c.is_alphabetic() => Script::Latin,
         '\u{370}'..='\u{3FF}' | '\u{1F00}'..='\u{1FFF}' => Script::Greek,
         '\u{400}'..='\u{52F}' => Script::Cyrillic,
         '\u{590}'..='\u{5FF}' => Script::Hebrew,

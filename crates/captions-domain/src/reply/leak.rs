@@ -159,8 +159,7 @@ static ANY: LazyLock<Option<AhoCorasick>> =
 
 /// What a text is compared with, made once for each answer.
 pub(super) struct Secrets {
-    /// Our words, squeezed, each with the [`three_letters`] at its every place.
-    ours: Vec<(Vec<u8>, Vec<u16>)>,
+    ours: Vec<Ours>,
     /// What the user said to readers, squeezed, and in lower case.
     squeezed: Vec<u8>,
     given: String,
@@ -181,14 +180,7 @@ impl Secrets {
         }
         let squeezed = squeeze(&given);
         Self {
-            ours: ours
-                .iter()
-                .map(|ours| {
-                    let ours = squeeze(ours);
-                    let letters = ours.windows(3).map(three_letters).collect();
-                    (ours, letters)
-                })
-                .collect(),
+            ours: ours.iter().map(|ours| Ours::of(squeeze(ours))).collect(),
             squeezed,
             given,
         }
@@ -230,26 +222,11 @@ impl Secrets {
             })
             .collect();
         let texts = [plain, reversed, shifted];
-        let steps = |text: &Vec<u8>| (0..text.len().saturating_sub(STEP)).step_by(STEP);
-        // A bit for the first letters of each step of them: next to no place of ours begins so.
-        let mut begins = [0_u64; 1 << 9];
-        for text in &texts {
-            for at in steps(text) {
-                let letters = usize::from(three_letters(&text[at..]));
-                begins[letters / 64] |= 1 << (letters % 64);
-            }
-        }
-        let may_begin = |letters: u16| begins[usize::from(letters / 64)] & (1 << (letters % 64)) != 0;
-        self.ours.iter().any(|(ours, letters)| {
-            let places = letters.iter().enumerate().filter(|(_, letters)| may_begin(**letters));
-            places.into_iter().any(|(place, _)| {
-                let Some(row) = ours.get(place..place + STEP) else {
-                    return false;
-                };
-                texts.iter().any(|text| {
-                    steps(text).any(|at| {
-                        text[at..at + STEP] == *row && self.quotes((ours.as_slice(), place), (text.as_slice(), at))
-                    })
+        self.ours.iter().any(|ours| {
+            texts.iter().any(|text| {
+                text.windows(STEP).enumerate().any(|(at, row)| {
+                    let mut places = ours.places(row).filter(|place| ours.text[*place..].starts_with(row));
+                    places.any(|place| self.quotes((&ours.text, place), (text, at)))
                 })
             })
         })
@@ -280,9 +257,41 @@ impl Secrets {
     }
 }
 
-/// A number for the first three bytes of at least three: another one for every three small letters.
-fn three_letters(row: &[u8]) -> u16 {
-    u16::from(row[0] & 31) << 10 | u16::from(row[1] & 31) << 5 | u16::from(row[2] & 31)
+/// Words of ours, squeezed, and where their steps stand.
+struct Ours {
+    text: Vec<u8>,
+    /// For each [`three_letters`] the number of the last step that begins with them, from 1; 0 if none does.
+    last: Vec<usize>,
+    /// The same for each step: the one before it that begins likewise.
+    before: Vec<usize>,
+}
+
+impl Ours {
+    fn of(text: Vec<u8>) -> Self {
+        let mut last = vec![0; KINDS];
+        let steps = text.chunks_exact(STEP).enumerate();
+        let before = steps.map(|(step, row)| std::mem::replace(&mut last[three_letters(row)], step + 1));
+        Self {
+            before: before.collect(),
+            last,
+            text,
+        }
+    }
+
+    /// Where a step may stand that begins with the first three letters of the row.
+    fn places(&self, row: &[u8]) -> impl Iterator<Item = usize> {
+        let last = self.last[three_letters(row)].checked_sub(1);
+        std::iter::successors(last, |step| self.before[*step].checked_sub(1)).map(|step| step * STEP)
+    }
+}
+
+/// How many [`three_letters`] are told from each other.
+const KINDS: usize = 1 << 10;
+
+/// A number for the first three bytes of at least three; few others have the same.
+fn three_letters(row: &[u8]) -> usize {
+    let [a, b, c] = [row[0], row[1], row[2]].map(|byte| usize::from(byte & 31));
+    (a << 7 ^ b << 4 ^ c) % KINDS
 }
 
 fn holds(text: &[u8], row: &[u8]) -> bool {

@@ -147,7 +147,11 @@ pub(super) fn url_bytes(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut base = 0;
     for piece in text.split_inclusive(ends_address) {
-        let address = piece.trim_end_matches(ends_address);
+        let address = if may_hold_address(piece) {
+            piece.trim_end_matches(ends_address)
+        } else {
+            ""
+        };
         if let Some(start) = address_start(address) {
             // The punctuation that closes the sentence around it is no part of it.
             let end = address
@@ -161,7 +165,11 @@ pub(super) fn url_bytes(text: &str) -> Vec<(usize, usize)> {
 }
 
 fn ends_address(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '"' | '<' | '>') || !(c.is_ascii() || c.is_alphanumeric())
+    if c.is_ascii() {
+        matches!(c, ' ' | '\t'..='\r' | '"' | '<' | '>')
+    } else {
+        c.is_whitespace() || !c.is_alphanumeric()
+    }
 }
 
 /// Where an address begins: at its scheme, or at a host name that no scheme stands before.
@@ -210,9 +218,11 @@ pub fn has_url(word: &str) -> bool {
             .any(names_a_host)
 }
 
-/// False for what has no sign of an address in it, as nearly all words have not.
+/// False for what has no sign of an address in it, as nearly all words have not. The full stop of a sentence is none.
 fn may_hold_address(word: &str) -> bool {
-    word.bytes().any(|byte| matches!(byte, b'.' | b':'))
+    let bytes = word.as_bytes();
+    let inside = bytes.split_last().map_or(bytes, |(_, inside)| inside);
+    inside.iter().any(|byte| matches!(byte, b'.' | b':')) || bytes.ends_with(b"w.") || bytes.ends_with(b"W.")
 }
 
 /// True for a name such as `anna-bakery.com`, in lower case.

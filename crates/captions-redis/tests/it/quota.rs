@@ -98,7 +98,7 @@ async fn a_meter_has_one_key_that_goes_when_it_is_full() {
 
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut raw).await.unwrap();
     assert_eq!(keys.len(), 1, "{keys:?}");
-    assert!(keys[0].contains(&format!("{{{}}}", key.as_str())), "{keys:?}");
+    assert!(keys[0].contains(&format!("{{{key}}}")), "{keys:?}");
     assert!(!keys[0].contains("caller"), "{keys:?}");
     let left: i64 = redis::cmd("PTTL").arg(&keys[0]).query_async(&mut raw).await.unwrap();
     // 400 of 500 tokens come back in 48 s.

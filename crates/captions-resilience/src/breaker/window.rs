@@ -28,7 +28,14 @@ impl Counts {
     }
 
     fn share(self, part: u32) -> Option<f64> {
-        (self.calls > 0).then(|| f64::from(part) / f64::from(self.calls))
+        // Where all is well nothing need be divided, call after call.
+        (self.calls > 0).then(|| {
+            if part == 0 {
+                0.0
+            } else {
+                f64::from(part) / f64::from(self.calls)
+            }
+        })
     }
 
     fn add(&mut self, failed: bool, slow: bool) {
