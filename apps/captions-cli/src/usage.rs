@@ -70,7 +70,7 @@ async fn all(session: &Session, asked: &mut Asked, now: OffsetDateTime) -> Resul
     loop {
         let groups = usage.report(&session.context(), &asked.query, asked.limit + 1).await?;
         let page = UsageReport::of(asked, &groups, &tenant, Some(session.currency()), usage.kept_since(now));
-        asked.query.after = groups.iter().take(page.data.len()).last().map(Group::mark);
+        asked.query.after = groups[..page.data.len()].last().map(Group::mark);
         let report = match all.take() {
             None => page,
             Some(mut report) => {
