@@ -70,7 +70,7 @@ impl Service {
         let assembled = Arc::new(assemble(&settings).await.unwrap());
         captions_http::start::warm(&settings, &assembled);
         assembled.watch_event_loop();
-        assembled.forget_old_calls();
+        assembled.forget_what_is_old();
         assembled.raise_alerts(&settings.alerts).unwrap();
         let state = captions_http::start::state(&settings, &assembled);
         let app = captions_http::router(state.clone());

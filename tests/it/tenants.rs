@@ -346,4 +346,11 @@ async fn a_tenant_is_told_its_own_usage() {
         let expected = [json!("ana"), json!(tenant.key_id), json!(count)];
         assert_eq!(told, [expected.each_ref()], "{report:#}");
     }
+
+    // Whom only the other tenant's usage knows is nobody here.
+    let asked = json!({"content_description": description("Rain"), "user_id": "bea", "store": false});
+    one.json("POST", "/v1/captions", Some(&asked)).await;
+    let erased = async |tenant: &Tenant<'_>| tenant.call("DELETE", "/v1/users/bea", None).await.0;
+    assert_eq!(erased(&other).await, 404);
+    assert_eq!([erased(&one).await, erased(&one).await], [200, 404]);
 }

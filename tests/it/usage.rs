@@ -178,25 +178,66 @@ async fn who_is_erased_is_named_no_more_and_what_they_used_counts() {
     let service = Service::start(&[("OPENAI_BASE_URL", &llm.base_url()), ("OPENAI_MODEL", "m")]).await;
     let mut body = asked();
     body["user_id"] = json!("ana");
-    body["store"] = json!(true);
     service.post("/v1/captions", &body).await;
     let users = async || {
         let rows = told(&service, "group_by=user").await.into_iter();
         rows.map(|row| (row["user_id"].clone(), row["requests"].clone()))
             .collect::<Vec<_>>()
     };
-    assert_eq!(users().await, [(json!("ana"), json!(1))]);
+    let erase = async |user: &str| -> (u16, Value) {
+        let place = format!("{}/v1/users/{user}", service.base);
+        let answer = service.client.delete(place).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
 
-    let erased = service
-        .client
-        .delete(format!("{}/v1/users/ana", service.base))
-        .send()
-        .await
-        .unwrap();
+    // Nothing else is known of her, and what was used a moment ago may not be in the store yet.
+    let (status, erased) = erase("ana").await;
 
-    assert_eq!(erased.status().as_u16(), 200);
+    assert_eq!(
+        (status, &erased["receipt"]["erased"]["usage_rows"]),
+        (200, &json!(1)),
+        "{erased}"
+    );
     assert_eq!(users().await, [(Value::Null, json!(1))]);
+    for nobody in ["ana", "nobody"] {
+        let (status, problem) = erase(nobody).await;
+        assert_eq!((status, &problem["code"]), (404, &json!("user_not_found")), "{problem}");
+    }
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_told_page_by_page() {
+    let llm = provider().await;
+    let service = Service::start(&[("OPENAI_BASE_URL", &llm.base_url()), ("OPENAI_MODEL", "m")]).await;
+    for user in ["ana", "bea", "cid"] {
+        let mut body = asked();
+        body["user_id"] = json!(user);
+        service.post("/v1/captions", &body).await;
+    }
+    let mut address = "/v1/usage?group_by=user&limit=2".to_owned();
+    let mut pages = Vec::new();
+    loop {
+        let place = format!("{}{address}", service.base);
+        let answer = service.client.get(place).send().await.unwrap();
+        let next = answer
+            .headers()
+            .get("link")
+            .map(|link| link.to_str().unwrap().to_owned());
+        let page: Value = answer.json().await.unwrap();
+        let rows = page["data"].as_array().unwrap().iter();
+        pages.push(rows.map(|row| row["user_id"].clone()).collect::<Vec<_>>());
+        assert_eq!(next.is_some(), page["has_more"] == true, "{page}");
+        assert_eq!(next.is_some(), page["next_cursor"].is_string(), "{page}");
+        let Some(next) = next else { break };
+        address = next.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+    let wrong = address.replace("group_by=user", "group_by=key");
+    let (status, problem) = service.get(&wrong).await;
+    service.stop().await;
+
+    assert_eq!(pages, [vec!["ana", "bea"], vec!["cid"]]);
+    assert_eq!((status, &problem["code"]), (400, &json!("cursor_invalid")), "{problem}");
 }
 
 #[rstest]

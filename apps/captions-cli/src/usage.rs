@@ -1,7 +1,16 @@
 //! `captions usage`.
 
-use captions_api::usage::{UsageReport, UsageRow, read};
-use captions_domain::usage::{Bucket, Query};
+use captions_api::{
+    history::time,
+    usage::{Asked, UsageReport, UsageRow, read},
+};
+use captions_domain::{
+    choice::Unknown,
+    context::TenantId,
+    fault::StoreError,
+    request::Invalid,
+    usage::{Bucket, Group, Grouping},
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -27,27 +36,70 @@ pub(crate) async fn run(
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
-    // By the rules of the HTTP API, whoever answers.
-    let query = read(given.iter().copied(), now)?;
+    // What cannot be read is told under the names that it has here.
+    for (option, text) in [("--since", &start), ("--until", &end)] {
+        if let Some(text) = text {
+            time(option, text)?;
+        }
+    }
+    if let Some(names) = &args.by {
+        let what = "name for --by";
+        Grouping::parse(names).map_err(|unknown| Invalid::from(Unknown { what, ..unknown }))?;
+    }
+    // By the rules of the HTTP API, whoever answers, and page by page until all is told.
+    let mut asked = read(given.iter().copied(), &TenantId::local(), now)?;
     let report = if let Some(remote) = Remote::of(surroundings, None)? {
-        remote.client.usage(&given).await?.document
+        let mut report = remote.client.usage(&given).await?.document;
+        while let Some(cursor) = report.next_cursor.take() {
+            let with_cursor = [given.as_slice(), &[("cursor", cursor.as_str())]].concat();
+            add(&mut report, remote.client.usage(&with_cursor).await?.document);
+        }
+        report
     } else {
         let session = Session::of_store(surroundings, screen).await?;
-        let groups = session
-            .usage()
-            .report(&session.context(), &query, Query::MOST_GROUPS + 1)
-            .await;
-        let currency = session.currency();
+        let told = all(&session, &mut asked, now).await;
         session.close().await;
-        UsageReport::of(&query, &groups?, Some(currency))
+        told?
     };
     tell(&report, args, screen)
+}
+
+async fn all(session: &Session, asked: &mut Asked, now: OffsetDateTime) -> Result<UsageReport, StoreError> {
+    let (usage, tenant) = (session.usage(), TenantId::local());
+    let mut all: Option<UsageReport> = None;
+    loop {
+        let groups = usage.report(&session.context(), &asked.query, asked.limit + 1).await?;
+        let page = UsageReport::of(asked, &groups, &tenant, Some(session.currency()), usage.kept_since(now));
+        asked.query.after = groups[..page.data.len()].last().map(Group::mark);
+        let report = match all.take() {
+            None => page,
+            Some(mut report) => {
+                add(&mut report, page);
+                report
+            }
+        };
+        if !report.has_more {
+            return Ok(report);
+        }
+        all = Some(report);
+    }
+}
+
+/// The next page.
+fn add(report: &mut UsageReport, page: UsageReport) {
+    report.data.extend(page.data);
+    report.has_more = page.has_more;
+    report.next_cursor = page.next_cursor;
 }
 
 fn tell(report: &UsageReport, args: &UsageArgs, screen: &mut Screen<'_>) -> Result<Exit, Failure> {
     if args.output.json {
         screen.document(report)?;
         return Ok(Exit::Done);
+    }
+    if let Some(oldest) = report.kept_since {
+        let oldest = oldest.format(&Rfc3339).unwrap_or_default();
+        screen.note(&format!("what was used before {oldest} is not kept any more"));
     }
     if report.data.is_empty() {
         screen.note("nothing was used in this time");
@@ -93,9 +145,6 @@ fn tell(report: &UsageReport, args: &UsageArgs, screen: &mut Screen<'_>) -> Resu
     }
     if guessed > 0 {
         screen.note(&format!("calls that were cut off took about {guessed} tokens more"));
-    }
-    if report.truncated {
-        screen.note("there is more than is shown: ask for less time, or tell less apart");
     }
     Ok(Exit::Done)
 }

@@ -167,7 +167,7 @@ async fn delete(
     let nobody = || {
         Failure::broken(
             Code::UserNotFound,
-            format!("there is no user {id}, and no caption for one"),
+            format!("there is no user {id}, and nothing was kept for one"),
         )
     };
     let erased = if let Some(remote) = Remote::of(surroundings, None)? {
@@ -179,11 +179,7 @@ async fn delete(
         let session = Session::of_store(surroundings, screen).await?;
         let erased = erase(&session, &id).await;
         session.close().await;
-        let erased = erased?;
-        if !erased.user_erased && erased.captions_erased == 0 {
-            return Err(nobody());
-        }
-        erased
+        erased?.ok_or_else(nobody)?
     };
     let captions_erased = erased.captions_erased;
     if output.json {
@@ -199,8 +195,8 @@ async fn delete(
 }
 
 /// The same order as over HTTP: the captions last, because one that is being written at this moment may still be stored for a
-/// user who is going. If the second step fails, running the command again finishes the work.
-async fn erase(session: &Session, id: &UserId) -> Result<ErasedDocument, StoreError> {
+/// user who is going. If the second step fails, running the command again finishes the work. `None`: there was nothing.
+async fn erase(session: &Session, id: &UserId) -> Result<Option<ErasedDocument>, StoreError> {
     let cx = session.context();
     let before = session.users().read(&cx, id).await?;
     let user_erased = session.users().erase(&cx, id).await?;
@@ -209,13 +205,10 @@ async fn erase(session: &Session, id: &UserId) -> Result<ErasedDocument, StoreEr
         ..cx
     };
     let removed = session.captions().erase(&cx, &Extent::OfUser(id.clone())).await?;
+    if !user_erased && removed.is_nothing() {
+        return Ok(None);
+    }
     let known = before.filter(|_| user_erased);
-    Ok(ErasedDocument::new(
-        cx.fresh_id,
-        id,
-        known.as_ref(),
-        &removed,
-        cx.notes.all(),
-        cx.now,
-    ))
+    let erased = ErasedDocument::new(cx.fresh_id, id, known.as_ref(), &removed, cx.notes.all(), cx.now);
+    Ok(Some(erased))
 }

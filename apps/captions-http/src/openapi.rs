@@ -195,7 +195,7 @@ problems! {
     /// Of the figures.
     ReadingStats = ALWAYS, LIMITED;
     /// Of the usage.
-    ReadingUsage = ALWAYS, LIMITED, STORE, &[Code::InvalidRequest];
+    ReadingUsage = ALWAYS, LIMITED, STORE, &[Code::InvalidRequest, Code::InvalidCursor];
     /// Of the explanations of errors, and of every address that there is not.
     Explaining = ALWAYS, &[Code::RouteNotFound, Code::MethodNotAllowed];
 }

@@ -58,7 +58,7 @@ pub async fn run(flags: Vec<(String, String)>, config: Option<PathBuf>) -> anyho
     };
     warm(&settings, &assembled);
     assembled.watch_event_loop();
-    assembled.forget_old_calls();
+    assembled.forget_what_is_old();
     if let Err(error) = assembled.raise_alerts(&settings.alerts) {
         assembled.shutdown().await;
         return Err(error.into());

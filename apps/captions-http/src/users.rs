@@ -238,13 +238,20 @@ pub(crate) async fn erase(
         now: OffsetDateTime::now_utc().truncate_to_microsecond(),
         ..call.cx.clone()
     };
+    if let Some(usage) = &state.usage {
+        // So that the receipt knows of it. What is brought there later is nobody's all the same.
+        drop(
+            call.within(&state, Code::StoreUnavailable, usage.flush(state.limits.deadline))
+                .await,
+        );
+    }
     let extent = Extent::OfUser(id.clone());
     let removed = call
         .within(&state, Code::StoreUnavailable, engine.captions.erase(&cx, &extent))
         .await??;
     state.streams.forget(&cx, &id, state.limits.deadline).await;
     let captions_erased = removed.all();
-    if !user_erased && captions_erased == 0 {
+    if !user_erased && removed.is_nothing() {
         return Err(not_found());
     }
     let known = before.filter(|_| user_erased);

@@ -127,7 +127,7 @@ impl Search {
 }
 
 /// A time with its offset. A plus that was sent unescaped has become a space on its way.
-pub(crate) fn time(name: &str, value: &str) -> Result<OffsetDateTime, Invalid> {
+pub fn time(name: &str, value: &str) -> Result<OffsetDateTime, Invalid> {
     OffsetDateTime::parse(&value.trim().replace(' ', "+"), &Rfc3339)
         .map(|time| time.to_offset(UtcOffset::UTC))
         .map_err(|_| {

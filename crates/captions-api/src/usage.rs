@@ -1,10 +1,12 @@
 //! Reports of usage, on the wire.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use captions_domain::{
     choice::nearest,
+    context::TenantId,
     money::Currency,
     request::Invalid,
-    usage::{Bucket, Group, Grouping, Query},
+    usage::{Bucket, Group, Grouping, Hour, Mark, Query},
 };
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -14,22 +16,34 @@ use uuid::Uuid;
 use crate::history::time;
 
 /// What a report is asked for by.
-pub const PARAMETERS: &[&str] = &["start", "end", "bucket", "group_by"];
+pub const PARAMETERS: &[&str] = &["start", "end", "bucket", "group_by", "limit", "cursor"];
 /// How far back it goes where nothing is said.
 const USUAL: Duration = Duration::days(7);
 
-/// Reads parameters, each once at most. What is left out: the last seven days until `now`, by the day, all together.
+/// A page of a report that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub query: Query,
+    /// Groups.
+    pub limit: u32,
+}
+
+/// Reads parameters, each once at most. What is left out: the last seven days until `now`, by the day, all together, and the first
+/// page, as long as may be. A `cursor` is of the same tenant and such groups.
 pub fn read<'a>(
     parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    tenant: &TenantId,
     now: OffsetDateTime,
-) -> Result<Query, Invalid> {
-    let (mut start, mut end, mut bucket, mut by) = (None, None, None, None);
+) -> Result<Asked, Invalid> {
+    let (mut start, mut end, mut bucket, mut by, mut limit, mut cursor) = (None, None, None, None, None, None);
     for (name, value) in parameters {
         let is_first = match name {
             "start" => start.replace(time(name, value)?).is_none(),
             "end" => end.replace(time(name, value)?).is_none(),
             "bucket" => bucket.replace(value.parse::<Bucket>()?).is_none(),
             "group_by" => by.replace(Grouping::parse(value)?).is_none(),
+            "limit" => limit.replace(size(value)?).is_none(),
+            "cursor" => cursor.replace(value).is_none(),
             other => {
                 let hint = nearest(other, PARAMETERS.iter().copied()).map(|name| format!(", did you mean {name}?"));
                 let rule = format!("there are the parameters {}, not this one", PARAMETERS.join(", "));
@@ -42,7 +56,36 @@ pub fn read<'a>(
     }
     let end = end.unwrap_or(now);
     let start = start.unwrap_or_else(|| end.saturating_sub(USUAL));
-    Query::new(start, end, bucket.unwrap_or_default(), by.unwrap_or_default())
+    let mut query = Query::new(start, end, bucket.unwrap_or_default(), by.unwrap_or_default())?;
+    if let Some(cursor) = cursor {
+        let mark = read_cursor(cursor, tenant, &query);
+        let rule = || Invalid::new("cursor_invalid", "the cursor belongs to no report with these groups");
+        query.after = Some(mark.ok_or_else(rule)?);
+    }
+    Ok(Asked {
+        query,
+        limit: limit.unwrap_or(Query::MOST_GROUPS),
+    })
+}
+
+fn size(value: &str) -> Result<u32, Invalid> {
+    let most = Query::MOST_GROUPS;
+    let size = value.parse().ok().filter(|size| (1..=most).contains(size));
+    size.ok_or_else(|| Invalid::new("bad_format", format!("limit is a whole number of 1 to {most}")))
+}
+
+/// The cursor of what comes behind a group.
+fn cursor_after(mark: &Mark, tenant: &TenantId, query: &Query) -> String {
+    // Names and a number always can be written.
+    let place = URL_SAFE_NO_PAD.encode(serde_json::to_vec(mark).unwrap_or_default());
+    let seal = query.seal(tenant, &place);
+    format!("g{place}.{seal:016x}")
+}
+
+fn read_cursor(cursor: &str, tenant: &TenantId, query: &Query) -> Option<Mark> {
+    let (place, _) = cursor.strip_prefix('g')?.split_once('.')?;
+    let mark = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(place).ok()?).ok()?;
+    (cursor_after(&mark, tenant, query) == cursor).then_some(mark)
 }
 
 /// What a tenant's callers have used.
@@ -53,6 +96,10 @@ pub struct UsageReport {
     pub start: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     pub end: OffsetDateTime,
+    /// Only where the report begins earlier: what was used before this time is not kept any more, so it may be missing.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
+    pub kept_since: Option<OffsetDateTime>,
     /// The length of a piece: 1h or 1d, of UTC.
     pub bucket: String,
     /// What is told apart within a piece: provider, model, user, key.
@@ -62,8 +109,11 @@ pub struct UsageReport {
     pub currency: Option<String>,
     /// Oldest first. Pieces and groups without usage are left out.
     pub data: Vec<UsageRow>,
-    /// True if there are more groups than an answer tells, which is 1000: ask for less time, or tell less apart.
-    pub truncated: bool,
+    /// True if there are more groups.
+    pub has_more: bool,
+    /// Send it as `cursor`, with the same parameters, to get the next page; null on the last page.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
 }
 
 /// The usage of a group in a piece of time. Of what is not told apart the name is null.
@@ -106,17 +156,30 @@ pub struct UsageRow {
 }
 
 impl UsageReport {
-    /// The answer from groups that were read with one more than [`Query::MOST_GROUPS`], which tells whether there are more.
-    pub fn of(query: &Query, groups: &[Group], currency: Option<Currency>) -> Self {
-        let most = Query::MOST_GROUPS as usize;
+    /// The page from groups that were read with `limit + 1`: the one more tells whether there are more. All usage is kept from
+    /// the hour `kept_since` on.
+    pub fn of(
+        asked: &Asked,
+        groups: &[Group],
+        tenant: &TenantId,
+        currency: Option<Currency>,
+        kept_since: Option<Hour>,
+    ) -> Self {
+        let query = &asked.query;
+        let limit = asked.limit as usize;
+        let shown = &groups[..groups.len().min(limit)];
+        let has_more = groups.len() > limit;
+        let last = shown.last().filter(|_| has_more);
         Self {
             start: query.start.start(),
             end: query.end.start(),
+            kept_since: kept_since.filter(|oldest| query.start < *oldest).map(Hour::start),
             bucket: query.bucket.as_str().to_owned(),
             group_by: query.by.names().into_iter().map(str::to_owned).collect(),
             currency: currency.map(|currency| currency.to_string()),
-            data: groups.iter().take(most).map(UsageRow::of).collect(),
-            truncated: groups.len() > most,
+            data: shown.iter().map(UsageRow::of).collect(),
+            has_more,
+            next_cursor: last.map(|last| cursor_after(&last.mark(), tenant, query)),
         }
     }
 }

@@ -269,6 +269,9 @@ pub struct Erased {
     pub kept_answers: u64,
     /// Items of batches whose request or answer was kept.
     pub batch_items: u64,
+    /// Sums of their usage, each of an hour, a key, a provider and a model: what was used goes on counting, as nobody's. What is
+    /// on its way to the store from other machines is not known here: it arrives without their name.
+    pub usage_rows: u64,
     /// What caches have of them is found by nobody any more; false while other processes could not be told.
     pub cached: bool,
 }
@@ -308,6 +311,7 @@ impl ErasedDocument {
                     cache_entries: removed.cached,
                     kept_answers: removed.calls,
                     batch_items: removed.items,
+                    usage_rows: removed.usage,
                     cached: !degraded.contains(&Degraded::CacheUnavailable),
                 },
                 at,

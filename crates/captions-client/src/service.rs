@@ -33,6 +33,7 @@ impl Client {
     }
 
     /// What the tenant's callers have used: `[("start", "2026-11-01T00:00:00Z"), ("group_by", "provider,model")]`.
+    /// `next_cursor`, as `cursor` beside the same, gets the next page.
     pub async fn usage(&self, asked: &[(&str, &str)]) -> Result<Reply<UsageReport>, Error> {
         let ask = self.line.ask(Method::GET, &["v1", "usage"]);
         let ask = asked.iter().fold(ask, |ask, (name, value)| ask.query(name, value));

@@ -358,6 +358,8 @@ pub enum Settlement {
 pub enum Change {
     /// Begin nothing more of it. Nothing happens to one that is over.
     Cancel,
+    /// Nobody goes on submitting it: what there is of it takes no room any more. Nothing happens to one that is kept.
+    Discard,
     /// Try again what failed and may succeed later; it is in progress then, and lives as long again at least. Nothing happens
     /// to one without any such item, or that was cancelled or has expired. Beyond `most_open` items without an outcome of the
     /// tenant, these included, it is a [`StoreError::Full`](crate::fault::StoreError::Full), and nothing is done.

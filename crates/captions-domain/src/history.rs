@@ -184,6 +184,8 @@ pub struct Removed {
     pub calls: u64,
     /// Items of batches of which request or outcome was kept.
     pub items: u64,
+    /// Sums of usage that named them: one of an hour, a key, a provider and a model. They go on counting, and name nobody.
+    pub usage: u64,
     /// Entries of caches, which are told to be void and not looked for: `None` where there is a cache.
     pub cached: Option<u64>,
 }
@@ -192,6 +194,11 @@ impl Removed {
     /// All captions. One that waits and is in the history as well, because an answer was lost, counts twice.
     pub fn all(&self) -> u64 {
         self.captions + self.waiting.unwrap_or_default()
+    }
+
+    /// True if there was nothing of what can be counted.
+    pub fn is_nothing(&self) -> bool {
+        self.all() == 0 && self.calls == 0 && self.items == 0 && self.usage == 0
     }
 }
 

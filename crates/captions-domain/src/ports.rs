@@ -28,7 +28,7 @@ use crate::{
     prompt::{Prompt, Task},
     quota::{Decision, Plan, Presence, Take},
     request::{Language, ProviderName, UserId},
-    usage::{Batch as UsageBatch, Group, Query},
+    usage::{Batch as UsageBatch, Group, Hour, Query},
     user::{Entry, Preferences, User},
 };
 
@@ -333,13 +333,17 @@ pub trait KeyStore: Send + Sync {
 #[async_trait]
 pub trait UsageStore: Send + Sync {
     /// Adds rows of whichever tenants, all or none. MUST be idempotent: a batch of the same id again changes nothing, for
-    /// [`LATEST`](crate::history::LATEST) at least. What is added for a user who was erased after [`Row::since`](crate::usage::Row::since)
+    /// [`LATEST`](crate::usage::LATEST) at least. What is added for a user who was erased after [`Row::since`](crate::usage::Row::since)
     /// is added without the user; [`CaptionStore::erase`] does so to what is there.
     async fn add(&self, cx: &Context, batch: &UsageBatch) -> Result<(), StoreError>;
 
     /// The sums of this tenant, at most `limit` groups: those of older pieces of time first, and within one in the order of
-    /// provider, model, user and key.
+    /// provider, model, user and key, of which none comes before all names. [`Query::after`] begins in the middle of that.
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError>;
+
+    /// Removes sums, of whichever tenants, of hours before this one: the oldest first, at most `limit`. How many it were; MUST
+    /// NOT wait for whoever adds.
+    async fn sweep(&self, cx: &Context, before: Hour, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// What kind of writer a provider is. Callers are told, and nothing lower is swapped in silently.

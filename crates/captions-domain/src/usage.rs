@@ -30,6 +30,12 @@ use crate::{
 
 /// The most of anything that one entry counts: no sum of such overflows, whatever a provider tells of its tokens.
 const MOST: u64 = 1_000_000_000_000;
+/// How long a delivery may be on its way, in memory or on a disk, before it is given up. Much shorter than for captions: each
+/// process makes one a second while it is used, and the store has to know each for so long.
+pub const LATEST: Duration = Duration::days(7);
+/// How long a store knows that it has a delivery. None comes again after [`LATEST`] (whoever brings one looks, see
+/// [`Batch::is_late`]); a day more, for clocks that differ.
+pub const KNOWN: Duration = Duration::days(8);
 /// The longest report by the hour, and by the day.
 const LONGEST_BY_HOUR: Duration = Duration::days(31);
 const LONGEST_BY_DAY: Duration = Duration::days(366);
@@ -154,10 +160,19 @@ pub struct Row {
 /// What is added in one go, of any tenants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// By which a second delivery is known.
+    /// By which a second delivery is known; of version 7, so it tells when the batch was made.
     pub id: Uuid,
     /// Each place at most once, in their order.
     pub rows: Vec<Row>,
+}
+
+impl Batch {
+    /// True if it must not be delivered any more: the store may have forgotten that it has it.
+    pub fn is_late(&self, now: OffsetDateTime) -> bool {
+        let made = self.id.get_timestamp().map(|time| time.to_unix().0);
+        let made = made.and_then(|seconds| i64::try_from(seconds).ok());
+        made.is_some_and(|made| now.unix_timestamp().saturating_sub(made) > LATEST.whole_seconds())
+    }
 }
 
 /// The usage that no store has yet. Bounded: what finds no place is counted and lost.
@@ -427,13 +442,38 @@ fn unknown(what: &'static str, given: &str, allowed: &'static [&'static str]) ->
 }
 
 /// What is asked of a tenant's usage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// Whole pieces of time: from this hour on, and before the other one.
     pub start: Hour,
     pub end: Hour,
     pub bucket: Bucket,
     pub by: Grouping,
+    /// Only what comes behind it.
+    pub after: Option<Mark>,
+}
+
+/// Where a group stands in a report, which is in the order of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub hour: Hour,
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub user: Option<UserId>,
+    pub key: Option<KeyId>,
+}
+
+impl Mark {
+    /// The names in their order, as stores keep them: empty for none.
+    pub fn names(&self) -> [String; 4] {
+        [
+            self.provider.clone(),
+            self.model.clone(),
+            self.user.as_ref().map(|user| user.as_str().to_owned()),
+            self.key.map(|key| key.0.to_string()),
+        ]
+        .map(Option::unwrap_or_default)
+    }
 }
 
 impl Query {
@@ -462,7 +502,21 @@ impl Query {
             end: Hour(last + length),
             bucket,
             by,
+            after: None,
         })
+    }
+
+    /// By which a text is known again that was given to the tenant for a report with such groups, of whatever time.
+    pub fn seal(&self, tenant: &TenantId, text: &str) -> u64 {
+        let by = self.by.names().join(",");
+        let mut hasher = blake3::Hasher::new();
+        for part in ["usage", tenant.as_str(), self.bucket.as_str(), &by, text] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let digest = hasher.finalize();
+        let first = digest.as_bytes().iter().take(8);
+        first.fold(0, |seal, byte| seal << 8 | u64::from(*byte))
     }
 }
 
@@ -477,6 +531,18 @@ pub struct Group {
     pub user: Option<UserId>,
     pub key: Option<KeyId>,
     pub amounts: Amounts,
+}
+
+impl Group {
+    pub fn mark(&self) -> Mark {
+        Mark {
+            hour: self.hour,
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            user: self.user.clone(),
+            key: self.key,
+        }
+    }
 }
 
 impl fmt::Display for Bucket {

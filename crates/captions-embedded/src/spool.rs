@@ -19,7 +19,7 @@ use captions_domain::{
     history::{Amendment, Extent, Filter, LATEST, Removed},
     once::{Standing, Step},
     ports::{CaptionStore, UsageStore},
-    usage::{Batch, Group, Query, Tab},
+    usage::{Batch, Group, Hour, Query, Tab},
 };
 use time::OffsetDateTime;
 use tokio::{
@@ -274,7 +274,8 @@ impl SpooledCaptions {
     }
 
     async fn deliver(&self, row: &Row) -> Result<(), StoreError> {
-        let waited = microseconds(OffsetDateTime::now_utc()).saturating_sub(row.since);
+        let now = OffsetDateTime::now_utc();
+        let waited = microseconds(now).saturating_sub(row.since);
         if waited > i64::try_from(LATEST.as_micros()).unwrap_or(i64::MAX) {
             let why = "it waited so long that nobody knows any more whether it was erased";
             return Err(Fault::because(FaultKind::Internal, why).into());
@@ -282,6 +283,10 @@ impl SpooledCaptions {
         let corrupt = |error| Fault::because(FaultKind::Corrupt, error);
         if row.is_usage() {
             let batch = row.usage().map_err(corrupt)?;
+            if batch.is_late(now) {
+                let why = "it waited so long that nobody knows any more whether the store has it";
+                return Err(Fault::because(FaultKind::Internal, why).into());
+            }
             let cx = context(TenantId::local(), "usage", batch.id);
             return self.usage()?.add(&cx, &batch).await;
         }
@@ -561,6 +566,10 @@ impl UsageStore for SpooledCaptions {
     /// Without what waits.
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         self.usage()?.report(cx, query, limit).await
+    }
+
+    async fn sweep(&self, cx: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        self.usage()?.sweep(cx, before, limit).await
     }
 }
 

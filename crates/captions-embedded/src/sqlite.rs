@@ -180,22 +180,23 @@ impl SqliteStore {
         done.map_err(|_| too_slow())?.map_err(store_error)
     }
 
-    /// The second statement only if the first changed something, and then both or neither. `false`: neither.
+    /// The second statement only if the first changed something, and then both or neither. How many rows the first changed;
+    /// 0: neither.
     pub(crate) async fn execute_both(
         &self,
         first: Query<'_, Sqlite, SqliteArguments>,
         second: Query<'_, Sqlite, SqliteArguments>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<u64, StoreError> {
         let mut connection = self.writer.acquire().await.map_err(fault)?;
         let work = async {
             // Dropped before its end, it is taken back.
             let mut both = connection.begin_with("BEGIN IMMEDIATE").await?;
-            if first.execute(&mut *both).await?.rows_affected() == 0 {
-                return Ok(false);
+            let changed = first.execute(&mut *both).await?.rows_affected();
+            if changed > 0 {
+                second.execute(&mut *both).await?;
+                both.commit().await?;
             }
-            second.execute(&mut *both).await?;
-            both.commit().await?;
-            Ok(true)
+            Ok(changed)
         };
         timeout(self.bound(), work)
             .await

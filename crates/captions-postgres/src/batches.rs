@@ -3,7 +3,7 @@
 //! Every change is one statement, so that it is whole or not at all, and takes locks in one order: items first, then their
 //! batch. Leases and delays are counted by the clock of the server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use captions_domain::{
@@ -29,8 +29,10 @@ const CHUNK: usize = 500;
 const NOTICES: i64 = 10;
 /// Batches that are removed at a time, at most.
 const OLD_AT_ONCE: i64 = 200;
-/// A draft so old belongs to nobody any more.
-const OLD_DRAFT: Duration = Duration::from_hours(1);
+/// How long a draft outlives the deadline of whoever submits it: no statement begins after that, and one that was under way is
+/// over. What is left then belongs to a process that was killed. With the usual deadline of 20 s it is gone within the 60 s
+/// that a caller who finds no room is told to wait.
+const DRAFT_OUTLIVES: Duration = Duration::from_secs(30);
 
 macro_rules! columns {
     () => {
@@ -112,9 +114,13 @@ impl BatchQueue for PgStore {
     async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
         let total = number(batch.items.len())?;
         // A draft takes room, too: of those who submit at the same time each sees the others.
+        let old = "DELETE FROM batches WHERE id = $1 AND tenant = $2 AND state = 'draft' AND draft_until <= now()";
+        let old = sqlx::query(old).bind(batch.id.0).bind(cx.tenant.as_str());
+        self.pool.execute(old).await?;
+        let lives = cx.deadline.saturating_duration_since(Instant::now()) + DRAFT_OUTLIVES;
         let draft = sqlx::query(
-            "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify, payer) \
-             SELECT $1, $2, 'draft', $3, $4, $5, $6, $7 WHERE $8::bigint IS NULL \
+            "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify, payer, draft_until) \
+             SELECT $1, $2, 'draft', $3, $4, $5, $6, $7, now() + make_interval(secs => $9) WHERE $8::bigint IS NULL \
              OR EXISTS (SELECT 1 FROM batches WHERE id = $1) OR open_batch_items($2) + $3 <= $8 ON CONFLICT DO NOTHING",
         );
         let draft = draft
@@ -125,7 +131,8 @@ impl BatchQueue for PgStore {
             .bind(to_microsecond(cx.now + batch.lives_for))
             .bind(batch.notify.as_ref().map(notify_text))
             .bind(batch.payer.as_ref().map(|payer| json!(payer).to_string()))
-            .bind(batch.most_open.map(most));
+            .bind(batch.most_open.map(most))
+            .bind(lives.as_secs_f64());
         if self.pool.execute(draft).await? == 0
             && let Some(most) = batch.most_open
             && !self.is_there(cx, batch.id).await?
@@ -135,11 +142,15 @@ impl BatchQueue for PgStore {
         for (chunk, items) in batch.items.chunks(CHUNK).enumerate() {
             self.add_items(cx, batch.id, number(chunk * CHUNK)?, items).await?;
         }
-        let whole =
-            sqlx::query("UPDATE batches SET state = 'queued' WHERE id = $1 AND tenant = $2 AND state = 'draft'");
-        self.pool
-            .execute(whole.bind(batch.id.0).bind(cx.tenant.as_str()))
-            .await?;
+        let whole = sqlx::query(
+            "UPDATE batches SET state = 'queued' WHERE id = $1 AND tenant = $2 AND state = 'draft' AND draft_until > now() \
+             AND total = (SELECT count(*) FROM batch_items WHERE batch = $1)",
+        );
+        let whole = whole.bind(batch.id.0).bind(cx.tenant.as_str());
+        if self.pool.execute(whole).await? == 0 && !self.is_kept(cx, batch.id).await? {
+            let why = "the draft of the batch was discarded while it was being submitted";
+            return Err(Fault::because(FaultKind::Unavailable, why).into());
+        }
         Ok(())
     }
 
@@ -223,6 +234,7 @@ impl BatchQueue for PgStore {
                  expires_at = greatest(expires_at, now() + (expires_at - created_at)) \
                  WHERE id = $1 AND tenant = $2 AND (SELECT hits FROM counted) > 0"
             ),
+            Change::Discard => "DELETE FROM batches WHERE id = $1 AND tenant = $2 AND state = 'draft'",
             Change::Told => "UPDATE batches SET notify_at = NULL WHERE id = $1 AND tenant = $2",
             Change::TellLater(_) => {
                 "UPDATE batches SET notify_at = now() + make_interval(secs => $3) WHERE id = $1 AND tenant = $2 \
@@ -233,7 +245,7 @@ impl BatchQueue for PgStore {
         let query = match change {
             Change::TellLater(wait) => query.bind(wait.as_secs_f64()),
             Change::RetryFailed { all, most_open } => query.bind(all).bind(most_open.map(most)),
-            Change::Cancel | Change::Told => query,
+            Change::Cancel | Change::Discard | Change::Told => query,
         };
         let done = self.pool.execute(query).await?;
         if let Change::RetryFailed {
@@ -314,6 +326,11 @@ impl PgStore {
         Ok(row.is_some())
     }
 
+    /// True if it is there and no draft any more.
+    async fn is_kept(&self, cx: &Context, id: BatchId) -> Result<bool, StoreError> {
+        Ok(self.read(cx, id, Page::NONE).await?.is_some())
+    }
+
     async fn has_to_retry(&self, cx: &Context, id: BatchId, all: bool) -> Result<bool, StoreError> {
         let query = sqlx::query(concat!("SELECT 1 FROM batch_items WHERE ", to_retry!(), "LIMIT 1"));
         let query = query.bind(id.0).bind(cx.tenant.as_str()).bind(all);
@@ -325,7 +342,7 @@ impl PgStore {
     async fn full(&self, cx: &Context, most: u64) -> Result<StoreError, StoreError> {
         let query = sqlx::query(
             "SELECT COALESCE(SUM(total - succeeded - failed - cancelled), 0)::bigint AS open FROM batches \
-             WHERE tenant = $1 AND finished_at IS NULL",
+             WHERE tenant = $1 AND finished_at IS NULL AND (state <> 'draft' OR draft_until > now())",
         );
         let row = self.pool.fetch_optional(query.bind(cx.tenant.as_str())).await?;
         let open = row
@@ -398,9 +415,9 @@ impl PgStore {
         self.pool.execute(old.bind(number(MAX_ITEMS)?)).await?;
         let drafts = sqlx::query(
             "DELETE FROM batches WHERE id IN (SELECT id FROM batches WHERE finished_at IS NULL AND state = 'draft' \
-             AND created_at <= now() - make_interval(secs => $1) LIMIT 1)",
+             AND draft_until <= now() LIMIT 1)",
         );
-        self.pool.execute(drafts.bind(OLD_DRAFT.as_secs_f64())).await?;
+        self.pool.execute(drafts).await?;
         let told = sqlx::query(concat!(
             "UPDATE batches SET notify_at = now() + make_interval(secs => $1), notify_tries = notify_tries + 1 \
              WHERE id IN (SELECT id FROM batches WHERE notify_at <= now() ORDER BY notify_at LIMIT $2 \

@@ -140,8 +140,7 @@ impl CaptionStore for PgStore {
             Extent::One(id) => (Some(id.0), None, None),
             Extent::OfUser(user) => (None, Some(user.as_str()), Some(to_microsecond(cx.now))),
         };
-        let query =
-            sqlx::query("SELECT erased, answers, items FROM captions_forget($1, $2, $3, $4, $5 * interval '1 second')");
+        let query = sqlx::query("SELECT * FROM captions_forget($1, $2, $3, $4, $5 * interval '1 second')");
         let query = query.bind(cx.tenant.as_str()).bind(one).bind(whose).bind(until);
         let query = query.bind(i64::try_from(MARKED.as_secs()).unwrap_or(i64::MAX));
         let Some(row) = self.pool.fetch_optional(query).await? else {
@@ -156,6 +155,7 @@ impl CaptionStore for PgStore {
             waiting: None,
             calls: count("answers").map_err(fault)?,
             items: count("items").map_err(fault)?,
+            usage: count("usage").map_err(fault)?,
             cached: Some(0),
         })
     }

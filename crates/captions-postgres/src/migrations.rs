@@ -56,6 +56,7 @@ fn migrator() -> Migrator {
             "room for batches",
             include_str!("../migrations/0012_room_for_batches.sql"),
         ),
+        (13, "what goes", include_str!("../migrations/0013_what_goes.sql")),
     ];
     let steps = steps.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -26,7 +26,7 @@ use captions_domain::{
     prompt::Prompt,
     quota::{Decision, Plan, Presence, Take},
     request::UserId,
-    usage::{Batch as UsageBatch, Group, Query},
+    usage::{Batch as UsageBatch, Group, Hour, Query},
     user::{Entry, Preferences, User},
 };
 use time::OffsetDateTime;
@@ -330,6 +330,12 @@ impl<P: UsageStore + ?Sized> UsageStore for Guarded<P> {
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         self.policy
             .run(cx, "usage.report", Repeat::Read, || self.inner.report(cx, query, limit))
+            .await
+    }
+
+    async fn sweep(&self, cx: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        self.policy
+            .run(cx, "usage.sweep", Repeat::Safe, || self.inner.sweep(cx, before, limit))
             .await
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What is under way to the store keeps its id until the store has it, so an answer that was lost counts nothing twice. While
 //! the store is away, or takes it to a place where it waits, what comes is added up here; beyond the bounds of the
-//! [`Tally`] it is counted and lost. A process that is killed loses what it had not brought there yet: a second of it.
+//! [`Tally`] it is counted and lost; so is a batch that waits longer than the store would know of it. A process that is killed loses what it had not brought there yet: a second of it.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     fault::{FaultKind, StoreError},
     ports::UsageStore,
-    usage::{Batch, Group, Query, Tab, Tally},
+    usage::{Batch, Group, Hour, Query, Tab, Tally},
 };
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -44,6 +44,8 @@ pub struct UsageWriter(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn UsageStore>,
+    /// `None`: for ever.
+    keep_for: Option<Duration>,
     tally: Arc<Tally>,
     under_way: Mutex<Option<UnderWay>>,
     waiting: AtomicU64,
@@ -68,10 +70,11 @@ pub struct UsageCounts {
 }
 
 impl UsageWriter {
-    /// For `store`, which is called as it is given, with its safeguards.
-    pub fn new(store: Arc<dyn UsageStore>) -> Self {
+    /// For `store`, which is called as it is given, with its safeguards. There it is kept for so long; `None`: for ever.
+    pub fn new(store: Arc<dyn UsageStore>, keep_for: Option<Duration>) -> Self {
         Self(Arc::new(Inner {
             store,
+            keep_for,
             tally: Arc::new(Tally::up_to(PLACES)),
             under_way: Mutex::default(),
             waiting: AtomicU64::new(0),
@@ -100,6 +103,20 @@ impl UsageWriter {
         // What cannot be delivered now is not in it; the store itself is asked all the same.
         drop(self.flush(DELIVERY).await);
         self.0.store.report(cx, query, limit).await
+    }
+
+    /// The oldest hour that is kept; `None`: all are.
+    pub fn kept_since(&self, now: OffsetDateTime) -> Option<Hour> {
+        let keep_for: time::Duration = self.0.keep_for?.try_into().unwrap_or(time::Duration::MAX);
+        Some(Hour::of(now.saturating_sub(keep_for)))
+    }
+
+    /// Removes at most so many of the sums in the store that are older than they are kept, and tells how many it were.
+    pub async fn sweep(&self, cx: &Context, limit: u32) -> Result<u64, StoreError> {
+        match self.kept_since(cx.now) {
+            Some(oldest) => self.0.store.sweep(cx, oldest, limit).await,
+            None => Ok(0),
+        }
     }
 
     /// Delivers for ever. May be dropped at any moment.
@@ -133,6 +150,12 @@ impl UsageWriter {
             let Some(under_way) = place.as_mut() else { return Ok(()) };
             let rows = under_way.batch.rows.len() as u64;
             inner.waiting.store(rows, Ordering::Relaxed);
+            if under_way.batch.is_late(OffsetDateTime::now_utc()) {
+                tracing::error!(rows, "usage could not be delivered for days; it is in no report");
+                inner.refused.fetch_add(rows, Ordering::Relaxed);
+                *place = None;
+                continue;
+            }
             match inner.store.add(&context(each), &under_way.batch).await {
                 Ok(()) => {
                     inner.written.fetch_add(rows, Ordering::Relaxed);

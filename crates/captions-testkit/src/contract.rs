@@ -4,7 +4,7 @@ pub mod batches;
 pub mod budgets;
 pub mod cache;
 pub mod captions;
-mod cut;
+pub mod cut;
 pub mod keys;
 pub mod llm;
 pub mod once;

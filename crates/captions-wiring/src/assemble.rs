@@ -13,6 +13,7 @@ use captions_domain::{
     fault::{Fault, LlmError},
     limiter::Limiter,
     money::Currency,
+    once::{Standing, Step},
     ports::{CaptionStore, KeyStore, Quota, UsageStore, UserStore},
     prompt::Templates,
     usage::Tab,
@@ -37,7 +38,7 @@ use crate::{
     batches::{Batches, Parts},
     caches::{self, Caches, LARGEST_CACHED, Replays},
     chain::{Cold, Writers, writers},
-    gauges, keys, limits, once, policies,
+    gauges, keys, limits, old, policies,
     prompts::{self, PromptError},
     providers::Providers,
     readiness::{Component, Probe, Readiness},
@@ -133,6 +134,7 @@ pub struct Assembled {
     pub monitor: Monitor,
     stall_limit: Option<Duration>,
     keep_calls_for: Duration,
+    keep_usage_for: Option<Duration>,
     deadline: Duration,
     max_attempts: u32,
     cold: Option<Cold>,
@@ -186,16 +188,37 @@ impl Assembled {
             .map_err(AssembleError::Webhook)
     }
 
-    /// Removes from now on the records of calls with a key whose time is over. For processes that serve many.
-    pub fn forget_old_calls(self: &Arc<Self>) {
-        let assembled = Arc::clone(self);
-        let captions = Arc::clone(&self.engine.captions);
-        let context = move || Context {
+    /// Removes from now on what is older than it is kept: records of calls with a key, and usage. For processes that serve
+    /// many.
+    pub fn forget_what_is_old(self: &Arc<Self>) {
+        let context = |assembled: &Self, name: &str| Context {
             class: Class::Batch,
-            ..assembled.context(TenantId::local(), "old-calls".into(), None)
+            ..assembled.context(TenantId::local(), name.into(), None)
         };
-        let sweeping = once::sweep(captions, self.keep_calls_for, context, Jitter::random());
+        let assembled = Arc::clone(self);
+        let calls = move |limit| {
+            let assembled = Arc::clone(&assembled);
+            async move {
+                let cx = context(&assembled, "old-calls");
+                let done = assembled.engine.captions.once(&cx, &Step::Sweep { limit }).await?;
+                Ok(if let Standing::Changed(removed) = done {
+                    removed
+                } else {
+                    0
+                })
+            }
+        };
+        let keep_for = self.keep_calls_for;
+        let sweeping = old::sweep("calls", keep_for, Jitter::random(), calls);
         self.tasks.spawn_endless("old calls", sweeping);
+        let Some(keep_for) = self.keep_usage_for else { return };
+        let assembled = Arc::clone(self);
+        let usage = move |limit| {
+            let assembled = Arc::clone(&assembled);
+            async move { assembled.usage.sweep(&context(&assembled, "old-usage"), limit).await }
+        };
+        let sweeping = old::sweep("usage", keep_for, Jitter::random(), usage);
+        self.tasks.spawn_endless("old usage", sweeping);
     }
 
     /// How the connections to Postgres are now; `None` where the store is a file. Quick enough to be asked at any time.
@@ -363,6 +386,7 @@ async fn put_together(settings: &Settings, tasks: &Tasks) -> Result<Assembled, A
         monitor,
         stall_limit: Some(settings.monitor.stall_limit).filter(|limit| !limit.is_zero()),
         keep_calls_for: settings.idempotency.keep_for,
+        keep_usage_for: settings.usage.keep_for(),
         deadline: settings.engine.deadline,
         max_attempts: settings.api.max_attempts,
         cold,
@@ -389,7 +413,7 @@ async fn behind_the_spool(
         let waiting = Arc::clone(waiting);
         monitor.spool(move || gauges::spool(waiting.counts()));
     }
-    let usage = UsageWriter::new(spool.usage(usage));
+    let usage = UsageWriter::new(spool.usage(usage), settings.usage.keep_for());
     let (delivered, counted) = (usage.clone(), usage.clone());
     tasks.spawn_endless("usage", async move { delivered.run().await });
     monitor.usage(move || counted.counts());

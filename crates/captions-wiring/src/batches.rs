@@ -181,9 +181,18 @@ impl Batches {
     }
 
     /// Keeps a batch; it is safe once this returns. The workers of this process begin at once, and so do those who share a
-    /// cache with it; others find it at their next look.
+    /// cache with it; others find it at their next look. If this is dropped midway, or fails, what there is of it is discarded.
     pub async fn submit(&self, cx: &Context, batch: &NewBatch) -> Result<(), StoreError> {
-        self.0.queue.submit(cx, batch).await?;
+        let mut draft = Draft {
+            inner: &self.0,
+            tenant: &cx.tenant,
+            id: batch.id,
+            is_settled: false,
+        };
+        let kept = self.0.queue.submit(cx, batch).await;
+        draft.is_settled = matches!(kept, Ok(()) | Err(StoreError::Full { .. }));
+        drop(draft);
+        kept?;
         self.tell(cx).await;
         Ok(())
     }
@@ -438,6 +447,34 @@ impl Inner {
             payers: Arc::default(),
             tab: Tab::default(),
         }
+    }
+}
+
+/// A batch that is being submitted. Dropped unsettled, it gives its room back.
+struct Draft<'s> {
+    inner: &'s Arc<Inner>,
+    tenant: &'s TenantId,
+    id: BatchId,
+    is_settled: bool,
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        let (inner, id) = (Arc::clone(self.inner), self.id);
+        let cx = Context {
+            tenant: self.tenant.clone(),
+            ..inner.context("batch-draft")
+        };
+        let discarding = async move {
+            if let Err(error) = inner.queue.change(&cx, id, Change::Discard).await {
+                tracing::debug!(%error, "the draft of a batch stays until its time is over");
+            }
+        };
+        // At the end of the process, too, it stays until its time is over.
+        drop(self.inner.tasks.spawn("batch draft", discarding));
     }
 }
 

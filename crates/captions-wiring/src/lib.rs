@@ -17,7 +17,7 @@ mod limits;
 mod machine;
 #[cfg(feature = "local-llm")]
 pub mod model;
-mod once;
+mod old;
 mod policies;
 mod prompts;
 mod providers;

@@ -82,6 +82,7 @@ pub struct Settings {
     pub limits: Limits,
     pub budgets: Budgets,
     pub idempotency: Idempotency,
+    pub usage: Usage,
     pub batches: Batches,
     pub monitor: Monitor,
     pub admin: Admin,
@@ -440,6 +441,20 @@ pub struct Budgets {
 pub struct Idempotency {
     #[serde(deserialize_with = "seconds")]
     pub keep_for: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    #[serde(deserialize_with = "seconds")]
+    keep_for: Duration,
+}
+
+impl Usage {
+    /// `None`: for ever.
+    pub fn keep_for(&self) -> Option<Duration> {
+        Some(self.keep_for).filter(|time| !time.is_zero())
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

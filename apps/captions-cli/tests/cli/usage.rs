@@ -43,7 +43,7 @@ async fn what_commands_have_used_is_told_as_the_http_api_tells_it() {
         .collect();
     assert!(told.contains(&json!(["ana", 2])), "{report:#}");
     assert_eq!(report["group_by"], json!(["provider", "user"]));
-    assert_eq!((&report["bucket"], &report["truncated"]), (&json!("1d"), &json!(false)));
+    assert_eq!((&report["bucket"], &report["has_more"]), (&json!("1d"), &json!(false)));
 }
 
 #[tokio::test]
@@ -70,7 +70,9 @@ async fn nothing_is_told_as_such_and_what_is_wrong_too() {
     let home = Home::new();
     home.call(&["usage"]).await.ended_with(0).said("nothing was used");
     for (args, words) in [
-        (["--since", "soon"], "RFC 3339"),
+        (["--since", "soon"], "--since is a time such as"),
+        (["--until", "soon"], "--until is a time such as"),
+        (["--by", "modell"], "unknown name for --by 'modell'"),
         (["--by", "modell"], "did you mean 'model'"),
         (["--bucket", "1w"], "1h, 1d"),
         (["--since", "400d"], "366 days at most"),

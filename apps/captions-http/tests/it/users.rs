@@ -65,7 +65,7 @@ async fn a_user_is_created_read_changed_and_erased() {
         receipt["erased"],
         json!({
             "profile": true, "preferences": 2, "samples": 0, "results": false, "captions": 0, "spooled": null,
-            "cache_entries": 0, "kept_answers": 0, "batch_items": 0, "cached": true
+            "cache_entries": 0, "kept_answers": 0, "batch_items": 0, "usage_rows": 0, "cached": true
         })
     );
     assert_eq!(

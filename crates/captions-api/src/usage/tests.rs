@@ -1,4 +1,4 @@
-use captions_domain::usage::{Amounts, Hour};
+use captions_domain::{keys::KeyId, request::UserId, usage::Amounts};
 use rstest::rstest;
 use time::macros::datetime;
 
@@ -6,9 +6,13 @@ use super::*;
 
 const NOW: OffsetDateTime = datetime!(2026-11-30 18:30 UTC);
 
+fn tenant() -> TenantId {
+    TenantId::local()
+}
+
 #[test]
 fn what_is_left_out_is_the_last_seven_days_by_the_day() {
-    let query = read([], NOW).unwrap();
+    let query = read([], &tenant(), NOW).unwrap().query;
 
     assert_eq!(query.start.start(), datetime!(2026-11-23 0:00 UTC));
     assert_eq!(query.end.start(), datetime!(2026-12-01 0:00 UTC));
@@ -24,7 +28,7 @@ fn what_is_said_is_meant() {
         ("group_by", "model, provider"),
     ];
 
-    let query = read(given, NOW).unwrap();
+    let query = read(given, &tenant(), NOW).unwrap().query;
 
     assert_eq!(query.start.start(), datetime!(2026-11-30 7:00 UTC));
     assert_eq!(query.end.start(), datetime!(2026-11-30 9:00 UTC));
@@ -38,33 +42,62 @@ fn what_is_said_is_meant() {
 #[case::a_group(&[("group_by", "provider,modell")], "choose one of provider, model, user, key")]
 #[case::half_a_list(&[("group_by", "model,")], "choose one of provider, model, user, key")]
 #[case::a_name(&[("group", "model")], "did you mean group_by?")]
+#[case::a_limit(&[("limit", "1001")], "limit is a whole number of 1 to 1000")]
 #[case::twice(&[("bucket", "1h"), ("bucket", "1h")], "bucket is given twice")]
 #[case::the_wrong_way_round(&[("start", "2027-01-01T00:00:00Z")], "start is not after end")]
 #[case::too_long_by_the_day(&[("start", "2025-11-01T00:00:00Z")], "366 days at most")]
 #[case::too_long_by_the_hour(&[("start", "2026-10-01T00:00:00Z"), ("bucket", "1h")], "31 days at most")]
 fn what_is_wrong_is_told(#[case] given: &[(&str, &str)], #[case] words: &str) {
-    let invalid = read(given.iter().copied(), NOW).unwrap_err();
+    let invalid = read(given.iter().copied(), &tenant(), NOW).unwrap_err();
 
     assert!(invalid.rule.contains(words), "{}", invalid.rule);
 }
 
 #[test]
-fn more_groups_than_an_answer_tells_are_cut_off_and_that_is_told() {
-    let query = read([], NOW).unwrap();
-    let group = Group {
-        hour: Hour::of(NOW),
-        provider: None,
+fn pages_have_cursors_of_their_tenant_and_their_groups() {
+    let group = |hour| Group {
+        hour: Hour(hour),
+        provider: Some("a provider".to_owned()),
         model: None,
-        user: None,
-        key: None,
+        user: UserId::new("ana").ok(),
+        key: Some(KeyId(Uuid::from_u128(7))),
         amounts: Amounts::default(),
     };
+    let groups = [group(1), group(2), group(3)];
+    let given = [("group_by", "user,key,provider"), ("limit", "2")];
+    let asked = read(given, &tenant(), NOW).unwrap();
 
-    let told = |count| {
-        let report = UsageReport::of(&query, &vec![group.clone(); count], None);
-        (report.data.len(), report.truncated)
+    let page = UsageReport::of(&asked, &groups, &tenant(), None, None);
+
+    let last = UsageReport::of(&asked, &groups[1..], &tenant(), None, None);
+    assert_eq!((last.data.len(), last.has_more, last.next_cursor), (2, false, None));
+    assert_eq!((page.data.len(), page.has_more), (2, true));
+    let cursor = page.next_cursor.unwrap();
+    // Of whatever time: it has passed between two pages.
+    let with = |cursor: &str, by: &str, tenant: &TenantId| {
+        read([("cursor", cursor), ("group_by", by)], tenant, NOW + Duration::days(2)).map(|asked| asked.query.after)
     };
+    assert_eq!(with(&cursor, "provider,user,key", &tenant()), Ok(Some(group(2).mark())));
+    let other = TenantId::new("other").unwrap();
+    let made_up = cursor.replace('g', "h");
+    for wrong in [
+        with(&cursor, "user", &tenant()),
+        with(&cursor, "provider,user,key", &other),
+        with(&cursor[..20], "provider,user,key", &tenant()),
+        with(&made_up, "provider,user,key", &tenant()),
+    ] {
+        assert_eq!(wrong.unwrap_err().code, "cursor_invalid");
+    }
+}
 
-    assert_eq!(told(1000), (1000, false));
-    assert_eq!(told(1001), (1000, true));
+#[test]
+fn a_report_that_begins_before_what_is_kept_says_so() {
+    let asked = read([], &tenant(), NOW).unwrap();
+    let told =
+        |oldest: Option<OffsetDateTime>| UsageReport::of(&asked, &[], &tenant(), None, oldest.map(Hour::of)).kept_since;
+
+    let late = datetime!(2026-11-23 1:00 UTC);
+    assert_eq!(told(Some(late)), Some(late));
+    assert_eq!(told(Some(datetime!(2026-11-23 0:00 UTC))), None);
+    assert_eq!(told(None), None, "all is kept");
 }

@@ -141,6 +141,10 @@ impl UsageStore for Moody {
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         self.answer(self.store.report(cx, query, limit)).await
     }
+
+    async fn sweep(&self, cx: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        self.answer(self.store.sweep(cx, before, limit)).await
+    }
 }
 
 fn options(folder: &TempDir) -> SpoolOptions {
@@ -884,4 +888,30 @@ async fn usage_that_cannot_be_read_is_set_aside() {
     assert_eq!(spooled.drain().await.unwrap(), Drained { moved: 0, refused: 1 });
 
     assert_eq!(spooled.snapshot().await.unwrap().set_aside, 1);
+}
+
+#[tokio::test]
+async fn usage_that_waited_longer_than_the_store_knows_of_it_is_not_delivered() {
+    let (_folder, inner, spooled) = all().await;
+    let cx = build::context();
+    let made = |age: time::Duration| {
+        let at = u64::try_from((OffsetDateTime::now_utc() - age).unix_timestamp()).unwrap();
+        Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, at, 0))
+    };
+    let second = time::Duration::SECOND;
+    let ages = [usage::LATEST - 60 * second, usage::LATEST + 60 * second];
+    inner.becomes(AWAY);
+    for (age, user) in ages.into_iter().zip(["ann", "bob"]) {
+        let batch = Batch {
+            id: made(age),
+            ..used(&cx, user)
+        };
+        spooled.add(&cx, &batch).await.unwrap();
+    }
+    inner.becomes(Mood::Works);
+
+    let drained = spooled.drain().await.unwrap();
+
+    assert_eq!((drained.moved, drained.refused), (1, 1));
+    assert_eq!(reported(&inner, &cx).await, [named("ann", 1)]);
 }

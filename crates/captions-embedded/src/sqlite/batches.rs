@@ -168,6 +168,8 @@ impl BatchQueue for SqliteStore {
                 } => {
                     full = retry_failed(&mut all, cx, id, now, (also_final, most_open)).await?;
                 }
+                // A batch is submitted in one transaction: there are no drafts.
+                Change::Discard => {}
                 Change::Told => {
                     let query = sqlx::query("UPDATE batches SET notify_at = NULL WHERE id = ? AND tenant = ?");
                     query.bind(id.0).bind(cx.tenant.as_str()).execute(&mut *all).await?;

@@ -35,7 +35,7 @@ impl SqliteStore {
                 );
                 let count = count.bind(id).bind(tenant).bind(signed(amount));
                 let remove = sqlx::query("DELETE FROM reservations WHERE id = ?1").bind(id);
-                Ok(if self.execute_both(count, remove).await? {
+                Ok(if self.execute_both(count, remove).await? > 0 {
                     Spent::Settled
                 } else {
                     Spent::Unknown
@@ -98,7 +98,7 @@ impl SqliteStore {
             .bind(period)
             .bind(signed(amount))
             .bind(microseconds(expires_at));
-        self.execute_both(take, note).await
+        Ok(self.execute_both(take, note).await? > 0)
     }
 
     /// Gives back what expired, and forgets what has been for long. `false`: there was nothing to give back.
@@ -120,7 +120,7 @@ impl SqliteStore {
         );
         let give = give.bind(tenant).bind(&account).bind(now);
         let note = note.bind(tenant).bind(&account).bind(now);
-        self.execute_both(give, note).await
+        Ok(self.execute_both(give, note).await? > 0)
     }
 }
 

@@ -164,9 +164,10 @@ impl CaptionStore for SqliteStore {
             .await?;
         let calls = once::forget(self, cx, extent).await?;
         let items = batches::forget(self, cx, extent).await?;
-        if let Extent::OfUser(user) = extent {
-            usage::forget(self, cx, user).await?;
-        }
+        let usage = match extent {
+            Extent::OfUser(user) => usage::forget(self, cx, user).await?,
+            Extent::One(_) => 0,
+        };
         let old = sqlx::query(
             "DELETE FROM erasures WHERE rowid IN (SELECT rowid FROM erasures WHERE marked_at < ? ORDER BY marked_at LIMIT 100)",
         );
@@ -185,6 +186,7 @@ impl CaptionStore for SqliteStore {
             waiting: None,
             calls,
             items,
+            usage,
             cached: Some(0),
         })
     }

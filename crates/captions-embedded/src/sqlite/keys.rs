@@ -178,7 +178,7 @@ impl SqliteStore {
             "INSERT INTO api_keys (",
             ") SELECT ?1, ?2, ?3, ?4, ?5, limits, ?7, ?8, ?9, ?10, ?11, ?12 FROM api_keys WHERE id = ?13"
         ));
-        self.execute_both(end, bind(begin, successor).bind(old.0)).await
+        Ok(self.execute_both(end, bind(begin, successor).bind(old.0)).await? > 0)
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn migrator() -> Migrator {
             "room for batches",
             include_str!("../../migrations/0012_room_for_batches.sql"),
         ),
+        (13, "what goes", include_str!("../../migrations/0013_what_goes.sql")),
     ])
 }
 

@@ -3,7 +3,7 @@ use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Instan
 use captions_domain::{
     history::{Extent, Filter},
     keys::By,
-    ports::{CaptionStore, Expect, KeyStore, UserStore},
+    ports::{CaptionStore, Expect, KeyStore, UsageStore, UserStore},
 };
 use captions_testkit::{build, contract};
 use proptest::{collection::vec, prelude::*};
@@ -473,7 +473,7 @@ async fn uses_of_keys_are_noted_all_at_once() {
     let cx = build::context();
     let keys = [0; 2].map(|_| build::key_bare(&cx.tenant, &build::secret()));
     for key in &keys {
-        store.add(&cx, key).await.unwrap();
+        KeyStore::add(&*store, &cx, key).await.unwrap();
     }
     let last = format!("x'{:X}'", keys[1].id.0.simple());
     let refuse = format!(
@@ -495,5 +495,50 @@ async fn uses_of_keys_are_noted_all_at_once() {
     for key in keys {
         let kept = store.find(&cx, By::Id(key.id)).await.unwrap().unwrap();
         assert_eq!(kept.last_used_at, Some(at));
+    }
+}
+
+/// Along an index, and for no longer than a delivery may come again; so with the sums that are swept.
+#[tokio::test]
+async fn deliveries_that_cannot_come_again_are_forgotten_by_and_by() {
+    use captions_domain::usage::Batch;
+    use sqlx::Row as _;
+
+    let folder = folder();
+    let store = store(&folder).await;
+    let mut file = raw(&options(&folder).path).await;
+    sqlx::raw_sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 130) \
+         INSERT INTO usage_batches SELECT randomblob(16), (unixepoch() - 9 * 86400) * 1000000 FROM n; \
+         INSERT INTO usage_batches SELECT randomblob(16), (unixepoch() - 7 * 86400) * 1000000",
+    )
+    .execute(&mut file)
+    .await
+    .unwrap();
+    let mut left = Vec::new();
+
+    for _ in 0..2 {
+        let batch = Batch {
+            id: uuid::Uuid::now_v7(),
+            rows: vec![contract::usage::any_row(&build::context())],
+        };
+        UsageStore::add(&*store, &build::context(), &batch).await.unwrap();
+        let counted = sqlx::query("SELECT count(*) FROM usage_batches");
+        left.push(counted.fetch_one(&mut file).await.unwrap().get::<i64, _>(0));
+    }
+
+    assert_eq!(left, [32, 3], "the late one and these stay");
+    for (plan, index) in [
+        (
+            "EXPLAIN QUERY PLAN SELECT rowid FROM usage_batches WHERE added_at < 9 ORDER BY added_at LIMIT 100",
+            "usage_batches_in_order",
+        ),
+        (
+            "EXPLAIN QUERY PLAN SELECT rowid FROM usage_sums WHERE hour < 9 ORDER BY hour LIMIT 100",
+            "usage_sums_in_order",
+        ),
+    ] {
+        let plan: String = sqlx::query(plan).fetch_one(&mut file).await.unwrap().get("detail");
+        assert!(plan.contains(&format!("USING COVERING INDEX {index}")), "{plan}");
     }
 }

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use captions_domain::{
     context::Context,
     fault::StoreError,
-    history::{Extent, MARKED},
+    history::Extent,
     money::Money,
     ports::UsageStore,
     request::{Invalid, UserId},
-    usage::{Amounts, Batch, Group, Hour, Query, Row},
+    usage::{Amounts, Batch, Group, Hour, KNOWN, Query, Row},
 };
 use serde::Serialize;
 use sqlx::{Error, Row as _, sqlite::SqliteRow, types::Json};
@@ -67,21 +67,26 @@ impl UsageStore for SqliteStore {
              value ->> 'cache_hits', value ->> 'saved_tokens', value ->> 'saved_cost' FROM json_each(?1) WHERE true"
         ));
         let add = add.bind(Json(named.collect::<Vec<_>>()));
-        if self.execute_both(known.bind(batch.id).bind(now), add).await? {
+        if self.execute_both(known.bind(batch.id).bind(now), add).await? > 0 {
             let old = sqlx::query(
                 "DELETE FROM usage_batches WHERE rowid IN \
                  (SELECT rowid FROM usage_batches WHERE added_at < ? ORDER BY added_at LIMIT 100)",
             );
-            let kept = i64::try_from(MARKED.as_micros()).unwrap_or(i64::MAX);
-            self.execute(old.bind(now - kept)).await?;
+            let known = i64::try_from(KNOWN.whole_microseconds()).unwrap_or(i64::MAX);
+            self.execute(old.bind(now - known)).await?;
         }
         Ok(())
     }
 
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         let by = query.by;
+        let (behind, names) = match &query.after {
+            Some(mark) => (mark.hour.0, mark.names()),
+            None => (i64::MIN, <[String; 4]>::default()),
+        };
+        let [provider, model, user, key] = names;
         let query = sqlx::query(
-            "SELECT hour - hour % ?4 AS piece, CASE WHEN ?5 THEN provider ELSE '' END AS by_provider, \
+            "SELECT * FROM (SELECT hour - hour % ?4 AS piece, CASE WHEN ?5 THEN provider ELSE '' END AS by_provider, \
              CASE WHEN ?6 THEN model ELSE '' END AS by_model, CASE WHEN ?7 THEN user_id ELSE '' END AS by_user, \
              CASE WHEN ?8 THEN key_family ELSE '' END AS by_key, \
              sum(requests) AS requests, sum(captions) AS captions, sum(calls) AS calls, \
@@ -89,24 +94,38 @@ impl UsageStore for SqliteStore {
              sum(output_tokens) AS output_tokens, sum(guessed_tokens) AS guessed_tokens, sum(cost) AS cost, \
              sum(cache_hits) AS cache_hits, sum(saved_tokens) AS saved_tokens, sum(saved_cost) AS saved_cost \
              FROM usage_sums WHERE tenant = ?1 AND hour >= ?2 AND hour < ?3 \
-             GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5 LIMIT ?9",
+             GROUP BY 1, 2, 3, 4, 5) AS told \
+             WHERE (piece, by_provider, by_model, by_user, by_key) > (?10, ?11, ?12, ?13, ?14) \
+             ORDER BY 1, 2, 3, 4, 5 LIMIT ?9",
         )
         .bind(cx.tenant.as_str())
-        .bind(query.start.0)
+        .bind(query.start.0.max(behind))
         .bind(query.end.0)
         .bind(query.bucket.hours())
         .bind(by.provider)
         .bind(by.model)
         .bind(by.user)
         .bind(by.key)
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(behind)
+        .bind(provider)
+        .bind(model)
+        .bind(user)
+        .bind(key);
         let rows = self.fetch_all(query).await?;
         Ok(rows.iter().map(group_of).collect::<Result<_, _>>().map_err(fault)?)
     }
+
+    async fn sweep(&self, _: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        let old = sqlx::query(
+            "DELETE FROM usage_sums WHERE rowid IN (SELECT rowid FROM usage_sums WHERE hour < ? ORDER BY hour LIMIT ?)",
+        );
+        self.execute(old.bind(before.0).bind(i64::from(limit))).await
+    }
 }
 
-/// The user's usage goes to where nobody is named.
-pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> Result<(), StoreError> {
+/// The user's usage goes to where nobody is named. How many sums of it there were.
+pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> Result<u64, StoreError> {
     let merge = sqlx::query(added!(
         "SELECT tenant, hour, '', key_family, provider, model, requests, captions, calls, unpriced_calls, input_tokens, \
          output_tokens, guessed_tokens, cost, cache_hits, saved_tokens, saved_cost FROM usage_sums \
@@ -115,8 +134,7 @@ pub(super) async fn forget(store: &SqliteStore, cx: &Context, user: &UserId) -> 
     let remove = sqlx::query("DELETE FROM usage_sums WHERE tenant = ?1 AND user_id = ?2 AND user_id <> ''");
     let merge = merge.bind(cx.tenant.as_str()).bind(user.as_str());
     let remove = remove.bind(cx.tenant.as_str()).bind(user.as_str());
-    store.execute_both(merge, remove).await?;
-    Ok(())
+    store.execute_both(merge, remove).await
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,4 +1,8 @@
-use captions_testkit::{build, contract::batches::batch, postgres::fresh_database};
+use captions_testkit::{
+    build,
+    contract::{batches::batch, cut::cut_after},
+    postgres::fresh_database,
+};
 use sqlx::AssertSqlSafe;
 
 use super::*;
@@ -6,8 +10,7 @@ use crate::PgOptions;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[tokio::test]
-async fn a_claim_follows_its_index_however_much_waits() {
+async fn store() -> PgStore {
     let options = PgOptions {
         url: fresh_database().await,
         pool_size: 1,
@@ -20,6 +23,12 @@ async fn a_claim_follows_its_index_however_much_waits() {
     };
     let store = PgStore::new(options).unwrap();
     store.migrate().await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn a_claim_follows_its_index_however_much_waits() {
+    let store = store().await;
     store.submit(&build::context(), &batch(10_000)).await.unwrap();
 
     // What the planner knows of a table changes with its first look at it.
@@ -37,4 +46,52 @@ async fn a_claim_follows_its_index_however_much_waits() {
         assert!(plan.contains("batch_items_due"), "{plan}");
         assert!(!plan.contains("Seq Scan on batch_items"), "{plan}");
     }
+}
+
+/// As a process leaves it that is killed midway: it takes its room until its time is over, and then it goes.
+#[tokio::test]
+async fn a_draft_that_nobody_goes_on_with_takes_room_for_as_long_as_its_submission_may_take() {
+    let store = store().await;
+    let cx = Context {
+        deadline: Instant::now() + Duration::from_secs(20),
+        ..build::context()
+    };
+    let bounded = || NewBatch {
+        most_open: Some(2000),
+        ..batch(2000)
+    };
+    let drafts = async || {
+        let query = "SELECT extract(epoch FROM draft_until - now())::float8 FROM batches WHERE state = 'draft'";
+        let rows = store.pool.fetch_all(sqlx::query(query)).await.unwrap();
+        rows.iter().map(|row| row.get::<f64, _>(0)).collect::<Vec<_>>()
+    };
+    let mut polls = 1;
+    while drafts().await.is_empty() {
+        let broken = bounded();
+        drop(cut_after(polls, store.submit(&cx, &broken)).await);
+        assert_eq!(
+            store.read(&cx, broken.id, Page::NONE).await.unwrap(),
+            None,
+            "no draft was seen"
+        );
+        polls += 1;
+    }
+
+    let left = drafts().await[0];
+    let full = store.submit(&cx, &bounded()).await;
+
+    assert!(left > 20.0 && left <= 50.0, "{left}");
+    assert!(
+        matches!(full, Err(StoreError::Full { open: 2000, most: 2000 })),
+        "{full:?}"
+    );
+    let over = "UPDATE batches SET draft_until = now() WHERE state = 'draft'";
+    store.pool.execute(sqlx::query(over)).await.unwrap();
+    store.submit(&cx, &bounded()).await.unwrap();
+    let tidy = Tidy {
+        retention: PATIENCE,
+        lease: PATIENCE,
+    };
+    store.tidy(tidy).await.unwrap();
+    assert!(drafts().await.is_empty());
 }

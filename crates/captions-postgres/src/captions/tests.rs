@@ -1,7 +1,7 @@
 //! How Postgres looks for captions: by an index, in its order, and no further than the page goes.
 
-use captions_domain::choice::Platform;
-use captions_testkit::{build, postgres::fresh_database};
+use captions_domain::{choice::Platform, ports::UsageStore, usage::Batch};
+use captions_testkit::{build, contract, postgres::fresh_database};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use time::macros::datetime;
@@ -224,4 +224,47 @@ async fn all_that_goes_with_an_erasure_goes_in_one_step() {
         .await
         .unwrap();
     assert_eq!(store.erase(&cx, &extent).await.unwrap().captions, 1);
+}
+
+/// Along an index, and for no longer than a delivery may come again; so with the sums that are swept.
+#[tokio::test]
+async fn deliveries_that_cannot_come_again_are_forgotten_by_and_by() {
+    let (url, store) = empty().await;
+    let mut database = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO usage_batches SELECT gen_random_uuid(), now() - interval '9 days' FROM generate_series(1, 130); \
+         INSERT INTO usage_batches SELECT gen_random_uuid(), now() - interval '7 days'",
+    )
+    .execute(&mut database)
+    .await
+    .unwrap();
+    let mut left = Vec::new();
+
+    for _ in 0..2 {
+        let batch = Batch {
+            id: uuid::Uuid::now_v7(),
+            rows: vec![contract::usage::any_row(&build::context())],
+        };
+        UsageStore::add(&store, &build::context(), &batch).await.unwrap();
+        let counted = sqlx::query("SELECT count(*) FROM usage_batches");
+        left.push(counted.fetch_one(&mut database).await.unwrap().get::<i64, _>(0));
+    }
+
+    assert_eq!(left, [32, 3], "the late one and these stay");
+    let plan = "SET enable_seqscan = off; SET enable_sort = off";
+    sqlx::raw_sql(plan).execute(&mut database).await.unwrap();
+    for (plan, index) in [
+        (
+            "EXPLAIN SELECT ctid FROM usage_batches WHERE added_at < now() ORDER BY added_at LIMIT 100",
+            "usage_batches_in_order",
+        ),
+        (
+            "EXPLAIN SELECT ctid FROM usage_sums WHERE hour < 9 ORDER BY hour LIMIT 100",
+            "usage_sums_in_order",
+        ),
+    ] {
+        let rows = sqlx::query(plan).fetch_all(&mut database).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(plan.concat().contains(index), "{plan:?}");
+    }
 }

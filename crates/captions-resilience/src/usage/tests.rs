@@ -24,7 +24,7 @@ fn writer(answers: &Answers) -> (UsageWriter, Arc<Plain<Vec<Batch>>>) {
         }
         answers.remove(0).map_err(|kind| Fault::new(kind).into())
     });
-    (UsageWriter::new(Arc::new(store)), given)
+    (UsageWriter::new(Arc::new(store), None), given)
 }
 
 /// A request that calls this provider once.
@@ -94,7 +94,7 @@ async fn a_delivery_that_is_dropped_midway_is_made_again_under_its_id() {
         Ok(())
     });
     let slow = Slow(store);
-    let writer = UsageWriter::new(Arc::new(slow));
+    let writer = UsageWriter::new(Arc::new(slow), None);
     asks(&writer, "a");
 
     drop(tokio::time::timeout(Duration::from_millis(50), writer.flush(DELIVERY)).await);
@@ -120,6 +120,10 @@ impl UsageStore for Slow {
     async fn report(&self, cx: &Context, query: &Query, limit: u32) -> Result<Vec<Group>, StoreError> {
         self.0.report(cx, query, limit).await
     }
+
+    async fn sweep(&self, cx: &Context, before: Hour, limit: u32) -> Result<u64, StoreError> {
+        self.0.sweep(cx, before, limit).await
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +140,7 @@ async fn what_comes_while_it_is_delivered_is_left_for_the_next_time() {
         asks(inside.get().unwrap(), "later");
         Ok(())
     });
-    let writer = UsageWriter::new(Arc::new(store));
+    let writer = UsageWriter::new(Arc::new(store), None);
     drop(tally.set(writer.clone()));
     asks(&writer, "now");
 

@@ -61,6 +61,7 @@ pub async fn suite(queue: Arc<dyn BatchQueue>) {
     the_backlog_counts_what_waits(&*queue).await;
     what_was_over_long_ago_is_removed(&*queue).await;
     a_large_batch_is_kept_whole(&*queue).await;
+    a_submission_that_broke_off_gives_its_room_back(&*queue).await;
     a_call_cut_off_midway_leaves_the_queue_usable(&*queue).await;
 }
 
@@ -214,7 +215,13 @@ pub async fn tenants_never_see_each_others_batches(queue: &dyn BatchQueue) {
 
     assert_eq!(queue.read(&other, batch.id, ALL).await.unwrap(), None);
     assert_eq!(queue.list(&other, None, 10).await.unwrap(), []);
-    for change in [Change::Cancel, RETRY, Change::Told, Change::TellLater(HOUR)] {
+    for change in [
+        Change::Cancel,
+        Change::Discard,
+        RETRY,
+        Change::Told,
+        Change::TellLater(HOUR),
+    ] {
         assert_eq!(queue.change(&other, batch.id, change).await.unwrap(), None);
     }
     assert_eq!(read(queue, &cx, batch.id).await.0.state, BatchState::Queued);
@@ -839,6 +846,25 @@ pub async fn a_large_batch_is_kept_whole(queue: &dyn BatchQueue) {
             .zip(&batch.items)
             .all(|(item, new)| item.request == new.request)
     );
+}
+
+pub async fn a_submission_that_broke_off_gives_its_room_back(queue: &dyn BatchQueue) {
+    for polls in 1..9 {
+        let (cx, broken) = (build::context(), limited(3, 3));
+        drop(cut_after(polls, queue.submit(&cx, &broken)).await);
+        queue.change(&cx, broken.id, Change::Discard).await.unwrap();
+        if queue.read(&cx, broken.id, ALL).await.unwrap().is_some() {
+            // It was whole before it was cut off: then it stays.
+            assert!(queue.submit(&cx, &limited(1, 3)).await.is_err());
+            continue;
+        }
+        // A server may still be at the statement that nobody waits for any more.
+        while let Err(full) = queue.submit(&cx, &limited(3, 3)).await {
+            assert!(matches!(full, StoreError::Full { .. }), "{full}");
+            queue.change(&cx, broken.id, Change::Discard).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 pub async fn a_call_cut_off_midway_leaves_the_queue_usable(queue: &dyn BatchQueue) {

@@ -3,7 +3,7 @@
 use std::{pin::pin, task::Poll};
 
 /// Polls the call at most `polls` times, each time when it asks to be, and drops it then. `None` if it was not finished.
-pub(super) async fn cut_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T> {
+pub async fn cut_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T> {
     let mut call = pin!(call);
     let mut left = polls;
     std::future::poll_fn(|cx| {

@@ -26,7 +26,9 @@ pub async fn suite<S: UsageStore + CaptionStore + 'static>(store: Arc<S>) {
     of_one_batch_delivered_by_many_at_once_one_counts(Arc::clone(&store)).await;
     groups_and_pieces_of_time_are_told_apart_as_asked(&*store).await;
     a_report_is_about_its_tenant_and_its_time_and_has_its_limit(&*store).await;
+    a_report_goes_on_behind_the_last_group(&*store).await;
     who_is_erased_is_named_no_more_and_nothing_is_lost(&*store, &*store).await;
+    the_oldest_sums_go_first_and_those_that_are_kept_stay(&*store).await;
     batches_added_at_once_lose_nothing(Arc::clone(&store)).await;
     a_call_cut_off_midway_is_made_or_not(&*store).await;
 }
@@ -63,6 +65,11 @@ fn row(cx: &Context, at: OffsetDateTime, change: impl FnOnce(&mut Place)) -> Row
         since: i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap(),
         amounts: amounts(),
     }
+}
+
+/// A row of nobody in particular.
+pub fn any_row(cx: &Context) -> Row {
+    row(cx, NOON, |_| {})
 }
 
 fn batch(rows: impl Into<Vec<Row>>) -> Batch {
@@ -204,6 +211,48 @@ pub async fn a_report_is_about_its_tenant_and_its_time_and_has_its_limit(store: 
     assert_eq!(days, [29, 30], "the oldest first");
 }
 
+pub async fn a_report_goes_on_behind_the_last_group(store: &dyn UsageStore) {
+    let cx = build::context();
+    let key = KeyId(Uuid::now_v7());
+    let mut rows = Vec::new();
+    for at in [NOON, NOON + Duration::DAY] {
+        for (user, key, model) in [
+            (None, None, None),
+            (Some("ann"), None, Some("m")),
+            (Some("ann"), Some(key), Some("m")),
+            // In the order of bytes.
+            (Some("Bob"), Some(key), Some("m")),
+        ] {
+            rows.push(row(&cx, at, |place| {
+                place.user = user.map(build::user_id);
+                place.key = key;
+                place.model = model.map(str::to_owned);
+            }));
+        }
+    }
+    store.add(&cx, &batch(rows)).await.unwrap();
+
+    for (by, bucket) in [
+        ("provider,model,user,key", Bucket::Day),
+        ("user", Bucket::Hour),
+        ("", Bucket::Day),
+    ] {
+        let mut query = Query::new(NOON, NOON + Duration::days(2), bucket, grouping(by)).unwrap();
+        let all = store.report(&cx, &query, 1000).await.unwrap();
+        for size in 1..4 {
+            query.after = None;
+            let mut paged = Vec::new();
+            loop {
+                let page = store.report(&cx, &query, size).await.unwrap();
+                let Some(last) = page.last() else { break };
+                query.after = Some(last.mark());
+                paged.extend(page);
+            }
+            assert_eq!(paged, all, "by {by} in pages of {size}");
+        }
+    }
+}
+
 pub async fn who_is_erased_is_named_no_more_and_nothing_is_lost(store: &dyn UsageStore, captions: &dyn CaptionStore) {
     let (mut cx, other) = (build::context(), build::context());
     cx.now = NOON;
@@ -216,10 +265,12 @@ pub async fn who_is_erased_is_named_no_more_and_nothing_is_lost(store: &dyn Usag
     ];
     store.add(&cx, &batch(before)).await.unwrap();
 
-    captions
-        .erase(&cx, &Extent::OfUser(build::user_id("ann")))
-        .await
-        .unwrap();
+    let ann = Extent::OfUser(build::user_id("ann"));
+    let removed = captions.erase(&cx, &ann).await.unwrap();
+    assert_eq!((removed.usage, removed.is_nothing()), (1, false));
+    assert!(captions.erase(&cx, &ann).await.unwrap().is_nothing());
+    let nobody = Extent::OfUser(build::user_id("nobody"));
+    assert!(captions.erase(&cx, &nobody).await.unwrap().is_nothing());
     let told = async |cx: &Context| -> Vec<(Option<String>, u64)> {
         let groups = report(store, cx, "user").await.into_iter();
         groups
@@ -241,6 +292,33 @@ pub async fn who_is_erased_is_named_no_more_and_nothing_is_lost(store: &dyn Usag
     store.add(&cx, &batch([of(&cx, Some("ann"), NOON)])).await.unwrap();
     assert_eq!(told(&cx).await, [(None, 4), (some("ann"), 1), (some("bob"), 2)]);
     assert_eq!(report(store, &cx, "").await[0].amounts, times(7), "nothing is lost");
+}
+
+/// Of whichever tenants: nothing else of the suite is as old.
+pub async fn the_oldest_sums_go_first_and_those_that_are_kept_stay(store: &dyn UsageStore) {
+    let (cx, other) = (build::context(), build::context());
+    let old = datetime!(2001-01-01 12:59 UTC);
+    let rows = [
+        row(&cx, old, |_| {}),
+        row(&cx, old + Duration::HOUR, |_| {}),
+        row(&other, old + Duration::HOUR, |place| {
+            place.user = Some(build::user_id("ann"));
+        }),
+        row(&cx, old + 2 * Duration::HOUR, |_| {}),
+    ];
+    store.add(&cx, &batch(rows)).await.unwrap();
+    let hours = async |cx: &Context| -> Vec<u8> {
+        let all = Query::new(old, old + Duration::DAY, Bucket::Hour, grouping("")).unwrap();
+        let groups = store.report(cx, &all, 9).await.unwrap().into_iter();
+        groups.map(|group| group.hour.start().hour()).collect()
+    };
+    let before = Hour::of(old + 2 * Duration::HOUR);
+
+    assert_eq!(store.sweep(&cx, before, 1).await.unwrap(), 1);
+    assert_eq!((hours(&cx).await, hours(&other).await), (vec![13, 14], vec![13]));
+    assert_eq!(store.sweep(&cx, before, 9).await.unwrap(), 2);
+    assert_eq!((hours(&cx).await, hours(&other).await), (vec![14], vec![]));
+    assert_eq!(store.sweep(&cx, before, 9).await.unwrap(), 0);
 }
 
 pub async fn batches_added_at_once_lose_nothing<S: UsageStore + CaptionStore + 'static>(store: Arc<S>) {

@@ -27,7 +27,7 @@ use captions_resilience::{
     policy::{Policy, PolicySettings},
     slots::SlotSettings,
 };
-use captions_testkit::build;
+use captions_testkit::{build, contract};
 use rstest::rstest;
 use tokio::time::timeout;
 
@@ -46,6 +46,9 @@ struct Shelf {
     items: Mutex<Vec<(Claimed, Instant)>>,
     claims: Mutex<Vec<(Instant, Turn)>>,
     settled: Mutex<Vec<(Instant, u32, Settlement)>>,
+    /// What becomes of a submission; `None`: nothing, for ever.
+    submits: Mutex<Option<Result<(), StoreError>>>,
+    changes: Mutex<Vec<(TenantId, BatchId, Change)>>,
 }
 
 impl Shelf {
@@ -55,7 +58,10 @@ impl Shelf {
 
     /// One batch each: its items, who pays, and what they are about.
     fn of_batches(batches: &[(u32, Option<Payer>, &str)]) -> Arc<Self> {
-        let all = Self::default();
+        let all = Self {
+            submits: Mutex::new(Some(Ok(()))),
+            ..Self::default()
+        };
         for (items, payer, what) in batches {
             all.add(*items, payer.as_ref(), what);
         }
@@ -102,7 +108,11 @@ impl Shelf {
 #[async_trait]
 impl BatchQueue for Shelf {
     async fn submit(&self, _: &Context, _: &NewBatch) -> Result<(), StoreError> {
-        Ok(())
+        let outcome = lock(&self.submits).clone();
+        match outcome {
+            Some(outcome) => outcome,
+            None => std::future::pending().await,
+        }
     }
 
     async fn list(&self, _: &Context, _: Option<BatchId>, _: u32) -> Result<Vec<Batch>, StoreError> {
@@ -113,7 +123,8 @@ impl BatchQueue for Shelf {
         Ok(None)
     }
 
-    async fn change(&self, _: &Context, _: BatchId, _: Change) -> Result<Option<Batch>, StoreError> {
+    async fn change(&self, cx: &Context, id: BatchId, change: Change) -> Result<Option<Batch>, StoreError> {
+        lock(&self.changes).push((cx.tenant.clone(), id, change));
         Ok(None)
     }
 
@@ -748,7 +759,7 @@ async fn looks_grow_rarer_while_there_is_nothing_to_do_and_word_of_a_batch_ends_
         before,
         "what is not about batches wakes nobody"
     );
-    let new = captions_testkit::contract::batches::batch(1);
+    let new = contract::batches::batch(1);
     batches.submit(&build::context(), &new).await.unwrap();
     sleep(Duration::from_millis(10)).await;
     assert_eq!(lock(&shelf.claims).len(), before + 1);
@@ -766,4 +777,26 @@ async fn what_was_over_for_the_retention_is_to_be_removed() {
     let tidy = claims[0].1.tidy.unwrap();
     assert_eq!(tidy.retention, Duration::from_secs(77));
     assert!(claims.iter().skip(1).any(|(_, turn)| turn.tidy.is_some()));
+}
+
+#[rstest]
+#[case::breaks_off(None, true)]
+#[case::fails(Some(Err(Fault::new(FaultKind::Timeout).into())), true)]
+#[case::finds_no_room(Some(Err(StoreError::Full { open: 3, most: 3 })), false)]
+#[case::is_kept(Some(Ok(())), false)]
+#[tokio::test(start_paused = true)]
+async fn what_there_is_of_a_submission_that_is_discarded(
+    #[case] outcome: Option<Result<(), StoreError>>,
+    #[case] is_discarded: bool,
+) {
+    let shelf = Shelf::of(0);
+    *lock(&shelf.submits) = outcome;
+    let batches = batches(&shelf, &Writer::failing(), 1, &[]);
+    let (cx, batch) = (build::context(), contract::batches::batch(1));
+
+    drop(timeout(Duration::from_secs(1), batches.submit(&cx, &batch)).await);
+    batches.0.tasks.drain(LONG).await;
+
+    let discarded = is_discarded.then(|| (cx.tenant.clone(), batch.id, Change::Discard));
+    assert_eq!(*lock(&shelf.changes), Vec::from_iter(discarded));
 }

@@ -363,6 +363,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("budgets.period", Rule::OneOf(Period::NAMES)),
     ("budgets.lease", Rule::Seconds(1.0, 86_400.0)),
     ("idempotency.keep_for", Rule::Seconds(60.0, 2_592_000.0)),
+    ("usage.keep_for", Rule::Seconds(0.0, 3_153_600_000.0)),
     ("batches.workers", Rule::Whole(0, 256)),
     ("batches.item_deadline", Rule::Seconds(0.1, 600.0)),
     ("batches.lease", Rule::Seconds(1.0, 600.0)),

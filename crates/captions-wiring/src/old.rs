@@ -1,41 +1,34 @@
-//! Removes the records of calls with a key whose time is over.
+//! Removes what is kept for a time and is older: the records of calls with a key, and the sums of usage.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use captions_domain::{
-    context::Context,
-    once::{Standing, Step},
-    ports::CaptionStore,
-};
+use captions_domain::fault::StoreError;
 use captions_resilience::jitter::Jitter;
 use tokio::time::sleep;
 
-/// Records that are removed in one step: few enough that no request waits for it.
+/// Rows that are removed in one step: few enough that no request waits for it.
 const AT_ONCE: u32 = 500;
 /// Between two steps of one round.
 const BREATH: Duration = Duration::from_millis(100);
 /// The shortest and the longest time between two rounds.
 const ROUNDS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 
-/// Goes on until it is dropped. A record stays for a twenty-fourth of `keep_for` too long, or a little more. Replicas do
-/// not march in step, and one that finds nothing costs one statement a round.
-pub(crate) async fn sweep(
-    captions: Arc<dyn CaptionStore>,
-    keep_for: Duration,
-    context: impl Fn() -> Context + Send,
-    jitter: Jitter,
-) {
+/// Goes on until it is dropped. `remove` removes at most so many of the old rows `what`, and tells how many it were. A row
+/// stays for a twenty-fourth of `keep_for` too long, at most an hour, or a little more. Replicas do not march in step, and one
+/// that finds nothing costs one statement a round.
+pub(crate) async fn sweep<F>(what: &str, keep_for: Duration, jitter: Jitter, remove: impl Fn(u32) -> F + Send + Sync)
+where
+    F: Future<Output = Result<u64, StoreError>> + Send,
+{
     let every = (keep_for / 24).clamp(ROUNDS.0, ROUNDS.1);
-    let step = Step::Sweep { limit: AT_ONCE };
     let mut pause = every;
     loop {
         sleep(pause.mul_f64(1.0 + 0.2 * jitter.unit())).await;
-        let cx = context();
-        pause = match captions.once(&cx, &step).await {
-            Ok(Standing::Changed(removed)) if removed >= u64::from(AT_ONCE) => BREATH,
+        pause = match remove(AT_ONCE).await {
+            Ok(removed) if removed >= u64::from(AT_ONCE) => BREATH,
             Ok(_) => every,
             Err(error) => {
-                tracing::debug!(?error, "records of calls whose time is over stay for another round");
+                tracing::debug!(?error, what, "what is old stays for another round");
                 every
             }
         };
@@ -44,13 +37,9 @@ pub(crate) async fn sweep(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{future::ready, sync::Mutex};
 
-    use captions_domain::{
-        fault::{Fault, FaultKind},
-        ports::MockCaptionStore,
-    };
-    use captions_testkit::build;
+    use captions_domain::fault::{Fault, FaultKind};
     use tokio::time::{Instant, timeout};
 
     use super::*;
@@ -58,22 +47,16 @@ mod tests {
     /// The minutes at which a store that answers so is asked, within `time`.
     async fn asked(keep_for: Duration, answers: &'static [Option<u64>], time: Duration) -> Vec<u64> {
         let begun = Instant::now();
-        let times = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&times);
-        let mut store = MockCaptionStore::new();
-        store.expect_once().returning(move |_, step| {
-            assert_eq!(*step, Step::Sweep { limit: AT_ONCE });
-            let mut seen = seen.lock().unwrap();
+        let times = Mutex::new(Vec::new());
+        let sweeping = sweep("rows", keep_for, Jitter::fixed(0.0), |limit| {
+            assert_eq!(limit, AT_ONCE);
+            let mut seen = times.lock().unwrap();
             seen.push(begun.elapsed().as_secs() / 60);
-            match answers.get(seen.len() - 1).copied().unwrap_or(Some(0)) {
-                Some(removed) => Ok(Standing::Changed(removed)),
-                None => Err(Fault::new(FaultKind::Unavailable).into()),
-            }
+            let answer = answers.get(seen.len() - 1).copied().unwrap_or(Some(0));
+            ready(answer.ok_or_else(|| Fault::new(FaultKind::Unavailable).into()))
         });
-        let sweeping = sweep(Arc::new(store), keep_for, build::context, Jitter::fixed(0.0));
         timeout(time, sweeping).await.unwrap_err();
-        let times = times.lock().unwrap();
-        times.clone()
+        times.into_inner().unwrap()
     }
 
     #[tokio::test(start_paused = true)]
