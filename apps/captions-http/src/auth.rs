@@ -342,7 +342,7 @@ mod tests {
         named
     }
 
-    /// The inventory. The document is made from the routes of the router, and from nothing else.
+    /// The inventory. Router and document are made of the same list of handlers.
     #[test]
     fn every_address_of_the_router_is_in_the_table_of_scopes_and_in_the_documents_and_nothing_else_is() {
         let document = crate::openapi();

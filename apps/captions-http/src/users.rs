@@ -1,5 +1,7 @@
 //! Users: create, read, change, erase.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -19,6 +21,7 @@ use captions_domain::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use crate::{
     body::JsonBody,
@@ -32,6 +35,8 @@ use crate::{
 
 /// How often a change is tried anew because somebody else wrote in between.
 const MAX_TRIES: u32 = 4;
+/// How long an erasure waits until what was used is in the store.
+const USAGE_FIRST: Duration = Duration::from_secs(1);
 
 /// Create a user
 #[utoipa::path(
@@ -239,11 +244,9 @@ pub(crate) async fn erase(
         ..call.cx.clone()
     };
     if let Some(usage) = &state.usage {
-        // So that the receipt knows of it. What is brought there later is nobody's all the same.
-        drop(
-            call.within(&state, Code::StoreUnavailable, usage.flush(state.limits.deadline))
-                .await,
-        );
+        // So that the receipt knows of it. Not for long: it is the usage of everybody, and what is brought there later is
+        // nobody's all the same.
+        drop(timeout(USAGE_FIRST, usage.flush(USAGE_FIRST)).await);
     }
     let extent = Extent::OfUser(id.clone());
     let removed = call

@@ -84,8 +84,11 @@ fn cursor_after(mark: &Mark, tenant: &TenantId, query: &Query) -> String {
 
 fn read_cursor(cursor: &str, tenant: &TenantId, query: &Query) -> Option<Mark> {
     let (place, _) = cursor.strip_prefix('g')?.split_once('.')?;
-    let mark = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(place).ok()?).ok()?;
-    (cursor_after(&mark, tenant, query) == cursor).then_some(mark)
+    let mark: Mark = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(place).ok()?).ok()?;
+    // The seal keeps out what was mistyped and what is of others, not whoever makes a cursor of their own.
+    let is_plain = |name: &Option<String>| !name.as_deref().unwrap_or_default().contains(char::is_control);
+    let is_ours = is_plain(&mark.provider) && is_plain(&mark.model) && cursor_after(&mark, tenant, query) == cursor;
+    is_ours.then_some(mark)
 }
 
 /// What a tenant's callers have used.
@@ -97,7 +100,7 @@ pub struct UsageReport {
     #[serde(with = "time::serde::rfc3339")]
     pub end: OffsetDateTime,
     /// Only where the report begins earlier: what was used before this time is not kept any more, so it may be missing.
-    #[serde(with = "time::serde::rfc3339::option")]
+    #[serde(default, with = "time::serde::rfc3339::option")]
     #[schema(required)]
     pub kept_since: Option<OffsetDateTime>,
     /// The length of a piece: 1h or 1d, of UTC.
@@ -110,6 +113,8 @@ pub struct UsageReport {
     /// Oldest first. Pieces and groups without usage are left out.
     pub data: Vec<UsageRow>,
     /// True if there are more groups.
+    #[serde(default)]
+    #[schema(required)]
     pub has_more: bool,
     /// Send it as `cursor`, with the same parameters, to get the next page; null on the last page.
     #[schema(required)]

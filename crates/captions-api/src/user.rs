@@ -271,6 +271,8 @@ pub struct Erased {
     pub batch_items: u64,
     /// Sums of their usage, each of an hour, a key, a provider and a model: what was used goes on counting, as nobody's. What is
     /// on its way to the store from other machines is not known here: it arrives without their name.
+    #[serde(default)]
+    #[schema(required)]
     pub usage_rows: u64,
     /// What caches have of them is found by nobody any more; false while other processes could not be told.
     pub cached: bool,

@@ -222,7 +222,7 @@ pub enum Presence {
     },
 }
 
-/// The windows that are counted together. Without any, everything is allowed. Clones are known to be equal at a glance.
+/// The windows that are counted together. Without any, everything is allowed. Clones share them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Plan(Arc<[Window]>);
 

@@ -34,7 +34,7 @@ const MOST: u64 = 1_000_000_000_000;
 /// process makes one a second while it is used, and the store has to know each for so long.
 pub const LATEST: Duration = Duration::days(7);
 /// How long a store knows that it has a delivery. None comes again after [`LATEST`] (whoever brings one looks, see
-/// [`Batch::is_late`]); a day more, for clocks that differ.
+/// [`is_late`]); a day more, for clocks that differ.
 pub const KNOWN: Duration = Duration::days(8);
 /// The longest report by the hour, and by the day.
 const LONGEST_BY_HOUR: Duration = Duration::days(31);
@@ -166,13 +166,11 @@ pub struct Batch {
     pub rows: Vec<Row>,
 }
 
-impl Batch {
-    /// True if it must not be delivered any more: the store may have forgotten that it has it.
-    pub fn is_late(&self, now: OffsetDateTime) -> bool {
-        let made = self.id.get_timestamp().map(|time| time.to_unix().0);
-        let made = made.and_then(|seconds| i64::try_from(seconds).ok());
-        made.is_some_and(|made| now.unix_timestamp().saturating_sub(made) > LATEST.whole_seconds())
-    }
+/// True if the [`Batch`] of this id must not be delivered any more: the store may have forgotten that it has it.
+pub fn is_late(delivery: Uuid, now: OffsetDateTime) -> bool {
+    let made = delivery.get_timestamp().map(|time| time.to_unix().0);
+    let made = made.and_then(|seconds| i64::try_from(seconds).ok());
+    made.is_some_and(|made| now.unix_timestamp().saturating_sub(made) > LATEST.whole_seconds())
 }
 
 /// The usage that no store has yet. Bounded: what finds no place is counted and lost.

@@ -19,7 +19,7 @@ use captions_domain::{
     history::{Amendment, Extent, Filter, LATEST, Removed},
     once::{Standing, Step},
     ports::{CaptionStore, UsageStore},
-    usage::{Batch, Group, Hour, Query, Tab},
+    usage::{Batch, Group, Hour, Query, Tab, is_late},
 };
 use time::OffsetDateTime;
 use tokio::{
@@ -85,7 +85,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Those that this process has delivered after they had waited.
     pub delivered: u64,
-    /// Captions that neither the store nor the file took: they are in no history.
+    /// Captions that neither the store nor the file took: they are in no history. And batches of usage that waited too long:
+    /// they are in no report.
     pub lost: u64,
 }
 
@@ -205,9 +206,14 @@ impl SpooledCaptions {
                 return Ok(drained);
             };
             after = last.place;
-            let mut delivered = Vec::new();
+            let (mut delivered, mut late) = (Vec::new(), Vec::new());
             let mut outcome = Ok(());
             for row in &rows {
+                // The store may have forgotten that it has it. Nothing that it could become is of use, so it makes room.
+                if row.is_usage() && is_late(row.id.0, OffsetDateTime::now_utc()) {
+                    late.push((row.place, row.edition));
+                    continue;
+                }
                 match self.deliver(row).await {
                     Ok(()) => delivered.push((row.place, row.edition)),
                     Err(StoreError::Fault(fault)) if may_pass(&fault) => {
@@ -221,6 +227,12 @@ impl SpooledCaptions {
                 }
             }
             self.file.remove(&delivered).await?;
+            self.file.remove(&late).await?;
+            if !late.is_empty() {
+                let batches = late.len();
+                tracing::error!(batches, "usage waited for days and is given up; it is in no report");
+                self.state().counts.lost += u64::try_from(batches).unwrap_or(u64::MAX);
+            }
             let moved = u64::try_from(delivered.len()).unwrap_or(u64::MAX);
             drained.moved += moved;
             {
@@ -274,8 +286,7 @@ impl SpooledCaptions {
     }
 
     async fn deliver(&self, row: &Row) -> Result<(), StoreError> {
-        let now = OffsetDateTime::now_utc();
-        let waited = microseconds(now).saturating_sub(row.since);
+        let waited = microseconds(OffsetDateTime::now_utc()).saturating_sub(row.since);
         if waited > i64::try_from(LATEST.as_micros()).unwrap_or(i64::MAX) {
             let why = "it waited so long that nobody knows any more whether it was erased";
             return Err(Fault::because(FaultKind::Internal, why).into());
@@ -283,10 +294,6 @@ impl SpooledCaptions {
         let corrupt = |error| Fault::because(FaultKind::Corrupt, error);
         if row.is_usage() {
             let batch = row.usage().map_err(corrupt)?;
-            if batch.is_late(now) {
-                let why = "it waited so long that nobody knows any more whether the store has it";
-                return Err(Fault::because(FaultKind::Internal, why).into());
-            }
             let cx = context(TenantId::local(), "usage", batch.id);
             return self.usage()?.add(&cx, &batch).await;
         }
@@ -521,16 +528,18 @@ impl CaptionStore for SpooledCaptions {
     /// What waits goes first, and is gone even if the store then fails.
     async fn erase(&self, cx: &Context, extent: &Extent) -> Result<Removed, StoreError> {
         let turn = self.file.turn(Instant::from_std(cx.deadline)).await?;
-        let waited = self.file.erase(cx, extent).await?;
+        let (waited, in_usage) = self.file.erase(cx, extent).await?;
         if waited > 0
             && let Ok(found) = self.file.snapshot().await
         {
             self.take_stock(&found);
         }
         drop(turn);
+        let removed = self.inner.erase(cx, extent).await?;
         Ok(Removed {
             waiting: Some(waited),
-            ..self.inner.erase(cx, extent).await?
+            usage: removed.usage + in_usage,
+            ..removed
         })
     }
 

@@ -121,7 +121,9 @@ impl BatchQueue for PgStore {
         let draft = sqlx::query(
             "INSERT INTO batches (id, tenant, state, total, created_at, expires_at, notify, payer, draft_until) \
              SELECT $1, $2, 'draft', $3, $4, $5, $6, $7, now() + make_interval(secs => $9) WHERE $8::bigint IS NULL \
-             OR EXISTS (SELECT 1 FROM batches WHERE id = $1) OR open_batch_items($2) + $3 <= $8 ON CONFLICT DO NOTHING",
+             OR EXISTS (SELECT 1 FROM batches WHERE id = $1) OR open_batch_items($2) + $3 <= $8 \
+             ON CONFLICT (id) DO UPDATE SET draft_until = greatest(batches.draft_until, excluded.draft_until) \
+             WHERE batches.tenant = excluded.tenant AND batches.state = 'draft'",
         );
         let draft = draft
             .bind(batch.id.0)

@@ -140,7 +140,9 @@ impl CaptionStore for PgStore {
             Extent::One(id) => (Some(id.0), None, None),
             Extent::OfUser(user) => (None, Some(user.as_str()), Some(to_microsecond(cx.now))),
         };
-        let query = sqlx::query("SELECT * FROM captions_forget($1, $2, $3, $4, $5 * interval '1 second')");
+        let query = sqlx::query(
+            "SELECT erased, answers, items, usage FROM captions_forget($1, $2, $3, $4, $5 * interval '1 second')",
+        );
         let query = query.bind(cx.tenant.as_str()).bind(one).bind(whose).bind(until);
         let query = query.bind(i64::try_from(MARKED.as_secs()).unwrap_or(i64::MAX));
         let Some(row) = self.pool.fetch_optional(query).await? else {

@@ -16,7 +16,7 @@ use captions_domain::{
     context::{Attempts, Class, Context, TenantId},
     fault::{FaultKind, StoreError},
     ports::UsageStore,
-    usage::{Batch, Group, Hour, Query, Tab, Tally},
+    usage::{Batch, Group, Hour, Query, Tab, Tally, is_late},
 };
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -150,23 +150,22 @@ impl UsageWriter {
             let Some(under_way) = place.as_mut() else { return Ok(()) };
             let rows = under_way.batch.rows.len() as u64;
             inner.waiting.store(rows, Ordering::Relaxed);
-            if under_way.batch.is_late(OffsetDateTime::now_utc()) {
+            if is_late(under_way.batch.id, OffsetDateTime::now_utc()) {
                 tracing::error!(rows, "usage could not be delivered for days; it is in no report");
                 inner.refused.fetch_add(rows, Ordering::Relaxed);
-                *place = None;
-                continue;
-            }
-            match inner.store.add(&context(each), &under_way.batch).await {
-                Ok(()) => {
-                    inner.written.fetch_add(rows, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    under_way.refusals += u32::from(is_refusal(&error));
-                    if under_way.refusals < REFUSALS {
-                        return Err(error);
+            } else {
+                match inner.store.add(&context(each), &under_way.batch).await {
+                    Ok(()) => {
+                        inner.written.fetch_add(rows, Ordering::Relaxed);
                     }
-                    tracing::error!(?error, rows, "the store refuses usage; it is in no report");
-                    inner.refused.fetch_add(rows, Ordering::Relaxed);
+                    Err(error) => {
+                        under_way.refusals += u32::from(is_refusal(&error));
+                        if under_way.refusals < REFUSALS {
+                            return Err(error);
+                        }
+                        tracing::error!(?error, rows, "the store refuses usage; it is in no report");
+                        inner.refused.fetch_add(rows, Ordering::Relaxed);
+                    }
                 }
             }
             *place = None;

@@ -105,11 +105,16 @@ impl Figure {
     }
 }
 
-/// The one in the middle; the upper of two. Not a number if there is none.
+/// The one in the middle, or half-way between the two there. Not a number if there is none.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    let middle = sorted.len() / 2;
+    match sorted[..] {
+        [] => f64::NAN,
+        _ if sorted.len().is_multiple_of(2) => f64::midpoint(sorted[middle - 1], sorted[middle]),
+        _ => sorted[middle],
+    }
 }
 
 /// As many digits as mean something.

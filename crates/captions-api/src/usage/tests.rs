@@ -79,6 +79,15 @@ fn pages_have_cursors_of_their_tenant_and_their_groups() {
     };
     assert_eq!(with(&cursor, "provider,user,key", &tenant()), Ok(Some(group(2).mark())));
     let other = TenantId::new("other").unwrap();
+    let forged = Mark {
+        provider: Some("a\0".to_owned()),
+        ..group(2).mark()
+    };
+    let forged = cursor_after(&forged, &tenant(), &asked.query);
+    assert_eq!(
+        with(&forged, "provider,user,key", &tenant()).unwrap_err().code,
+        "cursor_invalid"
+    );
     let made_up = cursor.replace('g', "h");
     for wrong in [
         with(&cursor, "user", &tenant()),

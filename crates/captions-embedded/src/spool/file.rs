@@ -211,8 +211,17 @@ impl File {
         Ok(if found.is_some() { Kept::Yes } else { Kept::Full })
     }
 
-    /// Names the user in no usage that waits.
-    async fn forget_in_usage(&self, cx: &Context, user: &UserId) -> Result<(), Fault> {
+    /// Names the user in no usage that waits any more. In how many sums it did.
+    async fn forget_in_usage(&self, cx: &Context, user: &UserId) -> Result<u64, Fault> {
+        let query = sqlx::query(
+            "SELECT count(*) FROM waiting, json_each(waiting.record) WHERE waiting.tenant = '' \
+             AND value ->> 'tenant' = ?1 AND value ->> 'user' = ?2",
+        );
+        let query = query.bind(cx.tenant.as_str()).bind(user.as_str());
+        let named = self.store.fetch_optional(query).await.map_err(plain)?;
+        let named = named
+            .map_or(Ok(0), |row| row.try_get::<i64, _>(0))
+            .map_err(fault::fault)?;
         let query = sqlx::query(
             "UPDATE waiting SET record = (SELECT json_group_array(json(CASE WHEN value ->> 'tenant' = ?1 \
              AND value ->> 'user' IS ?2 THEN json_remove(value, '$.user') ELSE value END)) FROM json_each(waiting.record)) \
@@ -221,7 +230,7 @@ impl File {
         );
         let query = query.bind(cx.tenant.as_str()).bind(user.as_str());
         self.store.execute(query).await.map_err(plain)?;
-        Ok(())
+        Ok(u64::try_from(named).unwrap_or_default())
     }
 
     pub(super) async fn read(&self, cx: &Context, id: CaptionId) -> Result<Option<Record>, Fault> {
@@ -321,10 +330,12 @@ impl File {
         amendment.made_before(there.as_ref(), expect)
     }
 
-    pub(super) async fn erase(&self, cx: &Context, extent: &Extent) -> Result<u64, Fault> {
-        if let Extent::OfUser(user) = extent {
-            self.forget_in_usage(cx, user).await?;
-        }
+    /// How many captions waited, and in how many sums of usage the user was named.
+    pub(super) async fn erase(&self, cx: &Context, extent: &Extent) -> Result<(u64, u64), Fault> {
+        let in_usage = match extent {
+            Extent::OfUser(user) => self.forget_in_usage(cx, user).await?,
+            Extent::One(_) => 0,
+        };
         let query = match extent {
             Extent::One(id) => sqlx::query("DELETE FROM waiting WHERE tenant = ? AND id = ?")
                 .bind(cx.tenant.as_str())
@@ -333,7 +344,7 @@ impl File {
                 .bind(cx.tenant.as_str())
                 .bind(user.as_str()),
         };
-        self.store.execute(query).await.map_err(plain)
+        Ok((self.store.execute(query).await.map_err(plain)?, in_usage))
     }
 
     /// The next rows to deliver, in order.

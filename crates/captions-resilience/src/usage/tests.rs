@@ -3,7 +3,7 @@ use std::sync::Mutex as Plain;
 use captions_domain::{
     fault::{Fault, FaultKind},
     ports::MockUsageStore,
-    usage::{Calls, Row},
+    usage::{Calls, LATEST, Row},
 };
 
 use super::*;
@@ -104,6 +104,27 @@ async fn a_delivery_that_is_dropped_midway_is_made_again_under_its_id() {
     let given = given.lock().unwrap();
     assert_eq!(given.len(), 2);
     assert_eq!(given[0], given[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_delivered_for_days_is_given_up() {
+    let (writer, given) = writer(&Answers::default());
+    asks(&writer, "a");
+    let rows = writer.tally().take(1);
+    let long_ago = OffsetDateTime::now_utc() - LATEST - time::Duration::MINUTE;
+    let long_ago = u64::try_from(long_ago.unix_timestamp()).unwrap();
+    let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, long_ago, 0));
+    let batch = Batch { id, rows };
+    *writer.0.under_way.lock().await = Some(UnderWay { batch, refusals: 0 });
+
+    writer.flush(DELIVERY).await.unwrap();
+
+    let expected = UsageCounts {
+        dropped: 1,
+        ..UsageCounts::default()
+    };
+    assert_eq!(writer.counts(), expected);
+    assert_eq!(*given.lock().unwrap(), []);
 }
 
 /// Takes it, and a tenth of a second for saying so.

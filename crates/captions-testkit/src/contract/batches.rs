@@ -859,8 +859,11 @@ pub async fn a_submission_that_broke_off_gives_its_room_back(queue: &dyn BatchQu
             continue;
         }
         // A server may still be at the statement that nobody waits for any more.
+        let mut looks = 0;
         while let Err(full) = queue.submit(&cx, &limited(3, 3)).await {
             assert!(matches!(full, StoreError::Full { .. }), "{full}");
+            looks += 1;
+            assert!(looks < 10_000, "the room is not given back");
             queue.change(&cx, broken.id, Change::Discard).await.unwrap();
             tokio::task::yield_now().await;
         }

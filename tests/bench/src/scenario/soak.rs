@@ -184,11 +184,12 @@ async fn key(database: &str, tenant: &str, scopes: &str) -> anyhow::Result<Strin
 
 /// One look a second.
 async fn watch(service: &Process, soak: &Soak, end: Instant) -> anyhow::Result<Vec<Use>> {
-    let mut uses = Vec::new();
+    let (mut uses, mut tasks) = (Vec::new(), 0);
     let mut second = interval(Duration::from_secs(1));
     while Instant::now() < end {
         second.tick().await;
-        let tasks = soak.tasks().await?;
+        // While a store is away it may not be told; then it is what it was.
+        tasks = soak.tasks().await.unwrap_or(tasks);
         uses.push(Use {
             tasks,
             ..service.usage()?
