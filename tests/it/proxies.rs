@@ -112,14 +112,18 @@ impl Proxy {
         };
         until(&format!("{kind:?} answers"), async || {
             if let Some(status) = proxy.child.try_wait().unwrap() {
-                let log = fs::read_to_string(proxy.folder.path().join("log")).unwrap();
-                panic!("{kind:?} ended with {status}: {log}");
+                panic!("{kind:?} ended with {status}: {}", proxy.log());
             }
             let live = service.client.get(format!("{}/livez", proxy.base)).send().await;
             live.ok().filter(|answer| answer.status() == 200).map(drop)
         })
         .await;
         proxy
+    }
+
+    /// What it told.
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 }
 
@@ -131,7 +135,10 @@ async fn read_until(
     let mut told = String::new();
     while !told.contains(text) {
         let next = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
-        let bytes = next.unwrap_or_else(|_| panic!("no {text} in {told}")).unwrap().unwrap();
+        let next = next.unwrap_or_else(|_| panic!("no {text} in {told}"));
+        let bytes = next
+            .unwrap_or_else(|| panic!("it ended without {text}: {told}"))
+            .unwrap();
         told.push_str(std::str::from_utf8(&bytes).unwrap());
     }
     told
@@ -192,9 +199,15 @@ async fn a_stream_passes_as_it_is_written_and_leaving_ends_it(#[case] kind: Kind
     assert!((10..5000).contains(&guessed), "{guessed} tokens");
 
     llm.always(Turn::caption(CAPTION));
-    let whole = post("/v1/captions/stream").send().await.unwrap().text().await.unwrap();
+    let answer = post("/v1/captions/stream").send().await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let whole = answer.text().await.unwrap();
     let ends = whole.matches("event: caption.completed").count() + whole.matches("event: error").count();
-    assert!(whole.contains("event: caption.completed") && ends == 1, "{whole}");
+    assert!(
+        whole.contains("event: caption.completed") && ends == 1,
+        "{status} {headers:?} {whole}\n{}",
+        proxy.log()
+    );
     let last = whole
         .lines()
         .rfind(|line| line.starts_with("id: "))
