@@ -38,6 +38,8 @@ pub(crate) struct Use {
     pub(crate) threads: usize,
     /// Of its runtime, where it was asked for them.
     pub(crate) tasks: usize,
+    /// MiB in its cache in memory, where it was asked for them.
+    pub(crate) cached: f64,
 }
 
 /// An address that nobody listens on. Somebody may take it before it is used: then the start fails, and says so.
@@ -146,6 +148,7 @@ impl Process {
             files: fs::read_dir(format!("{proc}/fd"))?.count(),
             threads: fs::read_dir(format!("{proc}/task"))?.count(),
             tasks: 0,
+            cached: 0.0,
         })
     }
 
