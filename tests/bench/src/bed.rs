@@ -38,6 +38,8 @@ pub(crate) struct Extent {
     pub(crate) time: Duration,
     /// Of the soak.
     pub(crate) soak: Duration,
+    /// Of the long history.
+    pub(crate) rows: usize,
     pub(crate) smoke: bool,
 }
 

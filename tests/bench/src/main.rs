@@ -57,6 +57,9 @@ struct Args {
     /// Minutes of the part `soak`
     #[arg(long, default_value_t = 10)]
     minutes: u32,
+    /// Rows of the part `history`; ten million take some 40 GB of disk
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(10_000..))]
+    rows: u32,
     /// A captions-http program to measure, instead of the same server started from this program
     #[arg(long, value_name = "PROGRAM")]
     server: Option<PathBuf>,
@@ -131,6 +134,7 @@ async fn print(args: Args) -> anyhow::Result<bool> {
             Duration::from_secs_f64(args.seconds)
         },
         soak: Duration::from_secs(60) * args.minutes,
+        rows: args.rows as usize,
         smoke: args.smoke,
     };
     let begun = Instant::now();
