@@ -311,7 +311,7 @@ fn number(language: &str) -> usize {
 /// the text may be cut there, and the rules are much quicker in pieces that are all ASCII.
 fn word_bounds(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
-    let cuts = std::iter::from_fn(move || {
+    let mut cuts = std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
@@ -328,7 +328,6 @@ fn word_bounds(text: &str) -> impl Iterator<Item = &str> {
         rest = after;
         Some(piece)
     });
-    let mut cuts = cuts;
     let mut behind = "";
     let mut of_piece = None;
     std::iter::from_fn(move || {
