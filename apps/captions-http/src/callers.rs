@@ -184,13 +184,7 @@ pub(crate) async fn admit(State(state): State<AppState>, request: Request, next:
                     return turn_away(limiter, &refused);
                 }
             };
-            standing.windows = limiter
-                .plan()
-                .windows()
-                .iter()
-                .copied()
-                .zip(pass.room.iter().copied())
-                .collect();
+            standing.windows = limiter.plan().windows().iter().copied().zip(pass.room()).collect();
             call.admission = Admission::with(pass, Arc::clone(&call.cx.attempts));
         }
         state.monitor.caller_admitted();

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use crate::{
     context::Context,
     ports::{Quota, QuotaKey},
-    quota::{Amount, Correction, Plan, Room, Take},
+    quota::{Amount, Correction, Decision, Plan, Room, Take},
 };
 
 /// The most keys whose corrections are kept for later.
@@ -89,23 +89,22 @@ impl Limiter {
             patience,
             correction: self.pending().remove(key).unwrap_or_default(),
         };
-        let (wait, room) = match self.inner.quota.take(cx, key, plan, &take).await {
-            Ok(decision) if decision.is_taken => (decision.wait, decision.room),
+        let decision = match self.inner.quota.take(cx, key, plan, &take).await {
+            Ok(decision) if decision.is_taken => Some(decision),
             Ok(decision) => {
                 return Err(Refused {
                     wait: decision.wait,
-                    room: decision.room,
+                    room: decision.room(),
                 });
             }
-            Err(_) => (Duration::ZERO, Vec::new()),
+            Err(_) => None,
         };
         Ok(Pass {
             limiter: self.clone(),
-            key: Box::new(key.clone()),
             taken,
             begun: false,
-            wait,
-            room,
+            wait: decision.as_ref().map_or(Duration::ZERO, |decision| decision.wait),
+            of: Box::new((key.clone(), decision)),
         })
     }
 
@@ -140,17 +139,22 @@ impl fmt::Debug for Limiter {
 #[must_use = "dropped at once, it is given back"]
 pub struct Pass {
     limiter: Limiter,
-    /// Boxed, because every call has room for a pass, also where nothing is limited, and that room is moved about.
-    key: Box<QuotaKey>,
+    /// Who has it, and what the quota said, if it could be asked. Boxed, because every call has room for a pass, also where
+    /// nothing is limited, and that room is moved about.
+    of: Box<(QuotaKey, Option<Decision>)>,
     taken: Amount,
     begun: bool,
     /// How long to wait before it may be used.
     pub wait: Duration,
-    /// How the windows of the plan stand since; empty if the quota could not be asked.
-    pub room: Vec<Room>,
 }
 
 impl Pass {
+    /// How the windows of the plan stand since; empty if the quota could not be asked.
+    pub fn room(&self) -> Vec<Room> {
+        let (_, decision) = &*self.of;
+        decision.as_ref().map(Decision::room).unwrap_or_default()
+    }
+
     /// It is being used: from now on the request counts whatever becomes of it, and the tokens as they were guessed until
     /// [`Pass::used`] tells better.
     pub const fn begin(&mut self) {
@@ -161,7 +165,7 @@ impl Pass {
     pub fn used(mut self, tokens: u64) {
         self.begun = true;
         let used = Amount { tokens, ..self.taken };
-        self.limiter.put_right(&self.key, Correction::of(self.taken, used));
+        self.limiter.put_right(&self.of.0, Correction::of(self.taken, used));
     }
 }
 
@@ -169,7 +173,7 @@ impl Drop for Pass {
     fn drop(&mut self) {
         if !self.begun {
             let all = Correction::of(self.taken, Amount::default());
-            self.limiter.put_right(&self.key, all);
+            self.limiter.put_right(&self.of.0, all);
         }
     }
 }
@@ -184,7 +188,7 @@ mod tests {
         context::{Attempts, Class, TenantId},
         fault::{Fault, FaultKind},
         ports::MockQuota,
-        quota::{Decision, Meter},
+        quota::Meter,
     };
 
     fn cx() -> Context {
@@ -218,7 +222,7 @@ mod tests {
     }
 
     fn left(pass: &Pass) -> Vec<u64> {
-        pass.room.iter().map(|room| room.left).collect()
+        pass.room().iter().map(|room| room.left).collect()
     }
 
     async fn take(limiter: &Limiter, owner: &str, tokens: u64) -> Result<Pass, Refused> {
@@ -292,7 +296,7 @@ mod tests {
         for _ in 0..3 {
             let mut pass = take(&limiter, "ana", 0).await.unwrap();
             pass.begin();
-            assert_eq!((pass.wait, pass.room.len()), (Duration::ZERO, 0));
+            assert_eq!((pass.wait, pass.room().len()), (Duration::ZERO, 0));
         }
     }
 

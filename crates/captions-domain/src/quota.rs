@@ -11,6 +11,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
+use arrayvec::ArrayVec;
 use uuid::Uuid;
 
 /// What is counted.
@@ -34,6 +35,8 @@ pub struct Window {
     per: Duration,
     /// Microseconds in which the whole limit comes back.
     capacity: u64,
+    /// Microseconds in which one unit comes back, rounded up.
+    spacing: u64,
 }
 
 impl Window {
@@ -50,6 +53,7 @@ impl Window {
             // A whole number of microseconds for each unit, where that slows the rate by less than a thousandth: else the
             // odd parts of many single units would add up, and the last of the limit would not fit.
             capacity: if spacing >= 1000 { limit * spacing } else { micros },
+            spacing,
         }
     }
 
@@ -72,9 +76,9 @@ impl Window {
             Unit::Requests => amount.requests,
             Unit::Tokens => amount.tokens,
         };
-        // As most corrections are.
-        if units == 0 {
-            return 0;
+        // As most corrections are, and most takes: dividing takes longer than all the rest.
+        if units <= 1 {
+            return units * self.spacing;
         }
         // Nearly always it fits; dividing wider numbers takes many times as long.
         if let Some(exact) = units.checked_mul(self.capacity) {
@@ -192,8 +196,33 @@ pub struct Decision {
     /// If taken: it may be used after this time and not before. If refused: a taker without patience that comes after
     /// exactly this time gets it, unless somebody else comes first.
     pub wait: Duration,
-    /// For each window of the plan, in order.
-    pub room: Vec<Room>,
+    /// What it was decided by, and how its windows stand since, in order.
+    plan: Plan,
+    windows: ArrayVec<Stand, MOST_WINDOWS>,
+}
+
+impl Decision {
+    /// How each window of the plan stands since, in order.
+    pub fn room(&self) -> Vec<Room> {
+        let windows = self.plan.0.iter().zip(&self.windows);
+        windows
+            .map(|(window, stand)| Room {
+                left: window.left(stand.ahead),
+                full_in: Duration::from_micros(stand.ahead),
+                wait: Duration::from_micros(stand.wait),
+            })
+            .collect()
+    }
+}
+
+/// How a window stands, in microseconds: few of those who take want to know how many units that is, which takes longer to
+/// tell than to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stand {
+    /// Until it is full.
+    ahead: u64,
+    /// How long it has the taker wait.
+    wait: u64,
 }
 
 /// How a window stands after a decision.
@@ -299,15 +328,15 @@ impl Plan {
 
     /// The decision of a meter that stands, after it, so many microseconds `ahead` of now in each window.
     pub fn decision(&self, costs: &[Cost], is_taken: bool, wait: u64, ahead: &[u64]) -> Decision {
-        let room = self.0.iter().zip(costs).zip(ahead).map(|((window, cost), ahead)| Room {
-            left: window.left(*ahead),
-            full_in: Duration::from_micros(*ahead),
-            wait: Duration::from_micros(if is_taken { 0 } else { cost.wait(*ahead) }),
+        let windows = costs.iter().zip(ahead).take(MOST_WINDOWS).map(|(cost, &ahead)| Stand {
+            ahead,
+            wait: if is_taken { 0 } else { cost.wait(ahead) },
         });
         Decision {
             is_taken,
             wait: Duration::from_micros(wait),
-            room: room.collect(),
+            plan: self.clone(),
+            windows: windows.collect(),
         }
     }
 }

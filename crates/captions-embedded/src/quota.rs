@@ -15,6 +15,7 @@ use captions_domain::{
     quota::{Decision, Meter, Plan, Presence, Take},
 };
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 // Not the standard library's: tests turn this one's clock.
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -39,13 +40,16 @@ pub struct MemoryQuota {
     room: usize,
 }
 
-/// The meters of one part. Those of different plans have nothing to do with each other; a key has one plan, or two while
-/// its limits change.
+/// The meters of one part, each in one piece: whoever counts for thousands has to fetch it from memory.
 #[derive(Default)]
-struct Shard {
-    meters: HashMap<QuotaKey, Vec<(Plan, Meter)>, RandomState>,
-    /// Of all keys and plans.
-    count: usize,
+struct Shard(HashTable<Counted>);
+
+/// What was taken by one key under one plan. Those of different plans have nothing to do with each other; a key has one
+/// plan, or two while its limits change.
+struct Counted {
+    key: QuotaKey,
+    plan: Plan,
+    meter: Meter,
 }
 
 impl MemoryQuota {
@@ -63,7 +67,7 @@ impl MemoryQuota {
 
     /// Meters that are held now.
     pub fn keys(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).count).sum()
+        self.shards.iter().map(|shard| lock(shard).0.len()).sum()
     }
 
     fn now(&self) -> u64 {
@@ -82,23 +86,29 @@ impl fmt::Debug for MemoryQuota {
 #[async_trait]
 impl Quota for MemoryQuota {
     async fn take(&self, _: &Context, key: &QuotaKey, plan: &Plan, take: &Take) -> Result<Decision, Fault> {
-        let place = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or_default();
+        let hash = self.hasher.hash_one(key);
+        // Of its middle, because the table goes by both ends.
+        let place = usize::try_from((hash >> 32) % SHARDS as u64).unwrap_or_default();
         let mut shard = lock(&self.shards[place]);
         // Asked for under the lock: a meter must not see time go back.
         let now = self.now();
-        if let Some(meters) = shard.meters.get_mut(key)
-            && let Some((_, meter)) = meters.iter_mut().find(|(of, _)| of == plan)
-        {
-            return Ok(meter.take(plan, take, now));
+        let known = |counted: &Counted| counted.key == *key && counted.plan == *plan;
+        if let Some(counted) = shard.0.find_mut(hash, known) {
+            return Ok(counted.meter.take(plan, take, now));
         }
         let mut meter = Meter::default();
         let decision = meter.take(plan, take, now);
         if meter.full_at() > now {
-            if shard.count >= self.room {
+            if shard.0.len() >= self.room {
                 shard.make_room(now);
             }
-            shard.meters.entry(key.clone()).or_default().push((plan.clone(), meter));
-            shard.count += 1;
+            let counted = Counted {
+                key: key.clone(),
+                plan: plan.clone(),
+                meter,
+            };
+            let rehash = |counted: &Counted| self.hasher.hash_one(&counted.key);
+            shard.0.insert_unique(hash, counted, rehash);
         }
         Ok(decision)
     }
@@ -134,11 +144,10 @@ impl Shard {
     /// Forgets the full meters or, if there are none to speak of, the half that is full the soonest. Either way half of the
     /// room is free after it, so that it is seldom needed.
     fn make_room(&mut self, now: u64) {
-        let before = self.count;
+        let before = self.0.len();
         self.retain_after(now);
-        if self.count > before / 2 {
-            let all = self.meters.values().flatten();
-            let mut times: Vec<u64> = all.map(|(_, meter)| meter.full_at()).collect();
+        if self.0.len() > before / 2 {
+            let mut times: Vec<u64> = self.0.iter().map(|counted| counted.meter.full_at()).collect();
             let middle = times.len() / 2;
             let (_, &mut middle, _) = times.select_nth_unstable(middle);
             self.retain_after(middle);
@@ -147,11 +156,7 @@ impl Shard {
 
     /// Only those that are full later than this.
     fn retain_after(&mut self, time: u64) {
-        self.meters.retain(|_, meters| {
-            meters.retain(|(_, meter)| meter.full_at() > time);
-            !meters.is_empty()
-        });
-        self.count = self.meters.values().map(Vec::len).sum();
+        self.0.retain(|counted| counted.meter.full_at() > time);
     }
 }
 
@@ -205,7 +210,7 @@ mod tests {
 
         assert!(quota.keys() <= 2 * 64 + 2 * SHARDS, "{}", quota.keys());
         let after = quota.take(&context(), &busy, &plan, &one()).await.unwrap();
-        assert_eq!(after.room[0].left, 1, "2 of 60 have come back in 2 s");
+        assert_eq!(after.room()[0].left, 1, "2 of 60 have come back in 2 s");
     }
 
     #[tokio::test(start_paused = true)]

@@ -239,35 +239,20 @@ impl Policy {
         E: PortError + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
-        self.run_judged(cx, op, repeat, Verdict::of, call).await
-    }
-
-    /// The same, with `judge` saying what an error means for the breaker.
-    pub async fn run_judged<T, E, F>(
-        &self,
-        cx: &Context,
-        op: &'static str,
-        repeat: Repeat,
-        judge: fn(&E) -> Verdict,
-        call: impl Fn() -> F + Send + Sync,
-    ) -> Result<T, E>
-    where
-        T: Send,
-        E: PortError + Send,
-        F: Future<Output = Result<T, E>> + Send,
-    {
         let size = Size {
             limit: self.settings.attempt_timeout,
             tokens: 0,
         };
-        let (value, held) = self.hold(cx, op, repeat, size, judge, call).await?;
+        let (value, held) = self.hold(cx, op, repeat, size, Verdict::of, call).await?;
         held.settle(Verdict::Healthy);
         Ok(value)
     }
 
     /// Makes the call and hands out what it holds, for values that are not finished when they are returned. `size` is
-    /// what one attempt may take.
-    pub(crate) async fn hold<T, E, F>(
+    /// what one attempt may take, and `judge` says what an error means for the breaker.
+    ///
+    /// No `async fn`: each of those is a future inside a future, which is copied as a whole when it begins.
+    pub(crate) fn hold<T, E, F>(
         &self,
         cx: &Context,
         op: &'static str,
@@ -275,7 +260,7 @@ impl Policy {
         size: Size,
         judge: fn(&E) -> Verdict,
         call: impl Fn() -> F + Send + Sync,
-    ) -> Result<(T, Held), E>
+    ) -> impl Future<Output = Result<(T, Held), E>> + Send
     where
         T: Send,
         E: PortError + Send,
@@ -340,7 +325,6 @@ impl Policy {
             }
         }
         .instrument(span)
-        .await
     }
 
     /// The instant at which this request's calls end, if the step is on.

@@ -109,9 +109,9 @@ fn nothing_is_taken_from_any_window_if_one_has_too_little() {
 
     assert!(!refused.is_taken);
     assert_eq!(meter, before);
-    let left: Vec<u64> = refused.room.iter().map(|room| room.left).collect();
+    let left: Vec<u64> = refused.room().iter().map(|room| room.left).collect();
     assert_eq!(left, [97, 0, 970]);
-    let waits: Vec<u64> = refused.room.iter().map(|room| room.wait.as_secs()).collect();
+    let waits: Vec<u64> = refused.room().iter().map(|room| room.wait.as_secs()).collect();
     assert_eq!(waits, [0, 1200, 0]);
     assert_eq!(refused.wait, Duration::from_mins(20));
 }
@@ -148,10 +148,10 @@ fn what_was_not_used_comes_back_and_never_makes_fuller_than_full() {
     };
 
     let after = meter.take(&plan, &corrected(Correction::of(taken, used)), 0);
-    assert_eq!((after.is_taken, after.room[0].left), (true, 450));
+    assert_eq!((after.is_taken, after.room()[0].left), (true, 450));
 
     let after = meter.take(&plan, &corrected(Correction::of(taken, Amount::default())), 0);
-    assert_eq!(after.room[0].left, 600);
+    assert_eq!(after.room()[0].left, 600);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn what_was_used_beyond_is_charged_down_to_one_window_of_debt() {
     meter.take(&plan, &some_tokens(100), 0);
 
     let after = meter.take(&plan, &corrected(Correction::of(taken, used)), 0);
-    assert_eq!(after.room[0].left, 200);
+    assert_eq!(after.room()[0].left, 200);
 
     let mut last = Duration::ZERO;
     for _ in 0..5 {
@@ -180,7 +180,7 @@ fn what_was_used_beyond_is_charged_down_to_one_window_of_debt() {
             },
         );
         let after = meter.take(&plan, &corrected(ruin), 0);
-        last = after.room[0].full_in;
+        last = after.room()[0].full_in;
     }
     assert_eq!(last, 2 * MINUTE);
     // In debt even nothing is refused: who has used too much has to wait.
@@ -195,7 +195,7 @@ fn a_plan_without_windows_allows_everything() {
     assert!(plan.is_unlimited());
     let decision = meter.take(&plan, &of(Amount::request(u64::MAX)), 0);
     assert_eq!(
-        (decision.is_taken, decision.wait, decision.room),
+        (decision.is_taken, decision.wait, decision.room()),
         (true, Duration::ZERO, vec![])
     );
 }
@@ -347,7 +347,7 @@ proptest! {
                 let then = now + micros(decision.wait);
                 prop_assert!(!meter.clone().take(&plan, &impatient, then - 1).is_taken);
                 prop_assert!(meter.clone().take(&plan, &impatient, then).is_taken);
-                let slowest = decision.room.iter().map(|room| room.wait).max();
+                let slowest = decision.room().iter().map(|room| room.wait).max();
                 prop_assert_eq!(slowest, Some(decision.wait));
             }
         }
@@ -375,11 +375,11 @@ proptest! {
         let mut now = 0;
         for (pause, take) in takes {
             now += pause;
-            let room = meter.take(&plan, &take, now).room[0];
+            let room = meter.take(&plan, &take, now).room()[0];
             prop_assert!(meter.clone().take(&plan, &some_tokens(room.left), now).is_taken || room.full_in > Duration::from_millis(millis));
             prop_assert!(room.left == limit || !meter.clone().take(&plan, &some_tokens(room.left + 1), now).is_taken);
             let full = now + micros(room.full_in);
-            prop_assert_eq!(meter.clone().take(&plan, &Take::default(), full).room[0].left, limit);
+            prop_assert_eq!(meter.clone().take(&plan, &Take::default(), full).room()[0].left, limit);
         }
     }
 
@@ -395,8 +395,8 @@ proptest! {
             now += pause;
             let amount = |count| Amount { requests: count, tokens: count };
             let correction = Correction::of(amount(taken), amount(used));
-            let before = meter.take(&plan, &Take::default(), now).room;
-            let after = meter.take(&plan, &corrected(correction), now).room;
+            let before = meter.take(&plan, &Take::default(), now).room();
+            let after = meter.take(&plan, &corrected(correction), now).room();
             for ((after, before), window) in after.iter().zip(before).zip(plan.windows()) {
                 prop_assert!(after.left <= window.limit());
                 // A microsecond for each unit: the window may have been made that much longer.

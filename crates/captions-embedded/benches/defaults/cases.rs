@@ -8,6 +8,7 @@
 use std::{
     cell::Cell,
     hint::black_box,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -67,7 +68,7 @@ pub(crate) fn all() -> Vec<Case> {
             meter.set(Some(taken));
         }),
     ));
-    let (quota, cx, at) = (MemoryQuota::new(2 * KEYS), context(), Cell::new(0));
+    let (quota, cx) = (MemoryQuota::new(2 * KEYS), context());
     let keys: Vec<QuotaKey> = (0..KEYS)
         .map(|caller| QuotaKey::new("bench", &caller.to_string()))
         .collect();
@@ -75,14 +76,18 @@ pub(crate) fn all() -> Vec<Case> {
     for key in &keys {
         drop(quota.take(&cx, key, &plan, &take).now_or_never());
     }
-    cases.push((
-        "limit, 10000 keys",
-        Box::new(move || {
-            // Far from each other, so that none is still in the processor's cache.
-            at.set((at.get() + 7919) % KEYS);
-            drop(black_box(quota.take(&cx, &keys[at.get()], &plan, &take).now_or_never()));
-        }),
-    ));
+    let quota = Rc::new(quota);
+    for (name, step) in [("limit, 10000 keys", 7919), ("limit, one key of 10000", 0)] {
+        let (quota, cx, keys, plan, at) = (Rc::clone(&quota), cx.clone(), keys.clone(), plan.clone(), Cell::new(0));
+        cases.push((
+            name,
+            Box::new(move || {
+                // Far from each other, so that none is still in the processor's cache.
+                at.set((at.get() + step) % KEYS);
+                drop(black_box(quota.take(&cx, &keys[at.get()], &plan, &take).now_or_never()));
+            }),
+        ));
+    }
     let (cache, cx) = (MemoryCache::new(64 << 20), context());
     let key = CacheKey::new("bench", &blake3::hash(b"bench"));
     cache

@@ -95,7 +95,12 @@ pub(crate) fn all() -> Vec<Case> {
         ));
     }
     cases.push(("breaker, admit and record", Box::new(move || admit(&closed))));
+    let (shut, now) = (Arc::clone(&open), tokio::time::Instant::now());
     cases.push(("breaker, open", Box::new(move || drop(black_box(open.admit())))));
+    cases.push((
+        "breaker, open, the time known",
+        Box::new(move || drop(black_box(shut.admit_at(now)))),
+    ));
     cases.push(hit());
     cases
 }

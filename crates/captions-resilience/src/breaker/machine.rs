@@ -130,8 +130,6 @@ pub(super) struct Machine {
     outage: Option<Outage>,
     /// Times opened since the start.
     opened: u64,
-    /// Calls refused since the start.
-    refused: u64,
 }
 
 impl Machine {
@@ -143,18 +141,11 @@ impl Machine {
             generation: 0,
             outage: None,
             opened: 0,
-            refused: 0,
         }
     }
 
     /// A ticket for one call, or the time to wait before asking again.
     pub(super) fn admit(&mut self, now: Instant) -> (Result<Ticket, Duration>, Option<Change>) {
-        let (admitted, change) = self.ask(now);
-        self.refused += u64::from(admitted.is_err());
-        (admitted, change)
-    }
-
-    fn ask(&mut self, now: Instant) -> (Result<Ticket, Duration>, Option<Change>) {
         let mut change = None;
         if let Mode::Open { until } = self.mode {
             let left = until.saturating_duration_since(now);
@@ -248,7 +239,7 @@ impl Machine {
         }
     }
 
-    /// How long nobody can pass for certain; `None` if a call may pass now or soon.
+    /// How long after `now` nobody can pass for certain, without end if it is forced; `None` if a call may pass.
     pub(super) fn time_closed_off(&self, now: Instant) -> Option<Duration> {
         match self.mode {
             Mode::Open { until } => Some(until.saturating_duration_since(now)),
@@ -257,6 +248,7 @@ impl Machine {
         }
     }
 
+    /// But for the refused, who are counted outside: few of them come in here.
     pub(super) fn snapshot(&mut self, now: Instant) -> Snapshot {
         let window = self.record.window.as_mut();
         let counts = window.map_or_else(Counts::default, |window| window.counts(now));
@@ -272,7 +264,7 @@ impl Machine {
             failure_rate: counts.failure_rate(),
             slow_rate: counts.slow_rate(),
             opened: self.opened,
-            refused: self.refused,
+            refused: 0,
         }
     }
 

@@ -26,6 +26,11 @@ pub struct Breaker {
     machine: Mutex<Machine>,
     /// [`Machine::free_pass`], written under the lock: while everybody passes, nobody need take it to be admitted.
     free_pass: Word,
+    /// [`Machine::time_closed_off`] since `made` in nanoseconds, written under the lock; 0 for `None`, and the largest
+    /// number where it does not end. While nobody passes, nobody takes the lock to be told so.
+    shut_until: Word,
+    made: Instant,
+    recovery_timeout: Duration,
     opened: AtomicU64,
     rejected: AtomicU64,
 }
@@ -38,6 +43,9 @@ impl Breaker {
             dependency,
             jitter,
             free_pass: Word::new(machine.free_pass()),
+            shut_until: Word::new(0),
+            made: Instant::now(),
+            recovery_timeout: settings.recovery_timeout,
             machine: Mutex::new(machine),
             opened: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -50,16 +58,12 @@ impl Breaker {
     }
 
     /// The same of somebody who has just looked at the clock.
-    pub(crate) fn admit_at(self: &Arc<Self>, now: Instant) -> Result<Permit, Fault> {
+    pub fn admit_at(self: &Arc<Self>, now: Instant) -> Result<Permit, Fault> {
         let free = Ticket::of(self.free_pass.load(Ordering::Acquire));
-        let admitted = free.map_or_else(
-            || {
-                let (admitted, change) = self.change(|machine| machine.admit(now));
-                self.tell(change);
-                admitted
-            },
-            Ok,
-        );
+        let admitted = match free {
+            Some(ticket) => Ok(ticket),
+            None => self.ask(now),
+        };
         match admitted {
             Ok(ticket) => Ok(Permit {
                 breaker: Arc::clone(self),
@@ -74,16 +78,39 @@ impl Breaker {
         }
     }
 
+    /// Asks where not everybody passes.
+    fn ask(&self, now: Instant) -> Result<Ticket, Duration> {
+        match self.shut_for(now) {
+            // Nobody knows when it ends.
+            Some(Duration::MAX) => return Err(self.recovery_timeout),
+            Some(left) if !left.is_zero() => return Err(left),
+            Some(_) | None => {}
+        }
+        let (admitted, change) = self.change(|machine| machine.admit(now));
+        self.tell(change);
+        admitted
+    }
+
+    /// [`Machine::time_closed_off`], without the lock.
+    fn shut_for(&self, now: Instant) -> Option<Duration> {
+        match self.shut_until.load(Ordering::Acquire) {
+            0 => None,
+            u64::MAX => Some(Duration::MAX),
+            until => Some(Duration::from_nanos(until).saturating_sub(now.saturating_duration_since(self.made))),
+        }
+    }
+
     /// True if a call made after `pause` would be refused, as far as one can tell now.
     pub(crate) fn refuses_after(&self, pause: Duration) -> bool {
-        self.machine()
-            .time_closed_off(Instant::now())
-            .is_some_and(|left| left > pause)
+        self.shut_for(Instant::now()).is_some_and(|left| left > pause)
     }
 
     /// Where it stands now.
     pub fn snapshot(&self) -> Snapshot {
-        self.machine().snapshot(Instant::now())
+        Snapshot {
+            refused: self.rejected.load(Ordering::Relaxed),
+            ..self.machine().snapshot(Instant::now())
+        }
     }
 
     /// How often it has opened by itself, and how many calls it has turned away, since it was made.
@@ -120,6 +147,11 @@ impl Breaker {
         let after = machine.free_pass();
         if after != before {
             self.free_pass.store(after, Ordering::Release);
+        }
+        let shut = machine.time_closed_off(self.made);
+        let nanos = shut.map_or(0, |until| u64::try_from(until.as_nanos()).unwrap_or(u64::MAX));
+        if nanos != self.shut_until.load(Ordering::Relaxed) {
+            self.shut_until.store(nanos, Ordering::Release);
         }
         done
     }

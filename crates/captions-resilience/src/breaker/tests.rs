@@ -63,7 +63,9 @@ async fn a_refusal_tells_the_time_left_until_the_probe() {
     advance(ms(299)).await;
     assert!(breaker.admit().is_err());
     advance(ms(1)).await;
-    assert!(breaker.admit().is_ok());
+    let _probe = breaker.admit().unwrap();
+    assert!(breaker.admit().is_err());
+    assert_eq!((breaker.counts(), breaker.snapshot().refused), ((1, 3), 3));
 }
 
 #[tokio::test(start_paused = true)]

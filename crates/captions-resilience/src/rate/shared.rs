@@ -184,7 +184,7 @@ mod tests {
             .returning(|_, _, _, _| Err(Fault::new(FaultKind::Unavailable)));
         let (quota, cx) = (SharedQuota::new(Some(Arc::new(shared)), local(), 3), relaxed());
 
-        assert_eq!(ask(&quota, &cx).await.room[0].left, 30);
+        assert_eq!(ask(&quota, &cx).await.room()[0].left, 30);
         assert_eq!((quota.alone(), cx.notes.all()), (1, vec![Degraded::LimitsLocal]));
     }
 
@@ -258,7 +258,7 @@ mod tests {
     async fn with_nothing_to_share_it_is_no_news() {
         let (quota, cx) = (SharedQuota::new(None, local(), 2), relaxed());
 
-        assert_eq!(ask(&quota, &cx).await.room[0].left, 45);
+        assert_eq!(ask(&quota, &cx).await.room()[0].left, 45);
         assert_eq!((quota.alone(), cx.notes.all()), (0, vec![]));
     }
 }

@@ -118,14 +118,14 @@ pub async fn the_limit_is_given_and_no_more(quota: &dyn Quota) {
     for left in (0..5).rev() {
         let taken = take(quota, &key, &plan, one()).await;
         assert_eq!(
-            (taken.is_taken, taken.wait, taken.room[0].left),
+            (taken.is_taken, taken.wait, taken.room()[0].left),
             (true, Duration::ZERO, left)
         );
     }
 
     let refused = take(quota, &key, &plan, one()).await;
 
-    assert_eq!((refused.is_taken, refused.room[0].left), (false, 0));
+    assert_eq!((refused.is_taken, refused.room()[0].left), (false, 0));
 }
 
 pub async fn a_refusal_tells_when_to_come_back(quota: &dyn Quota) {
@@ -142,7 +142,7 @@ pub async fn a_refusal_tells_when_to_come_back(quota: &dyn Quota) {
             refused.wait > Duration::ZERO && refused.wait <= Duration::from_millis(1500),
             "{refused:?}"
         );
-        assert_eq!(refused.room[0].wait, refused.wait);
+        assert_eq!(refused.room()[0].wait, refused.wait);
         // A millisecond for clocks that tick in milliseconds.
         sleep(refused.wait + Duration::from_millis(1)).await;
         assert!(take(quota, &key, &plan, one()).await.is_taken);
@@ -165,7 +165,7 @@ pub async fn what_was_taken_comes_back(quota: &dyn Quota) {
 
     sleep(Duration::from_millis(510)).await;
 
-    assert_eq!(take(quota, &key, &plan, Take::default()).await.room[0].left, 100);
+    assert_eq!(take(quota, &key, &plan, Take::default()).await.room()[0].left, 100);
     assert!(take(quota, &key, &plan, all).await.is_taken);
 }
 
@@ -185,10 +185,10 @@ pub async fn all_windows_or_none(quota: &dyn Quota) {
 
     let refused = take(quota, &key, &plan, small).await;
 
-    let left: Vec<u64> = refused.room.iter().map(|room| room.left).collect();
+    let left: Vec<u64> = refused.room().iter().map(|room| room.left).collect();
     assert_eq!((refused.is_taken, left), (false, vec![8, 98, 10]));
     assert!(
-        refused.room[0].wait.is_zero() && refused.room[2].wait == refused.wait,
+        refused.room()[0].wait.is_zero() && refused.room()[2].wait == refused.wait,
         "{refused:?}"
     );
     assert!(take(quota, &key, &plan, one()).await.is_taken);
@@ -257,20 +257,20 @@ pub async fn corrections_count_also_where_the_take_is_refused(quota: &dyn Quota)
         wanted(900, Correction::of(tokens(1000), tokens(400))),
     )
     .await;
-    assert_eq!((after.is_taken, after.room[0].left), (false, 600));
+    assert_eq!((after.is_taken, after.room()[0].left), (false, 600));
     let after = take(quota, &key, &plan, wanted(0, Correction::of(tokens(0), tokens(250)))).await;
-    assert_eq!((after.is_taken, after.room[0].left), (true, 350));
+    assert_eq!((after.is_taken, after.room()[0].left), (true, 350));
     let after = take(quota, &key, &plan, wanted(0, Correction::of(tokens(9000), tokens(0)))).await;
     assert_eq!(
-        (after.is_taken, after.room[0].left),
+        (after.is_taken, after.room()[0].left),
         (true, 1000),
         "not fuller than full"
     );
     let after = take(quota, &key, &plan, wanted(0, Correction::of(tokens(0), tokens(9000)))).await;
-    assert_eq!((after.is_taken, after.room[0].left), (false, 0), "{after:?}");
+    assert_eq!((after.is_taken, after.room()[0].left), (false, 0), "{after:?}");
     let after = take(quota, &key, &plan, wanted(1, Correction::of(tokens(0), tokens(9000)))).await;
     assert!(
-        !after.is_taken && after.room[0].full_in <= 2 * LONG + Duration::from_secs(1),
+        !after.is_taken && after.room()[0].full_in <= 2 * LONG + Duration::from_secs(1),
         "{after:?}"
     );
 }
@@ -287,7 +287,7 @@ pub async fn two_plans_do_not_mix(quota: &dyn Quota) {
     let key = key();
     assert!(take(quota, &key, &requests(1), one()).await.is_taken);
 
-    assert_eq!(take(quota, &key, &requests(2), one()).await.room[0].left, 1);
+    assert_eq!(take(quota, &key, &requests(2), one()).await.room()[0].left, 1);
     assert!(!take(quota, &key, &requests(1), one()).await.is_taken);
 }
 
@@ -307,7 +307,7 @@ pub async fn no_windows_no_limit(quota: &dyn Quota) {
     for _ in 0..10 {
         let decision = take(quota, &key, &Plan::default(), one()).await;
         assert_eq!(
-            (decision.is_taken, decision.wait, decision.room.len()),
+            (decision.is_taken, decision.wait, decision.room().len()),
             (true, Duration::ZERO, 0)
         );
     }
@@ -327,7 +327,7 @@ pub async fn the_largest_numbers_are_exact(quota: &dyn Quota) {
 
     let after = take(quota, &key, &plan, one()).await;
 
-    let full_in = after.room[0].full_in;
+    let full_in = after.room()[0].full_in;
     assert!(
         full_in <= LONG && full_in + Duration::from_mins(1) > LONG,
         "{full_in:?}"
@@ -345,7 +345,10 @@ pub async fn dropped_calls_leave_the_quota_usable(quota: &dyn Quota) {
 
     let after = take(quota, &key, &plan, one()).await;
 
-    assert!(after.is_taken && (979..=999).contains(&after.room[0].left), "{after:?}");
+    assert!(
+        after.is_taken && (979..=999).contains(&after.room()[0].left),
+        "{after:?}"
+    );
 }
 
 /// Callers at the same time, on as many threads as the runtime has.

@@ -116,7 +116,6 @@ struct Reference {
     forced: Option<bool>,
     outage: Option<(u64, u64)>,
     opened: u64,
-    refused: u64,
 }
 
 impl Reference {
@@ -134,7 +133,6 @@ impl Reference {
             forced: None,
             outage: None,
             opened: 0,
-            refused: 0,
         }
     }
 
@@ -164,12 +162,6 @@ impl Reference {
     }
 
     fn admit(&mut self, id: usize) -> Result<(), u64> {
-        let admitted = self.ask(id);
-        self.refused += u64::from(admitted.is_err());
-        admitted
-    }
-
-    fn ask(&mut self, id: usize) -> Result<(), u64> {
         match self.forced {
             Some(false) => return Err(RECOVERY_MS),
             Some(true) => {
@@ -307,7 +299,7 @@ proptest! {
                 snapshot.open_since,
                 reference.outage.map(|(since, _)| start + Duration::from_millis(since))
             );
-            prop_assert_eq!((snapshot.opened, snapshot.refused), (reference.opened, reference.refused));
+            prop_assert_eq!(snapshot.opened, reference.opened);
             if rules.window.is_some() {
                 let (calls, failures, slow) = reference.counts();
                 let share = |part: u32| (calls > 0).then(|| f64::from(part) / f64::from(calls));

@@ -83,7 +83,7 @@ async fn left(limiter: &Limiter) -> Vec<u64> {
     let key = QuotaKey::new("test", "host");
     let nothing = Amount::default();
     let pass = limiter.take(&relaxed(), &key, nothing, Duration::ZERO).await.unwrap();
-    pass.room.iter().map(|room| room.left).collect()
+    pass.room().iter().map(|room| room.left).collect()
 }
 
 #[rstest]
