@@ -143,6 +143,10 @@ use End::{Answers, Fails, Refused, Unfit};
 #[case::out_of_quota(Case::new(|| vec![Turn::out_of_quota()], Fails("provider_billing", 1)))]
 #[case::wrong_key(Case::new(|| vec![Turn::bad_key()], Fails("provider_auth", 1)))]
 #[case::broken_once(Case::new(|| vec![Turn::server_error(), good()], Answers(2)))]
+#[case::down_for_seconds(
+    Case::new(|| vec![Turn::unavailable().header("retry-after", "1"), good()], Answers(2)).waits(Duration::from_secs(1)))]
+#[case::down_for_longer_than_there_is(
+    Case::new(|| vec![Turn::unavailable().header("retry-after", "60")], Fails("provider_unavailable", 1)))]
 #[case::down_for_ever(Case::new(|| vec![Turn::unavailable()], Fails("provider_unavailable", 3)))]
 #[case::reset_once(Case::new(|| vec![Turn::reset(), good()], Answers(2)))]
 #[case::reset_for_ever(Case::new(|| vec![Turn::reset()], Fails("provider_unavailable", 3)))]

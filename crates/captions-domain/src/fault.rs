@@ -53,6 +53,7 @@ pub struct Fault {
     pub kind: FaultKind,
     /// Where the kind has no place for it.
     retry_after: Option<Duration>,
+    by_overload: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -62,6 +63,7 @@ impl Fault {
         Self {
             kind,
             retry_after: None,
+            by_overload: false,
             source: None,
         }
     }
@@ -71,6 +73,7 @@ impl Fault {
         Self {
             kind,
             retry_after: None,
+            by_overload: false,
             source: Some(Arc::from(source.into())),
         }
     }
@@ -80,6 +83,18 @@ impl Fault {
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// The same, where the other side says that it has too much to do: fewer calls at once may help it.
+    #[must_use]
+    pub const fn by_overload(mut self) -> Self {
+        self.by_overload = true;
+        self
+    }
+
+    /// True if the other side said that it has too much to do.
+    pub const fn is_by_overload(&self) -> bool {
+        self.by_overload
     }
 
     /// True if the same call may well succeed a moment later. Refusals of our own (open circuit, overload) are not:

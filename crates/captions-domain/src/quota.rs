@@ -276,6 +276,13 @@ impl Plan {
         )
     }
 
+    /// The same with one window more, where 0 is no limit.
+    #[must_use]
+    pub fn and(&self, unit: Unit, limit: u64, per: Duration) -> Self {
+        let more = (limit > 0).then(|| Window::new(unit, limit, per));
+        Self::new(self.0.iter().copied().chain(more))
+    }
+
     pub fn windows(&self) -> &[Window] {
         &self.0
     }

@@ -230,8 +230,11 @@ const VALUE_REFUSED_TEXT: [&str; 15] = [
     "exceed",
 ];
 
+/// Too much to do for all of its callers together, and not too many calls of ours.
+const OVERLOADED: [&str; 3] = ["overloaded_error", "overloaded", "engine_overloaded"];
+
 /// What names stand for where no status says it.
-const STATUS_OF: [(u16, &[&str]); 9] = [
+const STATUS_OF: [(u16, &[&str]); 10] = [
     (400, &REFUSED),
     (400, &TOO_LONG),
     (402, &BILLING),
@@ -269,12 +272,10 @@ const STATUS_OF: [(u16, &[&str]); 9] = [
             "invalid_argument",
         ],
     ),
+    (503, &OVERLOADED),
     (
         503,
         &[
-            "overloaded_error",
-            "overloaded",
-            "engine_overloaded",
             "server_error",
             "api_error",
             "internal_server_error",
@@ -324,16 +325,22 @@ impl Failure {
         if document.is_named(&["json_validate_failed"]) {
             return LlmError::unusable("the provider says that its model kept to no JSON");
         }
+        let wait = self.wait.max(document.wait);
         let kind = match self.status {
             401 | 403 => return self.rejected(Rejection::Auth),
             408 | 504 | 524 => FaultKind::Timeout,
-            429 => FaultKind::RateLimited {
-                retry_after: self.wait.max(document.wait),
-            },
+            429 => FaultKind::RateLimited { retry_after: wait },
             500.. => FaultKind::Unavailable,
             _ => return self.rejected(Rejection::Request),
         };
-        Fault::because(kind, self.detail()).into()
+        let mut fault = Fault::because(kind, self.detail());
+        if let Some(wait) = wait {
+            fault = fault.with_retry_after(wait);
+        }
+        if self.status == 529 || document.is_named(&OVERLOADED) {
+            fault = fault.by_overload();
+        }
+        fault.into()
     }
 
     fn is_too_long(&self) -> bool {

@@ -105,6 +105,8 @@ pub struct Policy {
     budget: Option<Arc<Budget>>,
     breaker: Option<Arc<Breaker>>,
     slots: Option<Arc<Slots>>,
+    /// Of all policies together that go to the same place.
+    shared_slots: Option<Arc<Slots>>,
     rate: Option<Arc<Rate>>,
     watch: Option<Arc<Recorder>>,
 }
@@ -170,6 +172,7 @@ impl Policy {
             slots: settings
                 .slots
                 .map(|slots| Arc::new(Slots::new(Arc::clone(&dependency), slots))),
+            shared_slots: None,
             settings: Arc::new(settings),
             jitter,
             rate: None,
@@ -188,6 +191,13 @@ impl Policy {
     #[must_use]
     pub fn toward_the_target_of(mut self, other: &Self) -> Self {
         self.breaker.clone_from(&other.breaker);
+        self
+    }
+
+    /// The same, within these slots too, which several policies share: each call has one of them beside one of its own.
+    #[must_use]
+    pub fn within(mut self, slots: Arc<Slots>) -> Self {
+        self.shared_slots = Some(slots);
         self
     }
 
@@ -283,8 +293,9 @@ impl Policy {
                 size,
                 judge,
             };
+            let mut now = Instant::now();
             if let Some(budget) = &self.budget {
-                budget.deposit();
+                budget.deposit(now);
             }
             let mut paid = None;
             let mut failed = 0;
@@ -293,7 +304,7 @@ impl Policy {
             //    between two attempts holds no slot.
             loop {
                 let may_hedge = repeat == Repeat::Read && self.has_try_left(failed + 1);
-                let (made, outcome) = self.attempts(&bounds, may_hedge, paid.take(), &call).await;
+                let (made, outcome) = self.attempts(&bounds, may_hedge, paid.take(), &call, now).await;
                 let error = match outcome {
                     Ok(done) => return Ok(done),
                     // What the other side said tells more than why we did not ask again.
@@ -320,6 +331,7 @@ impl Policy {
                     "call failed; trying again after a pause"
                 );
                 sleep(pause).await;
+                now = Instant::now();
                 paid = token;
                 last = Some(error);
             }
@@ -395,13 +407,13 @@ impl Policy {
         may_hedge: bool,
         paid: Option<Reserved<'_>>,
         call: &(impl Fn() -> F + Send + Sync),
+        now: Instant,
     ) -> (u32, Result<(T, Held), Miss<E>>)
     where
         T: Send,
         E: PortError + Send,
         F: Future<Output = Result<T, E>> + Send,
     {
-        let now = Instant::now();
         let mut first = pin!(self.attempt(bounds, paid, call, Room::Await, now));
         let Some(begins) = self.settings.hedge_after.filter(|_| may_hedge).and_then(|after| {
             let begins = now.checked_add(after)?;
@@ -524,14 +536,17 @@ impl Policy {
         };
         // 4. Slot, inside the breaker: only calls that will be made take one. A full queue is our own overload: the
         //    permit is dropped unsettled, because it says nothing about the other side.
+        let take = async |slots: &Slots| match room {
+            Room::Await => slots.take_at(cx.class, deadline, now).await,
+            Room::Take => slots.try_take(),
+        };
         let slot = match &self.slots {
-            Some(slots) => {
-                let slot = match room {
-                    Room::Await => slots.take_at(cx.class, deadline, now).await,
-                    Room::Take => slots.try_take(),
-                };
-                Some(slot.map_err(Miss::NotMade)?)
-            }
+            Some(slots) => Some(take(slots).await.map_err(Miss::NotMade)?),
+            None => None,
+        };
+        // Boxed: few policies have one, and every call would carry the room for it.
+        let shared = match &self.shared_slots {
+            Some(slots) => Some(Box::new(Box::pin(take(slots)).await.map_err(Miss::NotMade)?)),
             None => None,
         };
         // The circuit may have opened while we stood in the queue; whoever comes out of it asks again.
@@ -542,8 +557,9 @@ impl Policy {
         }
         // Only for the slot was anything waited.
         let got = slot.as_ref().map_or(now, Slot::given);
+        let got = shared.as_ref().map_or(got, |slot| slot.given().max(got));
         expired(deadline, got)?;
-        Ok((Held::new(permit, slot), got))
+        Ok((Held::new(permit, slot, shared), got))
     }
 
     #[cfg(test)]

@@ -214,6 +214,10 @@ impl Drop for Counted {
             usage: self.usage,
             cut_off: self.cx.attempts.tokens_cut_off().saturating_sub(self.cut_off),
         };
+        if let Some(usage) = self.usage {
+            let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
+            self.cx.attempts.told(tokens);
+        }
         self.cx.called(&self.provider, &self.model, &calls);
     }
 }

@@ -68,8 +68,8 @@ impl Default for BudgetSettings {
     }
 }
 
-/// What calls can save up beyond the floor: a long quiet time must not pay for a storm.
-const SAVINGS: f64 = 100.0;
+/// What a call puts in is there for nine to ten seconds: yesterday's calls must not pay for today's storm.
+const SECONDS: usize = 10;
 
 /// A token bucket: every call puts a share of a token in, every further try takes a whole one out.
 #[derive(Debug)]
@@ -80,67 +80,89 @@ pub(crate) struct Budget {
 
 #[derive(Debug)]
 struct Tokens {
-    count: f64,
+    /// What comes back by time, up to the floor of the settings.
+    floor: f64,
     as_of: Instant,
+    /// What calls have put in, by the second in which they did.
+    shares: [f64; SECONDS],
+    /// The place of the second that began at `newest_began`.
+    newest: usize,
+    newest_began: Instant,
+}
+
+impl Tokens {
+    /// Forgets what was put in too long ago.
+    fn slide(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.newest_began).as_secs();
+        if passed == 0 {
+            return;
+        }
+        for _ in 0..passed.min(SECONDS as u64) {
+            self.newest = (self.newest + 1) % SECONDS;
+            self.shares[self.newest] = 0.0;
+        }
+        self.newest_began += Duration::from_secs(passed);
+    }
+
+    /// Takes one out, of what is forgotten the soonest first, and says how much of it the floor gave. `None` if there is none.
+    fn take(&mut self) -> Option<f64> {
+        // The shares of a fifth do not add up to a whole exactly.
+        if self.floor + self.shares.iter().sum::<f64>() < 1.0 - 1e-9 {
+            return None;
+        }
+        let mut missing = 1.0;
+        for age in (0..SECONDS).rev() {
+            let share = &mut self.shares[(self.newest + SECONDS - age) % SECONDS];
+            let part = share.min(missing);
+            *share -= part;
+            missing -= part;
+        }
+        let of_floor = self.floor.min(missing);
+        self.floor -= of_floor;
+        Some(of_floor)
+    }
 }
 
 impl Budget {
     pub(crate) fn new(settings: BudgetSettings) -> Self {
+        let now = Instant::now();
         Self {
             settings,
             state: Mutex::new(Tokens {
-                count: settings.floor,
-                as_of: Instant::now(),
+                floor: settings.floor,
+                as_of: now,
+                shares: [0.0; SECONDS],
+                newest: 0,
+                newest_began: now,
             }),
         }
     }
 
-    /// A call came in.
-    pub(crate) fn deposit(&self) {
-        let most = self.settings.floor + SAVINGS;
+    /// A call came in, of somebody who has just looked at the clock.
+    pub(crate) fn deposit(&self, now: Instant) {
         let mut tokens = self.tokens();
-        // Nothing comes back by time up there, so the clock need not be asked; whoever takes a token down asks it.
-        if tokens.count < self.settings.floor {
-            self.catch_up(&mut tokens);
-        }
-        tokens.count = (tokens.count + self.settings.ratio).min(most);
+        tokens.slide(now);
+        let newest = tokens.newest;
+        tokens.shares[newest] += self.settings.ratio;
     }
 
     /// Takes a token for a further try, or says that none is left.
     pub(crate) fn reserve(&self) -> Option<Reserved<'_>> {
-        self.with(|tokens| {
-            // The shares of a fifth do not add up to a whole exactly.
-            let enough = tokens.count >= 1.0 - 1e-9;
-            if enough {
-                tokens.count -= 1.0;
-            }
-            enough
-        })
-        .then(|| Reserved {
+        let now = Instant::now();
+        let mut tokens = self.tokens();
+        tokens.slide(now);
+        let grown = now.saturating_duration_since(tokens.as_of).as_secs_f64() * self.settings.per_second;
+        tokens.floor = (tokens.floor + grown).min(self.settings.floor);
+        tokens.as_of = now;
+        tokens.take().map(|of_floor| Reserved {
             budget: self,
+            of_floor,
             spent: false,
         })
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Tokens) -> T) -> T {
-        let mut tokens = self.tokens();
-        self.catch_up(&mut tokens);
-        act(&mut tokens)
-    }
-
     fn tokens(&self) -> MutexGuard<'_, Tokens> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds what has come back by time.
-    fn catch_up(&self, tokens: &mut Tokens) {
-        let now = Instant::now();
-        let grown = now.saturating_duration_since(tokens.as_of).as_secs_f64() * self.settings.per_second;
-        // Time fills up to the floor only; what calls have saved beyond it stays.
-        if tokens.count < self.settings.floor {
-            tokens.count = (tokens.count + grown).min(self.settings.floor);
-        }
-        tokens.as_of = now;
     }
 }
 
@@ -149,6 +171,8 @@ impl Budget {
 #[must_use = "a dropped token goes back into the budget"]
 pub(crate) struct Reserved<'a> {
     budget: &'a Budget,
+    /// The part of it that was not calls'.
+    of_floor: f64,
     spent: bool,
 }
 
@@ -162,7 +186,11 @@ impl Reserved<'_> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.spent {
-            self.budget.with(|tokens| tokens.count += 1.0);
+            let mut tokens = self.budget.tokens();
+            // What has come back meanwhile by time is not there twice.
+            tokens.floor = (tokens.floor + self.of_floor).min(self.budget.settings.floor);
+            let newest = tokens.newest;
+            tokens.shares[newest] += 1.0 - self.of_floor;
         }
     }
 }

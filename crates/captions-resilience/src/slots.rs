@@ -56,14 +56,14 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The slots of one dependency and the line before them. Interactive callers come before batches, each class in the order
 /// of coming; while both wait, every fifth turn is a batch's.
 #[derive(Debug)]
-pub(crate) struct Slots {
+pub struct Slots {
     queue_wait: Duration,
     gate: Arc<Gate>,
 }
 
 impl Slots {
     /// `dependency` is its name in logs.
-    pub(crate) fn new(dependency: Arc<str>, settings: SlotSettings) -> Self {
+    pub fn new(dependency: Arc<str>, settings: SlotSettings) -> Self {
         let adaptive = settings
             .adaptive
             .map(|adaptive| Adaptive::new(adaptive, settings.max_concurrent));
@@ -114,7 +114,7 @@ impl Slots {
     }
 
     /// How full it is.
-    pub(crate) fn crowd(&self) -> Crowd {
+    pub fn crowd(&self) -> Crowd {
         self.gate.crowd()
     }
 

@@ -1,6 +1,6 @@
 //! The writers: the chain of providers, and the rungs below it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use captions_domain::{
     caption::Source,
@@ -22,6 +22,7 @@ use captions_resilience::{
     priced::{Ledger, Priced},
     rate::shared::SharedQuota,
     remembered::Remembered,
+    slots::Slots,
     traced::Traced,
 };
 use secrecy::ExposeSecret;
@@ -97,6 +98,7 @@ pub(crate) async fn writers(
     let (mut components, mut known) = (Vec::new(), Vec::new());
     let mut cold = None;
     let mut targets: Vec<(Target, Policy)> = Vec::new();
+    let hosts = shared_hosts(listed, &settings.api);
     for (position, provider) in listed.iter().enumerate() {
         let name = provider.name.as_str();
         // Of the template nothing can fail.
@@ -122,6 +124,10 @@ pub(crate) async fn writers(
                 };
                 let openai = openai(provider, &settings.api, toward.listener).await?;
                 let (host, port) = place(provider);
+                let policy = match hosts.get(&(host.clone(), port)) {
+                    Some(slots) => policy.within(Arc::clone(slots)),
+                    None => policy,
+                };
                 let target = (host.clone(), port, openai.describe().model.clone());
                 let policy = match targets.iter().find(|(known, _)| *known == target) {
                     Some((_, known)) => policy.toward_the_target_of(known),
@@ -191,8 +197,26 @@ pub(crate) async fn writers(
 /// same model, share a breaker.
 type Target = (Option<String>, Option<u16>, String);
 
+/// A host and a port.
+pub(crate) type Place = (Option<String>, Option<u16>);
+
+/// The slots of each host that several entries name: it gets no more calls at once for that. Where there is one entry, its
+/// own slots are the host's.
+pub(crate) fn shared_hosts(listed: &[Provider], api: &Api) -> HashMap<Place, Arc<Slots>> {
+    let mut entries: HashMap<Place, usize> = HashMap::new();
+    for provider in listed.iter().filter(|provider| provider.kind == ProviderKind::Openai) {
+        *entries.entry(place(provider)).or_default() += 1;
+    }
+    entries.retain(|_, count| *count > 1);
+    let slots = |(host, _): &Place| Slots::new(host.as_deref().unwrap_or_default().into(), policies::host(api));
+    entries
+        .into_keys()
+        .map(|place| (place.clone(), Arc::new(slots(&place))))
+        .collect()
+}
+
 /// The host and the port at which a provider is reached.
-fn place(provider: &Provider) -> (Option<String>, Option<u16>) {
+fn place(provider: &Provider) -> Place {
     let url = provider.base_url.as_ref().and_then(|url| url.expose().parse().ok());
     url.map_or((None, None), |url: url::Url| {
         (url.host_str().map(Into::into), url.port_or_known_default())

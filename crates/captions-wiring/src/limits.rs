@@ -8,7 +8,7 @@ use captions_domain::{
     limiter::Limiter,
     money::Money,
     ports::{Quota, QuotaKey},
-    quota::Plan,
+    quota::{Plan, Unit},
 };
 use captions_embedded::quota::MemoryQuota;
 use captions_openai::options::Listener;
@@ -24,6 +24,8 @@ use crate::{
     readiness::Component,
     settings::{Api, Budgets, Limits, Provider, SecretUrl, Settings},
 };
+
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Callers and hosts that are counted in memory at the same time.
 const MOST_KEYS: usize = 65_536;
@@ -45,7 +47,11 @@ pub(crate) fn quota(settings: &Settings, cpus: u32, cache: &Component) -> Result
 }
 
 fn toward_hosts(api: &Api) -> Plan {
-    Plan::per_minute_and_hour(api.requests_per_minute, api.requests_per_hour, api.tokens_per_minute)
+    Plan::per_minute_and_hour(api.requests_per_minute, api.requests_per_hour, api.tokens_per_minute).and(
+        Unit::Tokens,
+        api.tokens_per_hour,
+        HOUR,
+    )
 }
 
 fn of_callers(limits: &Limits) -> Plan {
@@ -54,6 +60,7 @@ fn of_callers(limits: &Limits) -> Plan {
         limits.requests_per_hour,
         limits.tokens_per_minute,
     )
+    .and(Unit::Tokens, limits.tokens_per_hour, HOUR)
 }
 
 /// The limits toward one provider.

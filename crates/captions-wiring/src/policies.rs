@@ -93,6 +93,11 @@ pub(crate) fn provider(provider: &Provider, api: &Api, position: usize, members:
     }
 }
 
+/// Of all providers at one host and port together.
+pub(crate) fn host(api: &Api) -> SlotSettings {
+    queue(api, api.max_per_host)
+}
+
 /// A writer inside the process: it has its own queue, and no network that could hang. As a member of the chain its calls
 /// count among the attempts of the request; below the chain they must not, for by then all attempts may be used up.
 pub(crate) fn in_process(name: &str, is_member: bool) -> PolicySettings {

@@ -354,6 +354,7 @@ pub struct Api {
     pub requests_per_minute: u64,
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
+    pub tokens_per_hour: u64,
     pub quota_headers: bool,
     pub queue_length: usize,
     #[serde(deserialize_with = "seconds")]
@@ -422,6 +423,7 @@ pub struct Limits {
     pub requests_per_minute: u64,
     pub requests_per_hour: u64,
     pub tokens_per_minute: u64,
+    pub tokens_per_hour: u64,
     pub concurrent_requests: u64,
     pub replicas: u32,
 }

@@ -123,6 +123,39 @@ fn a_status_and_a_code_mean_one_thing(#[case] status: u16, #[case] code: &str, #
 }
 
 #[rstest]
+#[case(408)]
+#[case(429)]
+#[case(500)]
+#[case(503)]
+#[case(529)]
+fn whatever_may_pass_tells_when_to_come_again(#[case] status: u16) {
+    let told = Failure {
+        wait: Some(Duration::from_secs(5)),
+        ..failure(status, "")
+    };
+    let LlmError::Fault(fault) = told.error() else {
+        panic!("{:?}", told.error());
+    };
+
+    assert_eq!(fault.retry_after(), Some(Duration::from_secs(5)));
+}
+
+#[rstest]
+#[case(529, "", true)]
+#[case(503, "overloaded_error", true)]
+#[case(500, "engine_overloaded", true)]
+#[case(503, "server_error", false)]
+#[case(500, "", false)]
+fn too_much_to_do_is_told_from_a_breakdown(#[case] status: u16, #[case] code: &str, #[case] expected: bool) {
+    let body = json!({"error": {"message": "x", "code": code}}).to_string();
+    let LlmError::Fault(fault) = failure(status, &body).error() else {
+        panic!("a fault");
+    };
+
+    assert_eq!((fault.kind, fault.is_by_overload()), (FaultKind::Unavailable, expected));
+}
+
+#[rstest]
 #[case(
     400,
     "This model's maximum context length is 8192 tokens. However, you requested 9000.",

@@ -37,30 +37,27 @@ fn one_breaker(bencher: Bencher<'_, '_>) {
     bencher.bench(|| cases::admit(&breaker));
 }
 
-/// What they are made of: no safeguard that does one of these has it for less.
-mod parts {
-    use super::*;
+// What they are made of: no safeguard that does one of these has it for less.
 
-    #[divan::bench]
-    fn look_at_the_clock() -> Instant {
-        Instant::now()
-    }
+#[divan::bench]
+fn one_look_at_the_clock() -> Instant {
+    Instant::now()
+}
 
-    #[divan::bench]
-    fn count_that_threads_share(bencher: Bencher<'_, '_>) {
-        let count = AtomicU64::new(0);
-        bencher.bench_local(|| count.fetch_add(1, Ordering::Relaxed));
-    }
+#[divan::bench]
+fn one_count_that_threads_share(bencher: Bencher<'_, '_>) {
+    let count = AtomicU64::new(0);
+    bencher.bench_local(|| count.fetch_add(1, Ordering::Relaxed));
+}
 
-    #[divan::bench]
-    fn share_taken_and_given_back(bencher: Bencher<'_, '_>) {
-        let shared = Arc::new(());
-        bencher.bench_local(|| drop(divan::black_box(Arc::clone(&shared))));
-    }
+#[divan::bench]
+fn one_share_taken_and_given_back(bencher: Bencher<'_, '_>) {
+    let shared = Arc::new(());
+    bencher.bench_local(|| drop(divan::black_box(Arc::clone(&shared))));
+}
 
-    #[divan::bench]
-    fn lock_that_nobody_holds(bencher: Bencher<'_, '_>) {
-        let lock = Mutex::new(0_u64);
-        bencher.bench_local(|| *lock.lock().unwrap_or_else(PoisonError::into_inner) += 1);
-    }
+#[divan::bench]
+fn one_lock_that_nobody_holds(bencher: Bencher<'_, '_>) {
+    let lock = Mutex::new(0_u64);
+    bencher.bench_local(|| *lock.lock().unwrap_or_else(PoisonError::into_inner) += 1);
 }

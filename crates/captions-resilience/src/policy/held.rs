@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Held {
     permit: Option<Permit>,
     slot: Option<Slot>,
+    /// One that policies share.
+    shared: Option<Box<Slot>>,
     /// Taken back if the call is not made.
     leave: Option<Leave>,
     /// Counts the call, from its beginning.
@@ -27,10 +29,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(super) fn new(permit: Option<Permit>, slot: Option<Slot>) -> Self {
+    pub(super) fn new(permit: Option<Permit>, slot: Option<Slot>, shared: Option<Box<Slot>>) -> Self {
         Self {
             permit,
             slot,
+            shared,
             leave: None,
             timer: None,
         }
@@ -39,6 +42,10 @@ impl Held {
     /// It may be called that often.
     pub(super) fn allow(&mut self, leave: Leave) {
         self.leave = Some(leave);
+    }
+
+    fn slots(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slot.iter_mut().chain(self.shared.as_deref_mut())
     }
 
     /// What the call has cost, if the other side has told.
@@ -56,7 +63,7 @@ impl Held {
         if let Some(permit) = &mut self.permit {
             permit.begin(now);
         }
-        if let Some(slot) = &mut self.slot {
+        for slot in self.slots() {
             slot.begin(now);
         }
         if let Some(leave) = &mut self.leave {
@@ -92,7 +99,7 @@ impl Held {
 
     fn end(mut self, verdict: Verdict, outcome: Outcome, load: Load) {
         let now = Instant::now();
-        if let Some(slot) = &mut self.slot {
+        for slot in self.slots() {
             slot.ended(now, load);
         }
         if let Some(timer) = self.timer.take() {
@@ -107,6 +114,9 @@ impl Held {
 /// What the end of a call says about the number of calls at once. Only what means "too much" lowers it: an outage is the
 /// breaker's matter, and fewer calls would not end it.
 fn load(verdict: Verdict, fault: Option<&Fault>) -> Load {
+    if fault.is_some_and(Fault::is_by_overload) {
+        return Load::TooMuch;
+    }
     match fault.map(|fault| fault.kind) {
         None if verdict == Verdict::Healthy => Load::Borne,
         Some(FaultKind::RateLimited { .. } | FaultKind::Timeout | FaultKind::Overloaded) => Load::TooMuch,

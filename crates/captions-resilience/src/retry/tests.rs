@@ -43,7 +43,7 @@ async fn five_calls_pay_for_one_further_try_once_the_floor_is_used_up() {
 
     let bought = (0..100)
         .filter(|_| {
-            budget.deposit();
+            budget.deposit(Instant::now());
             spend(&budget)
         })
         .count();
@@ -77,6 +77,20 @@ async fn a_try_that_was_not_made_costs_nothing() {
     assert!(!spend(&budget));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_is_not_there_twice() {
+    let budget = Budget::new(BudgetSettings {
+        floor: 1.0,
+        ..BudgetSettings::default()
+    });
+    let reserved = budget.reserve().unwrap();
+    advance(Duration::from_secs(5)).await;
+
+    drop(reserved);
+
+    assert_eq!((0..10).filter(|_| spend(&budget)).count(), 1);
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Op {
     Call,
@@ -84,31 +98,54 @@ enum Op {
     Pass(u64),
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_calls_have_put_in_is_gone_after_ten_seconds() {
+    let budget = Budget::new(BudgetSettings {
+        floor: 0.0,
+        ..BudgetSettings::default()
+    });
+    let quiet = async |calls: usize, time: Duration| {
+        (0..calls).for_each(|_| budget.deposit(Instant::now()));
+        advance(time).await;
+        (0..1000).filter(|_| spend(&budget)).count()
+    };
+
+    assert_eq!(quiet(500, Duration::from_secs(8)).await, 100);
+    assert_eq!(quiet(500, Duration::from_secs(10)).await, 0);
+    assert_eq!(quiet(500, Duration::from_hours(1)).await, 0);
+}
+
 proptest! {
+    /// In any ten seconds: a fifth of the calls of that time and of the ten seconds before, the floor, and what comes back of it.
     #[test]
     fn further_tries_never_exceed_the_share_of_the_calls_plus_the_floor(
-        ops in vec(prop_oneof![4 => Just(Op::Call), 6 => Just(Op::Try), 1 => (1_u64..2000).prop_map(Op::Pass)], 1..2000),
+        ops in vec(prop_oneof![4 => Just(Op::Call), 6 => Just(Op::Try), 1 => (1_u64..4000).prop_map(Op::Pass)], 1..2000),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let (calls, tries, passed) = runtime.block_on(async {
+        let (calls, tries) = runtime.block_on(async {
             let budget = Budget::new(BudgetSettings::default());
-            let (mut calls, mut tries, mut passed) = (0_u32, 0_u32, Duration::ZERO);
+            let start = Instant::now();
+            let (mut calls, mut tries) = (Vec::new(), Vec::new());
             for op in ops {
                 match op {
                     Op::Call => {
-                        budget.deposit();
-                        calls += 1;
+                        budget.deposit(Instant::now());
+                        calls.push(start.elapsed());
                     }
-                    Op::Try => tries += u32::from(spend(&budget)),
-                    Op::Pass(millis) => {
-                        advance(ms(millis)).await;
-                        passed += ms(millis);
-                    }
+                    Op::Try if spend(&budget) => tries.push(start.elapsed()),
+                    Op::Try => {}
+                    Op::Pass(millis) => advance(ms(millis)).await,
                 }
             }
-            (calls, tries, passed)
+            (calls, tries)
         });
 
-        prop_assert!(f64::from(tries) <= 0.2 * f64::from(calls) + 10.0 + passed.as_secs_f64() + 1e-6);
+        let span = Duration::from_secs(10);
+        for to in &tries {
+            let since = |time: Duration| to.saturating_sub(time);
+            let within = |times: &[Duration], from: Duration| times.iter().filter(|at| **at >= from && *at <= to).count();
+            let (calls, made) = (within(&calls, since(2 * span)), within(&tries, since(span)));
+            prop_assert!(5 * made <= calls + 5 * 20, "{made} in the ten seconds to {to:?}, for {calls} calls");
+        }
     }
 }

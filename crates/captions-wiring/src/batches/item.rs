@@ -328,13 +328,12 @@ fn account(pass: Option<Pass>, cx: &Context, answer: Option<&Answer>) {
     let Some(pass) = pass else { return };
     let was_called = cx.attempts.begun() > 0;
     match answer {
-        Some(answer) if answer.source == Source::Provider && was_called => {
-            if let Some(usage) = answer.caption.usage {
-                let told = usage.input_tokens.saturating_add(usage.output_tokens);
-                pass.used(told.saturating_add(cx.attempts.tokens_cut_off()));
+        Some(answer) => {
+            let usage = answer.caption.usage.filter(|_| answer.source == Source::Provider);
+            if answer.source != Source::Provider || usage.is_some() || !was_called {
+                pass.used(cx.attempts.tokens(usage));
             }
         }
-        Some(_) => pass.used(0),
         None if !was_called => pass.used(0),
         None => {}
     }

@@ -7,7 +7,7 @@ use captions_domain::{
 use rstest::rstest;
 
 use super::*;
-use crate::{machine::Machine, readiness::Probe};
+use crate::{chain, machine::Machine, readiness::Probe};
 
 const PROVIDERS: &str = "\
 [[llm.providers]]\nname = 'a'\nkind = 'openai'\nbase_url = 'https://h/v1'\n\
@@ -49,6 +49,7 @@ fn told(plan: &Plan) -> Vec<(Unit, u64, u64)> {
 #[case("requests_per_minute", (Unit::Requests, 7, 60))]
 #[case("requests_per_hour", (Unit::Requests, 7, 3600))]
 #[case("tokens_per_minute", (Unit::Tokens, 7, 60))]
+#[case("tokens_per_hour", (Unit::Tokens, 7, 3600))]
 fn each_limit_is_off_until_it_is_set(#[case] key: &str, #[case] expected: (Unit, u64, u64)) {
     let off = settings(&[]);
     assert!(toward(&off, 0).rate.unwrap().limit.is_none());
@@ -73,6 +74,18 @@ fn providers_of_one_host_share_their_limit_and_others_do_not() {
 
     assert_eq!(a, b);
     assert_ne!(a, c);
+}
+
+#[test]
+fn providers_of_one_host_share_its_slots_and_who_is_alone_there_needs_none() {
+    let settings = settings(&[("api.max_per_host", "7")]);
+
+    let shared = chain::shared_hosts(&settings.llm.providers, &settings.api);
+
+    let places: Vec<_> = shared.keys().cloned().collect();
+    assert_eq!(places, [(Some("h".to_owned()), Some(443))]);
+    let limits: Vec<_> = shared.values().map(|slots| slots.crowd().limit).collect();
+    assert_eq!(limits, [7]);
 }
 
 #[test]

@@ -236,6 +236,7 @@ const KEPT: f64 = 2_592_000.0;
 const PER_MINUTE: Rule = Rule::Whole(0, 10_000_000);
 const PER_HOUR: Rule = Rule::Whole(0, 100_000_000);
 const TOKENS: Rule = Rule::Whole(0, 1_000_000_000);
+const TOKENS_PER_HOUR: Rule = Rule::Whole(0, 10_000_000_000);
 /// As browsers send it: scheme, host and a port that is not the scheme's own.
 fn is_origin(text: &str) -> bool {
     url::Url::parse(text)
@@ -332,6 +333,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("api.requests_per_minute", PER_MINUTE),
     ("api.requests_per_hour", PER_HOUR),
     ("api.tokens_per_minute", TOKENS),
+    ("api.tokens_per_hour", TOKENS_PER_HOUR),
     ("api.quota_headers", Rule::Flag),
     ("api.queue_length", WAITING),
     ("api.queue_wait", Rule::Seconds(0.0, 60.0)),
@@ -356,6 +358,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.requests_per_minute", PER_MINUTE),
     ("limits.requests_per_hour", PER_HOUR),
     ("limits.tokens_per_minute", TOKENS),
+    ("limits.tokens_per_hour", TOKENS_PER_HOUR),
     ("limits.concurrent_requests", WAITING),
     ("limits.replicas", Rule::Whole(1, 1000)),
     ("budgets.currency", Rule::Currency),

@@ -20,6 +20,8 @@ const CAPACITY: usize = 80;
 enum Excess {
     /// Asks to slow down, soon.
     Refused,
+    /// Says that it has too much to do.
+    Lamented,
     /// Says nothing, until the call is given up.
     Ignored,
 }
@@ -40,6 +42,10 @@ impl Server {
             drop(landing);
             match self.excess {
                 Excess::Refused => sleep(ms(20)).await,
+                Excess::Lamented => {
+                    sleep(ms(20)).await;
+                    return Err(Fault::new(FaultKind::Unavailable).by_overload().into());
+                }
                 Excess::Ignored => std::future::pending().await,
             }
             return Err(Fault::new(rate_limited(None)).into());
@@ -72,6 +78,7 @@ fn limit(policy: &Policy) -> usize {
 
 #[rstest]
 #[case::that_refuses(Excess::Refused)]
+#[case::that_has_too_much_to_do(Excess::Lamented)]
 #[case::that_falls_silent(Excess::Ignored)]
 #[tokio::test(start_paused = true)]
 async fn the_limit_finds_what_a_server_bears(#[case] excess: Excess) {

@@ -3,6 +3,7 @@
 use std::{future::poll_fn, pin::pin, task::Poll};
 
 use captions_domain::context::Class;
+use futures_util::future::join_all;
 use rstest::rstest;
 use tokio::{join, time::advance};
 
@@ -395,4 +396,25 @@ async fn an_outage_costs_few_calls_and_is_over_within_a_second() {
 
     assert!(calls.load(Ordering::Relaxed) <= 20, "{calls:?}");
     assert!(healed.unwrap() <= ms(1000), "{healed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_within_the_same_slots_make_no_more_calls_at_once_together() {
+    let three = SlotSettings {
+        max_concurrent: 3,
+        ..SlotSettings::default()
+    };
+    let shared = Arc::new(Slots::new("host".into(), three));
+    let both = [policy(settings()), policy(settings())].map(|policy| policy.within(Arc::clone(&shared)));
+    let remote = Remote::slow(ms(100));
+
+    let calls = (0..20).map(|number| {
+        let (policy, remote) = (&both[number % 2], &remote);
+        async move { run(policy, &relaxed(), remote).await }
+    });
+    let answers = join_all(calls).await;
+
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(remote.most_in_flight.load(Ordering::Relaxed), 3);
+    assert_eq!(shared.free(), 3);
 }
