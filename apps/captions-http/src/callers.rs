@@ -96,29 +96,16 @@ impl Call {
     /// Settles the caller's account for an answer. What others have paid for costs nothing; where a provider does not tell
     /// what it used, the guess stands.
     pub(crate) fn settle(&self, answer: &Answer) {
-        match answer.source {
-            Source::Provider if self.cx.attempts.begun() > 0 => {
-                if let Some(usage) = answer.caption.usage {
-                    let told = usage.input_tokens.saturating_add(usage.output_tokens);
-                    self.admission
-                        .used(told.saturating_add(self.cx.attempts.tokens_cut_off()));
-                }
-            }
-            Source::Provider | Source::Cache | Source::Stale | Source::Local | Source::Template => {
-                self.admission.used(0);
-            }
+        let usage = answer.caption.usage.filter(|_| answer.source == Source::Provider);
+        if answer.source != Source::Provider || usage.is_some() || self.cx.attempts.begun() == 0 {
+            self.admission.used(self.cx.attempts.tokens(usage));
         }
     }
 
     /// Settles it for a changed caption. What rules did costs nothing.
     pub(crate) fn settle_rewrite(&self, done: &Rewritten) {
-        match (done.by, done.usage) {
-            (By::Provider, Some(usage)) => self
-                .admission
-                .used(usage.input_tokens.saturating_add(usage.output_tokens)),
-            // The guess stands.
-            (By::Provider, None) => {}
-            (By::Rules, _) => self.admission.used(0),
+        if done.by != By::Provider || done.usage.is_some() {
+            self.admission.used(self.cx.attempts.tokens(done.usage));
         }
     }
 

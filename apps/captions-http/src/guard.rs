@@ -32,10 +32,11 @@ const SENT: [&str; 11] = [
 ];
 
 /// Our headers that pages of other origins may read.
-const SHOWN: [&str; 22] = [
+const SHOWN: [&str; 23] = [
     "age",
     "cache-status",
     "captions-attempts",
+    "captions-batch-state",
     "captions-degraded",
     "captions-fallback",
     "captions-model",

@@ -58,6 +58,7 @@ pub(crate) const SECRETS: &str = "/v1/keys";
 /// Where a caption is written, and found again by its id if it was.
 const CAPTIONS: &str = "/v1/captions";
 const STREAM: &str = "/v1/captions/stream";
+const USERS: &str = "/v1/users";
 
 /// How long a call is waited for that somebody else works on.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -147,7 +148,7 @@ async fn answer(state: &AppState, route: &str, request: Request, next: Next) -> 
     tags::wanted(&parts.headers)?;
     let call = Call::from_request_parts(&mut parts, state).await?;
     let bytes = body::whole(&parts.headers, body, state, route).await?.freeze();
-    let (payload, named) = payload(&parts, bytes.clone()).await?;
+    let (payload, named) = payload(&parts, route, bytes.clone()).await?;
     let claim = Claim {
         call: CallId::new(parts.method.as_str(), parts.uri.path(), &key),
         payload,
@@ -218,14 +219,16 @@ fn key(headers: &HeaderMap) -> Result<Key, Failure> {
 /// Bodies up to this size are looked through at once; longer ones would keep others waiting.
 const QUICK: usize = 256 * 1024;
 
-async fn payload(parts: &Parts, body: bytes::Bytes) -> Result<(Payload, Option<UserId>), Failure> {
+async fn payload(parts: &Parts, route: &str, body: bytes::Bytes) -> Result<(Payload, Option<UserId>), Failure> {
     let kind = parts.headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
+    // Whose answer it will be, so that it goes with them.
+    let user_field = if route == USERS { "id" } else { "user_id" };
     if body.len() <= QUICK {
-        return Ok(Payload::of(&kind, &query, &body));
+        return Ok(Payload::of(&kind, &query, &body, user_field));
     }
-    let read = tokio::task::spawn_blocking(move || Payload::of(&kind, &query, &body));
+    let read = tokio::task::spawn_blocking(move || Payload::of(&kind, &query, &body, user_field));
     read.await
         .map_err(|_| Failure::new(Code::Internal, "the body could not be read"))
 }

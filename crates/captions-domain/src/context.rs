@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{budget::Payer, request::Invalid, usage::Tab};
+use crate::{budget::Payer, caption::Usage, request::Invalid, usage::Tab};
 
 mod notes;
 
@@ -45,12 +45,13 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// The provider calls that one request has begun, over all providers, against the most that it may begin; and what those
-/// of them have cost that were cut off before their provider could tell.
+/// The provider calls that one request has begun, over all providers, against the most that it may begin; and what they
+/// have cost, whether anything came of them or not.
 #[derive(Debug)]
 pub struct Attempts {
     begun: AtomicU32,
     limit: u32,
+    told: AtomicU64,
     cut_off: AtomicU64,
 }
 
@@ -60,8 +61,19 @@ impl Attempts {
         Self {
             begun: AtomicU32::new(0),
             limit,
+            told: AtomicU64::new(0),
             cut_off: AtomicU64::new(0),
         }
+    }
+
+    /// Enters the tokens of a call, as its provider has told them.
+    pub fn told(&self, tokens: u64) {
+        self.told.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// The tokens of all calls so far whose providers have told them.
+    pub fn tokens_told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// Enters the tokens, guessed, of a call that was cut off.
@@ -72,6 +84,16 @@ impl Attempts {
     /// The tokens, guessed, of all calls that were cut off so far.
     pub fn tokens_cut_off(&self) -> u64 {
         self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// The tokens of all calls of the request: of those of which something came, as `usage` has it, of those of which nothing
+    /// came, and of those that were cut off. None if it made no call.
+    pub fn tokens(&self, usage: Option<Usage>) -> u64 {
+        if self.begun() == 0 {
+            return 0;
+        }
+        let usage = usage.map_or(0, |usage| usage.input_tokens.saturating_add(usage.output_tokens));
+        usage.max(self.tokens_told()).saturating_add(self.tokens_cut_off())
     }
 
     /// Enters one call. `false` means that the limit is reached and the call must not be made.

@@ -489,4 +489,14 @@ async fn answers_are_kept_as_long_as_the_settings_say_and_go_with_their_user(
     assert!(erased.status < 300, "{}", erased.status);
     assert_eq!(kept, "0");
     assert_ne!(first.json()["id"], anew.json()["id"]);
+
+    let body = r#"{"id": "bea", "display_name": "Bea"}"#;
+    let made = send_with(process.address, "POST", "/v1/users", "u", "application/json", body).await;
+    let erased = send(process.address, "DELETE", "/v1/users/bea", &[], b"").await;
+    assert_eq!((made.status, erased.status < 300), (201, true), "{}", made.json());
+    assert_eq!(
+        database.sql("SELECT count(*) FROM idempotency WHERE user_id IS DISTINCT FROM 'ann'"),
+        "0",
+        "what was answered when the user was made goes as well"
+    );
 }

@@ -18,14 +18,14 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 pub struct Payload([u8; 32]);
 
 impl Payload {
-    /// The payload, and the user whom a JSON body names in its field `user_id`. Takes as long as reading the JSON does, and
+    /// The payload, and the user whom a JSON body names in the field `user_field`. Takes as long as reading the JSON does, and
     /// little memory beside it.
-    pub fn of(content_type: &str, query: &str, body: &[u8]) -> (Self, Option<UserId>) {
+    pub fn of(content_type: &str, query: &str, body: &[u8], user_field: &str) -> (Self, Option<UserId>) {
         let kind = content_type.split(';').next().unwrap_or_default();
         let kind = kind.trim().to_ascii_lowercase();
         let mut user = None;
         let content = if kind == "application/json" {
-            json(body, &mut user).ok()
+            json(body, user_field, &mut user).ok()
         } else {
             None
         };
@@ -46,9 +46,12 @@ impl Payload {
     }
 }
 
-fn json(body: &[u8], user: &mut Option<String>) -> Result<[u8; 32], serde_json::Error> {
+fn json(body: &[u8], field: &str, user: &mut Option<String>) -> Result<[u8; 32], serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let digest = Node { user: Some(user) }.deserialize(&mut reader)?;
+    let digest = Node {
+        user: Some((field, user)),
+    }
+    .deserialize(&mut reader)?;
     reader.end()?;
     Ok(digest)
 }
@@ -70,7 +73,7 @@ fn digest<'a>(kind: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32]
 
 /// A value that becomes its digest while it is read. Of the outermost one it is noted whom it names.
 struct Node<'a> {
-    user: Option<&'a mut Option<String>>,
+    user: Option<(&'a str, &'a mut Option<String>)>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -130,7 +133,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut fields: Vec<(String, [u8; 32])> = Vec::new();
         while let Some(name) = object.next_key::<String>()? {
             let value = match &mut self.user {
-                Some(user) if name == "user_id" => {
+                Some((field, user)) if name == *field => {
                     let value: Value = object.next_value()?;
                     **user = value.as_str().map(str::to_owned);
                     Node { user: None }.deserialize(value).map_err(A::Error::custom)?

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 
 fn of(body: &str) -> Payload {
-    Payload::of("application/json", "", body.as_bytes()).0
+    Payload::of("application/json", "", body.as_bytes(), "user_id").0
 }
 
 #[rstest]
@@ -38,7 +38,7 @@ fn other_json_is_another_payload(#[case] one: &str, #[case] other: &str) {
 
 #[test]
 fn what_is_not_json_is_its_bytes() {
-    let of = |kind: &str, query: &str, body: &str| Payload::of(kind, query, body.as_bytes()).0;
+    let of = |kind: &str, query: &str, body: &str| Payload::of(kind, query, body.as_bytes(), "user_id").0;
 
     assert_eq!(of("text/csv", "", "a,b"), of("Text/CSV; charset=utf-8", "", "a,b"));
     assert_ne!(of("text/csv", "", "a,b"), of("text/csv", "", "a, b"));
@@ -71,7 +71,7 @@ fn json_that_is_nested_too_deep_to_be_read_is_its_bytes() {
 #[case::deeper(r#"{"a":{"user_id":"bob"}}"#, None)]
 #[case::no_object(r#"["user_id"]"#, None)]
 fn the_user_is_the_one_whom_the_body_names(#[case] body: &str, #[case] named: Option<&str>) {
-    let (_, user) = Payload::of("application/json", "", body.as_bytes());
+    let (_, user) = Payload::of("application/json", "", body.as_bytes(), "user_id");
 
     assert_eq!(user.as_ref().map(UserId::as_str), named);
 }

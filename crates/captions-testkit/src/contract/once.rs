@@ -48,7 +48,7 @@ fn call(name: &str) -> CallId {
 }
 
 fn payload(body: &str) -> Payload {
-    Payload::of("application/json", "", body.as_bytes()).0
+    Payload::of("application/json", "", body.as_bytes(), "user_id").0
 }
 
 fn claim(name: &str) -> Claim {
