@@ -206,7 +206,9 @@ async fn the_pool_tells_who_works_who_waits_and_what_broke() {
     };
     let busy = call();
     until("the only connection is busy", || {
-        backends(&url).len() == 1 && store.pool().in_use == 1
+        let pool = store.pool();
+        // The server knows of a connection before its opener does.
+        backends(&url).len() == 1 && (pool.in_use, pool.opened) == (1, 1)
     })
     .await;
     let left = call();
