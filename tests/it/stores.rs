@@ -384,7 +384,10 @@ async fn without_pooling_each_query_has_its_own_connection() {
 
     at_once(&all.service, 20).await;
 
-    assert_eq!(all.postgres.total() - before, 20, "one append each");
+    // An append each, and what the process asks for itself once a second meanwhile, such as to put down what was used. With a
+    // pool it would be three at most.
+    let opened = all.postgres.total() - before;
+    assert!((20..30).contains(&opened), "{opened} connections for 20 appends");
     Arc::into_inner(all.service).unwrap().stop().await;
 }
 
