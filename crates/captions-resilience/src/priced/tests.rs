@@ -189,6 +189,23 @@ async fn an_answer_tells_its_cost_and_what_was_not_told_is_not_guessed(
 }
 
 #[rstest]
+#[tokio::test]
+async fn what_a_provider_told_counts_for_the_request_whatever_becomes_of_the_answer(
+    #[values(true, false)] streamed: bool,
+) {
+    let (ledger, _) = ledger(Ok(Spent::Granted));
+    let priced = Priced::new(Arc::new(Provider(Act::Answer(1, Some((1200, 387))))), None, ledger);
+    let cx = relaxed();
+    assert_eq!(cx.attempts.tokens(None), 0);
+
+    ask(&priced, &cx, streamed).await.unwrap();
+
+    assert_eq!(cx.attempts.tokens(None), 1587);
+    cx.attempts.cut_off(13);
+    assert_eq!(cx.attempts.tokens(None), 1600);
+}
+
+#[rstest]
 #[case::nobody_counts(relaxed(), Some(usual()))]
 #[case::nothing_costs_anything(paying(), Some(prices("0", "0")))]
 #[tokio::test]
